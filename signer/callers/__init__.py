@@ -1,0 +1,1 @@
+"""Who is asking: one file a kind, one small protocol (`signer.callers.protocol`)."""

@@ -1,0 +1,12 @@
+"""`callers: {type: open}`: anyone may ask."""
+
+from __future__ import annotations
+
+from signer.callers.protocol import Caller, Evidence
+
+ANYONE = Caller()
+
+
+class Open:
+    async def identify(self, evidence: Evidence) -> Caller:
+        return ANYONE

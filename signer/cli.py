@@ -1,0 +1,141 @@
+"""The command line: serve · check · sign · schema · demo."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import signer
+from signer import logs
+from signer.callers.protocol import Caller
+from signer.definitions.mistakes import BadDefinitions
+from signer.definitions.parse import parse
+from signer.definitions.registry import Registry
+from signer.definitions.schema import json_schema
+from signer.demo import command as demo
+from signer.errors import Problem
+from signer.policy import SignedUpload, Wish
+from signer.service import Service
+from signer.stores import file
+from signer.web import answers
+from signer.web.server import CannotListen, serve
+
+_loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+with contextlib.suppress(ImportError):  # Windows has none
+    from uvloop import new_event_loop
+
+    _loop_factory = new_event_loop
+
+OK, WRONG = 0, 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; the exit status is 0, 1 when it says what is wrong, 2 for unknown arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (BadDefinitions, file.CannotRead, CannotListen, demo.CannotStart) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return WRONG
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="oss-signer", description=signer.__doc__)
+    parser.add_argument("--version", action="version", version=f"oss-signer {signer.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str, *, config: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if config:
+            default = os.environ.get("OSS_SIGNER_CONFIG", "config")
+            sub.add_argument(
+                "--config", type=Path, default=Path(default), help=f"file or directory (default: {default})"
+            )
+        return sub
+
+    command("serve", _serve, "Sign uploads until stopped.")
+    command("check", _check, "Read the definitions and say what is wrong with them.")
+    sign = command("sign", _sign, "Sign one upload and print the answer and its decoded policy.")
+    sign.add_argument("app", metavar="APP")
+    sign.add_argument("--filename")
+    sign.add_argument("--content-type")
+    sign.add_argument("--size", type=int, help="bytes")
+    sign.add_argument("--caller", help="the caller id to put where {caller} stands")
+    command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
+    demo.add_arguments(command("demo", _demo, "Run the signer with a local cloud and an upload page; no account."))
+    return parser
+
+
+def _registry(options: argparse.Namespace) -> Registry:
+    return parse(file.read(options.config), os.environ)
+
+
+def _run(main_coroutine: Coroutine[Any, Any, int]) -> int:
+    """Runs on uvloop where there is one."""
+    with asyncio.Runner(loop_factory=_loop_factory) as runner:
+        return runner.run(main_coroutine)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    registry = _registry(options)
+    logs.set_up()
+
+    async def until_stopped() -> int:
+        await serve(registry)
+        return OK
+
+    return _run(until_stopped())
+
+
+def _check(options: argparse.Namespace) -> int:
+    registry = _registry(options)
+    off = sum(not app.enabled for app in registry.apps.values())
+    roles = len(registry.roles_in_use())
+    print(f"{options.config}: {len(registry.apps)} apps ({off} switched off) on {roles} roles; all good")  # noqa: T201
+    return OK
+
+
+def _sign(options: argparse.Namespace) -> int:
+    registry = _registry(options)
+    wish = Wish(options.filename, options.content_type, options.size)
+
+    async def sign() -> SignedUpload:
+        service = Service(registry)
+        try:
+            return await service.sign(registry.app(options.app), Caller(options.caller), wish)
+        finally:
+            await service.close()
+
+    async def show() -> int:
+        try:
+            upload = await sign()
+        except Problem as problem:
+            print(f"{problem.code}: {problem.detail}", file=sys.stderr)  # noqa: T201
+            return WRONG
+        shown = {"answer": answers.whole_form(upload), "policy": upload.policy()}
+        print(json.dumps(shown, indent=2, ensure_ascii=False))  # noqa: T201
+        return OK
+
+    logs.set_up(level=logs.WARNING)
+    return _run(show())
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    sys.stdout.write(json_schema())
+    return OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    logs.set_up(level=logs.WARNING)
+    return _run(demo.run(options))

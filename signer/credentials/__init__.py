@@ -1,0 +1,1 @@
+"""Where STS credentials come from, and the cache that keeps them fresh."""

@@ -1,0 +1,62 @@
+"""`type: ecs_ram_role`: the credential of the role attached to this ECS instance.
+
+Help page `ECS instance metadata`, hardened mode: a metadata token first, then the role's credential with it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from alibabacloud_credentials.exceptions import CredentialException
+from alibabacloud_credentials.http import HttpOptions
+from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
+from Tea.exceptions import RetryError
+
+from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.source import FetchFailed
+from signer.v4 import Credential
+
+METADATA_HOST = "100.100.100.200"
+_STEP_MILLISECONDS = 2000
+
+
+class EcsRole:
+    def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float = 8) -> None:
+        self._sdk = sdk
+        self._host = urlsplit(endpoint).netloc
+        self._role_name = role_name or None
+        self._deadline_seconds = deadline_seconds
+
+    async def fetch(self) -> Credential:
+        return await self._sdk.run(self._fetch, deadline_seconds=self._deadline_seconds)
+
+    async def _fetch(self) -> Credential:
+        # A provider for each fetch: its own cache hands out ended tokens when the metadata service is away.
+        provider = EcsRamRoleCredentialsProvider(
+            role_name=self._role_name,
+            disable_imds_v1=True,
+            http_options=HttpOptions(connect_timeout=_STEP_MILLISECONDS, read_timeout=_STEP_MILLISECONDS),
+            async_update_enabled=False,
+        )
+        if self._host != METADATA_HOST:
+            # The SDK has no setting for the host.
+            provider._EcsRamRoleCredentialsProvider__metadata_service_host = self._host
+        try:
+            answer: Any = await provider.get_credentials_async()
+            expiration = datetime.fromtimestamp(answer.get_expiration(), UTC)
+        except RetryError:
+            raise FetchFailed(f"the metadata service at {self._host} does not answer") from None
+        except CredentialException as error:
+            raise FetchFailed(f"the metadata service refused: {error.message}; is a RAM role attached?") from None
+        except (json.JSONDecodeError, TypeError, ValueError, KeyError, AttributeError):
+            raise FetchFailed("the metadata service gave an answer that is no credential") from None
+        except OSError as error:
+            raise FetchFailed(f"the metadata service: {type(error).__name__}") from None
+        if not (answer.get_access_key_id() and answer.get_access_key_secret() and answer.get_security_token()):
+            raise FetchFailed("the metadata service gave an incomplete credential")
+        return Credential(
+            answer.get_access_key_id(), answer.get_access_key_secret(), answer.get_security_token(), expiration
+        )

@@ -1,0 +1,70 @@
+"""One thread with an event loop of its own, in which Alibaba's SDKs run.
+
+Their async clients hold a threading.Lock across awaits, build a TLS context in each call and have no total timeout;
+here none of that can hold up a request, and a deadline really ends what is late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from signer.credentials.source import FetchFailed
+
+T = TypeVar("T")
+
+_GRACE_SECONDS = 2.0
+"""How much later than the thread itself the caller gives up, should the thread be blocked."""
+
+
+class SdkThread:
+    def __init__(self) -> None:
+        _quiet_the_sdk()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="alibabacloud-sdk", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def run(self, make: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
+        """Runs `make()` over there. Raises `FetchFailed` after the deadline, and whatever the SDK raises."""
+
+        async def bounded() -> T:
+            async with asyncio.timeout(deadline_seconds):
+                return await make()
+
+        future = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
+        try:
+            async with asyncio.timeout(deadline_seconds + _GRACE_SECONDS):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise FetchFailed(f"no answer within {deadline_seconds:g} s") from None
+
+    def close(self) -> None:
+        """Cancels what still runs and ends the thread."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_GRACE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=_GRACE_SECONDS)
+        self._loop.close()
+
+
+async def _cancel_others() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _quiet_the_sdk() -> None:
+    """The SDKs put stream handlers on their loggers when imported; our log is the only one."""
+    for name in ("credentials", "alibabacloud-tea", "darabonba-core"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.CRITICAL)

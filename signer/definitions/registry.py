@@ -1,0 +1,68 @@
+"""What requests are answered from: one immutable snapshot of all apps, by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
+from signer.errors import AppDisabled, InvalidRequest, UnknownApp
+from signer.policy import UploadRules
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One source of credentials as some apps need it; equal roles share one token."""
+
+    name: str
+    entry: CredentialEntry = field(repr=False)
+    session_policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One app, compiled: plain values that a request needs and nothing else."""
+
+    id: str
+    name: str
+    enabled: bool
+    rules: UploadRules
+    role: str
+    """The key of its role in `Registry.roles`."""
+    callers: CallersEntry
+    rate_limit: RateLimit
+    cors_origins: frozenset[str]
+    generate_signature: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    server: Server
+    apps: Mapping[str, App]
+    roles: Mapping[str, Role]
+    default_app: str | None
+
+    def app(self, app_id: str | None) -> App:
+        """The enabled app of that id, or the default one. Raises `UnknownApp`, `AppDisabled`, `InvalidRequest`."""
+        wanted = app_id or self.default_app
+        if wanted is None:
+            raise InvalidRequest("name an app: ?app_id=, header X-App-Id, or WeChat's Referer")
+        app = self.apps.get(wanted)
+        if app is None:
+            raise UnknownApp("no app of this id; ask the operators to add it")
+        if not app.enabled:
+            raise AppDisabled("this app is switched off for now")
+        return app
+
+    def longest_expires(self, role: str) -> timedelta:
+        """The longest `expires` of the enabled apps that sign with this role."""
+        return max((a.rules.expires for a in self.apps.values() if a.enabled and a.role == role), default=timedelta())
+
+    def roles_in_use(self) -> frozenset[str]:
+        return frozenset(app.role for app in self.apps.values() if app.enabled)
+
+
+def freeze(server: Server, apps: dict[str, App], roles: dict[str, Role], default_app: str | None) -> Registry:
+    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app)

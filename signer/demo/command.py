@@ -1,0 +1,155 @@
+"""The demo: starts the local cloud as a process of its own, moves the definitions onto it, serves the page."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from pydantic import SecretStr
+
+from signer.definitions import model
+from signer.definitions.parse import parse
+from signer.definitions.registry import Registry, Role, freeze
+from signer.demo.routes import add_page
+from signer.service import Service
+from signer.stores import file
+from signer.web.server import CannotListen, listening, serve
+
+LOCAL_ACCESS_KEY_ID = "LTAI-local"
+LOCAL_ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
+LOCAL_ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
+"""The account that the local cloud knows from the start."""
+
+_START_SECONDS = 20.0
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+class CannotStart(Exception):
+    """The local cloud did not come up; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where the local cloud's servers listen."""
+
+    metadata: str
+    sts: str
+    oss: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--listen", default="127.0.0.1", help="0.0.0.0 lets a phone on the same network use it")
+    parser.add_argument("--port", type=int, default=5000, help="a free one is taken when it is in use (default: 5000)")
+    parser.add_argument("--data", type=Path, help="keep what is uploaded here (default: a temporary directory)")
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Serves until stopped. Raises `CannotStart`, `BadDefinitions` and `CannotListen`."""
+    environ = {
+        "OSS_ACCESS_KEY_ID": LOCAL_ACCESS_KEY_ID,
+        "OSS_ACCESS_KEY_SECRET": LOCAL_ACCESS_KEY_SECRET,
+        "OSS_STS_ROLE_ARN": LOCAL_ROLE_ARN,
+        **os.environ,
+    }
+    registry = parse(file.read(options.config), environ)
+    host = _address_for_others() if options.listen == "0.0.0.0" else options.listen  # noqa: S104
+    async with local_cloud(options.listen, options.data) as cloud, aiohttp.ClientSession() as session:
+        for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
+            async with session.post(f"{cloud.oss}/-/buckets", json={"name": bucket, "region": region}) as answer:
+                answer.raise_for_status()
+        address = f"{options.listen}:{_port(options.listen, options.port)}"
+        moved = onto(cloud, registry, address, _as_seen_from(cloud.oss, host))
+
+        async def extend(app: web.Application, service: Service) -> None:
+            add_page(app, service.registry, session, cloud.oss, _as_seen_from(cloud.oss, host))
+
+        def started(public: str, _admin: str) -> None:
+            print(f"The upload page:   {_as_seen_from(public, host)}/", flush=True)  # noqa: T201
+            print(f"The local OSS:     {_as_seen_from(cloud.oss, host)}/", flush=True)  # noqa: T201
+            print("Ctrl-C ends both.", flush=True)  # noqa: T201
+
+        await serve(moved, extend=extend, started=started)
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def local_cloud(host: str, data: Path | None) -> AsyncIterator[Cloud]:
+    """The local cloud as a process; ended with the block. Raises `CannotStart`."""
+    arguments = ["-m", "localcloud", "--host", host, *(["--data", str(data)] if data is not None else [])]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=_PROJECT, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                line = await process.stdout.readline()
+            addresses = json.loads(line)
+        except (TimeoutError, ValueError):
+            raise CannotStart("the local cloud did not start; run python -m localcloud to see why") from None
+        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
+    """The same apps, signing with the local cloud's credentials and uploading to its OSS."""
+    apps = {
+        app_id: dataclasses.replace(app, rules=dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
+        for app_id, app in registry.apps.items()
+    }
+    roles = {key: dataclasses.replace(role, entry=_entry(role, cloud)) for key, role in registry.roles.items()}
+    return freeze(model.Server(listen=address, admin="127.0.0.1:0"), apps, roles, registry.default_app)
+
+
+def _entry(role: Role, cloud: Cloud) -> model.CredentialEntry:
+    if isinstance(role.entry, model.EcsRamRole):
+        return role.entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
+    name = role.entry.role_arn.rpartition("/")[2]
+    return role.entry.model_copy(
+        update={
+            "endpoint": cloud.sts,
+            "role_arn": LOCAL_ROLE_ARN.rpartition("/")[0] + "/" + name,
+            "access_key_id": LOCAL_ACCESS_KEY_ID,
+            "access_key_secret": SecretStr(LOCAL_ACCESS_KEY_SECRET),
+            "external_id": None,
+        }
+    )
+
+
+def _port(host: str, port: int) -> int:
+    """`port` if it is free, else 0."""
+    try:
+        with listening(f"{host}:{port}"):
+            return port
+    except CannotListen:
+        return 0
+
+
+def _address_for_others() -> str:
+    """This machine's address on its network; a UDP socket learns it without sending anything."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
+
+
+def _as_seen_from(url: str, host: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{host}:{rest.rpartition(':')[2]}"

@@ -1,0 +1,435 @@
+// The upload page: asks the signer for a form, then sends each file straight to OSS.
+// Everything that comes from a server or a file name reaches the page as text, never as markup.
+
+const AT_ONCE = 3;
+const ARRIVED_SHOWN = 60;
+const MASK = "***";
+
+const $ = (id) => document.getElementById(id);
+const state = { apps: [], app: null, uploads: [], arrivals: null };
+
+// ---- words -----------------------------------------------------------------------------------------------------
+
+function sizeText(bytes) {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit > 0 && value < 100 ? 1 : 0;
+  return `${Number(value.toFixed(digits))} ${units[unit]}`;
+}
+
+function tooLargeText(bytes, most) {
+  const exact = (count) => `${count.toLocaleString("en")} bytes`;
+  const show = sizeText(bytes) === sizeText(most) ? exact : sizeText;
+  return `Too large: the file has ${show(bytes)}; this app takes at most ${show(most)}.`;
+}
+
+function whenText(iso) {
+  const when = new Date(iso);
+  if (Number.isNaN(when.getTime())) return "";
+  const today = when.toDateString() === new Date().toDateString();
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return today ? when.toLocaleTimeString([], time) : when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+function kindText(name) {
+  const extension = /\.([a-z0-9]{1,5})$/i.exec(name);
+  return extension ? extension[1].toUpperCase() : "FILE";
+}
+
+function sentence(text) {
+  const trimmed = text.trim();
+  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
+
+function announce(text) {
+  $("announce").textContent = text;
+}
+
+function say(element, text) {
+  element.textContent = text;
+  element.hidden = !text;
+}
+
+function node(tag, text, className = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  made.className = className;
+  return made;
+}
+
+function webAddress(text) {
+  try {
+    const url = new URL(text, location.href);
+    return ["http:", "https:"].includes(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+// ---- talking to the signer and to OSS --------------------------------------------------------------------------
+
+/** What went wrong, in words for people, and a trace for whoever reads the logs. */
+class Refusal extends Error {
+  constructor(message, trace = "") {
+    super(message);
+    this.trace = trace;
+  }
+}
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { cache: "no-store", ...options });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Refusal("The signer does not answer. Is it still running?");
+  }
+  const body = await response.json().catch((error) => {
+    if (options.signal?.aborted) throw error;
+    return null;
+  });
+  if (response.ok && body !== null) return body;
+  throw problemRefusal(response, body);
+}
+
+function problemRefusal(response, body) {
+  const problem = body ?? {};
+  const title = problem.title || `The signer answered ${response.status}`;
+  const wait = response.headers.get("Retry-After");
+  const again = wait && /^\d+$/.test(wait) ? ` Try again in ${wait} s.` : "";
+  const refusal = new Refusal(
+    sentence(problem.detail ? `${title}: ${problem.detail}` : title) + again,
+    trace([`signer ${response.status}`, problem.code, problem.request_id && `request ${problem.request_id}`]),
+  );
+  refusal.code = problem.code;
+  return refusal;
+}
+
+function ossRefusal(xhr) {
+  const xml = new DOMParser().parseFromString(xhr.responseText, "application/xml");
+  const read = (name) => xml.querySelector(`Error > ${name}`)?.textContent.trim() ?? "";
+  const code = read("Code");
+  const requestId = read("RequestId") || xhr.getResponseHeader("x-oss-request-id");
+  const message = code ? sentence(`OSS refused it: ${code}: ${read("Message")}`) : `OSS answered ${xhr.status}.`;
+  return new Refusal(message, trace([`OSS ${xhr.status}`, read("EC") && `EC ${read("EC")}`, requestId && `request ${requestId}`]));
+}
+
+const trace = (parts) => parts.filter(Boolean).join(" · ");
+
+function askForForm(app, file, signal) {
+  return ask(`/v1/apps/${encodeURIComponent(app.id)}/uploads`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ filename: file.name, content_type: file.type || undefined, size: file.size }),
+    signal,
+  });
+}
+
+function sendForm(form, file, signal, onProgress) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append(form.file_field, file, file.name); // OSS ignores every field after the file
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    signal.addEventListener("abort", () => xhr.abort(), { once: true });
+    xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    xhr.onload = () => (xhr.status >= 200 && xhr.status < 300 ? resolve() : reject(ossRefusal(xhr)));
+    xhr.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    xhr.onerror = () =>
+      reject(new Refusal(`The connection to ${new URL(form.url).host} broke off, or its CORS rules forbid this page.`));
+    xhr.open(form.method, form.url);
+    xhr.send(body);
+  });
+}
+
+// ---- apps and their rules --------------------------------------------------------------------------------------
+
+async function loadApps() {
+  let apps;
+  try {
+    apps = await ask("/demo/apps");
+  } catch (error) {
+    say($("notice"), error.message);
+    return;
+  }
+  say($("notice"), apps.length ? "" : "No app is defined yet. Add one to the YAML: it shows up here without a restart.");
+  if (JSON.stringify(apps) === JSON.stringify(state.apps)) return;
+  state.apps = apps;
+  const wanted = state.app?.id ?? new URLSearchParams(location.search).get("app");
+  const options = apps.map((app) => {
+    const name = app.name && app.name !== app.id ? `${app.name} (${app.id})` : app.id;
+    return new Option(app.enabled ? name : `${name}: switched off`, app.id);
+  });
+  $("app").replaceChildren(...options);
+  for (const control of ["app", "file", "refresh"]) $(control).disabled = apps.length === 0;
+  const chosen = apps.find((app) => app.id === wanted) ?? apps.find((app) => app.enabled) ?? apps[0];
+  if (chosen) choose(chosen);
+}
+
+function choose(app) {
+  const changed = app.id !== state.app?.id;
+  state.app = app;
+  $("app").value = app.id;
+  $("app-off").hidden = app.enabled;
+  $("rules").hidden = false;
+  $("rule-size").textContent = sizeText(app.max_size_bytes);
+  const types = app.content_types.length ? app.content_types : ["any type"];
+  $("rule-types").replaceChildren(...types.map((type) => node("span", type, "chip")));
+  $("rule-target").textContent = `oss://${app.bucket}/${app.key_prefix}`;
+  $("rule-region").textContent = ` ${app.region}`;
+  const naming = { client: "as the file", uuid: "at random", template: "by the app’s template" };
+  $("rule-naming").textContent = naming[app.key] ?? app.key;
+  $("file").accept = app.content_types.join(",");
+  if (changed) {
+    const address = new URL(location.href);
+    address.searchParams.set("app", app.id);
+    history.replaceState(null, "", address);
+    $("arrived").replaceChildren();
+    $("arrived-count").textContent = "";
+    loadArrived();
+  }
+}
+
+// ---- uploads ---------------------------------------------------------------------------------------------------
+
+function add(files) {
+  if (!state.app) return;
+  for (const file of files) {
+    const element = $("row").content.firstElementChild.cloneNode(true);
+    const upload = { file, app: state.app, element, state: "waiting", cancel: null };
+    element.querySelector(".kind").textContent = kindText(file.name);
+    element.querySelector(".name").textContent = file.name;
+    element.querySelector(".name").title = file.name;
+    element.querySelector(".size").textContent = sizeText(file.size);
+    element.querySelector("progress").setAttribute("aria-label", `Progress of ${file.name}`);
+    const [cancel, retry] = element.querySelectorAll("button");
+    cancel.setAttribute("aria-label", `Cancel ${file.name}`);
+    retry.setAttribute("aria-label", `Retry ${file.name}`);
+    cancel.addEventListener("click", () => stop(upload));
+    retry.addEventListener("click", () => again(upload));
+    state.uploads.push(upload);
+    $("files").append(element);
+    enter(upload, "waiting", "Waiting");
+  }
+  pump();
+}
+
+/** Moves an upload to a state and shows it; the focus stays in the row when its button goes away. */
+function enter(upload, name, words, refusal = null) {
+  const { element } = upload;
+  const [cancel, retry] = element.querySelectorAll("button");
+  const running = name === "waiting" || name === "uploading";
+  const hadFocus = document.activeElement === cancel || document.activeElement === retry;
+  upload.state = name;
+  element.dataset.state = name;
+  element.querySelector(".state").textContent = words;
+  say(element.querySelector(".message"), refusal?.message ?? "");
+  say(element.querySelector(".trace"), refusal?.trace ?? "");
+  cancel.hidden = !running;
+  retry.hidden = running || name === "done";
+  if (hadFocus && name !== "done") (running ? cancel : retry).focus();
+  $("files-bar").hidden = state.uploads.length === 0;
+  $("clear").hidden = !state.uploads.some((one) => one.state === "done" || one.state === "cancelled");
+}
+
+function progress(upload, share) {
+  const percent = Math.floor(share * 100);
+  upload.element.querySelector("progress").value = percent;
+  upload.element.querySelector(".state").textContent = percent < 100 ? `Uploading, ${percent} %` : "Waiting for OSS to answer";
+}
+
+function stop(upload) {
+  if (upload.cancel) upload.cancel.abort();
+  else cancelled(upload);
+}
+
+function cancelled(upload) {
+  enter(upload, "cancelled", "Cancelled");
+  announce(`${upload.file.name}: cancelled`);
+}
+
+function again(upload) {
+  upload.app = state.apps.find((app) => app.id === upload.app.id) ?? upload.app;
+  upload.element.querySelector("progress").value = 0;
+  enter(upload, "waiting", "Waiting");
+  pump();
+}
+
+function pump() {
+  const running = state.uploads.filter((upload) => upload.state === "uploading").length;
+  const waiting = state.uploads.filter((upload) => upload.state === "waiting");
+  for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - running))) run(upload);
+}
+
+async function run(upload) {
+  const { file, app } = upload;
+  const { signal } = (upload.cancel = new AbortController());
+  enter(upload, "uploading", "Asking for a form");
+  try {
+    const form = await askForForm(app, file, signal); // signed when its turn comes, so that it is fresh
+    showForm(form, app);
+    progress(upload, 0);
+    await sendForm(form, file, signal, (share) => progress(upload, share));
+    const key = form.key ?? form.fields.key.replace("${filename}", () => file.name);
+    progress(upload, 1);
+    upload.element.dataset.key = key;
+    enter(upload, "done", `Arrived as ${key}`);
+    announce(`${file.name}: uploaded`);
+    if (app.id === state.app.id) loadArrived();
+  } catch (error) {
+    if (signal.aborted) cancelled(upload);
+    else failed(upload, error);
+  } finally {
+    upload.cancel = null;
+    pump();
+  }
+}
+
+function failed(upload, error) {
+  const { file, app } = upload;
+  if (error.code === "too_large") error.message = tooLargeText(file.size, app.max_size_bytes);
+  if (!(error instanceof Refusal)) console.error(error);
+  const refusal = error instanceof Refusal ? error : new Refusal("This page failed; its console says why.");
+  enter(upload, "failed", "Failed", refusal);
+  announce(`${file.name}: ${refusal.message}`);
+}
+
+function clearFinished() {
+  const over = (upload) => upload.state === "done" || upload.state === "cancelled";
+  for (const upload of state.uploads.filter(over)) upload.element.remove();
+  state.uploads = state.uploads.filter((upload) => !over(upload));
+  $("files-bar").hidden = state.uploads.length === 0;
+  $("clear").hidden = true;
+  $("file").focus();
+}
+
+// ---- what was signed -------------------------------------------------------------------------------------------
+
+const isToken = (name) => typeof name === "string" && /security[-_]token$/i.test(name);
+
+/** A condition with the security token in it masked: {"name": value} or [operator, "$name", value]. */
+function masked(condition) {
+  if (Array.isArray(condition)) return isToken(condition[1]) ? [condition[0], condition[1], MASK] : condition;
+  const entries = Object.entries(condition).map(([name, value]) => [name, isToken(name) ? MASK : value]);
+  return Object.fromEntries(entries);
+}
+
+function inline(value) {
+  if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${inline(one)}`).join(", ")}}`;
+}
+
+/** The policy field as JSON with one condition a line. */
+function policyText(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const { expiration, conditions } = JSON.parse(new TextDecoder().decode(bytes));
+  const lines = conditions.map((condition) => `    ${inline(masked(condition))}`);
+  return `{\n  "expiration": ${JSON.stringify(expiration)},\n  "conditions": [\n${lines.join(",\n")}\n  ]\n}`;
+}
+
+function showForm(form, app) {
+  $("signed-pair").hidden = false;
+  $("signed-note").textContent = `for ${app.name || app.id}, good until ${whenText(form.expires_at)}`;
+  $("policy").textContent = policyText(form.fields.policy);
+  const rows = Object.entries(form.fields).map(([name, value]) => {
+    const row = document.createElement("div");
+    const isPolicy = name.toLowerCase() === "policy"; // it holds the token, and stands decoded beside this
+    const quiet = isPolicy || isToken(name);
+    const shown = isPolicy ? `${value.length} characters of Base64` : isToken(name) ? MASK : value;
+    row.append(node("dt", name), node("dd", shown, quiet ? "quiet" : ""));
+    return row;
+  });
+  const file = document.createElement("div");
+  file.append(node("dt", form.file_field), node("dd", "the file", "quiet"));
+  $("fields").replaceChildren(...rows, file);
+}
+
+// ---- what arrived ----------------------------------------------------------------------------------------------
+
+async function loadArrived() {
+  state.arrivals?.abort(); // an older answer must not overwrite a newer one
+  const { signal } = (state.arrivals = new AbortController());
+  const { app } = state;
+  try {
+    const objects = await ask(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal });
+    showArrived(objects, app);
+    say($("arrived-message"), "");
+  } catch (error) {
+    if (!signal.aborted) say($("arrived-message"), error.message);
+  }
+}
+
+function showArrived(objects, app) {
+  const known = new Map([...$("arrived").children].map((element) => [element.dataset.version, element]));
+  const shown = objects.slice(0, ARRIVED_SHOWN).map((object) => {
+    const version = JSON.stringify([app.id, object.key, object.etag, object.last_modified]);
+    return known.get(version) ?? arrival(object, version);
+  });
+  $("arrived").replaceChildren(...shown);
+  $("arrived-empty").hidden = objects.length > 0;
+  const count = objects.length === 1 ? "1 file" : `${objects.length} files`;
+  const left = objects.length > shown.length ? `, the newest ${shown.length} shown` : "";
+  $("arrived-count").textContent = objects.length ? count + left : "";
+}
+
+function arrival(object, version) {
+  const element = $("object").content.firstElementChild.cloneNode(true);
+  const address = webAddress(object.url);
+  const fileName = object.key.split("/").pop();
+  const thumb = element.querySelector(".thumb");
+  element.dataset.key = object.key;
+  element.dataset.version = version;
+  if (address) element.querySelector("a").href = address;
+  element.querySelector("a").title = object.key;
+  element.querySelector(".name").textContent = fileName;
+  element.querySelector(".facts").textContent = trace([sizeText(object.size_bytes), whenText(object.last_modified)]);
+  thumb.textContent = kindText(fileName);
+  if (address && object.content_type?.startsWith("image/")) {
+    const image = new Image();
+    image.alt = "";
+    image.decoding = "async";
+    image.onload = () => thumb.replaceChildren(image);
+    image.src = address;
+  }
+  return element;
+}
+
+// ---- choosing and dropping -------------------------------------------------------------------------------------
+
+function dropped(transfer) {
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
+  say($("notice"), folders.length ? "Folders cannot be uploaded: open them and drop the files inside." : "");
+  return items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile()).filter(Boolean);
+}
+
+$("app").addEventListener("change", () => choose(state.apps.find((app) => app.id === $("app").value)));
+$("file").addEventListener("change", () => {
+  add([...$("file").files]);
+  $("file").value = ""; // so that the same file can be chosen again
+});
+$("clear").addEventListener("click", clearFinished);
+$("refresh").addEventListener("click", () => loadArrived());
+window.addEventListener("focus", () => loadApps()); // an edited YAML shows without a reload
+
+// A file dropped beside the zone is meant for it, and must not make the browser leave the page.
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) $("drop").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over");
+  add(dropped(event.dataTransfer));
+});
+
+loadApps();

@@ -1,0 +1,54 @@
+"""The demo's page and the two answers it needs beside the signer's own: the apps, and what has arrived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+
+from signer.definitions.registry import App, Registry
+
+_FILES = Path(__file__).parent / "page"
+
+
+def add_page(
+    app: web.Application, registry: Registry, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
+) -> None:
+    """Adds the page to the signer's public application; `oss`: the local OSS, as we and as browsers see it."""
+
+    async def index(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(_FILES / "index.html")
+
+    async def apps(_request: web.Request) -> web.Response:
+        return web.json_response([_describe(each) for each in registry.apps.values()])
+
+    async def objects(request: web.Request) -> web.Response:
+        bucket = registry.app(request.query.get("app")).rules.bucket
+        async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as answer:
+            found: list[dict[str, Any]] = await answer.json()
+        for each in found:
+            each["url"] = f"{oss_for_browsers}/{bucket}/{quote(each['key'])}"
+        return web.json_response(sorted(found, key=lambda each: str(each["last_modified"]), reverse=True))
+
+    app.router.add_get("/", index)
+    app.router.add_get("/demo/apps", apps)
+    app.router.add_get("/demo/objects", objects)
+    app.router.add_static("/demo/page", _FILES)
+
+
+def _describe(app: App) -> dict[str, Any]:
+    naming = app.rules.naming
+    return {
+        "id": app.id,
+        "name": app.name,
+        "enabled": app.enabled,
+        "bucket": app.rules.bucket,
+        "region": app.rules.region,
+        "max_size_bytes": app.rules.max_size_bytes,
+        "content_types": app.rules.content_types,
+        "key_prefix": naming.prefix.text,
+        "key": "client" if naming.name is None else naming.name.text,
+    }

@@ -1,0 +1,165 @@
+"""Object keys: templates, safe names made from what a client sends, and the walls of an app's prefix.
+
+OSS takes 1 to 1023 bytes of UTF-8 that do not start with `/` or `\\` (help page `object-naming-conventions`).
+A `$` is refused besides, because it is special inside PostObject conditions and in `${filename}`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from signer.errors import InvalidRequest
+
+MAX_KEY_BYTES = 1023
+MAX_FILENAME_BYTES = 255
+MAX_EXTENSION_CHARACTERS = 16
+PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
+KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | {"uuid", "filename", "ext", "stem"}
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
+
+
+class BadTemplate(ValueError):
+    """A key or prefix in the definitions that cannot be used; the text says how to mend it."""
+
+
+def _forbidden(character: str) -> bool:
+    """Control, format (bidi, zero-width), surrogate, private and unassigned characters, and line separators."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def complaint(key: str) -> str | None:
+    """Why `key` is no safe object key or prefix, or None when it is one."""
+    if key.startswith(("/", "\\")):
+        return "starts with / or \\"
+    if "$" in key:
+        return "holds a $, which is special in PostObject conditions"
+    if any(_forbidden(character) for character in key):
+        return "holds a control or invisible character"
+    if any(part in {".", ".."} for part in re.split(r"[/\\]", key)):
+        return "holds a . or .. segment"
+    if len(key.encode()) > MAX_KEY_BYTES:
+        return f"is longer than {MAX_KEY_BYTES} bytes"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with `{placeholders}`, checked once when the definitions are read."""
+
+    text: str
+    names: frozenset[str]
+
+    @classmethod
+    def parse(cls, text: str, allowed: frozenset[str] = KEY_PLACEHOLDERS) -> Template:
+        """Raises `BadTemplate` for unknown placeholders, stray braces and text that no key may hold."""
+        names = frozenset(_PLACEHOLDER.findall(text))
+        if unknown := sorted(names - allowed):
+            known = " ".join(f"{{{name}}}" for name in sorted(allowed))
+            raise BadTemplate(f"unknown placeholder {{{unknown[0]}}}; known here: {known}")
+        plain = _PLACEHOLDER.sub("x", text)
+        if "{" in plain or "}" in plain:
+            raise BadTemplate("has a brace that belongs to no placeholder")
+        if why := complaint(plain):
+            raise BadTemplate(why)
+        return cls(text, names)
+
+    def expand(self, values: dict[str, str]) -> str:
+        """The text with its placeholders replaced; where `{ext}` is empty, the dot before it goes too."""
+        if not self.names:
+            return self.text
+        text = self.text if values.get("ext") else self.text.replace(".{ext}", "{ext}")
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+def safe_filename(filename: str) -> str:
+    """A client's file name as one readable path segment: NFC, no directories, no control or bidi characters.
+
+    `$`, quotes and wildcards become `_`; at most 255 bytes, cut between characters and before the extension.
+    An empty result becomes `file`.
+    """
+    name = unicodedata.normalize("NFC", filename.replace("\\", "/").rsplit("/", 1)[-1])
+    name = "".join("_" if c in '$<>:"|?*{}' else c for c in name if not _forbidden(c))
+    name = name.strip(" .") or "file"
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension) > MAX_EXTENSION_CHARACTERS:
+        stem, extension = name, ""
+    room = MAX_FILENAME_BYTES - len(extension.encode()) - 1
+    stem = _cut(stem, room)
+    return f"{stem}.{extension}" if extension else stem
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    """At most `size_bytes` of UTF-8, never ending inside a character or before its combining marks."""
+    encoded = text.encode()
+    if len(encoded) <= size_bytes:
+        return text
+    cut = encoded[:size_bytes].decode(errors="ignore")
+    rest = text[len(cut) :]
+    while cut and rest and unicodedata.combining(rest[0]):
+        rest = cut[-1] + rest
+        cut = cut[:-1]
+    return cut
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNaming:
+    """How an app names objects: a prefix, and below it a name of the client's choice or one that we give."""
+
+    prefix: Template
+    name: Template | None = None
+    """None: the client chooses (policy `starts-with`); otherwise the exact key is prefix + name."""
+
+    def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
+        """The prefix, and the exact key or None when the client chooses.
+
+        Raises `InvalidRequest` when the caller or file name can make no safe key.
+        """
+        if not self.prefix.names and self.name is None:
+            return self.prefix.text, None
+        values = {
+            "app": app_id,
+            "yyyy": f"{now:%Y}",
+            "mm": f"{now:%m}",
+            "dd": f"{now:%d}",
+        }
+        if self.needs_caller:
+            values["caller"] = _safe_caller(caller)
+        prefix = self.prefix.expand(values)
+        key = None
+        if self.name is not None:
+            values |= _name_values(self.name, filename)
+            key = prefix + self.name.expand(values)
+        if why := complaint(key or prefix):
+            raise InvalidRequest(f"the object key made for this upload {why}; send a shorter or plainer filename")
+        return prefix, key
+
+    @property
+    def needs_caller(self) -> bool:
+        return "caller" in self.prefix.names or (self.name is not None and "caller" in self.name.names)
+
+
+def _safe_caller(caller: str | None) -> str:
+    if caller is None or not _CALLER.fullmatch(caller) or caller.strip(".") == "":
+        raise InvalidRequest(
+            "this caller's id cannot stand in an object key: use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -"
+        )
+    return caller
+
+
+def _name_values(name: Template, filename: str | None) -> dict[str, str]:
+    if filename is None and name.names & {"filename", "stem"}:
+        raise InvalidRequest("this app names objects after the file: send filename")
+    safe = safe_filename(filename) if filename is not None else ""
+    stem, dot, extension = safe.rpartition(".")
+    return {
+        "uuid": uuid.uuid4().hex,
+        "filename": safe,
+        "stem": stem if dot else safe,
+        "ext": extension.lower() if dot else "",
+    }

@@ -1,0 +1,49 @@
+"""OSS signature version 4 for PostObject: the credential, its scope, the signing key and the signature.
+
+Rules: help page `signature-version-4-recommend` (PostObject), https://help.aliyun.com/zh/oss/developer-reference/.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+
+SIGNATURE_VERSION = "OSS4-HMAC-SHA256"
+SCOPE_SUFFIX = "aliyun_v4_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An AccessKey pair and, when STS issued it, its security token and the moment it ends (UTC)."""
+
+    access_key_id: str
+    access_key_secret: str = field(repr=False)
+    security_token: str | None = field(default=None, repr=False)
+    expiration: datetime | None = None
+
+
+def format_date(moment: datetime) -> str:
+    """`x-oss-date`: the UTC moment as `YYYYMMDDTHHMMSSZ`."""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+def credential_scope(access_key_id: str, x_oss_date: str, region: str) -> str:
+    """`x-oss-credential`: `<AccessKeyId>/<YYYYMMDD>/<region>/oss/aliyun_v4_request`, the region as a plain id."""
+    return f"{access_key_id}/{x_oss_date[:8]}/{region}/oss/{SCOPE_SUFFIX}"
+
+
+@lru_cache(maxsize=4096)
+def signing_key(access_key_secret: str, day: str, region: str) -> bytes:
+    """The key derived for one secret, UTC day (`YYYYMMDD`) and region; it changes once a day, so it is kept."""
+    key = ("aliyun_v4" + access_key_secret).encode()
+    for part in (day, region, "oss", SCOPE_SUFFIX):
+        key = hmac.digest(key, part.encode(), sha256)
+    return key
+
+
+def signature(key: bytes, string_to_sign: str) -> str:
+    """Lower-case hex HMAC-SHA256; for PostObject the string to sign is the Base64 policy itself."""
+    return hmac.digest(key, string_to_sign.encode(), sha256).hex()

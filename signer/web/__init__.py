@@ -1,0 +1,1 @@
+"""HTTP at the edge, on aiohttp: requests become wishes, signed uploads become answers, problems become bodies."""

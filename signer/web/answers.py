@@ -1,0 +1,42 @@
+"""Signed uploads as JSON, in the two forms that clients know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from signer.policy import SignedUpload
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def documented(upload: SignedUpload) -> dict[str, str]:
+    """The members of Alibaba's sample server (help page 92883), and what else a client may want, all strings."""
+    fields = upload.fields
+    answer = {
+        "policy": fields["policy"],
+        "x_oss_signature_version": fields["x-oss-signature-version"],
+        "x_oss_credential": fields["x-oss-credential"],
+        "x_oss_date": fields["x-oss-date"],
+        "signature": fields["x-oss-signature"],
+        "security_token": fields.get("x-oss-security-token", ""),
+        "host": upload.url,
+        "key_prefix": upload.key_prefix,
+        "expires_at": rfc3339(upload.expires_at),
+    }
+    return answer if upload.key is None else {**answer, "key": upload.key}
+
+
+def whole_form(upload: SignedUpload) -> dict[str, Any]:
+    """All that a client needs to send the file: the shape of boto3's presigned POST and Uppy's upload parameters."""
+    return {
+        "url": upload.url,
+        "method": "POST",
+        "fields": upload.fields,
+        "file_field": "file",
+        **({"key_prefix": upload.key_prefix} if upload.key is None else {"key": upload.key}),
+        "expires_at": rfc3339(upload.expires_at),
+        "max_size": upload.max_size_bytes,
+    }

@@ -1,0 +1,76 @@
+"""From an HTTP request to the plain values the service takes: the app's id, the evidence, the wish."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from signer.callers.protocol import Evidence
+from signer.errors import InvalidRequest
+from signer.policy import Wish
+
+MAX_BODY_BYTES = 64 * 1024
+
+_REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
+_SIZE = re.compile(r"[0-9]{1,16}", re.ASCII)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    filename: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    content_type: Annotated[str, Field(max_length=255)] | None = None
+    size: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    vars: dict[str, str] = {}
+
+
+def named_app(request: web.Request) -> str | None:
+    """`?app_id=`, else header `X-App-Id`, else the app id in the Referer that WeChat sends with each wx.request."""
+    if app_id := request.query.get("app_id") or request.headers.get("X-App-Id"):
+        return app_id
+    match = _REFERER.match(request.headers.get("Referer", ""))
+    return match[1] if match else None
+
+
+def evidence(request: web.Request) -> Evidence:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Evidence(headers, request.remote or "")
+
+
+def wish_in_query(request: web.Request) -> Wish:
+    """`?filename=&content_type=&size=`, all optional; the documented sample sends none."""
+    query = request.query
+    size = query.get("size")
+    if size is not None and not _SIZE.fullmatch(size):
+        raise InvalidRequest("size is a whole number of bytes")
+    filename = query.get("filename") or None
+    if filename is not None and len(filename) > 1024:
+        raise InvalidRequest("filename has at most 1024 characters")
+    return Wish(filename, query.get("content_type") or None, None if size is None else int(size))
+
+
+async def wish_in_body(request: web.Request) -> Wish:
+    """The JSON body; none at all is an empty wish. Raises `InvalidRequest` that names the member."""
+    data = await request.read()
+    if not data.strip():
+        return Wish()
+    try:
+        body = _Body.model_validate_json(data)
+    except ValidationError as error:
+        raise InvalidRequest(_explain(error)) from None
+    return Wish(body.filename, body.content_type, body.size, body.vars)
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    member = ".".join(str(step)[:64] for step in first["loc"])
+    if first["type"] == "json_invalid":
+        return "the body is no valid JSON"
+    if first["type"] in ("model_type", "model_attributes_type"):
+        return "the body is a JSON object with filename, content_type, size and vars, all optional"
+    if first["type"] == "extra_forbidden":
+        return f"unknown member {member!r}; known: {', '.join(_Body.model_fields)}"
+    return f"{member}: {first['msg'][:1].lower()}{first['msg'][1:]}"
