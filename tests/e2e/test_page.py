@@ -90,9 +90,7 @@ async def open_picture_app(page: Page, demo: Demo) -> dict[str, Any]:
 
 def png(width: int, height: int, paint: Callable[[float, float], Pixel]) -> bytes:
     """A real PNG picture; `paint` gives the colour at x, y from 0 to 1."""
-    rows = b"".join(
-        b"\0" + b"".join(bytes(paint(x / width, y / height)) for x in range(width)) for y in range(height)
-    )
+    rows = b"".join(b"\0" + b"".join(bytes(paint(x / width, y / height)) for x in range(width)) for y in range(height))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -151,7 +149,7 @@ async def test_a_picked_file_arrives_whole_and_the_page_asks_only_the_signer_and
         if message.type in {"error", "warning"}:
             complaints.append(message.text)
 
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     page.on("console", heard)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     await open_picture_app(page, demo)
@@ -209,7 +207,7 @@ async def test_a_too_large_file_is_refused_in_words_and_never_sent(page: Page, d
 async def test_the_policy_is_shown_without_the_security_token(page: Page, demo: Demo) -> None:
     app = await open_picture_app(page, demo)
     requests: list[Request] = []
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     await page.set_input_files("#file", picture("policy.png"))
     await expect_state(row(page, "policy.png"), "done")
     await page.click("#signed summary")
@@ -371,7 +369,7 @@ async def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Page, 
     await expect(page.locator("#file")).to_be_focused()
     assert await page.locator("#drop").evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     async with page.expect_file_chooser() as chooser:
-        await page.keyboard.press("Enter")
+        await page.keyboard.press("Space")
     assert (await chooser.value).is_multiple()
 
 
@@ -384,6 +382,7 @@ async def test_screenshot(page: Page, demo: Demo, tmp_path: Path) -> None:
         "red-cliffs.png": ((240, 150, 96), (253, 222, 160), (122, 42, 38), (0.40, 0.42)),
         "night-train.png": ((16, 22, 56), (88, 78, 140), (10, 14, 34), (0.80, 0.20)),
     }
+    await page.emulate_media(color_scheme="light", reduced_motion="reduce")
     app = await open_picture_app(page, demo)
     for name, (top, bottom, ground, sun) in skies.items():
         data = png(480, 360, landscape(top, bottom, ground, sun))
@@ -404,4 +403,4 @@ async def test_screenshot(page: Page, demo: Demo, tmp_path: Path) -> None:
     await expect(page.locator("#arrived img")).to_have_count(len(skies) + 1)
     await page.mouse.move(0, 0)
     await page.evaluate("document.activeElement.blur()")
-    await page.screenshot(path=SCREENSHOT, animations="disabled")
+    await page.screenshot(path=SCREENSHOT, full_page=True, animations="disabled")

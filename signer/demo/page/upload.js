@@ -32,7 +32,7 @@ function whenText(iso) {
   const when = new Date(iso);
   if (Number.isNaN(when.getTime())) return "";
   const today = when.toDateString() === new Date().toDateString();
-  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
   return today ? when.toLocaleTimeString([], time) : when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
@@ -232,7 +232,7 @@ function enter(upload, name, words, refusal = null) {
   say(element.querySelector(".trace"), refusal?.trace ?? "");
   cancel.hidden = !running;
   retry.hidden = running || name === "done";
-  if (hadFocus && name !== "done") (running ? cancel : retry).focus();
+  if (hadFocus) (running ? cancel : name === "done" ? element : retry).focus({ preventScroll: true });
   $("files-bar").hidden = state.uploads.length === 0;
   $("clear").hidden = !state.uploads.some((one) => one.state === "done" || one.state === "cancelled");
 }

@@ -1,0 +1,261 @@
+"""Bad input over real sockets: each its own problem code, never a 500, never a secret in what is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import LOCAL_ENVIRON, Cloud, Signer, post_object, signer
+
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
+KEY = "team-key"
+
+
+@pytest.fixture
+async def running(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Signer]:
+    await cloud.create_bucket("photos")
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials:
+  r: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  s: {{type: assume_role, endpoint: "{cloud.sts}"}}
+defaults: {{region: cn-hangzhou, credentials: r, max_size: 1MiB, bucket: photos, domain: "{cloud.oss}/photos"}}
+apps:
+  a: {{key_prefix: a/, cors_origins: [https://h5.example.com]}}
+  s: {{credentials: s}}
+  off: {{enabled: false}}
+  typed: {{content_types: [image/jpeg, image/png]}}
+  named: {{key_prefix: n/, key: "{{filename}}"}}
+  forms-only: {{generate_signature: false}}
+  slow: {{rate_limit: {{per_app: 2/h}}}}
+  team:
+    key_prefix: users/{{caller}}/
+    callers: {{type: api_key, keys: {{backend: {sha256(KEY.encode()).hexdigest()}}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config) as started:
+        yield started
+
+
+async def refused(
+    session: aiohttp.ClientSession, method: str, url: str, status: int, code: str, **request: Any
+) -> dict[str, Any]:
+    async with session.request(method, url, **request) as answer:
+        body: dict[str, Any] = await answer.json(content_type="application/problem+json")
+        assert (answer.status, body["code"], body["status"]) == (status, code, status), body
+        assert set(body) == PROBLEM_MEMBERS
+        assert answer.headers["X-Request-Id"] == body["request_id"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        return {**body, "headers": answer.headers}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "request_"),
+    [
+        ("GET", "/generate_signature", 400, "invalid_request", {}),
+        ("GET", "/generate_signature?app_id=nobody", 404, "unknown_app", {}),
+        ("GET", "/generate_signature", 404, "unknown_app", {"headers": {"X-App-Id": "nobody"}}),
+        (
+            "GET",
+            "/generate_signature",
+            404,
+            "unknown_app",
+            {"headers": {"Referer": "https://servicewechat.com/wx0/1/page-frame.html"}},
+        ),
+        ("GET", "/generate_signature?app_id=off", 403, "app_disabled", {}),
+        ("GET", "/generate_signature?app_id=forms-only", 403, "forbidden", {}),
+        ("GET", "/generate_signature?app_id=a&size=many", 400, "invalid_request", {}),
+        ("GET", "/generate_signature?app_id=a&size=1048577", 413, "too_large", {}),
+        ("GET", "/generate_signature?app_id=typed&content_type=text/html", 415, "unsupported_type", {}),
+        ("GET", "/generate_signature?app_id=named&filename=" + "n" * 1025, 400, "invalid_request", {}),
+        ("POST", "/generate_signature?app_id=a", 405, "method_not_allowed", {}),
+        ("GET", "/v1/apps/a/uploads", 405, "method_not_allowed", {}),
+        ("GET", "/nowhere", 404, "not_found", {}),
+        ("POST", "/v1/apps/nobody/uploads", 404, "unknown_app", {"json": {}}),
+        ("POST", "/v1/apps/off/uploads", 403, "app_disabled", {"json": {}}),
+        ("POST", "/v1/apps/team/uploads", 401, "unauthenticated", {"json": {}}),
+        ("POST", "/v1/apps/team/uploads", 401, "unauthenticated", {"headers": {"X-Api-Key": "wrong"}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"data": b"{"}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"data": b"\xff\xfe"}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"data": b'{"filename": "\\ud800"}'}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"data": b"[" * 10_000}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": []}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"filename": 1}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"size": "1"}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"size": -1}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"size": 0}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"contentType": "image/png"}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"content_type": "image/png\r\nX: y"}}),
+        ("POST", "/v1/apps/a/uploads", 400, "invalid_request", {"json": {"vars": {"a": "b"}}}),
+        ("POST", "/v1/apps/a/uploads", 413, "too_large", {"json": {"size": 2**20 + 1}}),
+        ("POST", "/v1/apps/a/uploads", 413, "too_large", {"data": b" " * 70_000}),
+        ("POST", "/v1/apps/typed/uploads", 415, "unsupported_type", {"json": {"content_type": "text/html"}}),
+        ("POST", "/v1/apps/typed/uploads", 400, "invalid_request", {"json": {}}),
+        ("POST", "/v1/apps/named/uploads", 400, "invalid_request", {"json": {}}),
+    ],
+)
+async def test_each_has_its_code(
+    method: str,
+    path: str,
+    status: int,
+    code: str,
+    request_: dict[str, Any],
+    running: Signer,
+    session: aiohttp.ClientSession,
+) -> None:
+    await refused(session, method, running.public + path, status, code, **request_)
+    assert not any('"status": 500' in line for line in running.output)
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../../etc/passwd",
+        "..",
+        "/etc/passwd",
+        "\\\\host\\share",
+        "a\r\nX-Evil: 1",
+        "a\x00b.jpg",
+        "\u202egpj.exe",
+        "${filename}",
+        "n" * 1024,
+        "😀" * 400 + ".png",
+        "é" * 512,
+        ".",
+        "a/../../b.jpg",
+        "%2e%2e%2fb",
+    ],
+)
+async def test_hostile_filenames_stay_below_the_prefix(
+    filename: str, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    form = await running.uploads("named", {"filename": filename})
+    assert form["key"].startswith("n/")
+    status, body, _ = await post_object(session, form["url"], form["fields"], b"x")
+    assert status == 200, body
+    [stored] = await cloud.objects("photos")
+    assert stored["key"] == form["key"]
+    assert stored["key"].count("/") == 1
+
+
+async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
+    running: Signer, session: aiohttp.ClientSession
+) -> None:
+    form = await running.uploads("team", **{"X-Api-Key": KEY})
+    assert form["key_prefix"] == "users/backend/"
+    form = await running.uploads("team", **{"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
+    assert form["key_prefix"] == "users/oUpF8uMuAJO_M2pxb1Q9zNjWeS6o/"
+    for caller in ("..", "a/b", "a\\b", "a b", "x" * 129):
+        await refused(
+            session,
+            "POST",
+            f"{running.public}/v1/apps/team/uploads",
+            400,
+            "invalid_request",
+            headers={"X-Api-Key": KEY, "X-Caller": caller},
+        )
+
+
+async def test_a_rate_limit_says_when_to_come_back(running: Signer, session: aiohttp.ClientSession) -> None:
+    url = f"{running.public}/v1/apps/slow/uploads"
+    for _ in range(2):
+        await running.uploads("slow")
+    problem = await refused(session, "POST", url, 429, "rate_limited")
+    assert 1 <= int(problem["headers"]["Retry-After"]) <= 1800
+
+
+async def test_a_web_page_of_the_app_may_read_the_answer_and_no_other(
+    running: Signer, session: aiohttp.ClientSession
+) -> None:
+    url = f"{running.public}/v1/apps/a/uploads"
+    ours, other = {"Origin": "https://h5.example.com"}, {"Origin": "https://evil.example.com"}
+    async with session.options(url, headers={**ours, "Access-Control-Request-Method": "POST"}) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == ours["Origin"]
+        assert answer.headers["Access-Control-Allow-Methods"] == "POST"
+        assert "Content-Type" in answer.headers["Access-Control-Allow-Headers"]
+    async with session.post(url, data=b"{", headers=ours) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, ours["Origin"])
+    for headers in (other, {}):
+        async with session.post(url, json={}, headers=headers) as answer:
+            assert answer.status == 201
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_a_given_request_id_is_kept_when_it_is_harmless(running: Signer, session: aiohttp.ClientSession) -> None:
+    for given, kept in (("trace-12345678", True), ("bad id !", False)):
+        async with session.get(f"{running.public}/nowhere", headers={"X-Request-Id": given}) as answer:
+            assert (answer.headers["X-Request-Id"] == given) is kept
+
+
+async def test_admin_says_alive_and_ready_and_is_not_on_the_public_port(
+    running: Signer, session: aiohttp.ClientSession
+) -> None:
+    async with session.get(f"{running.admin}/healthz") as answer:
+        assert answer.status == 200
+    async with session.get(f"{running.admin}/readyz") as answer:
+        body = await answer.json()
+        assert (answer.status, body["ready"], {role["role"] for role in body["roles"]}) == (200, True, {"r", "s"})
+    await refused(session, "GET", f"{running.public}/readyz", 404, "not_found")
+
+
+async def test_a_dead_role_is_a_503_for_its_apps_only(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials:
+  good: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  dead: {{type: assume_role, endpoint: "{cloud.sts}", access_key_secret: not-the-secret}}
+defaults: {{region: cn-hangzhou, bucket: photos}}
+apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config) as running:
+        await running.uploads("a")
+        problem = await refused(session, "POST", f"{running.public}/v1/apps/b/uploads", 503, "credentials_unavailable")
+        assert int(problem["headers"]["Retry-After"]) >= 1
+        async with session.get(f"{running.admin}/readyz") as answer:
+            body = await answer.json()
+            assert answer.status == 503
+            assert {role["role"]: role["usable"] for role in body["roles"]} == {"dead": False, "good": True}
+        assert "not-the-secret" not in "".join(running.output) + str(body) + str(problem)
+
+
+async def test_one_line_a_request_and_no_secret_in_any(running: Signer, session: aiohttp.ClientSession) -> None:
+    forms = [
+        await running.uploads("a"),
+        await running.uploads("s"),
+        await running.uploads("team", **{"X-Api-Key": KEY}),
+    ]
+    await refused(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
+    assert await running.stop() == 0
+    lines = [json.loads(line) for line in running.output]
+    requests = [line for line in lines if line["message"] == "request"]
+    assert [(line["app"], line["status"], line["code"]) for line in requests] == [
+        ("a", 201, None),
+        ("s", 201, None),
+        ("team", 201, None),
+        (None, 404, "unknown_app"),
+    ]
+    assert all(line["request_id"] for line in requests)
+    said = "".join(running.output)
+    secrets = [form["fields"]["x-oss-security-token"] for form in forms]
+    secrets += [form["fields"]["x-oss-signature"] for form in forms]
+    for secret in [*secrets, KEY, LOCAL_ENVIRON["OSS_ACCESS_KEY_SECRET"]]:
+        assert secret not in said
+    assert lines[-1]["message"] == "stopped"

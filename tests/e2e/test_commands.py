@@ -1,0 +1,117 @@
+"""The command line as people use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.e2e.running import LOCAL_ENVIRON, ROOT, Cloud
+
+
+def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "run.py", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+BROKEN = """\
+version: 1
+credentials: {r: {type: ecs_ram_role}}
+apps:
+  a:
+    bucket: photos
+    region: oss-cn-hangzhou
+    credentails: r
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_mistake_is_told_with_its_place_and_mend(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(BROKEN, encoding="utf-8")
+    result = run(command, "--config", config)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        f"{config}:4:3: apps.a: 'credentials' is missing",
+        f"{config}:6:13: apps.a.region: is no region id; write it plain, like cn-hangzhou (not oss-cn-hangzhou)",
+        f"{config}:7:5: apps.a: unknown key 'credentails'; did you mean 'credentials'?",
+    ]
+
+
+def test_check_is_content_with_the_example() -> None:
+    result = run("check", "--config", "config", **LOCAL_ENVIRON)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "3 apps (1 switched off) on 2 roles" in result.stdout
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    result = run("serve", "--config", tmp_path / "none.yaml")
+    assert result.returncode == 1
+    assert "none.yaml: No such file or directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_taken_address_is_told(tmp_path: Path) -> None:
+    from signer.web.server import listening
+
+    with listening("127.0.0.1:0") as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = tmp_path / "signer.yaml"
+        config.write_text(
+            f"version: 1\nserver: {{listen: '{address}'}}\ncredentials: {{}}\napps: {{}}\n", encoding="utf-8"
+        )
+        result = run("serve", "--config", config)
+    assert result.returncode == 1
+    assert f"cannot listen on {address}" in result.stderr
+
+
+def test_the_shipped_schema_is_the_models_and_accepts_the_example() -> None:
+    shipped = (ROOT / "config/oss-signer.schema.json").read_text(encoding="utf-8")
+    assert run("schema").stdout == shipped
+    example = yaml.safe_load((ROOT / "config/oss-signer.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(example, json.loads(shipped))
+    example["apps"]["wx1234567890abcdef"]["bukket"] = "x"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(example, json.loads(shipped))
+
+
+async def test_sign_prints_the_answer_and_its_policy(cloud: Cloud, tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""
+version: 1
+credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}
+apps:
+  a:
+    bucket: photos
+    region: cn-hangzhou
+    credentials: r
+    key_prefix: "u/{{caller}}/"
+    key: "{{filename}}"
+    callers: {{type: api_key, keys: {{k: {"0" * 64}}}}}
+""",
+        encoding="utf-8",
+    )
+    result = run("sign", "a", "--config", config, "--filename", "照片.jpg", "--caller", "ann", **LOCAL_ENVIRON)
+    assert result.returncode == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert shown["answer"]["key"] == "u/ann/照片.jpg"
+    assert ["eq", "$key", "u/ann/照片.jpg"] in shown["policy"]["conditions"]
+    assert {"x-oss-security-token": "***"} in shown["policy"]["conditions"]
+    for arguments, said in ((("a",), "invalid_request"), (("b",), "unknown_app")):
+        result = run("sign", *arguments, "--config", config, **LOCAL_ENVIRON)
+        assert result.returncode == 1
+        assert said in result.stderr

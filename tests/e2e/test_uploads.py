@@ -1,0 +1,205 @@
+"""The main job over real sockets: a form signed by `python run.py serve`, judged by the local cloud's OSS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import Cloud, Signer, decoded, post_object, signer
+
+WECHAT_APP = "wx1234567890abcdef"
+REFERER = f"https://servicewechat.com/{WECHAT_APP}/devtools/page-frame.html"
+
+
+def definitions(cloud: Cloud) -> str:
+    return f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials:
+  instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  named: {{type: ecs_ram_role, endpoint: "{cloud.metadata}", role_name: oss-uploader}}
+  assumed: {{type: assume_role, endpoint: "{cloud.sts}"}}
+  narrow: {{type: assume_role, endpoint: "{cloud.sts}", scope: app}}
+defaults: {{region: cn-hangzhou, credentials: instance, max_size: 1KiB, bucket: photos}}
+apps:
+  {WECHAT_APP}: {{domain: "{cloud.oss}/photos", key_prefix: photos/}}
+  named: {{domain: "{cloud.oss}/photos", credentials: named, key_prefix: named/}}
+  assumed: {{domain: "{cloud.oss}/photos", credentials: assumed, key_prefix: assumed/}}
+  narrow: {{domain: "{cloud.oss}/photos", credentials: narrow, key_prefix: narrow/}}
+  strict:
+    domain: "{cloud.oss}/photos"
+    key_prefix: 严格/
+    key: "{{yyyy}}/{{uuid}}-{{filename}}"
+    min_size: 10
+    content_types: [image/jpeg, image/png]
+    success_status: 201
+    headers: {{x-oss-forbid-overwrite: "true", x-oss-storage-class: IA, x-oss-meta-场景: 测试}}
+    conditions: [[in, $x-oss-meta-team, [a, b]], [not-in, $cache-control, [no-store]]]
+""".replace("x-oss-meta-场景", "x-oss-meta-scene")
+
+
+@pytest.fixture
+async def running(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Signer]:
+    await cloud.create_bucket("photos")
+    await cloud.create_bucket("other")
+    config = tmp_path / "signer.yaml"
+    config.write_text(definitions(cloud), encoding="utf-8")
+    async with signer(session, config) as started:
+        yield started
+
+
+@pytest.mark.parametrize("app", [WECHAT_APP, "named", "assumed", "narrow"])
+async def test_an_upload_is_stored_byte_for_byte(
+    app: str, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    content = os.urandom(1000)
+    form = await running.uploads(app, {"filename": "照片 1.jpg", "size": len(content)})
+    status, body, headers = await post_object(session, form["url"], form["fields"], content, "照片 1.jpg")
+    assert status == 200, body
+    assert headers["ETag"]
+    key = form["key_prefix"] + "照片 1.jpg"
+    assert [each["key"] for each in await cloud.objects("photos")] == [key]
+    assert await cloud.content("photos", key) == content
+
+
+async def test_the_documented_sample_works_unchanged(
+    running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    """GET with no parameters and WeChat's own Referer, then the form that the sample builds from the answer."""
+    async with session.get(f"{running.public}/generate_signature", headers={"Referer": REFERER}) as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        data = await answer.json()
+    assert all(isinstance(value, str) for value in data.values())
+    fields = {
+        "key": "photos/exampleobject.jpg",
+        "policy": data["policy"],
+        "x-oss-signature-version": data["x_oss_signature_version"],
+        "x-oss-credential": data["x_oss_credential"],
+        "x-oss-date": data["x_oss_date"],
+        "x-oss-signature": data["signature"],
+        "x-oss-security-token": data["security_token"],
+        "success_action_status": "200",
+    }
+    status, body, _ = await post_object(session, data["host"], fields, b"hello")
+    assert status == 200, body
+    assert await cloud.content("photos", data["key_prefix"] + "exampleobject.jpg") == b"hello"
+
+
+Change = Callable[[dict[str, str]], Any]
+
+
+def without(name: str) -> Change:
+    return lambda fields: fields.pop(name)
+
+
+def with_(name: str, value: str) -> Change:
+    return lambda fields: fields.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        pytest.param(with_("key", "严格/2026/else.jpg"), 403, "AccessDenied", id="key"),
+        pytest.param(with_("x-oss-security-token", "CAIS-forged"), 403, "InvalidSecurityToken", id="token"),
+        pytest.param(with_("success_action_status", "200"), 403, "AccessDenied", id="success status changed"),
+        pytest.param(without("success_action_status"), 403, "AccessDenied", id="success status dropped"),
+        pytest.param(with_("x-oss-object-acl", "public-read"), 403, "AccessDenied", id="acl changed"),
+        pytest.param(without("x-oss-object-acl"), 403, "AccessDenied", id="acl dropped"),
+        pytest.param(with_("x-oss-content-type", "text/html"), 403, "AccessDenied", id="stored type changed"),
+        pytest.param(with_("Content-Type", "text/html"), 403, "AccessDenied", id="content type changed"),
+        pytest.param(without("Content-Type"), 403, "AccessDenied", id="content type dropped"),
+        pytest.param(with_("x-oss-storage-class", "Standard"), 403, "AccessDenied", id="fixed header changed"),
+        pytest.param(without("x-oss-forbid-overwrite"), 403, "AccessDenied", id="fixed header dropped"),
+        pytest.param(with_("x-oss-meta-team", "c"), 403, "AccessDenied", id="raw in"),
+        pytest.param(without("x-oss-meta-team"), 403, "AccessDenied", id="raw in, field dropped"),
+        pytest.param(with_("Cache-Control", "no-store"), 403, "AccessDenied", id="raw not-in"),
+        pytest.param(with_("x-oss-date", "20200101T000000Z"), 403, None, id="date"),
+        pytest.param(with_("x-oss-signature", "0" * 64), 403, "SignatureDoesNotMatch", id="signature"),
+        pytest.param(with_("x-oss-signature-version", "OSS2"), 400, "InvalidArgument", id="version"),
+    ],
+)
+async def test_each_broken_condition_is_refused(
+    change: Change, status: int, code: str | None, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    wish = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 20}
+    form = await running.uploads("strict", wish)
+    good = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
+    answer, body, _ = await post_object(session, form["url"], good, b"x" * 20)
+    assert answer == 201, body
+    assert form["key"] in body
+    fields = {
+        **(await running.uploads("strict", wish))["fields"],
+        "x-oss-meta-team": "a",
+        "Cache-Control": "max-age=60",
+    }
+    change(fields)
+    answer, body, _ = await post_object(session, form["url"], fields, b"x" * 20)
+    assert answer == status or (code is None and answer in (400, 403)), body
+    if code is not None:
+        assert f"<Code>{code}</Code>" in body
+    assert len(await cloud.objects("photos")) == 1
+
+
+@pytest.mark.parametrize(("size", "code"), [(9, "EntityTooSmall"), (1025, "EntityTooLarge")])
+async def test_sizes_are_limited(size: int, code: str, running: Signer, session: aiohttp.ClientSession) -> None:
+    form = await running.uploads("strict", {"filename": "a.jpg"})
+    fields = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
+    status, body, _ = await post_object(session, form["url"], fields, b"x" * size)
+    assert (status, f"<Code>{code}</Code>" in body) == (400, True), body
+
+
+async def test_the_bucket_is_pinned(running: Signer, cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    form = await running.uploads(WECHAT_APP, {"filename": "a.jpg"})
+    status, body, _ = await post_object(session, f"{cloud.oss}/other", form["fields"], b"x")
+    assert (status, "AccessDenied" in body) == (403, True), body
+
+
+async def test_a_key_outside_the_prefix_is_refused(running: Signer, session: aiohttp.ClientSession) -> None:
+    form = await running.uploads(WECHAT_APP, {"filename": "a.jpg"})
+    for key in ("elsewhere/a.jpg", "photo", "/photos/a.jpg"):
+        status, body, _ = await post_object(session, form["url"], {**form["fields"], "key": key}, b"x")
+        assert (status, "AccessDenied" in body) in ((403, True), (400, False)), body
+
+
+async def test_an_existing_object_is_not_overwritten(running: Signer, session: aiohttp.ClientSession) -> None:
+    form = await running.uploads("strict", {"filename": "a.jpg"})
+    fields = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
+    assert (await post_object(session, form["url"], fields, b"x" * 20))[0] == 201
+    status, body, _ = await post_object(session, form["url"], fields, b"y" * 20)
+    assert (status, "FileAlreadyExists" in body) == (409, True), body
+
+
+async def test_scope_app_narrows_the_token_itself(running: Signer, session: aiohttp.ClientSession) -> None:
+    """Even a form that names no prefix cannot leave it: the session policy of the token forbids it."""
+    form = await running.uploads("narrow", {"filename": "a.jpg"})
+    policy = decoded(form["fields"]["policy"])
+    assert ["starts-with", "$key", "narrow/"] in policy["conditions"]
+    wide = await running.uploads("assumed", {"filename": "a.jpg"})
+    assert wide["fields"]["x-oss-credential"] != form["fields"]["x-oss-credential"]
+
+
+async def test_what_expires_is_refused_and_told(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """A form of one second: accepted at once, refused once OSS's clock is past it."""
+    url = await cloud.create_bucket("photos")
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
+apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: instance, expires: 10m}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config) as started:
+        form = await started.uploads("a", {"filename": "a.jpg"})
+        assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
+        await cloud.set_faults(oss={"kind": "clock", "offset_seconds": 660})
+        status, body, _ = await post_object(session, url, form["fields"], b"x")
+        assert (status, "Policy expired" in body) == (403, True), body
