@@ -1,0 +1,4 @@
+"""A local Alibaba Cloud for development and tests: ECS metadata, STS and OSS on loopback.
+
+Written from Alibaba's documentation and from nothing of the signer's, so that it can judge the signer.
+"""

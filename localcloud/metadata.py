@@ -1,0 +1,83 @@
+"""The ECS metadata service of 100.100.100.200 (help page `ECS instance metadata`), hardened mode included."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from aiohttp import web
+
+from localcloud.world import Token, World, iso
+
+ACCOUNT = "1234567890123456"
+_MAX_TTL_SECONDS = 21600
+_ROTATE_SECONDS = 1800
+"""The real service replaces a credential some time before it ends; until then every caller gets the same."""
+
+_CREDENTIALS = "/latest/meta-data/ram/security-credentials/"
+
+
+class Metadata:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._metadata_tokens: dict[str, float] = {}
+        self._issued: Token | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.put("/latest/api/token", self.token),
+            web.get(_CREDENTIALS, self.role_name),
+            web.get(_CREDENTIALS + "{role}", self.credentials),
+            web.get("/latest/meta-data/instance-id", self.instance_id),
+        ]
+
+    async def token(self, request: web.Request) -> web.Response:
+        self._world.counts["metadata.token"] += 1
+        ttl = request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", "")
+        if not ttl.isdecimal() or not 1 <= int(ttl) <= _MAX_TTL_SECONDS:
+            return web.Response(status=400, text="400 - Bad Request")
+        token = secrets.token_urlsafe(32)
+        now = time.monotonic()
+        self._metadata_tokens = {key: end for key, end in self._metadata_tokens.items() if end > now}
+        self._metadata_tokens[token] = now + int(ttl)
+        return web.Response(text=token)
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        given = request.headers.get("X-aliyun-ecs-metadata-token")
+        known = given is not None and self._metadata_tokens.get(given, 0) > time.monotonic()
+        if known or (given is None and not self._world.hardened):
+            return None
+        return web.Response(status=403, text="403 - Forbidden")
+
+    async def instance_id(self, request: web.Request) -> web.Response:
+        return self._refusal(request) or web.Response(text="i-local0000000000000")
+
+    async def role_name(self, request: web.Request) -> web.Response:
+        self._world.counts["metadata.role"] += 1
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        if self._world.instance_role is None:
+            return web.Response(status=404, text="404 - Not Found")
+        return web.Response(text=self._world.instance_role)
+
+    async def credentials(self, request: web.Request) -> web.Response:
+        self._world.counts["metadata.credentials"] += 1
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        if request.match_info["role"] != self._world.instance_role:
+            return web.Response(status=404, text="404 - Not Found")
+        now = self._world.now("metadata")
+        life = self._world.token_seconds or _MAX_TTL_SECONDS
+        rotate = min(_ROTATE_SECONDS, life / 2)
+        if self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
+            self._issued = self._world.issue(account=ACCOUNT, seconds=life, policies=(), now=now)
+        return web.json_response(
+            {
+                "Code": "Success",
+                "AccessKeyId": self._issued.id,
+                "AccessKeySecret": self._issued.secret,
+                "SecurityToken": self._issued.security_token,
+                "Expiration": iso(self._issued.expiration),
+                "LastUpdated": iso(now),
+            }
+        )

@@ -1,0 +1,109 @@
+"""Objects on disk, their metadata beside them; keys are hashed, so that no key can leave the directory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import crcmod
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    size_bytes: int
+    content_type: str
+    etag: str
+    crc64: str
+    last_modified: str
+    acl: str = "default"
+    storage_class: str = "Standard"
+    headers: dict[str, str] = field(default_factory=dict)
+    """Cache-Control and the like, and x-oss-meta-*."""
+
+
+class Objects:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._index: dict[str, dict[str, StoredObject]] = {}
+        for file in directory.glob("*/*.json"):
+            stored = StoredObject(**json.loads(file.read_text(encoding="utf-8")))
+            self._index.setdefault(file.parent.name, {})[stored.key] = stored
+
+    def find(self, bucket: str, key: str) -> StoredObject | None:
+        return self._index.get(bucket, {}).get(key)
+
+    def list(self, bucket: str, prefix: str = "") -> list[StoredObject]:
+        found = self._index.get(bucket, {})
+        return [found[key] for key in sorted(found) if key.startswith(prefix)]
+
+    def file(self, bucket: str, key: str) -> Path:
+        return self._directory / bucket / hashlib.sha256(key.encode()).hexdigest()
+
+    def incoming(self, bucket: str) -> Incoming:
+        directory = self._directory / bucket
+        directory.mkdir(parents=True, exist_ok=True)
+        return Incoming(directory / f"{uuid.uuid4().hex}.part")
+
+    def keep(self, bucket: str, incoming: Incoming, stored: StoredObject) -> None:
+        """Makes what came in the object of that key, in one step."""
+        path = self.file(bucket, stored.key)
+        path.with_suffix(".json").write_text(json.dumps(asdict(stored), ensure_ascii=False), encoding="utf-8")
+        incoming.path.replace(path)
+        self._index.setdefault(bucket, {})[stored.key] = stored
+
+    def delete(self, bucket: str, key: str) -> None:
+        if self._index.get(bucket, {}).pop(key, None) is not None:
+            path = self.file(bucket, key)
+            path.unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
+
+
+class Incoming:
+    """A file being received; removed again unless it was kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._crc = _crc64()
+        self._file: BinaryIO = path.open("wb")
+
+    async def write(self, chunk: bytes) -> None:
+        self.size_bytes += len(chunk)
+        await asyncio.to_thread(self._write, chunk)
+
+    def _write(self, chunk: bytes) -> None:
+        self._crc.update(chunk)
+        self._file.write(chunk)
+
+    def finish(self) -> tuple[str, str]:
+        """The ETag and the crc64. A posted object's ETag is a UUID, not its MD5 (help page `postobject`)."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return f'"{uuid.uuid4().hex.upper()}"', str(self._crc.crcValue)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _crc64() -> crcmod.Crc:
+    """ECMA-182, reflected, as OSS computes x-oss-hash-crc64ecma."""
+    return crcmod.Crc(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFFFFFFFFFFFFFFFF)
+
+
+def http_date(iso_text: str) -> str:
+    return datetime.fromisoformat(iso_text).astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -1,0 +1,37 @@
+"""OSS's errors: XML with Code, Message, RequestId, HostId and EC (help page `error-responses`)."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+
+class OssError(Exception):
+    def __init__(
+        self, status: int, code: str, message: str, ec: str = "", *, argument: tuple[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status, self.code, self.message, self.ec, self.argument = status, code, message, ec, argument
+
+
+def invalid_argument(message: str, ec: str, name: str, value: str = "") -> OssError:
+    return OssError(400, "InvalidArgument", message, ec, argument=(name, value))
+
+
+def denied(message: str, ec: str) -> OssError:
+    return OssError(403, "AccessDenied", message, ec)
+
+
+def error_response(error: OssError, request_id: str, host: str) -> web.Response:
+    members = {"Code": error.code, "Message": error.message, "RequestId": request_id, "HostId": host}
+    if error.argument is not None:
+        members |= {"ArgumentName": error.argument[0], "ArgumentValue": error.argument[1]}
+    if error.ec:
+        members |= {"EC": error.ec, "RecommendDoc": f"https://api.aliyun.com/troubleshoot?q={error.ec}"}
+    body = "".join(f"\n  <{name}>{escape(value)}</{name}>" for name, value in members.items())
+    return web.Response(
+        status=error.status,
+        text=f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}\n</Error>\n',
+        content_type="application/xml",
+    )

@@ -1,0 +1,180 @@
+"""PostObject: a multipart form, read as it comes; the file goes straight to disk (help page `postobject`)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
+
+from aiohttp import BodyPartReader, MultipartReader, web
+
+from localcloud.objects import Incoming, Objects, StoredObject
+from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.post_policy import Policy, check_conditions, check_expiration, read_policy
+from localcloud.post_signature import Signer, verify
+from localcloud.world import Bucket, World, iso
+
+_MAX_NAME_BYTES = 8 * 1024
+_MAX_VALUE_BYTES = 2 * 2**20
+_MAX_VALUES_BYTES = 8 * 2**20
+_MAX_META_BYTES = 8 * 1024
+_MAX_KEY_BYTES = 1023
+_CHUNK_BYTES = 256 * 1024
+_KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
+_ACLS = ("default", "private", "public-read", "public-read-write")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """All before the file, by lower-case name, and what the file's own part says."""
+
+    fields: dict[str, str]
+    filename: str
+    content_type: str | None
+
+
+async def post_object(request: web.Request, world: World, objects: Objects, bucket: Bucket) -> web.Response:
+    if request.content_type != "multipart/form-data":
+        raise OssError(412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
+    try:
+        reader = await request.multipart()
+        form, part = await _fields(reader)
+    except OssError:
+        raise
+    except ValueError:
+        raise _malformed() from None
+    signer, policy, key = _judge(world, form, bucket)
+    with objects.incoming(bucket.name) as incoming:
+        await _receive(part, incoming, *policy.size_range)
+        # OSS judges the expiration by its clock when it has the whole request.
+        check_expiration(policy, world.now("oss"))
+        verify(world, form.fields, bucket)
+        signer.may("oss:PutObject", bucket.name, key)
+        if form.fields.get("x-oss-forbid-overwrite", "").lower() == "true" and objects.find(bucket.name, key):
+            raise OssError(
+                409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."
+            )
+        etag, crc64 = await asyncio.to_thread(incoming.finish)
+        stored = _stored(form, request, key, incoming.size_bytes, etag, crc64, iso(world.now("oss")))
+        await asyncio.to_thread(objects.keep, bucket.name, incoming, stored)
+    return _success(request, form.fields, bucket, stored)
+
+
+def _malformed() -> OssError:
+    message = "The body of your POST request is not well-formed multipart/form-data."
+    return OssError(400, "MalformedPOSTRequest", message)
+
+
+async def _fields(reader: MultipartReader) -> tuple[Form, BodyPartReader]:
+    """Everything up to the file; what comes after the file is not looked at."""
+    fields: dict[str, str] = {}
+    total = 0
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise _malformed()
+        name = part.name.lower()
+        if len(part.name.encode()) > _MAX_NAME_BYTES:
+            raise OssError(400, "FieldItemTooLong", "Your form field is too long.")
+        if name == "file":
+            return Form(fields, part.filename or "", part.headers.get("Content-Type")), part
+        value = await _value(part)
+        total += len(value)
+        if total > _MAX_VALUES_BYTES:
+            raise OssError(400, "FieldItemTooLong", "Your form fields are too long.", "0006-00000112")
+        try:
+            fields[name] = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise _malformed() from None
+    message = "POST requires exactly one file upload per request."
+    raise OssError(400, "IncorrectNumberOfFilesInPOSTRequest", message)
+
+
+async def _value(part: BodyPartReader) -> bytes:
+    value = bytearray()
+    while chunk := await part.read_chunk(_CHUNK_BYTES):
+        value += chunk
+        if len(value) > _MAX_VALUE_BYTES:
+            raise OssError(400, "FieldItemTooLong", "Your form field is too long.")
+    return bytes(value)
+
+
+def _judge(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, str]:
+    """All that can be said before the file is read."""
+    fields = form.fields
+    if not fields.get("key"):
+        message = (
+            "The bucket POST must contain the specified 'key'. "
+            "If it is specified, please check the order of the fields."
+        )
+        raise invalid_argument(message, "0006-00000101", "key")
+    signer = verify(world, fields, bucket)
+    policy = read_policy(fields["policy"])
+    check_expiration(policy, world.now("oss"))
+    check_conditions(policy, fields, bucket.name)
+    key = fields["key"].replace("${filename}", form.filename)
+    if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\":
+        raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
+    signer.may("oss:PutObject", bucket.name, key)
+    meta = sum(len((name + value).encode()) for name, value in fields.items() if name.startswith("x-oss-meta-"))
+    if meta > _MAX_META_BYTES:
+        raise OssError(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.")
+    if fields.get("x-oss-object-acl", "default") not in _ACLS:
+        raise invalid_argument("no such object acl", "0006-00000103", "x-oss-object-acl", fields["x-oss-object-acl"])
+    if "x-oss-tagging" in fields:
+        raise invalid_argument("x-oss-tagging is not allowed in POST.", "0006-00000104", "x-oss-tagging")
+    return signer, policy, key
+
+
+async def _receive(part: BodyPartReader, incoming: Incoming, least: int, most: int) -> None:
+    try:
+        while chunk := await part.read_chunk(_CHUNK_BYTES):
+            await incoming.write(chunk)
+            if incoming.size_bytes > most:
+                message = "Your proposed upload exceeds the maximum allowed size."
+                raise OssError(400, "EntityTooLarge", message, "0006-00000003")
+    except ValueError:
+        raise _malformed() from None
+    if incoming.size_bytes < least:
+        message = "Your proposed upload is smaller than the minimum allowed size."
+        raise OssError(400, "EntityTooSmall", message, "0006-00000004")
+
+
+def _stored(
+    form: Form, request: web.Request, key: str, size_bytes: int, etag: str, crc64: str, now: str
+) -> StoredObject:
+    fields = form.fields
+    content_type = fields.get("x-oss-content-type") or fields.get("content-type") or form.content_type
+    acl = fields.get("x-oss-object-acl") or request.headers.get("x-oss-object-acl") or "default"
+    headers = {name: value for name, value in fields.items() if name in _KEPT_HEADERS or name.startswith("x-oss-meta-")}
+    return StoredObject(
+        key=key,
+        size_bytes=size_bytes,
+        content_type=content_type or "application/octet-stream",
+        etag=etag,
+        crc64=crc64,
+        last_modified=now,
+        acl=acl,
+        storage_class=fields.get("x-oss-storage-class", "Standard"),
+        headers=headers,
+    )
+
+
+def _success(request: web.Request, fields: dict[str, str], bucket: Bucket, stored: StoredObject) -> web.Response:
+    headers = {"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64}
+    if redirect := fields.get("success_action_redirect"):
+        joint = "&" if "?" in redirect else "?"
+        query = urlencode({"bucket": bucket.name, "key": stored.key, "etag": stored.etag})
+        return web.Response(status=303, headers={**headers, "Location": redirect + joint + query})
+    status = fields.get("success_action_status", "204")
+    if status != "201":
+        return web.Response(status=200 if status == "200" else 204, headers=headers)
+    members = {
+        "Bucket": bucket.name,
+        "Location": f"{request.url.origin()}{request.path.rstrip('/')}/{quote(stored.key)}",
+        "Key": stored.key,
+        "ETag": stored.etag,
+    }
+    body = "".join(f"\n  <{name}>{escape(value)}</{name}>" for name, value in members.items())
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{body}\n</PostResponse>\n'
+    return web.Response(status=201, text=text, content_type="application/xml", headers=headers)

@@ -1,0 +1,57 @@
+"""RAM policies: does a policy allow an action on a resource (help page `Policy elements`)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from localcloud.world import Policy
+
+
+class BadPolicy(ValueError):
+    """The document is no RAM policy."""
+
+
+def check_grammar(document: Any) -> Policy:
+    """Raises `BadPolicy`."""
+    if not isinstance(document, dict) or document.get("Version") != "1" or set(document) != {"Version", "Statement"}:
+        raise BadPolicy('a policy has Version "1" and Statement')
+    statements = document["Statement"]
+    if not isinstance(statements, list) or not statements:
+        raise BadPolicy("Statement is a list")
+    for statement in statements:
+        if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
+            raise BadPolicy("Effect is Allow or Deny")
+        if not _texts(statement.get("Action")) or not _texts(statement.get("Resource")):
+            raise BadPolicy("Action and Resource are a text or a list of texts")
+    return document
+
+
+def allows(policies: tuple[Policy, ...], action: str, resource: str) -> bool:
+    """True when every policy allows it: a session policy only narrows what the role's own allows."""
+    return all(_one_allows(policy, action, resource) for policy in policies)
+
+
+def _one_allows(policy: Policy, action: str, resource: str) -> bool:
+    effects = {
+        statement["Effect"]
+        for statement in policy["Statement"]
+        if any(_matches(pattern.lower(), action.lower()) for pattern in _texts(statement["Action"]))
+        and any(_matches(pattern, resource) for pattern in _texts(statement["Resource"]))
+    }
+    return effects == {"Allow"}
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return values if all(isinstance(each, str) for each in values) else []
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
