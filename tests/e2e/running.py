@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -70,7 +71,9 @@ class Signer:
     session: aiohttp.ClientSession
     output: list[str] = field(default_factory=list)
 
-    async def uploads(self, app_id: str, wish: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+    async def uploads(
+        self, app_id: str, wish: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         async with self.session.post(
             f"{self.public}/v1/apps/{app_id}/uploads", json=wish or {}, headers=headers
         ) as answer:
@@ -86,14 +89,14 @@ class Signer:
 
 async def post_object(
     session: aiohttp.ClientSession, url: str, fields: dict[str, str], content: bytes, filename: str = "photo.jpg"
-) -> tuple[int, str, dict[str, str]]:
+) -> tuple[int, str, CIMultiDictProxy[str]]:
     """A multipart POST as wx.uploadFile makes it: the fields first, the file last. Status, body and headers."""
     form = aiohttp.FormData(quote_fields=False)
     for name, value in fields.items():
         form.add_field(name, value)
     form.add_field("file", content, filename=filename, content_type="application/octet-stream")
     async with session.post(url, data=form, allow_redirects=False) as answer:
-        return answer.status, await answer.text(), dict(answer.headers)
+        return answer.status, await answer.text(), answer.headers
 
 
 def decoded(policy: str) -> dict[str, Any]:

@@ -151,9 +151,9 @@ async def test_hostile_filenames_stay_below_the_prefix(
 async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
     running: Signer, session: aiohttp.ClientSession
 ) -> None:
-    form = await running.uploads("team", **{"X-Api-Key": KEY})
+    form = await running.uploads("team", headers={"X-Api-Key": KEY})
     assert form["key_prefix"] == "users/backend/"
-    form = await running.uploads("team", **{"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
+    form = await running.uploads("team", headers={"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
     assert form["key_prefix"] == "users/oUpF8uMuAJO_M2pxb1Q9zNjWeS6o/"
     for caller in ("..", "a/b", "a\\b", "a b", "x" * 129):
         await refused(
@@ -240,7 +240,7 @@ async def test_one_line_a_request_and_no_secret_in_any(running: Signer, session:
     forms = [
         await running.uploads("a"),
         await running.uploads("s"),
-        await running.uploads("team", **{"X-Api-Key": KEY}),
+        await running.uploads("team", headers={"X-Api-Key": KEY}),
     ]
     await refused(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
     assert await running.stop() == 0

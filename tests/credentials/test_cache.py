@@ -1,0 +1,186 @@
+"""The credential cache, driven through its public ways by a source of ours and a clock that we set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from signer.credentials.cache import CredentialCache, RolePlan
+from signer.credentials.source import FetchFailed
+from signer.errors import CredentialsUnavailable
+from signer.v4 import Credential
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.moment = START
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+
+class Source:
+    """Gives credentials of a set life, one at each release; or fails."""
+
+    def __init__(self, clock: Clock, life: timedelta | None = timedelta(hours=1)) -> None:
+        self.clock = clock
+        self.life = life
+        self.fetches = 0
+        self.error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def fetch(self) -> Credential:
+        self.fetches += 1
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        expiration = None if self.life is None else self.clock.moment + self.life
+        return Credential(f"STS.{self.fetches}", "secret", "token", expiration)
+
+
+def plan(source: Source, cover: timedelta = timedelta(minutes=15), identity: str = "r") -> RolePlan:
+    return RolePlan(identity, source, cover)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def cache(clock: Clock) -> AsyncIterator[CredentialCache]:
+    cache = CredentialCache(now=clock)
+    yield cache
+    await cache.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_one_fetch_however_many_ask(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock)
+    source.gate.clear()
+    cache.serve({"r": plan(source)})
+    asking = [asyncio.create_task(cache.get("r")) for _ in range(1000)]
+    await until(lambda: source.fetches == 1)
+    source.gate.set()
+    assert {credential.access_key_id for credential in await asyncio.gather(*asking)} == {"STS.1"}
+    assert source.fetches == 1
+
+
+async def test_a_caller_that_goes_away_ends_no_fetch(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock)
+    source.gate.clear()
+    cache.serve({"r": plan(source)})
+    first, second = asyncio.create_task(cache.get("r")), asyncio.create_task(cache.get("r"))
+    await until(lambda: source.fetches == 1)
+    first.cancel()
+    source.gate.set()
+    assert (await second).access_key_id == "STS.1"
+
+
+async def test_equal_roles_share_a_token(cache: CredentialCache, clock: Clock) -> None:
+    source, other = Source(clock), Source(clock)
+    cache.serve({"a": plan(source), "b": plan(other), "c": plan(Source(clock), identity="else")})
+    assert await cache.get("a") is await cache.get("b")
+    assert await cache.get("c") is not await cache.get("a")
+    assert (source.fetches, other.fetches) == (1, 0)
+
+
+async def test_a_token_is_replaced_while_it_still_covers_its_apps(cache: CredentialCache, clock: Clock) -> None:
+    """A life of 1 s to spare: the next fetch comes by itself, nobody asks."""
+    cover = timedelta(minutes=15)
+    source = Source(clock, cover + timedelta(seconds=1))
+    cache.serve({"r": plan(source, cover)})
+    first = await cache.get("r")
+    await until(lambda: source.fetches >= 2)
+    second = await cache.get("r")
+    assert second.access_key_id != first.access_key_id
+
+
+async def test_a_failed_fetch_is_a_503_with_retry_after_and_then_mends(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock)
+    source.error = FetchFailed("STS is away")
+    cache.serve({"r": plan(source)})
+    with pytest.raises(CredentialsUnavailable) as refused:
+        await cache.get("r")
+    assert refused.value.retry_after_seconds is not None
+    [state] = cache.states()
+    assert (state.usable, state.last_error) == (False, "STS is away")
+    assert state.next_attempt_at is not None
+    source.error = None
+    await until(lambda: cache.states()[0].usable)
+    assert cache.states()[0].last_error is None
+
+
+async def test_an_old_token_serves_while_its_source_is_dead(cache: CredentialCache, clock: Clock) -> None:
+    cover = timedelta(minutes=15)
+    source = Source(clock, cover + timedelta(seconds=0.2))
+    cache.serve({"r": plan(source, cover)})
+    await cache.get("r")
+    source.error = FetchFailed("STS is away")
+    await until(lambda: cache.states()[0].last_error is not None)
+    clock.moment += cover - timedelta(seconds=61)
+    good = await cache.get("r")
+    assert good.expiration is not None
+    assert good.expiration > clock.moment
+    clock.moment += timedelta(seconds=30)
+    with pytest.raises(CredentialsUnavailable):
+        await cache.get("r")
+
+
+async def test_an_ended_credential_is_never_taken(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock, timedelta(seconds=-1))
+    cache.serve({"r": plan(source)})
+    with pytest.raises(CredentialsUnavailable):
+        await cache.get("r")
+    assert "already ended" in str(cache.states()[0].last_error)
+
+
+async def test_a_defect_of_the_source_ends_nothing_and_its_text_is_not_told(
+    cache: CredentialCache, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source(clock)
+    source.error = RuntimeError("the secret is hunter2")
+    cache.serve({"r": plan(source)})
+    with pytest.raises(CredentialsUnavailable):
+        await cache.get("r")
+    assert "hunter2" not in caplog.text + str(cache.states())
+    source.error = None
+    await until(lambda: cache.states()[0].usable)
+
+
+async def test_a_credential_without_end_is_kept(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock, None)
+    cache.serve({"r": plan(source)})
+    first = await cache.get("r")
+    clock.moment += timedelta(days=365)
+    assert await cache.get("r") is first
+
+
+async def test_new_plans_take_over_the_tokens_of_equal_roles(cache: CredentialCache, clock: Clock) -> None:
+    source, again = Source(clock), Source(clock)
+    cache.serve({"r": plan(source)})
+    first = await cache.get("r")
+    cache.serve({"renamed": plan(again)})
+    assert await cache.get("renamed") is first
+    assert again.fetches == 0
+    assert [state.role for state in cache.states()] == ["renamed"]
+
+
+async def test_settling_does_not_wait_for_ever(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock)
+    source.gate.clear()
+    cache.serve({"r": plan(source)})
+    async with asyncio.timeout(10):
+        await cache.settle(0.01)
+    assert not cache.states()[0].usable

@@ -1,0 +1,121 @@
+"""The thread in which the SDKs run, and the sources that use it, against sockets that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from signer.credentials.assume_role import AssumeRole, Assumption
+from signer.credentials.ecs_role import EcsRole
+from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.source import FetchFailed, Source
+from signer.v4 import Credential
+
+SECRET = "the-access-key-secret"
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+def sdk() -> Iterator[SdkThread]:
+    thread = SdkThread()
+    yield thread
+    thread.close()
+
+
+@contextlib.asynccontextmanager
+async def server(handle: Handler) -> AsyncIterator[str]:
+    async def close_after(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+
+    running = await asyncio.start_server(close_after, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+    finally:
+        running.close()
+
+
+def answer(status: str, body: str, content_type: str = "application/json") -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        writer.write((head + "Connection: close\r\n\r\n" + body).encode())
+        await writer.drain()
+
+    return handle
+
+
+def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[Source]:
+    assumption = Assumption("acs:ram::1:role/r", "oss-signer", timedelta(hours=1))
+    key = Credential("LTAI", SECRET)
+    return [
+        EcsRole(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
+        AssumeRole(sdk, assumption, access_key=key, endpoint=endpoint, deadline_seconds=deadline_seconds),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("200 OK", "{"),
+        ("200 OK", "[]"),
+        ("200 OK", "{}"),
+        ("200 OK", '{"Credentials": {}}'),
+        ("200 OK", '{"Credentials": {"AccessKeyId": "a", "Expiration": "soon"}}'),
+        ("200 OK", '{"Code": "Success", "Expiration": "soon"}'),
+        ("403 Forbidden", '{"Code": "NoPermission", "Message": "no"}'),
+        ("400 Bad Request", '{"Code": "Throttling.User", "Message": "slow down"}'),
+        ("500 Internal Server Error", '{"Code": "InternalError", "Message": "oh"}'),
+        ("502 Bad Gateway", "<html>"),
+    ],
+)
+async def test_every_bad_answer_is_a_failure_that_tells_no_secret(sdk: SdkThread, status: str, body: str) -> None:
+    async with server(answer(status, body)) as endpoint:
+        for source in sources(sdk, endpoint):
+            with pytest.raises(FetchFailed) as failed:
+                await source.fetch()
+            assert str(failed.value)
+            assert SECRET not in str(failed.value)
+            assert failed.value.__cause__ is None
+
+
+async def test_nobody_listening_is_a_failure(sdk: SdkThread) -> None:
+    async with server(answer("200 OK", "")) as endpoint:
+        pass
+    for source in sources(sdk, endpoint):
+        with pytest.raises(FetchFailed):
+            await source.fetch()
+
+
+async def test_a_drip_of_bytes_ends_at_the_deadline_and_the_loop_stays_free(sdk: SdkThread) -> None:
+    """The SDKs have a timeout between bytes and none in all."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async with server(drip) as endpoint:
+        for source in sources(sdk, endpoint, deadline_seconds=0.3):
+            with pytest.raises(FetchFailed, match=r"no answer within 0\.3 s"):
+                await source.fetch()
+
+
+def test_closing_ends_the_thread() -> None:
+    before = threading.active_count()
+    thread = SdkThread()
+    assert threading.active_count() == before + 1
+    thread.close()
+    assert threading.active_count() == before
+    thread.close()

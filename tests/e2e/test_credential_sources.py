@@ -1,0 +1,102 @@
+"""Where credentials come from, each for real: STS and metadata as their SDKs call them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import ROOT, Cloud, local_cloud, post_object, signer
+
+HEAD = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
+
+IN_NAMESPACE = """
+set -e
+ip link set lo up
+ip addr add 100.100.100.200/32 dev lo
+exec "$0" tests/e2e/in_namespace.py
+"""
+
+
+async def test_secrets_may_stand_in_files(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    url = await cloud.create_bucket("photos")
+    (tmp_path / "ak-secret").write_text("local-secret\n", encoding="utf-8")
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""{HEAD}
+credentials:
+  r:
+    type: assume_role
+    endpoint: "{cloud.sts}"
+    access_key_secret: ${{file:{tmp_path}/ak-secret}}
+apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config, environ={"OSS_ACCESS_KEY_SECRET": "wrong"}) as running:
+        form = await running.uploads("a", {"filename": "a.jpg"})
+        assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
+
+
+async def test_hardened_metadata_is_served_with_a_token(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    async with local_cloud(session, "--hardened") as cloud:
+        config = tmp_path / "signer.yaml"
+        config.write_text(
+            f'{HEAD}credentials: {{r: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}\n'
+            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}\n",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            await running.uploads("a")
+        counts = await cloud.counts()
+        assert (counts["metadata.credentials"], counts["metadata.role"]) == (1, 1)
+        assert counts["metadata.token"] >= 1
+
+
+async def test_a_token_is_replaced_before_it_gets_too_old(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """Tokens of 8 s for forms of 5 s: every form that is handed out stays good for its whole 5 s."""
+    async with local_cloud(session, "--token-seconds", "8") as cloud:
+        config = tmp_path / "signer.yaml"
+        config.write_text(
+            f'{HEAD}credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}\n'
+            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            keys = set()
+            async with asyncio.timeout(60):
+                while len(keys) < 4:
+                    form = await running.uploads("a")
+                    keys.add(form["fields"]["x-oss-credential"].split("/")[0])
+                    signed = form["fields"]["x-oss-date"]
+                    seconds = int(form["expires_at"][17:19]) - int(signed[13:15])
+                    assert seconds % 60 == 5, (signed, form["expires_at"])
+                    await asyncio.sleep(0.02)
+
+
+def test_the_real_metadata_address_needs_no_setting() -> None:
+    """In a network namespace of its own, where loopback has 100.100.100.200."""
+    missing = [program for program in ("unshare", "ip") if shutil.which(program) is None]
+    probe = None if missing else subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+    if probe is None or probe.returncode != 0:
+        why = f"not installed: {missing}" if missing else "this system allows no network namespaces"
+        if os.environ.get("CI") == "true" and missing:
+            pytest.fail(why)
+        pytest.skip(why)
+    result = subprocess.run(
+        ["unshare", "-rn", "bash", "-c", IN_NAMESPACE, sys.executable],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["fields"]["x-oss-credential"].startswith("STS.")
