@@ -70,7 +70,7 @@ async def test_a_token_is_replaced_before_it_gets_too_old(session: aiohttp.Clien
             encoding="utf-8",
         )
         async with signer(session, config) as running:
-            keys = set()
+            keys: set[str] = set()
             async with asyncio.timeout(60):
                 while len(keys) < 4:
                     form = await running.uploads("a")

@@ -1,0 +1,132 @@
+"""Every YAML block in the documents is read by the signer, and every command in them is run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from signer.definitions.parse import parse
+from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, local_cloud, signer
+
+DOCUMENTS = ["README.md", "README.zh-CN.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/*.md")))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [body for found, body in BLOCK.findall(text) if found == language]
+
+
+def commands() -> list[str]:
+    """Each command once, its continued lines joined and its remark cut off."""
+    found = [
+        re.sub(r"\s+# .*", "", line)
+        for document in DOCUMENTS
+        for body in blocks(document, "sh")
+        for line in body.replace("\\\n", " ").splitlines()
+    ]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_yaml_block_is_read(document: str) -> None:
+    for number, text in enumerate(blocks(document, "yaml"), 1):
+        assert parse({f"{document} block {number}": text}, LOCAL_ENVIRON).apps
+
+
+def test_every_link_and_picture_is_there() -> None:
+    for document in [*DOCUMENTS, "CONTRIBUTING.md"]:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
+
+
+def test_both_readmes_say_the_same() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    outlines = []
+    for text in (english, chinese):
+        code = [re.sub(r"\s*(#|//) .*", "", body) for _, body in BLOCK.findall(text)]
+        prose = BLOCK.sub("", text)
+        headings = [line.split()[0] for line in prose.splitlines() if line.startswith("#")]
+        links = [link for link in re.findall(r"\]\(([^)]+)\)", prose) if not link.startswith("README")]
+        outlines.append((code, headings, links))
+    assert outlines[0] == outlines[1]
+
+
+@dataclass
+class Place:
+    """Where the commands run: a signer on the example's definitions; its addresses and files replace the documents'."""
+
+    running: Signer
+    config: Path
+    directory: Path
+
+    def put_in(self, command: str) -> str:
+        for written, real in {
+            "http://127.0.0.1:5000": self.running.public,
+            "http://127.0.0.1:9180": self.running.admin,
+            "--config config": f"--config {self.config}",
+            "/etc/oss-signer/signer.yaml": str(self.config),
+            "/opt/oss-signer": str(self.directory),
+        }.items():
+            command = command.replace(written, real)
+        command = re.sub(r"^python ", f"{sys.executable} ", command)
+        return re.sub(r"^make ", "make -n ", command)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        text = (ROOT / "config/oss-signer.yaml").read_text(encoding="utf-8")
+        text = re.sub("type: ecs_ram_role", f"type: ecs_ram_role\n    endpoint: {cloud.metadata}", text)
+        text = re.sub("type: assume_role", f"type: assume_role\n    endpoint: {cloud.sts}", text)
+        config = tmp_path / "signer.yaml"
+        server = 'server: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}'
+        config.write_text(text.replace("version: 1", f"version: 1\n{server}"), encoding="utf-8")
+        async with signer(session, config) as running:
+            yield Place(running, config, tmp_path)
+
+
+async def test_every_command_runs(place: Place) -> None:
+    found = commands()
+    assert {"make demo", "make test"} <= set(found)
+    for written in found:
+        command = place.put_in(written)
+        if " serve " in command:
+            await _serves(command)
+            continue
+        process = await asyncio.create_subprocess_shell(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **LOCAL_ENVIRON},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(300):
+            output, _ = await process.communicate()
+        assert process.returncode == 0, f"{written}: {output.decode()}"
+        if written.startswith("curl"):
+            assert b'"code"' not in output, output
+
+
+async def _serves(command: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command.split(), cwd=ROOT, env={**os.environ, **LOCAL_ENVIRON}, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = b""
+    async with asyncio.timeout(60):
+        async for line in process.stderr:
+            said += line
+            if b'"ready"' in line:
+                process.terminate()
+    assert await process.wait() == 0, said.decode()
+    assert b'"ready"' in said
