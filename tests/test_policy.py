@@ -1,0 +1,215 @@
+"""The PostObject policy and form, from plain values."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from signer import v4
+from signer.errors import CredentialsUnavailable, InvalidRequest, Problem, TooLarge, UnsupportedType
+from signer.object_key import KeyNaming, Template
+from signer.policy import SignedUpload, UploadRules, Wish, sign_documented, sign_form
+
+NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
+STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))
+RULES = UploadRules(
+    bucket="photos",
+    region="cn-hangzhou",
+    url="https://photos.oss-cn-hangzhou.aliyuncs.com",
+    naming=KeyNaming(Template.parse("p/")),
+    expires=timedelta(minutes=15),
+    max_size_bytes=1000,
+)
+
+
+def form(wish: Wish = Wish(), *, credential: v4.Credential = STS, **changes: Any) -> SignedUpload:  # noqa: B008
+    rules = dataclasses.replace(RULES, **changes)
+    return sign_form(rules, wish, app_id="a", caller=None, credential=credential, now=NOW)
+
+
+def documented(wish: Wish = Wish(), **changes: Any) -> SignedUpload:  # noqa: B008
+    rules = dataclasses.replace(RULES, **changes)
+    return sign_documented(rules, wish, app_id="a", caller=None, credential=STS, now=NOW)
+
+
+def conditions(upload: SignedUpload) -> list[Any]:
+    found: list[Any] = json.loads(base64.b64decode(upload.fields["policy"]))["conditions"]
+    return found
+
+
+AUTH = [
+    {"bucket": "photos"},
+    {"x-oss-signature-version": "OSS4-HMAC-SHA256"},
+    {"x-oss-credential": "STS.id/20260309/cn-hangzhou/oss/aliyun_v4_request"},
+    {"x-oss-date": "20260309T235959Z"},
+    {"x-oss-security-token": "CAIS-token"},
+    ["starts-with", "$key", "p/"],
+    ["content-length-range", 1, 1000],
+]
+
+
+def test_the_documented_answer_pins_no_more_than_its_client_sends() -> None:
+    upload = documented()
+    assert conditions(upload) == AUTH
+    assert (upload.key, upload.key_prefix) == (None, "p/")
+
+
+def test_the_whole_form_pins_every_fixed_field() -> None:
+    upload = form(
+        Wish(vars={"user": "安"}),
+        headers={"x-oss-storage-class": "IA"},
+        content_types=("image/png",),
+        success_status=204,
+        callback="Y2I=",
+        conditions=(["eq", "$x-oss-meta-team", "a"],),
+    )
+    pinned = {
+        "x-oss-object-acl": "default",
+        "x-oss-storage-class": "IA",
+        "success_action_status": "204",
+        "x-oss-content-type": "image/png",
+        "Content-Type": "image/png",
+        "callback": "Y2I=",
+        "x:user": "安",
+    }
+    assert conditions(upload)[len(AUTH) :] == [
+        *(["eq", f"${name.lower()}", value] for name, value in pinned.items()),
+        ["eq", "$x-oss-meta-team", "a"],
+    ]
+    sent = upload.fields
+    assert {name: sent[name] for name in pinned} == pinned
+    assert sent["key"] == "p/${filename}"
+    assert sent["x-oss-meta-team"] == "a"
+
+
+def test_every_field_that_is_sent_is_named_by_a_condition() -> None:
+    upload = form(Wish(content_type="image/png"), headers={"x-oss-object-acl": "private"})
+    named = {
+        name.lstrip("$").lower()
+        for condition in conditions(upload)
+        for name in (condition if isinstance(condition, dict) else [condition[1]])
+        if isinstance(name, str)
+    }
+    assert {name.lower() for name in upload.fields} - {"policy", "x-oss-signature"} <= named
+
+
+def test_the_signature_is_over_the_policy_as_sent() -> None:
+    upload = form()
+    key = v4.signing_key("secret", "20260309", "cn-hangzhou")
+    assert upload.fields["x-oss-signature"] == v4.signature(key, upload.fields["policy"])
+
+
+def test_without_sts_there_is_no_token_field_or_condition() -> None:
+    upload = form(credential=v4.Credential("LTAI", "secret"))
+    assert "x-oss-security-token" not in upload.fields
+    assert not any("x-oss-security-token" in condition for condition in conditions(upload))
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "expected"),
+    [
+        (timedelta(hours=1), "2026-03-10T00:14:59.000Z"),
+        (timedelta(seconds=100.05), "2026-03-10T00:01:39.000Z"),
+    ],
+)
+def test_the_expiration_is_never_beyond_the_credentials_own(ends_in: timedelta, expected: str) -> None:
+    credential = dataclasses.replace(STS, expiration=NOW + ends_in)
+    upload = form(credential=credential)
+    policy = json.loads(base64.b64decode(upload.fields["policy"]))
+    assert policy["expiration"] == expected
+    assert credential.expiration is not None
+    assert upload.expires_at <= credential.expiration
+    assert upload.expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") == expected
+
+
+def test_nothing_is_signed_with_an_ended_credential() -> None:
+    with pytest.raises(CredentialsUnavailable):
+        form(credential=dataclasses.replace(STS, expiration=NOW))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wish", "chosen"),
+    [
+        ((), Wish(), None),
+        ((), Wish(content_type="text/html"), "text/html"),
+        (("image/png",), Wish(), "image/png"),
+        (("image/png", "image/jpeg"), Wish(filename="a.JPG"), "image/jpeg"),
+        (("image/*",), Wish(content_type="image/webp"), "image/webp"),
+        (("IMAGE/PNG",), Wish(content_type="image/png; q=1"), "image/png; q=1"),
+        (("image/png", "image/jpeg"), Wish(), InvalidRequest),
+        (("image/*",), Wish(), InvalidRequest),
+        (("image/*",), Wish(content_type="imagex/png"), UnsupportedType),
+        (("image/png",), Wish(content_type="text/html"), UnsupportedType),
+        (("image/png",), Wish(filename="a.html"), UnsupportedType),
+        ((), Wish(content_type="text"), InvalidRequest),
+        ((), Wish(content_type="text/html\r\nx: y"), InvalidRequest),
+        ((), Wish(content_type="text/$x"), InvalidRequest),
+        ((), Wish(content_type="text/" + "x" * 300), InvalidRequest),
+    ],
+)
+def test_the_content_type_is_chosen(allowed: tuple[str, ...], wish: Wish, chosen: str | type[Problem] | None) -> None:
+    if isinstance(chosen, type):
+        with pytest.raises(chosen):
+            form(wish, content_types=allowed)
+        return
+    assert form(wish, content_types=allowed).fields.get("x-oss-content-type") == chosen
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wish", "condition"),
+    [
+        (("image/png", "image/jpeg"), Wish(), ["in", "$x-oss-content-type", ["image/png", "image/jpeg"]]),
+        (("image/*",), Wish(), ["starts-with", "$x-oss-content-type", "image/"]),
+        (("image/*", "a/b"), Wish(content_type="a/b"), ["eq", "$x-oss-content-type", "a/b"]),
+    ],
+)
+def test_the_documented_answer_limits_the_stored_type(
+    allowed: tuple[str, ...], wish: Wish, condition: list[Any]
+) -> None:
+    assert conditions(documented(wish, content_types=allowed))[-1] == condition
+
+
+def test_types_that_no_one_condition_can_say_want_to_be_named() -> None:
+    with pytest.raises(InvalidRequest, match="content_type"):
+        documented(content_types=("image/*", "a/b"))
+
+
+@pytest.mark.parametrize(("size", "refusal"), [(1001, TooLarge), (0, InvalidRequest)])
+def test_a_declared_size_is_checked_before_anyone_uploads(size: int, refusal: type[Problem]) -> None:
+    for sign in (form, documented):
+        assert sign(Wish(size_bytes=1000))
+        with pytest.raises(refusal):
+            sign(Wish(size_bytes=size))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"A": "b"}, {"": "b"}, {"a": "$x"}, {"a": "\n"}, {"a": "x" * 1025}, {f"v{n}": "" for n in range(21)}],
+)
+def test_bad_variables_are_refused(variables: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest):
+        form(Wish(vars=variables), callback="Y2I=")
+
+
+def test_variables_without_a_callback_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="callback"):
+        form(Wish(vars={"a": "b"}))
+
+
+def test_an_exact_key_is_pinned_and_told() -> None:
+    naming = KeyNaming(Template.parse("照片/"), Template.parse("{filename}"))
+    upload = form(Wish(filename="猫.jpg"), naming=naming)
+    assert ["eq", "$key", "照片/猫.jpg"] in conditions(upload)
+    assert (upload.key, upload.fields["key"]) == ("照片/猫.jpg", "照片/猫.jpg")
+
+
+def test_no_secret_in_a_repr() -> None:
+    upload = form()
+    for shown in (repr(STS), repr(upload), str(upload.policy())):
+        assert "CAIS-token" not in shown
+        assert "'secret'" not in shown
