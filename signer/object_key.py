@@ -61,7 +61,7 @@ class Template:
         names = frozenset(_PLACEHOLDER.findall(text))
         if unknown := sorted(names - allowed):
             known = " ".join(f"{{{name}}}" for name in sorted(allowed))
-            raise BadTemplate(f"unknown placeholder {{{unknown[0]}}}; known here: {known}")
+            raise BadTemplate(f"has the unknown placeholder {{{unknown[0]}}}; known here: {known}")
         plain = _PLACEHOLDER.sub("x", text)
         if "{" in plain or "}" in plain:
             raise BadTemplate("has a brace that belongs to no placeholder")

@@ -55,7 +55,10 @@ def load(name: str, text: str, environ: Mapping[str, str]) -> Located:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else start
-        raise BadDefinitions([Mistake(place, f"is no valid YAML: {error.problem or error.context}")]) from None
+        lines = text.splitlines()
+        tab = mark is not None and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
+        why = "indent with spaces, not tabs" if tab else error.problem or error.context
+        raise BadDefinitions([Mistake(place, f"is no valid YAML: {why}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadDefinitions([Mistake(start, f"is no valid YAML: {str(error).splitlines()[0]}")]) from None
     located = Located({}, {(): start}, {})

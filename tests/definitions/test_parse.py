@@ -1,0 +1,208 @@
+"""The YAML: what is read from it, and that each broken file gets exactly the words beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.definitions.mistakes import BadDefinitions
+from signer.definitions.model import ApiKeyCallers, AssumeRole
+from signer.definitions.parse import parse
+from signer.definitions.quantities import format_duration, parse_duration, parse_rate, parse_size
+from signer.errors import AppDisabled, InvalidRequest, UnknownApp
+
+INVALID = Path(__file__).parent / "invalid"
+HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
+
+FULL = """
+version: 1
+default_app: wx1234567890abcdef
+server: {listen: "0.0.0.0:5000", admin: "127.0.0.1:9180"}
+credentials:
+  uploader: {type: ecs_ram_role, role_name: oss-uploader, endpoint: "http://100.100.100.200"}
+  partner:
+    type: assume_role
+    role_arn: acs:ram::1234567890123456:role/oss-upload
+    access_key_id: ${AK}
+    access_key_secret: ${SECRET}
+    session_name: oss-signer
+    duration: 1h
+    external_id: tenant-7
+    scope: app
+    endpoint: https://sts.cn-hangzhou.aliyuncs.com
+defaults: {region: cn-hangzhou, expires: 15m, max_size: 20MiB}
+apps:
+  wx1234567890abcdef:
+    name: Photo wall
+    enabled: true
+    bucket: photos-prod
+    region: cn-shanghai
+    domain: https://upload.example.com/
+    credentials: partner
+    key_prefix: photos/{caller}/{yyyy}/{mm}/
+    key: client
+    expires: 10m
+    min_size: 1
+    max_size: 10MiB
+    content_types: [image/jpeg, image/png]
+    success_status: 200
+    headers: {X-Oss-Object-Acl: private, x-oss-forbid-overwrite: "true"}
+    conditions:
+      - [starts-with, $x-oss-meta-team, a]
+    callers: {type: api_key, keys: {shop: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}}
+    rate_limit: {per_app: 100/s, per_caller: 30/m}
+    cors_origins: [https://h5.example.com]
+    callback: {url: https://api.example.com/oss, body: "bucket=${bucket}&object=${object}"}
+  plain: {bucket: plain-bucket, credentials: uploader}
+  off: {bucket: plain-bucket, credentials: uploader, enabled: false}
+"""
+SECRET = "Hunter2!"
+ENVIRON = {"AK": "LTAI-x", "SECRET": SECRET}
+
+
+def test_everything_of_the_design_is_read() -> None:
+    registry = parse({"full.yaml": FULL}, ENVIRON)
+    app = registry.app(None)
+    rules = app.rules
+    assert (app.id, app.name, rules.bucket, rules.region) == (
+        "wx1234567890abcdef",
+        "Photo wall",
+        "photos-prod",
+        "cn-shanghai",
+    )
+    assert rules.url == "https://upload.example.com"
+    assert (rules.expires, rules.max_size_bytes) == (timedelta(minutes=10), 10 * 2**20)
+    assert rules.headers == {"x-oss-object-acl": "private", "x-oss-forbid-overwrite": "true"}
+    assert rules.conditions == (["starts-with", "$x-oss-meta-team", "a"],)
+    assert app.cors_origins == {"https://h5.example.com"}
+    assert (app.rate_limit.per_app, app.rate_limit.per_caller) == ((100, 1), (30, 60))
+    assert isinstance(app.callers, ApiKeyCallers)
+    assert rules.callback is not None
+    callback = json.loads(base64.b64decode(rules.callback))
+    assert callback["callbackBody"] == "bucket=${bucket}&object=${object}"
+    entry = registry.roles[app.role].entry
+    assert isinstance(entry, AssumeRole)
+    assert (entry.access_key_id, entry.access_key_secret.get_secret_value()) == ("LTAI-x", SECRET)
+    policy = json.loads(registry.roles[app.role].session_policy or "")
+    assert policy["Statement"][0]["Resource"] == "acs:oss:*:*:photos-prod/photos/*"
+
+
+def test_defaults_are_taken_and_may_be_overridden() -> None:
+    registry = parse({"full.yaml": FULL}, ENVIRON)
+    rules = registry.app("plain").rules
+    assert (rules.region, rules.expires, rules.max_size_bytes) == ("cn-hangzhou", timedelta(minutes=15), 20 * 2**20)
+    assert rules.url == "https://plain-bucket.oss-cn-hangzhou.aliyuncs.com"
+
+
+def test_the_registry_finds_enabled_apps_only() -> None:
+    registry = parse({"full.yaml": FULL}, ENVIRON)
+    with pytest.raises(UnknownApp):
+        registry.app("nobody")
+    with pytest.raises(AppDisabled):
+        registry.app("off")
+    with pytest.raises(InvalidRequest):
+        parse({"a.yaml": HEAD + "apps: {}"}, {}).app(None)
+    assert registry.longest_expires("uploader") == timedelta(minutes=15)
+    assert registry.roles_in_use() == {"uploader", "partner/wx1234567890abcdef"}
+
+
+def test_no_secret_in_any_text() -> None:
+    registry = parse({"full.yaml": FULL}, ENVIRON)
+    assert SECRET not in repr(registry) + str(dict(registry.roles)) + str(dict(registry.apps))
+
+
+def test_a_secret_in_the_wrong_place_is_not_quoted() -> None:
+    text = HEAD + "apps: {a: {bucket: '${SECRET}', region: cn-hangzhou, credentials: r, max_size: '${SECRET}'}}"
+    with pytest.raises(BadDefinitions) as refused:
+        parse({"a.yaml": text}, ENVIRON)
+    assert len(refused.value.mistakes) == 2
+    assert SECRET not in str(refused.value)
+
+
+def test_files_are_read_together_and_the_same_app_twice_names_both_places() -> None:
+    one = HEAD + "defaults: {region: cn-hangzhou, credentials: r}\napps: {a: {bucket: bbb}}\n"
+    registry = parse({"one.yaml": one, "two.yaml": "version: 1\napps: {b: {bucket: bbb}}\n"}, {})
+    assert set(registry.apps) == {"a", "b"}
+    with pytest.raises(BadDefinitions) as refused:
+        parse({"one.yaml": one, "two.yaml": "apps:\n  a: {bucket: ccc}\n"}, {})
+    assert str(refused.value) == "two.yaml:2:3: apps.a is already defined at one.yaml:4:8"
+    with pytest.raises(BadDefinitions) as refused:
+        parse({"one.yaml": one, "two.yaml": "defaults: {}\n"}, {})
+    assert str(refused.value) == "two.yaml:1:1: 'defaults' is already set at one.yaml:3:1"
+
+
+def test_references_are_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "region").write_text("cn-beijing\n", encoding="utf-8")
+    text = (
+        HEAD
+        + f"""apps:
+  a: {{bucket: "${{B}}-x", region: "${{file:{tmp_path}/region}}", credentials: "${{C:-r}}", domain: "${{D:-}}"}}"""
+    )
+    rules = parse({"a.yaml": text}, {"B": "photos"}).app("a").rules
+    assert (rules.bucket, rules.region) == ("photos-x", "cn-beijing")
+    assert rules.url == "https://photos-x.oss-cn-beijing.aliyuncs.com"
+
+
+def test_the_documented_variables_are_the_defaults_of_assume_role() -> None:
+    apps = "apps: {a: {bucket: bbb, region: cn-hangzhou, credentials: r}}"
+    text = f"version: 1\ncredentials: {{r: {{type: assume_role}}}}\n{apps}"
+    environ = {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "s", "OSS_STS_ROLE_ARN": "acs:ram::1:role/r"}
+    entry = parse({"a.yaml": text}, environ).roles["r"].entry
+    assert isinstance(entry, AssumeRole)
+    assert (entry.access_key_id, entry.role_arn) == ("id", "acs:ram::1:role/r")
+
+
+@pytest.mark.parametrize("file", sorted(INVALID.glob("*.yaml")), ids=lambda file: file.stem)
+def test_each_broken_file_gets_exactly_the_words_beside_it(file: Path) -> None:
+    with pytest.raises(BadDefinitions) as refused:
+        parse({file.name: file.read_text(encoding="utf-8")}, {})
+    expected = file.with_suffix(".expected")
+    if os.environ.get("UPDATE_EXPECTED") == "1":
+        expected.write_text(f"{refused.value}\n", encoding="utf-8")
+    assert f"{refused.value}\n" == expected.read_text(encoding="utf-8")
+
+
+@given(st.text(max_size=400) | st.text(alphabet="version:1{}[]-&*!|>'\"\n\t #ab", max_size=400))
+def test_no_text_is_more_than_a_mistake(text: str) -> None:
+    try:
+        parse({"a.yaml": text}, {})
+    except BadDefinitions as refused:
+        assert refused.mistakes
+        assert all(mistake.place.line >= 1 for mistake in refused.mistakes)
+
+
+def test_quantities() -> None:
+    assert [parse_duration(text).total_seconds() for text in ("90s", "15m", "3h", "1d", 60, "60")] == [
+        90, 900, 10800, 86400, 60, 60,
+    ]  # fmt: skip
+    assert [parse_size(text) for text in ("512KiB", "10 MiB", "5GB", 7, "7", "7B")] == [
+        524288,
+        10485760,
+        5 * 10**9,
+        7,
+        7,
+        7,
+    ]
+    assert parse_rate("100/s") == (100, 1)
+    assert [format_duration(timedelta(seconds=s)) for s in (0, 90, 900, 7200, 86400)] == [
+        "0s",
+        "90s",
+        "15m",
+        "2h",
+        "1d",
+    ]
+    for bad in ("", "1 w", "-1", None, True, 1.5, "１s"):
+        with pytest.raises(ValueError, match="is no duration"):
+            parse_duration(bad)
+        with pytest.raises(ValueError, match="is no size"):
+            parse_size(bad)
+    for bad in ("", "0/s", "1/w", 5, None, "/s"):
+        with pytest.raises(ValueError, match="is no rate"):
+            parse_rate(bad)
