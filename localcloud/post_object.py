@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
@@ -40,9 +41,10 @@ async def post_object(request: web.Request, world: World, objects: Objects, buck
     try:
         reader = await request.multipart()
         form, part = await _fields(reader)
-    except OssError:
-        raise
-    except ValueError:
+    except LineTooLong:
+        # aiohttp's limit for a part's header line, 8190 bytes, is reached just before OSS's own.
+        raise OssError(400, "FieldItemTooLong", "Your form field is too long.") from None
+    except (ValueError, HttpProcessingError):
         raise _malformed() from None
     signer, policy, key = _judge(world, form, bucket)
     with objects.incoming(bucket.name) as incoming:
@@ -133,7 +135,7 @@ async def _receive(part: BodyPartReader, incoming: Incoming, least: int, most: i
             if incoming.size_bytes > most:
                 message = "Your proposed upload exceeds the maximum allowed size."
                 raise OssError(400, "EntityTooLarge", message, "0006-00000003")
-    except ValueError:
+    except (ValueError, HttpProcessingError):
         raise _malformed() from None
     if incoming.size_bytes < least:
         message = "Your proposed upload is smaller than the minimum allowed size."

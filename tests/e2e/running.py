@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import os
 import sys
@@ -93,7 +94,8 @@ async def post_object(
     """A multipart POST as wx.uploadFile makes it: the fields first, the file last. Status, body and headers."""
     form = aiohttp.FormData(quote_fields=False)
     for name, value in fields.items():
-        form.add_field(name, value)
+        # aiohttp warns of large texts, since writing them blocks its loop.
+        form.add_field(name, value if len(value) < 2**20 else io.BytesIO(value.encode()))
     form.add_field("file", content, filename=filename, content_type="application/octet-stream")
     async with session.post(url, data=form, allow_redirects=False) as answer:
         return answer.status, await answer.text(), answer.headers

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import Cloud, local_cloud
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
+    async with local_cloud(session, "--bucket", "photos=cn-hangzhou") as running:
+        yield running

@@ -1,0 +1,157 @@
+"""STS as the official SDK calls it, and the metadata service over plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from alibabacloud_sts20150401 import models
+from alibabacloud_sts20150401.client import Client
+from alibabacloud_tea_openapi import utils_models
+from darabonba.runtime import RuntimeOptions
+from Tea.exceptions import TeaException
+
+from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.localcloud.forms import Key, signed_form
+
+ROLE = "acs:ram::1234567890123456:role/oss-upload"
+
+
+async def assume(cloud: Cloud, key: Key = Key(), **changes: Any) -> Any:  # noqa: B008
+    config = utils_models.Config(
+        access_key_id=key.id,
+        access_key_secret=key.secret,
+        security_token=key.token,
+        endpoint=cloud.sts.removeprefix("http://"),
+        protocol="http",
+    )
+    wanted = {"role_arn": ROLE, "role_session_name": "oss-signer", "duration_seconds": 900, **changes}
+    request = models.AssumeRoleRequest(**wanted)
+    answer = await asyncio.to_thread(Client(config).assume_role_with_options, request, RuntimeOptions())
+    return answer.body
+
+
+def key_of(body: Any) -> Key:
+    given = body.credentials
+    return Key(given.access_key_id, given.access_key_secret, given.security_token)
+
+
+async def test_a_role_is_assumed_its_token_signs_and_chains(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    first = key_of(await assume(cloud))
+    assert first.id.startswith("STS.")
+    assert (await post_object(session, f"{cloud.oss}/photos", signed_form(first), b"x"))[0] == 204
+    second = key_of(await assume(cloud, first))
+    assert (await post_object(session, f"{cloud.oss}/photos", signed_form(second), b"x"))[0] == 204
+    mixed = signed_form(Key(first.id, first.secret, second.token))
+    _, body, _ = await post_object(session, f"{cloud.oss}/photos", mixed, b"x")
+    assert "AccessKeyIdAndSecurityTokenNotMatch" in body
+
+
+async def test_a_session_policy_narrows_the_role(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    allow = {"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/mine/*"}
+    deny = {"Effect": "Deny", "Action": ["oss:*"], "Resource": ["acs:oss:*:*:photos/mine/not?"]}
+    key = key_of(await assume(cloud, policy=json.dumps({"Version": "1", "Statement": [allow, deny]})))
+    for name, status in (("mine/a", 204), ("theirs/a", 403), ("mine/not1", 403), ("mine/not12", 204)):
+        answer, body, _ = await post_object(
+            session, f"{cloud.oss}/photos", signed_form(key, fields={"key": name}), b"x"
+        )
+        assert answer == status, body
+        assert status == 204 or "Access denied by authorizer's policy." in body
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "code"),
+    [
+        (Key(secret="wrong"), {}, "SignatureDoesNotMatch"),
+        (Key(id="LTAI-nobody"), {}, "InvalidAccessKeyId.NotFound"),
+        (Key("STS.x", "s", "CAIS"), {}, "InvalidAccessKeyId.NotFound"),
+        (Key(), {"role_session_name": "a b"}, "InvalidParameter.RoleSessionName"),
+        (Key(), {"duration_seconds": 899}, "InvalidParameter.DurationSeconds"),
+        (Key(), {"duration_seconds": 3601}, "InvalidParameter.DurationSeconds"),
+        (Key(), {"role_arn": "oss-upload"}, "InvalidParameter.RoleArn"),
+        (Key(), {"role_arn": "acs:ram::9:role/x"}, "EntityNotExist.Role"),
+        (Key(), {"policy": "{}"}, "InvalidParameter.PolicyGrammar"),
+        (Key(), {"policy": "{"}, "InvalidParameter.PolicyGrammar"),
+        (Key(), {"policy": '{"Version": "1", "Statement": [{"Effect": "Maybe"}]}'}, "InvalidParameter.PolicyGrammar"),
+        (Key(), {"policy": " " * 2049}, "InvalidParameter.PolicySize"),
+    ],
+)
+async def test_sts_refuses_in_its_own_shape(key: Key, changes: dict[str, Any], code: str, cloud: Cloud) -> None:
+    with pytest.raises(TeaException) as refused:
+        await assume(cloud, key, **changes)
+    assert refused.value.code == code
+
+
+async def test_a_token_ends_when_it_says(session: aiohttp.ClientSession) -> None:
+    async with local_cloud(session, "--bucket", "photos=cn-hangzhou", "--token-seconds", "600") as cloud:
+        key = key_of(await assume(cloud))
+        await cloud.set_faults(oss={"kind": "clock", "offset_seconds": 590})
+        assert (await post_object(session, f"{cloud.oss}/photos", signed_form(key), b"x"))[0] == 204
+        await cloud.set_faults(oss={"kind": "clock", "offset_seconds": 601})
+        _, body, _ = await post_object(session, f"{cloud.oss}/photos", signed_form(key), b"x")
+        assert "SecurityTokenExpired" in body
+        await cloud.set_faults(sts={"kind": "clock", "offset_seconds": 601})
+        with pytest.raises(TeaException) as refused:
+            await assume(cloud, key)
+        assert refused.value.code == "InvalidSecurityToken.Expired"
+
+
+async def test_metadata_needs_its_token_when_hardened(session: aiohttp.ClientSession) -> None:
+    path = "/latest/meta-data/ram/security-credentials/"
+    async with local_cloud(session, "--hardened") as cloud:
+        for ttl, status in (("0", 400), ("21601", 400), ("x", 400), ("21600", 200)):
+            headers = {"X-aliyun-ecs-metadata-token-ttl-seconds": ttl}
+            async with session.put(f"{cloud.metadata}/latest/api/token", headers=headers) as answer:
+                assert answer.status == status
+                token = await answer.text()
+        for given, status in ((None, 403), ("forged", 403), (token, 200)):
+            headers = {"X-aliyun-ecs-metadata-token": given} if given else {}
+            async with session.get(cloud.metadata + path, headers=headers) as answer:
+                assert answer.status == status
+                role = await answer.text()
+        bodies = []
+        for name, status in ((role, 200), (role, 200), ("nobody", 404)):
+            headers = {"X-aliyun-ecs-metadata-token": token}
+            async with session.get(cloud.metadata + path + name, headers=headers) as answer:
+                assert answer.status == status
+                bodies += [await answer.json(content_type=None)] if status == 200 else []
+        assert bodies[0]["AccessKeyId"] == bodies[1]["AccessKeyId"]
+        assert bodies[0]["Code"] == "Success"
+
+
+async def test_plain_metadata_takes_no_forged_token(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    path = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
+    for headers, status in (({}, 200), ({"X-aliyun-ecs-metadata-token": "forged"}, 403)):
+        async with session.get(path, headers=headers) as answer:
+            assert answer.status == status
+
+
+async def test_faults_do_what_they_say_and_go_again(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    url = f"{cloud.metadata}/latest/meta-data/instance-id"
+    await cloud.set_faults(metadata={"kind": "status", "status": 502})
+    async with session.get(url) as answer:
+        assert (answer.status, answer.content_type) == (502, "text/html")
+    await cloud.set_faults(metadata={"kind": "reset"})
+    with pytest.raises(aiohttp.ClientError):
+        await session.get(url)
+    await cloud.set_faults(metadata={"kind": "hang"})
+    with pytest.raises(TimeoutError):
+        await session.get(url, timeout=aiohttp.ClientTimeout(total=0.3))
+    await cloud.set_faults(sts={"kind": "throttling"})
+    with pytest.raises(TeaException) as refused:
+        await assume(cloud)
+    assert refused.value.code == "Throttling.User"
+    await cloud.set_faults(metadata={"kind": "malformed"})
+    async with session.get(url) as answer:
+        assert (await answer.text()).endswith("<")
+    wrong: list[Any] = [{"nowhere": {"kind": "hang"}}, {"sts": {"kind": "fire"}}, {"sts": {"kind": "latency"}}, []]
+    for bad in wrong:
+        async with session.put(f"{cloud.sts}/-/faults", json=bad) as answer:
+            assert answer.status == 400
+    async with session.delete(f"{cloud.sts}/-/faults") as answer:
+        assert await answer.json() == {}
+    async with session.get(url) as answer:
+        assert answer.status == 200

@@ -1,0 +1,39 @@
+"""A bug of ours is a 500 that tells the caller nothing, and the log no values."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any, cast
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from signer import logs
+from signer.definitions.parse import parse
+from signer.service import Service
+from signer.web.public import public_app
+
+
+class Broken:
+    """A service that fails in a way nobody foresaw."""
+
+    registry = parse({"a.yaml": "version: 1\ncredentials: {}\napps: {}\n"}, {})
+
+    async def ask(self, *_: Any, **__: Any) -> None:
+        raise RuntimeError("the secret is hunter2")
+
+
+async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    logs.set_up(said)
+    async with TestClient(TestServer(public_app(cast(Service, Broken())))) as client:
+        answer = await client.post("/v1/apps/a/uploads", json={})
+        body = await answer.json(content_type="application/problem+json")
+    assert answer.status == 500
+    assert (body["code"], body["request_id"]) == ("internal", answer.headers["X-Request-Id"])
+    assert "detail" not in body
+    assert "RuntimeError" in said.getvalue()
+    assert "hunter2" not in said.getvalue() + str(body)
