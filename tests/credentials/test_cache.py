@@ -172,6 +172,7 @@ async def test_new_plans_take_over_the_tokens_of_equal_roles(cache: CredentialCa
     cache.serve({"r": plan(source)})
     first = await cache.get("r")
     cache.serve({"renamed": plan(again)})
+    await cache.settle(10)
     assert await cache.get("renamed") is first
     assert again.fetches == 0
     assert [state.role for state in cache.states()] == ["renamed"]

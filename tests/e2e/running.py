@@ -35,6 +35,7 @@ class Cloud:
     sts: str
     oss: str
     session: aiohttp.ClientSession
+    pid: int
 
     async def counts(self) -> dict[str, int]:
         async with self.session.get(f"{self.oss}/-/counts") as answer:
@@ -115,7 +116,7 @@ async def local_cloud(session: aiohttp.ClientSession, *arguments: str) -> AsyncI
     try:
         async with asyncio.timeout(START_SECONDS):
             addresses = json.loads(await process.stdout.readline())
-        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], session)
+        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], session, process.pid)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,28 @@ async def test_browsers_may_ask_as_the_bucket_allows(cloud: Cloud, session: aioh
         async with session.options(f"{cloud.oss}/own", headers=headers) as answer:
             assert answer.status == status
             assert ("Access-Control-Allow-Origin" in answer.headers) is (status == 200)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_large_file_is_never_wholly_in_memory(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    def peak_bytes() -> int:
+        status = Path(f"/proc/{cloud.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+    size_bytes = 96 * 2**20
+    large = tmp_path / "large"
+    with large.open("wb") as made:
+        made.truncate(size_bytes)
+    before = peak_bytes()
+    data = aiohttp.FormData(quote_fields=False)
+    for name, value in signed_form().items():
+        data.add_field(name, value)
+    with large.open("rb") as file:
+        data.add_field("file", file, filename="large")
+        async with session.post(f"{cloud.oss}/photos", data=data) as answer:
+            assert answer.status == 204, await answer.text()
+    [stored] = await cloud.objects("photos")
+    assert stored["size_bytes"] == size_bytes
+    assert peak_bytes() - before < size_bytes / 3
