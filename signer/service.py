@@ -37,9 +37,8 @@ class Service:
         app = self.registry.app(app_id)
         if documented and not app.generate_signature:
             raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
-        self._limit_app(app)
         caller = await self._checks[app.id].identify(evidence)
-        self._limit_caller(app, caller, evidence)
+        self._limit(app, caller, evidence)
         return app, await self.sign(app, caller, wish, documented=documented)
 
     async def sign(self, app: App, caller: Caller, wish: Wish, *, documented: bool = False) -> SignedUpload:
@@ -48,13 +47,12 @@ class Service:
         credential = await self._credentials.get(app.role)
         return make(app.rules, wish, app_id=app.id, caller=caller.id, credential=credential, now=self._now())
 
-    def _limit_app(self, app: App) -> None:
-        if app.rate_limit.per_app is not None:
-            self._limiter.take(app.id, app.rate_limit.per_app)
-
-    def _limit_caller(self, app: App, caller: Caller, evidence: Evidence) -> None:
+    def _limit(self, app: App, caller: Caller, evidence: Evidence) -> None:
+        """The caller's own limit first, so that one who is over it takes nothing from the others."""
         if app.rate_limit.per_caller is not None:
             self._limiter.take((app.id, caller.id or evidence.address), app.rate_limit.per_caller)
+        if app.rate_limit.per_app is not None:
+            self._limiter.take(app.id, app.rate_limit.per_app)
 
     def role_states(self) -> list[RoleState]:
         return self._credentials.states()

@@ -7,6 +7,7 @@ when nothing usable is there, and it never starts a fetch of its own, so one is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Hashable, Mapping
@@ -123,6 +124,7 @@ class _Keeper:
         self._now = now
         self.cover = plan.cover
         self.first_attempt = asyncio.Event()
+        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
         self._failures = 0
@@ -130,7 +132,7 @@ class _Keeper:
         self._next_attempt_at: datetime | None = None
 
     def start(self) -> None:
-        self._attempt = asyncio.get_running_loop().create_future()
+        self._begin_attempt()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
     def stop(self) -> None:
@@ -143,13 +145,18 @@ class _Keeper:
 
     def usable(self) -> Credential | None:
         credential = self._tokens.get(self._plan.identity)
-        if credential is None or credential.expiration is None:
-            return credential
-        enough = credential.expiration - self._now() >= min(LEAST_REMAINING, self.cover)
-        return credential if enough else None
+        return credential if credential is not None and self._covers_least(credential) else None
+
+    def _covers_least(self, credential: Credential) -> bool:
+        if credential.expiration is None:
+            return True
+        return credential.expiration - self._now() >= min(LEAST_REMAINING, self.cover)
 
     async def get(self) -> Credential:
         credential = self.usable()
+        if credential is None and self._attempt is None and self._failures == 0:
+            # The token ended before its time by our clock, which was set or slept.
+            self._begin_attempt()
         if credential is None and self._attempt is not None:
             # Shielded, since a caller that goes away must not end the wait of the others.
             await asyncio.shield(self._attempt)
@@ -173,9 +180,16 @@ class _Keeper:
 
     async def _pause(self, seconds: float) -> None:
         self._next_attempt_at = self._now() + timedelta(seconds=seconds)
-        await asyncio.sleep(seconds)
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._begin_attempt()
+
+    def _begin_attempt(self) -> None:
         if self._attempt is None:
             self._attempt = asyncio.get_running_loop().create_future()
+        self._wake.set()
 
     def _end_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
@@ -187,8 +201,8 @@ class _Keeper:
         """One attempt; the seconds until the next."""
         try:
             credential = await self._plan.source.fetch()
-            if credential.expiration is not None and credential.expiration <= self._now():
-                raise FetchFailed("the credential it gave has already ended; is a clock wrong?")
+            if not self._covers_least(credential):
+                raise FetchFailed("the credential it gave has ended or ends too soon; is a clock wrong?")
         except FetchFailed as error:
             return self._failed(str(error))
         except Exception as error:

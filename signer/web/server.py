@@ -55,11 +55,12 @@ async def serve(
     stop = asyncio.Event()
     with listening(registry.server.listen) as public, listening(registry.server.admin) as admin:
         service = Service(registry)
-        public_application = public_app(service)
-        if extend is not None:
-            await extend(public_application, service)
-        runners = [_runner(public_application), _runner(admin_app(service))]
+        runners: list[web.AppRunner] = []
         try:
+            public_application = public_app(service)
+            if extend is not None:
+                await extend(public_application, service)
+            runners += [_runner(public_application), _runner(admin_app(service))]
             with _stopping_on_signals(stop):
                 for runner, sock in zip(runners, (public, admin), strict=True):
                     await runner.setup()

@@ -143,7 +143,7 @@ async def test_an_ended_credential_is_never_taken(cache: CredentialCache, clock:
     cache.serve({"r": plan(source)})
     with pytest.raises(CredentialsUnavailable):
         await cache.get("r")
-    assert "already ended" in str(cache.states()[0].last_error)
+    assert "has ended" in str(cache.states()[0].last_error)
 
 
 async def test_a_defect_of_the_source_ends_nothing_and_its_text_is_not_told(
@@ -185,3 +185,14 @@ async def test_settling_does_not_wait_for_ever(cache: CredentialCache, clock: Cl
     async with asyncio.timeout(10):
         await cache.settle(0.01)
     assert not cache.states()[0].usable
+
+
+async def test_a_clock_that_jumps_ahead_means_a_fetch_at_once(cache: CredentialCache, clock: Clock) -> None:
+    """The machine slept or its clock was set: nobody waits for the time at which the token was to be replaced."""
+    source = Source(clock)
+    cache.serve({"r": plan(source)})
+    await cache.get("r")
+    clock.moment += timedelta(hours=2)
+    async with asyncio.timeout(10):
+        credentials = await asyncio.gather(*(cache.get("r") for _ in range(100)))
+    assert {credential.access_key_id for credential in credentials} == {"STS.2"}
