@@ -8,7 +8,8 @@ from datetime import datetime
 from signer import policy
 from signer.assembly import caller_check, role_plans
 from signer.callers.protocol import Caller, CallerCheck, Evidence
-from signer.credentials.cache import CredentialCache, RoleState, utc_now
+from signer.credentials.cache import CredentialCache, utc_now
+from signer.credentials.keeper import RoleState
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
 from signer.errors import Forbidden

@@ -39,7 +39,7 @@ class AssumeRole:
         *,
         access_key: Credential,
         endpoint: str,
-        deadline_seconds: float = 10,
+        deadline_seconds: float,
     ) -> None:
         self._sdk = sdk
         self._assumption = assumption

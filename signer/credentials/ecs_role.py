@@ -24,7 +24,7 @@ _STEP_MILLISECONDS = 2000
 
 
 class EcsRole:
-    def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float = 8) -> None:
+    def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float) -> None:
         self._sdk = sdk
         self._host = urlsplit(endpoint).netloc
         self._role_name = role_name or None

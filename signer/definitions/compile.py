@@ -17,6 +17,9 @@ from signer.policy import MAX_EXPIRES, MAX_OBJECT_BYTES, UploadRules
 SESSION_POLICY_CHARACTERS = 2048
 """What STS takes at most (help page `AssumeRole`)."""
 
+REFRESH_ROOM = timedelta(minutes=5)
+"""What must be left of a token's life beside the longest `expires`, to replace it in."""
+
 Finding = tuple[tuple[str | int, ...], str]
 """A path below the app, and what is wrong there."""
 
@@ -166,9 +169,13 @@ def session_policy_finding(app: model.App, entry: model.CredentialEntry) -> Find
 
 
 def expires_finding(app: model.App, entry: model.CredentialEntry) -> Finding | None:
-    if isinstance(entry, model.AssumeRole) and app.expires >= entry.duration:
-        mend = f"raise the role's duration ({format_duration(entry.duration)}) or lower expires"
-        return ("expires",), f"expires {format_duration(app.expires)} is longer than its role's token lives; {mend}"
+    if isinstance(entry, model.AssumeRole) and app.expires + REFRESH_ROOM > entry.duration:
+        told = (
+            f"expires {format_duration(app.expires)} leaves less than {format_duration(REFRESH_ROOM)} of its role's "
+            f"{format_duration(entry.duration)} to fetch a new token in; raise the role's duration, or write at most "
+            f"{format_duration(entry.duration - REFRESH_ROOM)}"
+        )
+        return ("expires",), told
     return None
 
 

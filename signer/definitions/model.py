@@ -114,7 +114,14 @@ class Server(Entry):
     admin: Address = Field("127.0.0.1:9180", description="health and status; never public")
 
 
-class EcsRamRole(Entry):
+class CredentialSource(Entry):
+    min_remaining: Duration = Field(
+        timedelta(seconds=60), description="a token that ends sooner is not signed with; forms get shorter down to this"
+    )
+    timeout: Duration = Field(timedelta(seconds=10), description="how long one fetch may take in all")
+
+
+class EcsRamRole(CredentialSource):
     """The role attached to this ECS instance, from the metadata service; no secret on disk."""
 
     type: Literal["ecs_ram_role"]
@@ -122,7 +129,7 @@ class EcsRamRole(Entry):
     endpoint: BaseUrl = Field("http://100.100.100.200", description="another metadata service, for localcloud")
 
 
-class AssumeRole(Entry):
+class AssumeRole(CredentialSource):
     """A role assumed through STS with a RAM user's AccessKey."""
 
     type: Literal["assume_role"]

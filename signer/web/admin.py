@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from signer.credentials.cache import RoleState
+from signer.credentials.keeper import RoleState
 from signer.service import Service
 from signer.web.answers import rfc3339
 from signer.web.every_request import every_request
@@ -36,6 +36,8 @@ def _role(state: RoleState) -> dict[str, object]:
     return {
         "role": state.role,
         "usable": state.usable,
+        "standing": state.standing,
+        "circuit_open": state.circuit_open,
         "expires_at": None if state.expires_at is None else rfc3339(state.expires_at),
         "last_error": state.last_error,
         "next_attempt_at": None if state.next_attempt_at is None else rfc3339(state.next_attempt_at),

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signer.credentials.cache import CredentialCache, RolePlan
+from signer.credentials.cache import CredentialCache
+from signer.credentials.keeper import RolePlan
 from signer.credentials.source import FetchFailed
+from signer.credentials.windows import Windows
 from signer.errors import CredentialsUnavailable
 from signer.v4 import Credential
 
@@ -45,7 +47,7 @@ class Source:
 
 
 def plan(source: Source, cover: timedelta = timedelta(minutes=15), identity: str = "r") -> RolePlan:
-    return RolePlan(identity, source, cover)
+    return RolePlan(identity, source, Windows(cover, least=timedelta(seconds=60)))
 
 
 @pytest.fixture
@@ -196,3 +198,20 @@ async def test_a_clock_that_jumps_ahead_means_a_fetch_at_once(cache: CredentialC
     async with asyncio.timeout(10):
         credentials = await asyncio.gather(*(cache.get("r") for _ in range(100)))
     assert {credential.access_key_id for credential in credentials} == {"STS.2"}
+
+
+async def test_an_open_circuit_lets_nobody_wait(cache: CredentialCache, clock: Clock) -> None:
+    source = Source(clock)
+    source.error = FetchFailed("STS is away")
+    cache.serve({"r": plan(source)})
+    await until(lambda: cache.states()[0].circuit_open)
+    source.gate.clear()
+    fetches = source.fetches
+    await until(lambda: source.fetches > fetches)
+    async with asyncio.timeout(1):
+        with pytest.raises(CredentialsUnavailable):
+            await cache.get("r")
+    source.error = None
+    source.gate.set()
+    await until(lambda: cache.states()[0].usable)
+    assert not cache.states()[0].circuit_open

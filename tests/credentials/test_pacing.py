@@ -1,0 +1,86 @@
+"""Windows, backoff and pacing: when fetches are made."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.credentials.backoff import Backoff
+from signer.credentials.pacer import Pacer
+from signer.credentials.windows import Standing, Windows
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_token_is_fresh_then_short_then_nothing() -> None:
+    windows = Windows(cover=15 * MINUTE, least=MINUTE)
+    assert windows.standing(15 * MINUTE) is Standing.FRESH
+    assert windows.standing(15 * MINUTE - timedelta(seconds=1)) is Standing.SHORT
+    assert windows.standing(MINUTE) is Standing.SHORT
+    assert windows.standing(MINUTE - timedelta(seconds=1)) is Standing.NONE
+    assert Windows(cover=timedelta(seconds=5), least=MINUTE).standing(timedelta(seconds=5)) is Standing.FRESH
+
+
+@given(life=st.integers(1, 43200), cover=st.integers(0, 43200))
+def test_a_token_is_replaced_while_it_still_covers_its_apps(life: int, cover: int) -> None:
+    windows = Windows(cover=timedelta(seconds=cover), least=MINUTE)
+    for pick in (min, max):
+        seconds = windows.seconds_until_refresh(timedelta(seconds=life), pick)
+        assert 0 < seconds <= 60 or seconds <= 0.9 * (life - cover)
+        if life - cover >= 10:
+            assert 0.5 * (life - cover) <= seconds <= 0.9 * (life - cover)
+
+
+def test_roles_fetched_together_do_not_come_back_together() -> None:
+    windows = Windows(cover=15 * MINUTE, least=MINUTE)
+    jitter = random.Random(1)
+    moments = sorted(windows.seconds_until_refresh(60 * MINUTE, jitter.uniform) for _ in range(200))
+    assert moments[-1] - moments[0] > 900
+
+
+def test_failures_wait_longer_and_longer_but_never_long_while_nothing_is_held() -> None:
+    backoff = Backoff(max)
+    waits = [backoff.failed(urgent=False) for _ in range(9)]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert backoff.failed(urgent=True) == 4
+    assert Backoff(min).failed(urgent=True) == 0.25
+
+
+def test_the_circuit_opens_after_three_failures_and_closes_at_success() -> None:
+    backoff = Backoff(max)
+    states = []
+    for _ in range(3):
+        states.append(backoff.open)
+        backoff.failed(urgent=True)
+    assert [*states, backoff.open] == [False, False, False, True]
+    backoff.succeeded()
+    assert not backoff.open
+
+
+async def test_no_more_starts_in_any_second_than_allowed_and_the_urgent_first() -> None:
+    pacer = Pacer(most=5, seconds=0.2)
+    starts: list[tuple[float, bool]] = []
+
+    async def fetch(urgent: bool) -> None:
+        await pacer.turn(urgent=urgent)
+        starts.append((asyncio.get_running_loop().time(), urgent))
+
+    await asyncio.gather(*(fetch(n >= 20) for n in range(25)))
+    moments = [moment for moment, _ in starts]
+    assert all(later - earlier >= 0.19 for earlier, later in zip(moments, moments[5:], strict=False))
+    assert [urgent for _, urgent in starts] == [False] * 5 + [True] * 5 + [False] * 15
+
+
+async def test_one_who_goes_away_takes_no_turn() -> None:
+    pacer = Pacer(most=1, seconds=0.05)
+    await pacer.turn(urgent=False)
+    gone = asyncio.create_task(pacer.turn(urgent=False))
+    stays = asyncio.create_task(pacer.turn(urgent=False))
+    await asyncio.sleep(0)
+    gone.cancel()
+    async with asyncio.timeout(5):
+        await stays
