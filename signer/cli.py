@@ -100,6 +100,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     registry = _registry(options)
+    for warning in registry.warnings:
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     off = sum(not app.enabled for app in registry.apps.values())
     roles = len(registry.roles_in_use())
     print(f"{options.config}: {len(registry.apps)} apps ({off} switched off) on {roles} roles; all good")  # noqa: T201

@@ -29,7 +29,7 @@ class Service:
             app.id: caller_check(app.callers) for app in registry.apps.values() if app.enabled
         }
         self._credentials = CredentialCache(now=now)
-        self._credentials.serve(role_plans(registry, self._sdk))
+        self._credentials.serve(role_plans(registry, self._sdk, self._credentials.get))
 
     async def ask(
         self, app_id: str | None, evidence: Evidence, wish: Wish, *, documented: bool = False

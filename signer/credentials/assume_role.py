@@ -14,7 +14,7 @@ from darabonba.runtime import RuntimeOptions
 from Tea.exceptions import TeaException
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.source import FetchFailed
+from signer.credentials.source import FetchFailed, Source
 from signer.v4 import Credential
 
 _CONNECT_MILLISECONDS = 3000
@@ -32,29 +32,33 @@ class Assumption:
 
 
 class AssumeRole:
+    """`base` gives what STS is called with: an AccessKey, or the credential of another role."""
+
     def __init__(
         self,
         sdk: SdkThread,
         assumption: Assumption,
         *,
-        access_key: Credential,
+        base: Source,
         endpoint: str,
         deadline_seconds: float,
     ) -> None:
         self._sdk = sdk
         self._assumption = assumption
-        self._access_key = access_key
+        self._base = base
         self._endpoint = urlsplit(endpoint)
         self._deadline_seconds = deadline_seconds
 
     async def fetch(self) -> Credential:
-        return await self._sdk.run(self._fetch, deadline_seconds=self._deadline_seconds)
+        base = await self._base.fetch()
+        return await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
 
-    async def _fetch(self) -> Credential:
+    async def _assume(self, base: Credential) -> Credential:
         client = StsClient(
             utils_models.Config(
-                access_key_id=self._access_key.access_key_id,
-                access_key_secret=self._access_key.access_key_secret,
+                access_key_id=base.access_key_id,
+                access_key_secret=base.access_key_secret,
+                security_token=base.security_token,
                 endpoint=self._endpoint.netloc,
                 protocol=self._endpoint.scheme,
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -139,11 +140,56 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
     )
 
 
-def role_of(app: model.App, app_id: str, entry: model.CredentialEntry) -> tuple[str, Role]:
+Entries = Mapping[str, model.CredentialEntry]
+
+
+def role_of(app: model.App, app_id: str, entries: Entries) -> tuple[str, Role]:
     """The role an app signs with, and its key: with `scope: app` a token of its own, narrowed by a session policy."""
-    if isinstance(entry, model.AssumeRole) and entry.scope == "app":
-        return f"{app.credentials}/{app_id}", Role(app.credentials, entry, session_policy(app))
-    return app.credentials, Role(app.credentials, entry)
+    role = _role(app.credentials, entries)
+    if isinstance(role.entry, model.AssumeRole) and role.entry.scope == "app":
+        return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app))
+    return app.credentials, role
+
+
+def _role(name: str, entries: Entries) -> Role:
+    entry = entries[name]
+    source = entry.source if isinstance(entry, model.AssumeRole) else None
+    return Role(name, entry, source=None if source is None else _role(source, entries))
+
+
+def credential_findings(name: str, entries: Entries) -> Iterator[Finding]:
+    """All that is wrong with a credentials entry whose single values are right."""
+    entry = entries[name]
+    if not isinstance(entry, model.AssumeRole):
+        return
+    if entry.source is None:
+        for key in ("access_key_id", "access_key_secret"):
+            if getattr(entry, key) is None:
+                variable = model.DOCUMENTED_ENVIRONMENT[key]
+                yield (), f"'{key}' is missing; write it, set {variable} in the environment, or name a source"
+        return
+    if entry.access_key_id is not None or entry.access_key_secret is not None:
+        yield ("source",), "has a source and an AccessKey; leave one of them out"
+    seen = [name]
+    while isinstance(entry, model.AssumeRole) and entry.source is not None:
+        if entry.source not in entries:
+            yield from ([(("source",), f"no credentials entry '{entry.source}'")] if len(seen) == 1 else [])
+            return
+        if entry.source in seen:
+            yield ("source",), f"goes round in a circle: {' -> '.join([*seen, entry.source])}"
+            return
+        seen.append(entry.source)
+        entry = entries[entry.source]
+
+
+def warnings(app: model.App, entry: model.CredentialEntry) -> Iterator[Finding]:
+    """What works, but an operator should know of."""
+    if not app.enabled:
+        return
+    if isinstance(entry, model.Static):
+        yield ("credentials",), "signs with a static credential, which nothing replaces; use it for tests only"
+    if isinstance(app.callers, model.OpenCallers) and app.rate_limit == model.RateLimit():
+        yield (), "gives forms to anyone, as often as they like; set rate_limit or another type of callers"
 
 
 def session_policy(app: model.App) -> str:

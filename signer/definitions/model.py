@@ -130,12 +130,17 @@ class EcsRamRole(CredentialSource):
 
 
 class AssumeRole(CredentialSource):
-    """A role assumed through STS with a RAM user's AccessKey."""
+    """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
 
     type: Literal["assume_role"]
     role_arn: RoleArn = Field(description="default: the environment's OSS_STS_ROLE_ARN")
-    access_key_id: str = Field(min_length=1, description="default: the environment's OSS_ACCESS_KEY_ID")
-    access_key_secret: SecretStr = Field(min_length=1, description="default: the environment's OSS_ACCESS_KEY_SECRET")
+    source: str | None = Field(None, description="another entry to assume this role with; then no AccessKey is needed")
+    access_key_id: str | None = Field(
+        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_ID, unless there is a source"
+    )
+    access_key_secret: SecretStr | None = Field(
+        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_SECRET, unless there is a source"
+    )
     session_name: SessionName = Field("oss-signer", description="stands in ActionTrail's log")
     duration: Duration = Field(timedelta(hours=1), description="15m up to the role's MaxSessionDuration")
     external_id: str | None = Field(None, description="when the role's trust policy wants one")
@@ -153,7 +158,8 @@ class AssumeRole(CredentialSource):
         environ: Mapping[str, str] = (info.context or {}).get("environ", {})
         if isinstance(values, dict):
             for name, variable in DOCUMENTED_ENVIRONMENT.items():
-                if name not in values and environ.get(variable):
+                chained = "source" in values and name != "role_arn"
+                if name not in values and environ.get(variable) and not chained:
                     values = {**values, name: environ[variable]}
         return values
 
@@ -165,7 +171,17 @@ DOCUMENTED_ENVIRONMENT = {
 }
 """The variables of Alibaba's sample (help page 92883)."""
 
-CredentialEntry = Annotated[EcsRamRole | AssumeRole, Field(discriminator="type")]
+
+class Static(CredentialSource):
+    """A credential as it stands here; for tests only, since it is never replaced."""
+
+    type: Literal["static"]
+    access_key_id: str = Field(min_length=1)
+    access_key_secret: SecretStr = Field(min_length=1)
+    security_token: SecretStr | None = None
+
+
+CredentialEntry = Annotated[EcsRamRole | AssumeRole | Static, Field(discriminator="type")]
 
 
 class OpenCallers(Entry):

@@ -22,7 +22,7 @@ _MERGED = ("credentials", "apps")
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
     ("server",): (model.Server,),
-    ("credentials", "*"): (model.EcsRamRole, model.AssumeRole),
+    ("credentials", "*"): (model.EcsRamRole, model.AssumeRole, model.Static),
     ("defaults",): (model.Defaults,),
     ("apps", "*"): (model.App,),
     ("apps", "*", "callers"): (model.OpenCallers, model.ApiKeyCallers),
@@ -182,6 +182,12 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
     mistakes: list[Mistake] = []
     apps: dict[str, App] = {}
     roles: dict[str, Role] = {}
+    warnings: list[Mistake] = []
+    for name in definitions.credentials:
+        for path, message in compiling.credential_findings(name, definitions.credentials):
+            mistakes.append(Mistake(text.place(("credentials", name, *path)), f"credentials.{name}: {message}"))
+    if mistakes:
+        raise BadDefinitions(mistakes)
     for app_id, app in definitions.apps.items():
         wrong = list(_app_findings(app, definitions.credentials))
         for path, message in wrong:
@@ -190,9 +196,11 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
             mistakes.append(Mistake(text.place(source), f"{owner}: {message}"))
         if wrong:
             continue
-        key, role = compiling.role_of(app, app_id, definitions.credentials[app.credentials])
+        key, role = compiling.role_of(app, app_id, definitions.credentials)
         roles[key] = role
         apps[app_id] = compiling.compile_app(app_id, app, key)
+        for path, message in compiling.warnings(app, role.entry):
+            warnings.append(Mistake(text.place(("apps", app_id, *path)), f"apps.{app_id}: {message}"))
     if definitions.default_app is not None and definitions.default_app not in definitions.apps:
         place = text.place(("default_app",))
         mistakes.append(
@@ -203,7 +211,7 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
         )
     if mistakes:
         raise BadDefinitions(mistakes)
-    return freeze(definitions.server, apps, roles, definitions.default_app)
+    return freeze(definitions.server, apps, roles, definitions.default_app, tuple(warnings))
 
 
 def _app_findings(app: model.App, entries: Mapping[str, model.CredentialEntry]) -> Iterator[compiling.Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from signer.definitions.mistakes import Mistake
 from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 from signer.policy import UploadRules
@@ -19,6 +20,8 @@ class Role:
     name: str
     entry: CredentialEntry = field(repr=False)
     session_policy: str | None = None
+    source: Role | None = None
+    """The role it is assumed with; None: with an AccessKey, or not assumed at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Registry:
     apps: Mapping[str, App]
     roles: Mapping[str, Role]
     default_app: str | None
+    warnings: tuple[Mistake, ...] = ()
+    """What works, but an operator should know of."""
 
     def app(self, app_id: str | None) -> App:
         """The enabled app of that id, or the default one. Raises `UnknownApp`, `AppDisabled`, `InvalidRequest`."""
@@ -64,5 +69,11 @@ class Registry:
         return frozenset(app.role for app in self.apps.values() if app.enabled)
 
 
-def freeze(server: Server, apps: dict[str, App], roles: dict[str, Role], default_app: str | None) -> Registry:
-    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app)
+def freeze(
+    server: Server,
+    apps: dict[str, App],
+    roles: dict[str, Role],
+    default_app: str | None,
+    warnings: tuple[Mistake, ...] = (),
+) -> Registry:
+    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings)

@@ -28,6 +28,11 @@ from signer.web.server import CannotListen, listening, serve
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
 LOCAL_ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
+LOCAL_KEY = {
+    "access_key_id": LOCAL_ACCESS_KEY_ID,
+    "access_key_secret": SecretStr(LOCAL_ACCESS_KEY_SECRET),
+    "security_token": None,
+}
 LOCAL_ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
 """The account that the local cloud knows from the start."""
 
@@ -111,21 +116,27 @@ def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
         app_id: dataclasses.replace(app, rules=dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
         for app_id, app in registry.apps.items()
     }
-    roles = {key: dataclasses.replace(role, entry=_entry(role, cloud)) for key, role in registry.roles.items()}
+    roles = {key: _moved(role, cloud) for key, role in registry.roles.items()}
     return freeze(model.Server(listen=address, admin="127.0.0.1:0"), apps, roles, registry.default_app)
+
+
+def _moved(role: Role, cloud: Cloud) -> Role:
+    source = None if role.source is None else _moved(role.source, cloud)
+    return dataclasses.replace(role, entry=_entry(role, cloud), source=source)
 
 
 def _entry(role: Role, cloud: Cloud) -> model.CredentialEntry:
     if isinstance(role.entry, model.EcsRamRole):
         return role.entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
+    if isinstance(role.entry, model.Static):
+        return role.entry.model_copy(update=LOCAL_KEY)
     name = role.entry.role_arn.rpartition("/")[2]
     return role.entry.model_copy(
         update={
             "endpoint": cloud.sts,
             "role_arn": LOCAL_ROLE_ARN.rpartition("/")[0] + "/" + name,
-            "access_key_id": LOCAL_ACCESS_KEY_ID,
-            "access_key_secret": SecretStr(LOCAL_ACCESS_KEY_SECRET),
             "external_id": None,
+            **({} if role.source is not None else LOCAL_KEY),
         }
     )
 

@@ -14,6 +14,7 @@ from signer.credentials.assume_role import AssumeRole, Assumption
 from signer.credentials.ecs_role import EcsRole
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import FetchFailed, Source
+from signer.credentials.static import Static
 from signer.v4 import Credential
 
 SECRET = "the-access-key-secret"
@@ -57,7 +58,7 @@ def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[
     key = Credential("LTAI", SECRET)
     return [
         EcsRole(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
-        AssumeRole(sdk, assumption, access_key=key, endpoint=endpoint, deadline_seconds=deadline_seconds),
+        AssumeRole(sdk, assumption, base=Static(key), endpoint=endpoint, deadline_seconds=deadline_seconds),
     ]
 
 

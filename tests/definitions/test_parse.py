@@ -89,6 +89,7 @@ def test_everything_of_the_design_is_read() -> None:
     assert callback["callbackBody"] == "bucket=${bucket}&object=${object}"
     entry = registry.roles[app.role].entry
     assert isinstance(entry, AssumeRole)
+    assert entry.access_key_secret is not None
     assert (entry.access_key_id, entry.access_key_secret.get_secret_value()) == ("LTAI-x", SECRET)
     policy = json.loads(registry.roles[app.role].session_policy or "")
     assert policy["Statement"][0]["Resource"] == "acs:oss:*:*:photos-prod/photos/*"
@@ -206,3 +207,21 @@ def test_quantities() -> None:
     for bad in ("", "0/s", "1/w", 5, None, "/s"):
         with pytest.raises(ValueError, match="is no rate"):
             parse_rate(bad)
+
+
+def test_what_works_but_is_dangerous_is_a_warning() -> None:
+    text = """
+version: 1
+credentials:
+  r: {type: ecs_ram_role}
+  s: {type: static, access_key_id: a, access_key_secret: b}
+defaults: {bucket: bbb, region: cn-hangzhou}
+apps:
+  a: {credentials: r, rate_limit: {per_app: 1/s}}
+  b: {credentials: r}
+  c: {credentials: s, rate_limit: {per_caller: 1/s}}
+"""
+    assert [str(warning).partition(";")[0] for warning in parse({"w.yaml": text}, {}).warnings] == [
+        "w.yaml:9:6: apps.b: gives forms to anyone, as often as they like",
+        "w.yaml:10:20: apps.c: signs with a static credential, which nothing replaces",
+    ]

@@ -45,6 +45,42 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: 
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
 
 
+async def test_the_instance_role_assumes_others_without_any_access_key(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    url = await cloud.create_bucket("photos")
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""{HEAD}
+credentials:
+  instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  other:
+    type: assume_role
+    source: instance
+    role_arn: acs:ram::1234567890123456:role/other
+    endpoint: "{cloud.sts}"
+  third:
+    type: assume_role
+    source: other
+    role_arn: acs:ram::1234567890123456:role/third
+    endpoint: "{cloud.sts}"
+    scope: app
+defaults: {{bucket: photos, region: cn-hangzhou, domain: "{url}"}}
+apps: {{a: {{credentials: third, key_prefix: a/}}, b: {{credentials: third, key_prefix: b/}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config) as running:
+        for app in ("a", "b"):
+            form = await running.uploads(app, {"filename": "a.jpg"})
+            assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
+        counts = await cloud.counts()
+        assert (counts["metadata.credentials"], counts["sts.AssumeRole"]) == (1, 3)
+        async with session.get(f"{running.admin}/readyz") as answer:
+            roles = {role["role"] for role in (await answer.json())["roles"]}
+            assert roles == {"instance", "other", "third/a", "third/b"}
+
+
 async def test_hardened_metadata_is_served_with_a_token(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     async with local_cloud(session, "--hardened") as cloud:
         config = tmp_path / "signer.yaml"
