@@ -1,14 +1,18 @@
 """Faults, switched over HTTP while it runs: `PUT /-/faults` with `{"sts": {"kind": "latency", "seconds": 2}}`.
 
-| kind       | what happens                                                        | members          |
-|------------|---------------------------------------------------------------------|------------------|
-| latency    | each answer comes late                                              | seconds          |
-| hang       | no answer at all                                                    |                  |
-| reset      | the connection is dropped                                           |                  |
-| status     | an error of that status with an HTML body, as a broken proxy's      | status           |
-| throttling | the service's own "too many requests"                               |                  |
-| malformed  | 200 with a body that is neither JSON nor XML                        |                  |
-| clock      | the server's clock is off: its Date header, issued times and checks | offset_seconds   |
+| kind           | what happens                                                        | members          |
+|----------------|---------------------------------------------------------------------|------------------|
+| latency        | each answer comes late                                              | seconds          |
+| hang           | no answer at all                                                    |                  |
+| reset          | the connection is dropped                                           |                  |
+| status         | an error of that status with an HTML body, as a broken proxy's      | status           |
+| throttling     | the service's own "too many requests"                               |                  |
+| malformed      | 200 with a body that is neither JSON nor XML                        |                  |
+| truncated      | half of the answer, then the connection is closed                   |                  |
+| expired        | what metadata or STS issues has already ended                       |                  |
+| nearly_expired | what metadata or STS issues ends very soon                          | seconds          |
+| clock          | the server's clock is off: its Date header, issued times and checks | offset_seconds   |
+| revoked        | every token issued until now is invalid from now on                 |                  |
 """
 
 from __future__ import annotations
@@ -33,6 +37,10 @@ KINDS = {
     "status": {"status"},
     "throttling": set(),
     "malformed": set(),
+    "truncated": set(),
+    "expired": set(),
+    "nearly_expired": {"seconds"},
+    "revoked": set(),
     "clock": {"offset_seconds"},
 }  # fmt: skip
 
@@ -54,6 +62,13 @@ class Faults:
             if set(fault) - {"kind"} != KINDS[fault["kind"]]:
                 raise ValueError(f"{fault['kind']} takes: {', '.join(KINDS[fault['kind']]) or 'nothing more'}")
         self.active = wanted
+        self._world.life_fault = {
+            server: fault.get("seconds", -60)
+            for server, fault in wanted.items()
+            if fault["kind"] in ("expired", "nearly_expired")
+        }
+        if any(fault["kind"] == "revoked" for fault in wanted.values()):
+            self._world.tokens.clear()
         self._world.clock_offset = {
             server: timedelta(seconds=fault["offset_seconds"])
             for server, fault in wanted.items()
@@ -82,10 +97,23 @@ class Faults:
             elif kind == "malformed":
                 return web.Response(text='{"Credentials": <', content_type="application/json")
             response = await handler(request)
+            if kind == "truncated":
+                return await _half(request, response)
             response.headers["Date"] = http_date(self._world.now(server).isoformat())
             return response
 
         return faulty
+
+
+async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
+    body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b"  "
+    half = web.StreamResponse(status=whole.status, headers={"Content-Type": "application/json"})
+    half.content_length = len(body)
+    await half.prepare(request)
+    await half.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return half
 
 
 def _throttled(server: str, request: web.Request) -> web.Response:

@@ -69,8 +69,9 @@ class Metadata:
         now = self._world.now("metadata")
         life = self._world.token_seconds or _MAX_TTL_SECONDS
         rotate = min(_ROTATE_SECONDS, life / 2)
-        if self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
-            self._issued = self._world.issue(account=ACCOUNT, seconds=life, policies=(), now=now)
+        kept = self._issued is not None and self._issued.id in self._world.tokens
+        if not kept or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
+            self._issued = self._world.issue("metadata", account=ACCOUNT, seconds=life)
         return web.json_response(
             {
                 "Code": "Success",

@@ -131,8 +131,7 @@ class Sts:
                 403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM."
             )
         policies = tuple(each for each in (role.policy, _session_policy(texts.get("Policy"))) if each is not None)
-        now = self._world.now("sts")
-        token = self._world.issue(account=account_of(role.arn), seconds=int(seconds), policies=policies, now=now)
+        token = self._world.issue("sts", account=account_of(role.arn), seconds=int(seconds), policies=policies)
         name = role.arn.rpartition("/")[2]
         return {
             "AssumedRoleUser": {

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -37,6 +38,8 @@ LOCAL_ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
 """The account that the local cloud knows from the start."""
 
 _START_SECONDS = 20.0
+_FAULT_MEMBERS = {"status": "status", "clock": "offset_seconds"}
+"""What a fault's number is called; for all others it is seconds."""
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -56,6 +59,14 @@ class Cloud:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", default="127.0.0.1", help="0.0.0.0 lets a phone on the same network use it")
     parser.add_argument("--port", type=int, default=5000, help="a free one is taken when it is in use (default: 5000)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SERVER:KIND[=NUMBER]",
+        help="a fault of the local cloud, such as sts:latency=3, metadata:hang or oss:clock=-1200; "
+        "docs/operating.md lists them",
+    )
     parser.add_argument("--data", type=Path, help="keep what is uploaded here (default: a temporary directory)")
 
 
@@ -73,6 +84,7 @@ async def run(options: argparse.Namespace) -> int:
         for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
             async with session.post(f"{cloud.oss}/-/buckets", json={"name": bucket, "region": region}) as answer:
                 answer.raise_for_status()
+        await _set_faults(session, cloud, options.fault)
         address = f"{options.listen}:{_port(options.listen, options.port)}"
         moved = onto(cloud, registry, address, _as_seen_from(cloud.oss, host))
 
@@ -86,6 +98,23 @@ async def run(options: argparse.Namespace) -> int:
 
         await serve(moved, extend=extend, started=started)
     return 0
+
+
+async def _set_faults(session: aiohttp.ClientSession, cloud: Cloud, texts: list[str]) -> None:
+    faults: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        server, _, rest = text.partition(":")
+        kind, _, number = rest.partition("=")
+        member = _FAULT_MEMBERS.get(kind, "seconds")
+        try:
+            faults[server] = {"kind": kind} | (
+                {member: float(number) if "." in number else int(number)} if number else {}
+            )
+        except ValueError:
+            raise CannotStart(f"--fault {text}: {number} is no number") from None
+    async with session.put(f"{cloud.oss}/-/faults", json=faults) as answer:
+        if answer.status != 200:
+            raise CannotStart(f"--fault {' '.join(texts)}: {(await answer.json())['error']}")
 
 
 @contextlib.asynccontextmanager

@@ -88,6 +88,21 @@ def test_the_shipped_schema_is_the_models_and_accepts_the_example() -> None:
         jsonschema.validate(example, json.loads(shipped))
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("sts:fire", "a fault has a kind out of"),
+        ("moon:hang", "name servers out of"),
+        ("sts:latency=x", "x is no number"),
+    ],
+)
+def test_a_fault_that_is_none_is_told(fault: str, said: str) -> None:
+    result = run("demo", "--port", "0", "--fault", fault)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 async def test_sign_prints_the_answer_and_its_policy(cloud: Cloud, tmp_path: Path) -> None:
     config = tmp_path / "signer.yaml"
     config.write_text(

@@ -144,6 +144,10 @@ async def test_faults_do_what_they_say_and_go_again(cloud: Cloud, session: aioht
     with pytest.raises(TeaException) as refused:
         await assume(cloud)
     assert refused.value.code == "Throttling.User"
+    await cloud.set_faults(metadata={"kind": "truncated"})
+    with pytest.raises(aiohttp.ClientPayloadError):
+        async with session.get(url) as answer:
+            await answer.read()
     await cloud.set_faults(metadata={"kind": "malformed"})
     async with session.get(url) as answer:
         assert (await answer.text()).endswith("<")
@@ -155,3 +159,22 @@ async def test_faults_do_what_they_say_and_go_again(cloud: Cloud, session: aioht
         assert await answer.json() == {}
     async with session.get(url) as answer:
         assert answer.status == 200
+
+
+async def test_a_fault_may_lie_in_what_is_issued(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    good = key_of(await assume(cloud))
+    for fault, code in (
+        ({"kind": "expired"}, "SecurityTokenExpired"),
+        ({"kind": "nearly_expired", "seconds": 60}, None),
+    ):
+        await cloud.set_faults(sts=fault)
+        status, body, _ = await post_object(
+            session, f"{cloud.oss}/photos", signed_form(key_of(await assume(cloud))), b"x"
+        )
+        assert (status == 204) is (code is None), body
+        assert code is None or code in body
+    await cloud.set_faults(oss={"kind": "revoked"})
+    _, body, _ = await post_object(session, f"{cloud.oss}/photos", signed_form(good), b"x")
+    assert "InvalidSecurityToken" in body
+    new = key_of(await assume(cloud))
+    assert (await post_object(session, f"{cloud.oss}/photos", signed_form(new), b"x"))[0] == 204
