@@ -2,87 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from datetime import timedelta
-
-from pydantic import SecretStr
+from pathlib import Path
 
 from signer.callers.api_key import ApiKey
 from signer.callers.open import Open
 from signer.callers.protocol import CallerCheck
-from signer.credentials.assume_role import AssumeRole, Assumption
+from signer.credentials.access_key import AccessKey, CannotReadKey
+from signer.credentials.assume_role import AssumeRole
+from signer.credentials.cache import Get
 from signer.credentials.chained import Chained
+from signer.credentials.default_chain import DefaultChain
 from signer.credentials.ecs_role import EcsRole
 from signer.credentials.keeper import RolePlan
+from signer.credentials.oidc import Oidc
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import Source
-from signer.credentials.static import Static
+from signer.credentials.sts import Assumption
 from signer.credentials.windows import Windows
 from signer.definitions import model
-from signer.definitions.registry import Registry, Role
+from signer.definitions.references import BadReference, fill
+from signer.definitions.registry import KeyTexts, Registry, Role
+from signer.environment import CannotReadEnvironment, Environment
 from signer.v4 import Credential
-
-Get = Callable[[str], Awaitable[Credential]]
 
 _BASE_COVER = timedelta(minutes=5)
 """How long a credential must live that only assumes other roles."""
 
-
-def role_plans(registry: Registry, sdk: SdkThread, get: Get) -> dict[str, RolePlan]:
-    """A plan for each role that an enabled app uses, and for those that they are assumed with.
-
-    `get` gives the kept credential of a role.
-    """
-    plans: dict[str, RolePlan] = {}
-    for key in registry.roles_in_use():
-        plans[key] = _plan(registry.roles[key], registry.longest_expires(key), sdk, get)
-        source = registry.roles[key].source
-        while source is not None:
-            cover = max(registry.longest_expires(source.name), _BASE_COVER)
-            plans[source.name] = _plan(source, cover, sdk, get)
-            source = source.source
-    return plans
+_KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
 
 
-def _plan(role: Role, cover: timedelta, sdk: SdkThread, get: Get) -> RolePlan:
-    return RolePlan(_identity(role), _source(role, sdk, get), Windows(cover, role.entry.min_remaining))
+class Sources:
+    """Makes the sources of roles, from the definitions and the environment that their keys refer to."""
+
+    def __init__(self, sdk: SdkThread, environment: Environment) -> None:
+        self._sdk = sdk
+        self._environment = environment
+
+    def plans(self, registry: Registry, get: Get) -> dict[str, RolePlan]:
+        """A plan for each role that an enabled app uses, and for those that they are assumed with.
+
+        `get` gives the kept credential of a role by its name.
+        """
+        plans: dict[str, RolePlan] = {}
+        for key in registry.roles_in_use():
+            plans[key] = self._plan(registry.roles[key], registry.longest_expires(key), get)
+            source = registry.roles[key].source
+            while source is not None:
+                plans[source.name] = self._plan(source, max(registry.longest_expires(source.name), _BASE_COVER), get)
+                source = source.source
+        return plans
+
+    def _plan(self, role: Role, cover: timedelta, get: Get) -> RolePlan:
+        windows = Windows(cover, role.entry.min_remaining)
+        return RolePlan(_identity(role), self._source(role, get), windows, grants=_grants(role))
+
+    def _source(self, role: Role, get: Get) -> Source:
+        entry = role.entry
+        deadline_seconds = entry.timeout.total_seconds()
+        if isinstance(entry, model.EcsRamRole):
+            return EcsRole(
+                self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
+            )
+        if isinstance(entry, model.DefaultChain):
+            return DefaultChain(self._sdk, deadline_seconds=deadline_seconds)
+        if isinstance(entry, model.Static):
+            return self._access_key(role)
+        assumption = Assumption(
+            role_arn=entry.role_arn,
+            session_name=entry.session_name,
+            duration=entry.duration,
+            external_id=entry.external_id if isinstance(entry, model.AssumeRole) else None,
+            session_policy=role.session_policy,
+        )
+        if isinstance(entry, model.Oidc):
+            return Oidc(
+                self._sdk,
+                assumption,
+                provider_arn=entry.provider_arn,
+                token_file=Path(entry.token_file),
+                endpoint=entry.endpoint,
+                deadline_seconds=deadline_seconds,
+            )
+        base = self._access_key(role) if role.source is None else Chained(role.source.name, get)
+        return AssumeRole(self._sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds)
+
+    def _access_key(self, role: Role) -> AccessKey:
+        key = role.key
+        if key is None:
+            raise ValueError(f"{role.name} has neither an AccessKey nor a source")
+        return AccessKey(lambda: _filled(key, self._environment))
+
+
+def _filled(key: KeyTexts, environment: Environment) -> Credential:
+    try:
+        environ = environment.read()
+        token = None if key.security_token is None else fill(key.security_token, environ)
+        return Credential(fill(key.access_key_id, environ), fill(key.access_key_secret, environ), token)
+    except (BadReference, CannotReadEnvironment) as error:
+        raise CannotReadKey(str(error)) from None
+
+
+def _grants(role: Role) -> Hashable:
+    """What makes two tokens worth the same, whichever key they were fetched with."""
+    entry = role.entry
+    without_key = entry.model_copy(update={name: None for name in _KEY_MEMBERS if name in type(entry).model_fields})
+    return without_key, role.session_policy, None if role.source is None else _grants(role.source)
 
 
 def _identity(role: Role) -> Hashable:
-    return role.entry, role.session_policy, None if role.source is None else _identity(role.source)
-
-
-def _source(role: Role, sdk: SdkThread, get: Get) -> Source:
-    entry = role.entry
-    if isinstance(entry, model.EcsRamRole):
-        deadline_seconds = entry.timeout.total_seconds()
-        return EcsRole(sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds)
-    if isinstance(entry, model.Static):
-        return _static(entry.access_key_id, entry.access_key_secret, entry.security_token)
-    assumption = Assumption(
-        role_arn=entry.role_arn,
-        session_name=entry.session_name,
-        duration=entry.duration,
-        external_id=entry.external_id,
-        session_policy=role.session_policy,
-    )
-    base = (
-        Chained(role.source.name, get)
-        if role.source is not None
-        else _static(entry.access_key_id, entry.access_key_secret, None)
-    )
-    deadline_seconds = entry.timeout.total_seconds()
-    return AssumeRole(sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds)
-
-
-def _static(access_key_id: str | None, secret: SecretStr | None, security_token: SecretStr | None) -> Static:
-    return Static(
-        Credential(
-            access_key_id or "",
-            secret.get_secret_value() if secret is not None else "",
-            security_token.get_secret_value() if security_token is not None else None,
-        )
-    )
+    return _grants(role), role.key, None if role.source is None else _identity(role.source)
 
 
 def caller_check(entry: model.CallersEntry) -> CallerCheck:

@@ -20,6 +20,7 @@ from signer.definitions.parse import parse
 from signer.definitions.registry import Registry
 from signer.definitions.schema import json_schema
 from signer.demo import command as demo
+from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
 from signer.policy import SignedUpload, Wish
 from signer.service import Service
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (BadDefinitions, file.CannotRead, CannotListen, demo.CannotStart) as error:
+    except (BadDefinitions, file.CannotRead, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return WRONG
     except KeyboardInterrupt:
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--config", type=Path, default=Path(default), help=f"file or directory (default: {default})"
             )
+            sub.add_argument(
+                "--env-file",
+                type=Path,
+                default=os.environ.get("OSS_SIGNER_ENV_FILE") or None,
+                help="NAME=value lines for ${NAME} in the definitions, read anew when a credential is fetched",
+            )
         return sub
 
     command("serve", _serve, "Sign uploads until stopped.")
@@ -77,8 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _environment(options: argparse.Namespace) -> Environment:
+    return Environment(os.environ, options.env_file)
+
+
 def _registry(options: argparse.Namespace) -> Registry:
-    return parse(file.read(options.config), os.environ)
+    return parse(file.read(options.config), _environment(options).read())
 
 
 def _run(main_coroutine: Coroutine[Any, Any, int]) -> int:
@@ -92,7 +103,7 @@ def _serve(options: argparse.Namespace) -> int:
     logs.set_up()
 
     async def until_stopped() -> int:
-        await serve(registry)
+        await serve(registry, _environment(options))
         return OK
 
     return _run(until_stopped())
@@ -113,7 +124,7 @@ def _sign(options: argparse.Namespace) -> int:
     wish = Wish(options.filename, options.content_type, options.size)
 
     async def sign() -> SignedUpload:
-        service = Service(registry)
+        service = Service(registry, _environment(options))
         try:
             return await service.sign(registry.app(options.app), Caller(options.caller), wish)
         finally:

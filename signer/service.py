@@ -4,48 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from signer import policy
-from signer.assembly import caller_check, role_plans
+from signer.assembly import Sources, caller_check
 from signer.callers.protocol import Caller, CallerCheck, Evidence
 from signer.credentials.cache import CredentialCache, utc_now
 from signer.credentials.keeper import RoleState
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.skew import ClockSkew
 from signer.definitions.registry import App, Registry
-from signer.errors import Forbidden
+from signer.environment import Environment
+from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits import Limiter
+from signer.metrics import Metrics
 from signer.policy import SignedUpload, Wish
 
 
 class Service:
     """Signs for every app of a registry; make it inside a running event loop and close it there."""
 
-    def __init__(self, registry: Registry, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, registry: Registry, environment: Environment, *, now: Callable[[], datetime] = utc_now) -> None:
+        """`environment` gives the `${...}` of AccessKeys anew for each fetch."""
         self.registry = registry
+        self.clock_skew = ClockSkew(now=now)
+        self.metrics = Metrics()
         self._now = now
-        self._sdk = SdkThread()
+        self._sdk = SdkThread(self.clock_skew.observe)
         self._limiter = Limiter()
         self._checks: dict[str, CallerCheck] = {
             app.id: caller_check(app.callers) for app in registry.apps.values() if app.enabled
         }
-        self._credentials = CredentialCache(now=now)
-        self._credentials.serve(role_plans(registry, self._sdk, self._credentials.get))
+        self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
+        self._roles = self._credentials.prepare(partial(Sources(self._sdk, environment).plans, registry))
+        self._credentials.put_in_force(self._roles)
+        self.metrics.watch(
+            roles=self.role_states,
+            clock_skew_seconds=self.clock_skew.seconds,
+            apps=lambda: len(self.registry.apps),
+        )
 
     async def ask(
         self, app_id: str | None, evidence: Evidence, wish: Wish, *, documented: bool = False
     ) -> tuple[App, SignedUpload]:
         """What a request gets: the app it names, who asks, how often, then the signature. Raises a `Problem`."""
-        app = self.registry.app(app_id)
+        known = ""
+        try:
+            app = self.registry.app(app_id)
+            known = app.id
+            upload = await self._answer(app, evidence, wish, documented=documented)
+        except Problem as problem:
+            self.metrics.signed(known, problem.code)
+            if isinstance(problem, RateLimited):
+                self.metrics.rate_limited(known)
+            raise
+        self.metrics.signed(known, "signed")
+        return app, upload
+
+    async def _answer(self, app: App, evidence: Evidence, wish: Wish, *, documented: bool) -> SignedUpload:
         if documented and not app.generate_signature:
             raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
         caller = await self._checks[app.id].identify(evidence)
         self._limit(app, caller, evidence)
-        return app, await self.sign(app, caller, wish, documented=documented)
+        return await self.sign(app, caller, wish, documented=documented)
 
     async def sign(self, app: App, caller: Caller, wish: Wish, *, documented: bool = False) -> SignedUpload:
         """Signs for a caller who is known. Raises a `Problem`."""
         make = policy.sign_documented if documented else policy.sign_form
-        credential = await self._credentials.get(app.role)
+        credential = await self._roles.get(app.role)
         return make(app.rules, wish, app_id=app.id, caller=caller.id, credential=credential, now=self._now())
 
     def _limit(self, app: App, caller: Caller, evidence: Evidence) -> None:
@@ -56,11 +82,11 @@ class Service:
             self._limiter.take(app.id, app.rate_limit.per_app)
 
     def role_states(self) -> list[RoleState]:
-        return self._credentials.states()
+        return self._roles.states()
 
     async def settle(self, timeout_seconds: float) -> None:
         """Waits, bounded, until every role's first fetch is over."""
-        await self._credentials.settle(timeout_seconds)
+        await self._roles.settle(timeout_seconds)
 
     async def close(self) -> None:
         await self._credentials.close()

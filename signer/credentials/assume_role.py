@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlsplit
-
-from alibabacloud_sts20150401 import models as sts_models
-from alibabacloud_sts20150401.client import Client as StsClient
-from alibabacloud_tea_openapi import utils_models
-from darabonba.runtime import RuntimeOptions
-from Tea.exceptions import TeaException
+from alibabacloud_sts20150401 import models
 
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import FetchFailed, Source
+from signer.credentials.sts import Assumption, Refused, client, issued
 from signer.v4 import Credential
-
-_CONNECT_MILLISECONDS = 3000
-
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """What to ask of STS."""
-
-    role_arn: str
-    session_name: str
-    duration: timedelta
-    external_id: str | None = None
-    session_policy: str | None = field(default=None, repr=False)
 
 
 class AssumeRole:
@@ -46,60 +25,31 @@ class AssumeRole:
         self._sdk = sdk
         self._assumption = assumption
         self._base = base
-        self._endpoint = urlsplit(endpoint)
+        self._endpoint = endpoint
         self._deadline_seconds = deadline_seconds
+        self._accepted: Credential | None = None
 
     async def fetch(self) -> Credential:
         base = await self._base.fetch()
-        return await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
+        try:
+            credential = await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
+        except Refused as refused:
+            if base.security_token is None and self._accepted not in (None, base):
+                raise FetchFailed(f"the AccessKey was changed and the new one fails: {refused}", loud=True) from None
+            raise
+        self._accepted = base
+        return credential
 
     async def _assume(self, base: Credential) -> Credential:
-        client = StsClient(
-            utils_models.Config(
-                access_key_id=base.access_key_id,
-                access_key_secret=base.access_key_secret,
-                security_token=base.security_token,
-                endpoint=self._endpoint.netloc,
-                protocol=self._endpoint.scheme,
-            )
-        )
+        sts = client(self._endpoint, base)
         wanted = self._assumption
-        request = sts_models.AssumeRoleRequest(
+        request = models.AssumeRoleRequest(
             role_arn=wanted.role_arn,
             role_session_name=wanted.session_name,
             duration_seconds=int(wanted.duration.total_seconds()),
             external_id=wanted.external_id,
             policy=wanted.session_policy,
         )
-        # No retries of the SDK's own: it would wait with time.sleep.
-        runtime = RuntimeOptions(
-            connect_timeout=_CONNECT_MILLISECONDS, read_timeout=int(self._deadline_seconds * 1000), autoretry=False
+        return await issued(
+            lambda runtime: sts.assume_role_with_options_async(request, runtime), self._deadline_seconds
         )
-        try:
-            answer: Any = await client.assume_role_with_options_async(request, runtime)
-        except TeaException as error:
-            raise FetchFailed(_reason(error)) from None
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise FetchFailed(f"STS gave no usable answer ({type(error).__name__})") from None
-        return _credential(answer.body)
-
-
-def _reason(error: TeaException) -> str:
-    """STS's own code where there is one; the SDK's other texts may quote requests, so they are left out."""
-    code = getattr(error, "code", None)
-    if code:
-        return f"STS refused: {code} (request {getattr(error, 'request_id', None) or getattr(error, 'requestId', '-')})"
-    inner = getattr(error, "inner_exception", None)
-    return f"STS gave no usable answer ({type(inner or error).__name__})"
-
-
-def _credential(body: Any) -> Credential:
-    try:
-        given = body.credentials
-        expiration = datetime.fromisoformat(given.expiration)
-        credential = Credential(given.access_key_id, given.access_key_secret, given.security_token, expiration)
-    except (AttributeError, TypeError, ValueError):
-        raise FetchFailed("STS answered without a credential") from None
-    if not (credential.access_key_id and credential.access_key_secret and credential.security_token):
-        raise FetchFailed("STS gave an incomplete credential")
-    return credential

@@ -7,43 +7,28 @@ when nothing usable is there, and it never starts a fetch of its own, so one is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cachetools import TLRUCache
-
-from signer.credentials.keeper import Keeper, RolePlan, RoleState
+from signer.credentials.keeper import Keeper, Refresh, RolePlan, RoleState
 from signer.credentials.pacer import Pacer
 from signer.v4 import Credential
 
-_MAX_ROLES = 100_000
+Get = Callable[[str], Awaitable[Credential]]
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class CredentialCache:
-    def __init__(self, *, now: Callable[[], datetime] = utc_now) -> None:
-        self._now = now
-        self._tokens: TLRUCache[Hashable, Credential] = TLRUCache(
-            maxsize=_MAX_ROLES, ttu=_time_to_use, timer=lambda: now().timestamp()
-        )
-        self._pacer = Pacer()
-        self._keepers: dict[str, Keeper] = {}
+class RoleSet:
+    """The roles of one revision of the definitions, by name. Requests that began with it may finish with it."""
 
-    def serve(self, plans: Mapping[str, RolePlan]) -> None:
-        """From now on keeps a token for each of these roles, by name; tokens of equal roles are taken over."""
-        keepers = {
-            identity: Keeper(name, plan, self._tokens, self._pacer, self._now)
-            for identity, (name, plan) in _equal_roles_together(plans).items()
-        }
-        old, self._keepers = self._keepers, {name: keepers[plan.identity] for name, plan in plans.items()}
-        for keeper in keepers.values():
-            keeper.start()
-        for keeper in set(old.values()):
-            keeper.stop()
+    def __init__(self) -> None:
+        self._keepers: dict[str, Keeper] = {}
+        self._plans: dict[Hashable, tuple[str, RolePlan]] = {}
+        """By identity: the first name, and a plan that covers all names."""
 
     async def get(self, role: str) -> Credential:
         """A token that covers the role's apps, or at least its `min_remaining`.
@@ -63,8 +48,50 @@ class CredentialCache:
             for task in late:
                 task.cancel()
 
+
+class CredentialCache:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        observe: Callable[[Refresh], None] = lambda _refresh: None,
+    ) -> None:
+        """`observe` is told of each attempt to fetch a token."""
+        self._now = now
+        self._observe = observe
+        self._pacer = Pacer()
+        self._keepers: dict[Hashable, Keeper] = {}
+        self._in_force = RoleSet()
+
+    def prepare(self, plan: Callable[[Get], Mapping[str, RolePlan]]) -> RoleSet:
+        """Begins to keep a token for each of these roles; those of the set in force go on untouched.
+
+        `plan` gives the roles by name; it is handed the `get` with which they may use each other.
+        """
+        roles = RoleSet()
+        plans = plan(roles.get)
+        roles._plans = _equal_roles_together(plans)
+        for identity, (name, role) in roles._plans.items():
+            if identity not in self._keepers:
+                keeper = self._keepers[identity] = Keeper(name, role, self._pacer, self._now, self._observe)
+                keeper.start(self._token_of_former_key(name, role))
+        roles._keepers = {name: self._keepers[role.identity] for name, role in plans.items()}
+        return roles
+
+    def put_in_force(self, roles: RoleSet) -> None:
+        """From now on keeps the tokens of these roles and of no others; fetches under way come to their end."""
+        for identity in self._keepers.keys() - roles._plans.keys():
+            self._keepers.pop(identity).retire()
+        for identity, (name, plan) in roles._plans.items():
+            self._keepers[identity].adopt(name, plan.windows)
+        self._in_force = roles
+
+    def _token_of_former_key(self, name: str, plan: RolePlan) -> Credential | None:
+        former = self._in_force._keepers.get(name)
+        return None if former is None or former.grants != plan.grants else former.usable()
+
     async def close(self) -> None:
-        keepers = set(self._keepers.values())
+        keepers = list(self._keepers.values())
         for keeper in keepers:
             keeper.stop()
         await asyncio.gather(*(keeper.stopped() for keeper in keepers))
@@ -78,7 +105,3 @@ def _equal_roles_together(plans: Mapping[str, RolePlan]) -> dict[Hashable, tuple
         windows = replace(plan.windows, cover=max(plan.windows.cover, known.windows.cover))
         together[plan.identity] = (first, replace(known, windows=windows))
     return together
-
-
-def _time_to_use(_identity: Hashable, credential: Credential, now: float) -> float:
-    return credential.expiration.timestamp() if credential.expiration is not None else now + 10**9

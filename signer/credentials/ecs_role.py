@@ -5,7 +5,6 @@ Help page `ECS instance metadata`, hardened mode: a metadata token first, then t
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +50,7 @@ class EcsRole:
             raise FetchFailed(f"the metadata service at {self._host} does not answer") from None
         except CredentialException as error:
             raise FetchFailed(f"the metadata service refused: {error.message}; is a RAM role attached?") from None
-        except (json.JSONDecodeError, TypeError, ValueError, KeyError, AttributeError):
+        except (TypeError, ValueError, KeyError, AttributeError):
             raise FetchFailed("the metadata service gave an answer that is no credential") from None
         except OSError as error:
             raise FetchFailed(f"the metadata service: {type(error).__name__}") from None

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Hashable, MutableMapping
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from signer.credentials.backoff import Backoff
 from signer.credentials.pacer import Pacer
@@ -20,6 +22,8 @@ from signer.v4 import Credential
 log = logging.getLogger("oss_signer.credentials")
 
 _NO_END = timedelta(days=36500)
+_ENDLESS_SECONDS = 60.0
+"""How often a credential without end is read anew; its file may have been rotated."""
 _JITTER = random.Random()  # noqa: S311
 
 
@@ -30,16 +34,45 @@ class RolePlan:
     identity: Hashable
     source: Source
     windows: Windows
+    grants: Hashable = None
+    """What a token of the role may do, whoever asked for it: a role with a new key may go on with its old token."""
+
+
+class Reason(StrEnum):
+    """Why a token is fetched."""
+
+    START = "start"
+    ADVISORY = "advisory"
+    """The old one is fresh, and is to be replaced while it is."""
+    MANDATORY = "mandatory"
+    """The old one no longer covers its apps' `expires`."""
+    ENDED = "ended"
+    """Nothing usable is held."""
+    RETRY = "retry"
+    CHANGED = "changed"
+    """The definitions name another key for the same role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """One attempt that is over."""
+
+    role: str
+    reason: Reason
+    succeeded: bool
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """What is known of a role, for /readyz and logs."""
+    """What is known of a role, for /readyz, metrics and logs."""
 
     role: str
     standing: Standing
     circuit_open: bool
     expires_at: datetime | None
+    remaining: timedelta | None
+    """None: nothing is held, or what is held has no end."""
     last_error: str | None
     next_attempt_at: datetime | None
 
@@ -55,26 +88,49 @@ class Keeper:
         self,
         name: str,
         plan: RolePlan,
-        tokens: MutableMapping[Hashable, Credential],
         pacer: Pacer,
         now: Callable[[], datetime],
+        observe: Callable[[Refresh], None],
     ) -> None:
+        self.grants = plan.grants
+        self.first_attempt = asyncio.Event()
         self._name = name
-        self._plan = plan
-        self._tokens = tokens
+        self._source = plan.source
+        self._windows = plan.windows
         self._pacer = pacer
         self._now = now
+        self._observe = observe
+        self._token: Credential | None = None
+        self._reason = Reason.START
         self._backoff = Backoff(_JITTER.uniform)
         self._attempt: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
+        self._retired = False
         self._task: asyncio.Task[None] | None = None
         self._last_error: str | None = None
         self._next_attempt_at: datetime | None = None
-        self.first_attempt = asyncio.Event()
 
-    def start(self) -> None:
+    def start(self, token_of_former_key: Credential | None = None) -> None:
+        """`token_of_former_key` serves until a new one is fetched."""
         self._begin_attempt()
+        if token_of_former_key is not None:
+            self._token, self._reason = token_of_former_key, Reason.CHANGED
+            self._end_attempt()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
+
+    def adopt(self, name: str, windows: Windows) -> None:
+        """The definitions changed the role's name, or what its tokens must cover."""
+        self._name = name
+        if windows == self._windows:
+            return
+        self._windows = windows
+        if self._standing() is not Standing.FRESH and not self._backoff.failures:
+            self._begin_attempt()
+
+    def retire(self) -> None:
+        """Ends once the attempt under way is over, so that nobody who waits for it is let down."""
+        self._retired = True
+        self._wake.set()
 
     def stop(self) -> None:
         if self._task is not None:
@@ -85,8 +141,7 @@ class Keeper:
             await asyncio.wait([self._task])
 
     def usable(self) -> Credential | None:
-        credential = self._tokens.get(self._plan.identity)
-        return credential if credential is not None and self._standing(credential) is not Standing.NONE else None
+        return self._token if self._standing() is not Standing.NONE else None
 
     async def get(self) -> Credential:
         """Raises `CredentialsUnavailable` when nothing usable is held and no attempt gives hope of it."""
@@ -108,23 +163,35 @@ class Keeper:
             wait = (self._next_attempt_at - self._now()).total_seconds()
         return CredentialsUnavailable("no credential can be had for this app right now", retry_after_seconds=wait)
 
-    def _standing(self, credential: Credential) -> Standing:
-        remaining = _NO_END if credential.expiration is None else credential.expiration - self._now()
-        return self._plan.windows.standing(remaining)
+    def _standing(self) -> Standing:
+        return Standing.NONE if self._token is None else self._windows.standing(self._remaining(self._token))
+
+    def _remaining(self, token: Credential) -> timedelta:
+        return _NO_END if token.expiration is None else token.expiration - self._now()
 
     async def _run(self) -> None:
-        if (kept := self.usable()) is not None:
-            self._end_attempt()
-            await self._pause(self._until_refresh(kept))
-        while True:
+        while not self._retired:
             await self._pause(await self._fetch())
 
     async def _pause(self, seconds: float) -> None:
+        if self._retired:
+            return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-        self._begin_attempt()
+        self._reason = self._why()
+        if not self._retired:
+            self._begin_attempt()
+
+    def _why(self) -> Reason:
+        if self._backoff.failures:
+            return Reason.RETRY
+        return {
+            Standing.FRESH: Reason.ADVISORY,
+            Standing.SHORT: Reason.MANDATORY,
+            Standing.NONE: Reason.ENDED,
+        }[self._standing()]
 
     def _begin_attempt(self) -> None:
         if self._attempt is None:
@@ -140,41 +207,71 @@ class Keeper:
     async def _fetch(self) -> float:
         """One attempt; the seconds until the next."""
         await self._pacer.turn(urgent=self.usable() is None)
+        started = time.monotonic()
         try:
-            credential = await self._plan.source.fetch()
-            if self._standing(credential) is Standing.NONE:
-                raise FetchFailed("the credential it gave has ended or ends too soon; is a clock wrong?")
+            credential = await self._source.fetch()
+            self._check(credential)
         except FetchFailed as error:
-            return self._failed(str(error))
+            failure = error
         except Exception as error:
             # A defect of an SDK must not end the keeper. Its text may hold secrets, so only its kind is told.
-            return self._failed(f"unexpected {type(error).__name__}")
-        return self._succeeded(credential)
+            failure = FetchFailed(f"unexpected {type(error).__name__}", loud=True)
+        else:
+            return self._succeeded(credential, time.monotonic() - started)
+        return self._failed(failure, time.monotonic() - started)
 
-    def _succeeded(self, credential: Credential) -> float:
-        self._tokens[self._plan.identity] = credential
+    def _check(self, credential: Credential) -> None:
+        remaining = self._remaining(credential)
+        if self._windows.standing(remaining) is Standing.NONE:
+            raise FetchFailed("the credential it gave has ended or ends too soon; is a clock wrong?")
+        if self._token is not None and remaining < self._remaining(self._token):
+            raise FetchFailed("the credential it gave ends sooner than the one in use")
+
+    def _succeeded(self, credential: Credential, took_seconds: float) -> float:
+        changed = self._token != credential
+        self._token = credential
         self._backoff.succeeded()
         self._last_error = None
-        seconds = self._plan_next(self._until_refresh(credential))
-        log.info("credential fetched", extra={"role": self._name, "expires_at": credential.expiration})
-        self._end_attempt()
-        return seconds
-
-    def _failed(self, reason: str) -> float:
-        self._last_error = reason
-        seconds = self._plan_next(self._backoff.failed(urgent=self.usable() is None))
-        log.warning(
-            "credential fetch failed",
+        wait_seconds = self._plan_next(self._until_refresh(credential))
+        self._observe(Refresh(self._name, self._reason, True, took_seconds))
+        log.log(
+            logging.INFO if changed else logging.DEBUG,
+            "credential fetched",
             extra={
                 "role": self._name,
-                "reason": reason,
-                "failures": self._backoff.failures,
-                "retry_in_seconds": round(seconds, 1),
-                "token_in_use": self.usable() is not None,
+                "reason": self._reason,
+                "seconds": round(took_seconds, 3),
+                "expires_at": credential.expiration,
+                "next_in_seconds": round(wait_seconds, 1),
             },
         )
         self._end_attempt()
-        return seconds
+        return wait_seconds
+
+    def _failed(self, failure: FetchFailed, took_seconds: float) -> float:
+        self._last_error = str(failure)
+        held = self.usable()
+        wait_seconds = self._backoff.failed(urgent=held is None)
+        if held is not None:
+            # Once it is out, the source is asked at the pace of those who hold nothing.
+            wait_seconds = min(wait_seconds, self._windows.seconds_usable(self._remaining(held)))
+        self._plan_next(wait_seconds)
+        self._observe(Refresh(self._name, self._reason, False, took_seconds))
+        log.log(
+            logging.ERROR if failure.loud or held is None else logging.WARNING,
+            f"credential fetch failed: {failure}",
+            extra={
+                "role": self._name,
+                "reason": self._reason,
+                "seconds": round(took_seconds, 3),
+                "failures": self._backoff.failures,
+                "circuit_open": self._backoff.open,
+                "retry_in_seconds": round(wait_seconds, 1),
+                "token_in_use_until": None if held is None else held.expiration,
+            },
+        )
+        self._end_attempt()
+        return wait_seconds
 
     def _plan_next(self, seconds: float) -> float:
         self._next_attempt_at = self._now() + timedelta(seconds=seconds)
@@ -182,16 +279,17 @@ class Keeper:
 
     def _until_refresh(self, credential: Credential) -> float:
         if credential.expiration is None:
-            return float(24 * 3600)
-        return self._plan.windows.seconds_until_refresh(credential.expiration - self._now(), _JITTER.uniform)
+            return _ENDLESS_SECONDS * _JITTER.uniform(0.5, 1)
+        return self._windows.seconds_until_refresh(self._remaining(credential), _JITTER.uniform)
 
     def state(self, name: str) -> RoleState:
-        credential = self._tokens.get(self._plan.identity)
+        ends = None if self._token is None else self._token.expiration
         return RoleState(
             role=name,
-            standing=Standing.NONE if credential is None else self._standing(credential),
+            standing=self._standing(),
             circuit_open=self._backoff.open,
-            expires_at=None if credential is None else credential.expiration,
+            expires_at=ends,
+            remaining=None if ends is None else ends - self._now(),
             last_error=self._last_error,
             next_attempt_at=self._next_attempt_at,
         )

@@ -7,11 +7,11 @@ here none of that can hold up a request, and a deadline really ends what is late
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from signer.credentials.sdk_walls import DatedAnswer, noting_dates
 from signer.credentials.source import FetchFailed
 
 T = TypeVar("T")
@@ -21,8 +21,9 @@ _GRACE_SECONDS = 2.0
 
 
 class SdkThread:
-    def __init__(self) -> None:
-        _quiet_the_sdk()
+    def __init__(self, observe: Callable[[DatedAnswer], None] = lambda _answer: None) -> None:
+        """`observe` is told, in the caller's loop, the date of each answer."""
+        self._observe = observe
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="alibabacloud-sdk", daemon=True)
         self._thread.start()
@@ -33,10 +34,15 @@ class SdkThread:
 
     async def run(self, make: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
         """Runs `make()` over there. Raises `FetchFailed` after the deadline, and whatever the SDK raises."""
+        answers: list[DatedAnswer] = []
 
         async def bounded() -> T:
-            async with asyncio.timeout(deadline_seconds):
-                return await make()
+            with noting_dates() as noted:
+                try:
+                    async with asyncio.timeout(deadline_seconds):
+                        return await make()
+                finally:
+                    answers.extend(noted)
 
         future = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
         try:
@@ -44,6 +50,9 @@ class SdkThread:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise FetchFailed(f"no answer within {deadline_seconds:g} s") from None
+        finally:
+            for answer in answers:
+                self._observe(answer)
 
     def close(self) -> None:
         """Cancels what still runs and ends the thread."""
@@ -60,11 +69,3 @@ async def _cancel_others() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _quiet_the_sdk() -> None:
-    """The SDKs put stream handlers on their loggers when imported; our log is the only one."""
-    for name in ("credentials", "alibabacloud-tea", "darabonba-core"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.setLevel(logging.CRITICAL)

@@ -8,7 +8,14 @@ from signer.v4 import Credential
 
 
 class FetchFailed(Exception):
-    """A source gave no credential; the text is for logs and /readyz and holds no secret."""
+    """A source gave no credential; the text is for logs and /readyz and holds no secret.
+
+    `loud`: an operator has to mend it, since waiting will not.
+    """
+
+    def __init__(self, reason: str, *, loud: bool = False) -> None:
+        super().__init__(reason)
+        self.loud = loud
 
 
 class Source(Protocol):

@@ -35,6 +35,10 @@ class Windows:
             return Standing.FRESH
         return Standing.SHORT if remaining >= min(self.least, self.cover) else Standing.NONE
 
+    def seconds_usable(self, remaining: timedelta) -> float:
+        """How long a token with so much life left may still be signed with."""
+        return max(0.0, (remaining - min(self.least, self.cover)).total_seconds())
+
     def seconds_until_refresh(self, remaining: timedelta, uniform: Callable[[float, float], float]) -> float:
         """A random moment of the advisory window, so that roles fetched together never come back together."""
         left = remaining.total_seconds()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
 from signer.definitions import model
 from signer.definitions.quantities import format_duration
-from signer.definitions.registry import App, Role
+from signer.definitions.registry import App, KeyTexts, Role
 from signer.object_key import PREFIX_PLACEHOLDERS, BadTemplate, KeyNaming, Template
 from signer.policy import MAX_EXPIRES, MAX_OBJECT_BYTES, UploadRules
 
@@ -20,6 +22,9 @@ SESSION_POLICY_CHARACTERS = 2048
 
 REFRESH_ROOM = timedelta(minutes=5)
 """What must be left of a token's life beside the longest `expires`, to replace it in."""
+
+ECS_TOKEN_LIFE = timedelta(hours=6)
+"""How long the metadata service's tokens live (help page `ECS instance RAM roles`)."""
 
 Finding = tuple[tuple[str | int, ...], str]
 """A path below the app, and what is wrong there."""
@@ -141,20 +146,37 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
 
 
 Entries = Mapping[str, model.CredentialEntry]
+Keys = Mapping[str, KeyTexts]
 
 
-def role_of(app: model.App, app_id: str, entries: Entries) -> tuple[str, Role]:
+def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[str, Role]:
     """The role an app signs with, and its key: with `scope: app` a token of its own, narrowed by a session policy."""
-    role = _role(app.credentials, entries)
-    if isinstance(role.entry, model.AssumeRole) and role.entry.scope == "app":
+    role = _role(app.credentials, entries, keys)
+    if isinstance(role.entry, model.AssumedRole) and role.entry.scope == "app":
         return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app))
     return app.credentials, role
 
 
-def _role(name: str, entries: Entries) -> Role:
+def _role(name: str, entries: Entries, keys: Keys) -> Role:
     entry = entries[name]
     source = entry.source if isinstance(entry, model.AssumeRole) else None
-    return Role(name, entry, source=None if source is None else _role(source, entries))
+    return Role(name, entry, key=keys.get(name), source=None if source is None else _role(source, entries, keys))
+
+
+def key_texts(entry: model.CredentialEntry, written: Callable[[str], str | None]) -> KeyTexts | None:
+    """The AccessKey of an entry as text to fill in anew; `written` gives what stands there in `${...}`, else None."""
+    if not isinstance(entry, model.AssumeRole | model.Static) or entry.access_key_id is None:
+        return None
+    token = entry.security_token if isinstance(entry, model.Static) else None
+    return KeyTexts(
+        written("access_key_id") or entry.access_key_id,
+        written("access_key_secret") or _clear(entry.access_key_secret) or "",
+        written("security_token") or _clear(token),
+    )
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def credential_findings(name: str, entries: Entries) -> Iterator[Finding]:
@@ -165,7 +187,7 @@ def credential_findings(name: str, entries: Entries) -> Iterator[Finding]:
     if entry.source is None:
         for key in ("access_key_id", "access_key_secret"):
             if getattr(entry, key) is None:
-                variable = model.DOCUMENTED_ENVIRONMENT[key]
+                variable = entry.documented_environment[key]
                 yield (), f"'{key}' is missing; write it, set {variable} in the environment, or name a source"
         return
     if entry.access_key_id is not None or entry.access_key_secret is not None:
@@ -204,7 +226,7 @@ def session_policy(app: model.App) -> str:
 
 
 def session_policy_finding(app: model.App, entry: model.CredentialEntry) -> Finding | None:
-    if not isinstance(entry, model.AssumeRole) or entry.scope != "app":
+    if not isinstance(entry, model.AssumedRole) or entry.scope != "app":
         return None
     length = len(session_policy(app))
     if length > SESSION_POLICY_CHARACTERS:
@@ -215,14 +237,20 @@ def session_policy_finding(app: model.App, entry: model.CredentialEntry) -> Find
 
 
 def expires_finding(app: model.App, entry: model.CredentialEntry) -> Finding | None:
-    if isinstance(entry, model.AssumeRole) and app.expires + REFRESH_ROOM > entry.duration:
-        told = (
-            f"expires {format_duration(app.expires)} leaves less than {format_duration(REFRESH_ROOM)} of its role's "
-            f"{format_duration(entry.duration)} to fetch a new token in; raise the role's duration, or write at most "
-            f"{format_duration(entry.duration - REFRESH_ROOM)}"
-        )
-        return ("expires",), told
-    return None
+    """An `expires` that the role's tokens cannot cover and leave room to be replaced in."""
+    if isinstance(entry, model.AssumedRole):
+        life, owner, mend = entry.duration, "its role's", "raise the role's duration, or write"
+    elif isinstance(entry, model.EcsRamRole):
+        life, owner, mend = ECS_TOKEN_LIFE, "an ECS role token's", "write"
+    else:
+        return None
+    if app.expires + REFRESH_ROOM <= life:
+        return None
+    told = (
+        f"expires {format_duration(app.expires)} leaves less than {format_duration(REFRESH_ROOM)} of {owner} "
+        f"{format_duration(life)} to fetch a new token in; {mend} at most {format_duration(life - REFRESH_ROOM)}"
+    )
+    return ("expires",), told
 
 
 def _callback_field(callback: model.Callback) -> str:

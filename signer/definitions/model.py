@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -129,21 +129,15 @@ class EcsRamRole(CredentialSource):
     endpoint: BaseUrl = Field("http://100.100.100.200", description="another metadata service, for localcloud")
 
 
-class AssumeRole(CredentialSource):
-    """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
+class AssumedRole(CredentialSource):
+    """What every kind of assumed role has."""
 
-    type: Literal["assume_role"]
-    role_arn: RoleArn = Field(description="default: the environment's OSS_STS_ROLE_ARN")
-    source: str | None = Field(None, description="another entry to assume this role with; then no AccessKey is needed")
-    access_key_id: str | None = Field(
-        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_ID, unless there is a source"
-    )
-    access_key_secret: SecretStr | None = Field(
-        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_SECRET, unless there is a source"
-    )
+    documented_environment: ClassVar[dict[str, str]] = {}
+    """The variables of the environment that give what an entry does not say."""
+
+    role_arn: RoleArn = Field(description="default: from the environment")
     session_name: SessionName = Field("oss-signer", description="stands in ActionTrail's log")
     duration: Duration = Field(timedelta(hours=1), description="15m up to the role's MaxSessionDuration")
-    external_id: str | None = Field(None, description="when the role's trust policy wants one")
     scope: Literal["role", "app"] = Field(
         "role", description="app: each token can write only to its app's bucket and prefix"
     )
@@ -154,26 +148,67 @@ class AssumeRole(CredentialSource):
 
     @model_validator(mode="before")
     @classmethod
-    def _documented_environment(cls, values: Any, info: ValidationInfo) -> Any:
+    def _from_environment(cls, values: Any, info: ValidationInfo) -> Any:
         environ: Mapping[str, str] = (info.context or {}).get("environ", {})
         if isinstance(values, dict):
-            for name, variable in DOCUMENTED_ENVIRONMENT.items():
+            for name, variable in cls.documented_environment.items():
                 chained = "source" in values and name != "role_arn"
                 if name not in values and environ.get(variable) and not chained:
                     values = {**values, name: environ[variable]}
         return values
 
 
-DOCUMENTED_ENVIRONMENT = {
-    "role_arn": "OSS_STS_ROLE_ARN",
-    "access_key_id": "OSS_ACCESS_KEY_ID",
-    "access_key_secret": "OSS_ACCESS_KEY_SECRET",
-}
-"""The variables of Alibaba's sample (help page 92883)."""
+class AssumeRole(AssumedRole):
+    """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
+
+    documented_environment: ClassVar[dict[str, str]] = {
+        "role_arn": "OSS_STS_ROLE_ARN",
+        "access_key_id": "OSS_ACCESS_KEY_ID",
+        "access_key_secret": "OSS_ACCESS_KEY_SECRET",
+    }
+    """As in Alibaba's sample (help page 92883)."""
+
+    type: Literal["assume_role"]
+    source: str | None = Field(None, description="another entry to assume this role with; then no AccessKey is needed")
+    access_key_id: str | None = Field(
+        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_ID, unless there is a source"
+    )
+    access_key_secret: SecretStr | None = Field(
+        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_SECRET, unless there is a source"
+    )
+    external_id: str | None = Field(None, description="when the role's trust policy wants one")
+
+
+class Oidc(AssumedRole):
+    """A role assumed with the pod's own OIDC token: RRSA in ACK, which sets all of this in the environment."""
+
+    documented_environment: ClassVar[dict[str, str]] = {
+        "role_arn": "ALIBABA_CLOUD_ROLE_ARN",
+        "provider_arn": "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+        "token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    }
+
+    type: Literal["oidc"]
+    provider_arn: Annotated[
+        str,
+        _pattern(
+            r"acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+",
+            "is no OIDC provider ARN; write acs:ram::<account id>:oidc-provider/<name>",
+        ),
+    ] = Field(description="default: the environment's ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
+    token_file: str = Field(
+        min_length=1, description="read anew for each fetch; default: the environment's ALIBABA_CLOUD_OIDC_TOKEN_FILE"
+    )
+
+
+class DefaultChain(CredentialSource):
+    """The SDK's own chain: environment, OIDC, the CLI's and the SDK's profiles, the ECS role, a credentials URI."""
+
+    type: Literal["default"]
 
 
 class Static(CredentialSource):
-    """A credential as it stands here; for tests only, since it is never replaced."""
+    """A credential as it stands here; for tests only, since nothing replaces it."""
 
     type: Literal["static"]
     access_key_id: str = Field(min_length=1)
@@ -181,7 +216,7 @@ class Static(CredentialSource):
     security_token: SecretStr | None = None
 
 
-CredentialEntry = Annotated[EcsRamRole | AssumeRole | Static, Field(discriminator="type")]
+CredentialEntry = Annotated[EcsRamRole | AssumeRole | Oidc | DefaultChain | Static, Field(discriminator="type")]
 
 
 class OpenCallers(Entry):

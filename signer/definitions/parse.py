@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -19,10 +20,12 @@ from signer.definitions.yaml_text import Located, Path_, load
 _MERGED = ("credentials", "apps")
 """Sections that several files may each hold a part of; every other key stands in one file only."""
 
+_CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
+
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
     ("server",): (model.Server,),
-    ("credentials", "*"): (model.EcsRamRole, model.AssumeRole, model.Static),
+    ("credentials", "*"): _CREDENTIALS,
     ("defaults",): (model.Defaults,),
     ("apps", "*"): (model.App,),
     ("apps", "*", "callers"): (model.OpenCallers, model.ApiKeyCallers),
@@ -30,6 +33,12 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("apps", "*", "callback"): (model.Callback,),
 }
 """Which keys are known where, for suggestions."""
+
+_VARIABLES = {
+    "assume_role": model.AssumeRole.documented_environment,
+    "oidc": model.Oidc.documented_environment,
+}
+"""By type of credentials: the variables that give what is missing."""
 
 
 def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
@@ -61,6 +70,12 @@ class _Text:
 
     def place(self, path: Path_) -> Place:
         return self._owner(path).place(path)
+
+    def holds(self, path: Path_) -> bool:
+        return path in self._owner(path).places
+
+    def reference(self, path: Path_) -> str | None:
+        return self._owner(path).references.get(path)
 
     def key_place(self, path: Path_) -> Place:
         return self._owner(path).keys.get(path) or self.place(path)
@@ -130,7 +145,7 @@ def _explain(detail: ErrorDetails, text: _Text, value: Any) -> Mistake:
         return Mistake(text.key_place(path), f"{where}: unknown key '{path[-1]}'; {mend}")
     if kind in ("missing", "union_tag_not_found"):
         missing = "type" if kind == "union_tag_not_found" else str(detail["loc"][-1])
-        hint = model.DOCUMENTED_ENVIRONMENT.get(missing) if "assume_role" in detail["loc"] else None
+        hint = _VARIABLES.get(str(detail["loc"][2]), {}).get(missing) if len(detail["loc"]) > 3 else None
         mend = f"; write it, or set {hint} in the environment" if hint else ""
         return Mistake(text.key_place(path), f"{name}: '{missing}' is missing{mend}")
     if kind == "union_tag_invalid":
@@ -188,6 +203,11 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
             mistakes.append(Mistake(text.place(("credentials", name, *path)), f"credentials.{name}: {message}"))
     if mistakes:
         raise BadDefinitions(mistakes)
+    keys = {
+        name: texts
+        for name, entry in definitions.credentials.items()
+        if (texts := compiling.key_texts(entry, partial(_written, text, name, entry))) is not None
+    }
     for app_id, app in definitions.apps.items():
         wrong = list(_app_findings(app, definitions.credentials))
         for path, message in wrong:
@@ -196,7 +216,7 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
             mistakes.append(Mistake(text.place(source), f"{owner}: {message}"))
         if wrong:
             continue
-        key, role = compiling.role_of(app, app_id, definitions.credentials)
+        key, role = compiling.role_of(app, app_id, definitions.credentials, keys)
         roles[key] = role
         apps[app_id] = compiling.compile_app(app_id, app, key)
         for path, message in compiling.warnings(app, role.entry):
@@ -212,6 +232,15 @@ def _compile(definitions: model.Definitions, text: _Text) -> Registry:
     if mistakes:
         raise BadDefinitions(mistakes)
     return freeze(definitions.server, apps, roles, definitions.default_app, tuple(warnings))
+
+
+def _written(text: _Text, name: str, entry: model.CredentialEntry, field: str) -> str | None:
+    """The `${...}` text of a credential's value; what only the environment gives is a reference to it."""
+    path = ("credentials", name, field)
+    variable = entry.documented_environment.get(field) if isinstance(entry, model.AssumedRole) else None
+    if variable is not None and not text.holds(path):
+        return f"${{{variable}}}"
+    return text.reference(path)
 
 
 def _app_findings(app: model.App, entries: Mapping[str, model.CredentialEntry]) -> Iterator[compiling.Finding]:

@@ -14,12 +14,22 @@ from signer.policy import UploadRules
 
 
 @dataclass(frozen=True, slots=True)
+class KeyTexts:
+    """An AccessKey as it was written, `${...}` and all, so that a fetch can read what they stand for anew."""
+
+    access_key_id: str = field(repr=False)
+    access_key_secret: str = field(repr=False)
+    security_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """One source of credentials as some apps need it; equal roles share one token."""
 
     name: str
     entry: CredentialEntry = field(repr=False)
     session_policy: str | None = None
+    key: KeyTexts | None = None
     source: Role | None = None
     """The role it is assumed with; None: with an AccessKey, or not assumed at all."""
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from signer.definitions.mistakes import BadDefinitions, Mistake, Place
+from signer.definitions.references import BadReference, fill
 
 Path_ = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL)
 _MAX_DEPTH = 32
 _ALIAS_VALUES = 10_000
 """How many values aliases may add to a file, so that a few lines cannot become millions of values."""
@@ -39,6 +37,8 @@ class Located:
     places: dict[Path_, Place]
     keys: dict[Path_, Place]
     mistakes: list[Mistake] = field(default_factory=list)
+    references: dict[Path_, str] = field(default_factory=dict)
+    """The text of each value that had `${...}` in it, as it was written."""
 
     def place(self, path: Path_) -> Place:
         """The place of `path`, or of the nearest thing above it that the text holds."""
@@ -124,32 +124,9 @@ class _Walk:
                 return int(text) if len(text) < 20 else text
         if "${" not in text or path[-2:] == ("callback", "body"):
             return text
-        return self._interpolate(node, text)
-
-    def _interpolate(self, node: yaml.ScalarNode, text: str) -> str:
-        def fill(match: re.Match[str]) -> str:
-            reference = match[1]
-            if reference.startswith("file:"):
-                return self._file(node, reference.removeprefix("file:"))
-            variable = _VARIABLE.fullmatch(reference)
-            if variable is None:
-                self._wrong(node, "has a ${...} that is neither ${NAME}, ${NAME:-default} nor ${file:PATH}")
-                return ""
-            value = self._environ.get(variable[1], "")
-            if value or variable[2] is not None:
-                return value or str(variable[3])
-            self._wrong(
-                node,
-                f"${{{variable[1]}}} is not set; set it in the environment or write ${{{variable[1]}:-default}}",
-            )
-            return ""
-
-        return _REFERENCE.sub(fill, text)
-
-    def _file(self, node: yaml.ScalarNode, path: str) -> str:
+        self._located.references[path] = text
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            self._wrong(node, f"${{file:{path}}} cannot be read: {why}")
+            return fill(text, self._environ)
+        except BadReference as error:
+            self._wrong(node, str(error))
             return ""

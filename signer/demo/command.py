@@ -21,19 +21,16 @@ from pydantic import SecretStr
 
 from signer.definitions import model
 from signer.definitions.parse import parse
-from signer.definitions.registry import Registry, Role, freeze
+from signer.definitions.registry import KeyTexts, Registry, Role, freeze
 from signer.demo.routes import add_page
+from signer.environment import Environment
 from signer.service import Service
 from signer.stores import file
 from signer.web.server import CannotListen, listening, serve
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
 LOCAL_ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
-LOCAL_KEY = {
-    "access_key_id": LOCAL_ACCESS_KEY_ID,
-    "access_key_secret": SecretStr(LOCAL_ACCESS_KEY_SECRET),
-    "security_token": None,
-}
+LOCAL_KEY = KeyTexts(LOCAL_ACCESS_KEY_ID, LOCAL_ACCESS_KEY_SECRET)
 LOCAL_ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
 """The account that the local cloud knows from the start."""
 
@@ -72,13 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(options: argparse.Namespace) -> int:
     """Serves until stopped. Raises `CannotStart`, `BadDefinitions` and `CannotListen`."""
-    environ = {
-        "OSS_ACCESS_KEY_ID": LOCAL_ACCESS_KEY_ID,
-        "OSS_ACCESS_KEY_SECRET": LOCAL_ACCESS_KEY_SECRET,
-        "OSS_STS_ROLE_ARN": LOCAL_ROLE_ARN,
-        **os.environ,
-    }
-    registry = parse(file.read(options.config), environ)
+    environment = Environment(
+        {
+            "OSS_ACCESS_KEY_ID": LOCAL_ACCESS_KEY_ID,
+            "OSS_ACCESS_KEY_SECRET": LOCAL_ACCESS_KEY_SECRET,
+            "OSS_STS_ROLE_ARN": LOCAL_ROLE_ARN,
+            **os.environ,
+        },
+        options.env_file,
+    )
+    registry = parse(file.read(options.config), environment.read())
     host = _address_for_others() if options.listen == "0.0.0.0" else options.listen  # noqa: S104
     async with local_cloud(options.listen, options.data) as cloud, aiohttp.ClientSession() as session:
         for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
@@ -96,7 +96,7 @@ async def run(options: argparse.Namespace) -> int:
             print(f"The local OSS:     {_as_seen_from(cloud.oss, host)}/", flush=True)  # noqa: T201
             print("Ctrl-C ends both.", flush=True)  # noqa: T201
 
-        await serve(moved, extend=extend, started=started)
+        await serve(moved, environment, extend=extend, started=started)
     return 0
 
 
@@ -150,24 +150,33 @@ def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
 
 
 def _moved(role: Role, cloud: Cloud) -> Role:
+    """The same role as the local cloud has it; what it has not, such as OIDC, is assumed with its AccessKey."""
     source = None if role.source is None else _moved(role.source, cloud)
-    return dataclasses.replace(role, entry=_entry(role, cloud), source=source)
+    entry = _entry(role.entry, cloud)
+    return dataclasses.replace(role, entry=entry, key=LOCAL_KEY if source is None else None, source=source)
 
 
-def _entry(role: Role, cloud: Cloud) -> model.CredentialEntry:
-    if isinstance(role.entry, model.EcsRamRole):
-        return role.entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
-    if isinstance(role.entry, model.Static):
-        return role.entry.model_copy(update=LOCAL_KEY)
-    name = role.entry.role_arn.rpartition("/")[2]
-    return role.entry.model_copy(
-        update={
-            "endpoint": cloud.sts,
-            "role_arn": LOCAL_ROLE_ARN.rpartition("/")[0] + "/" + name,
-            "external_id": None,
-            **({} if role.source is not None else LOCAL_KEY),
-        }
+def _entry(entry: model.CredentialEntry, cloud: Cloud) -> model.CredentialEntry:
+    if isinstance(entry, model.EcsRamRole):
+        return entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
+    if isinstance(entry, model.AssumeRole):
+        return entry.model_copy(update={"endpoint": cloud.sts, "role_arn": _known(entry.role_arn), "external_id": None})
+    if isinstance(entry, model.Oidc):
+        shared = {name: getattr(entry, name) for name in model.AssumedRole.model_fields}
+        moved = {"type": "assume_role", "endpoint": cloud.sts, "role_arn": _known(entry.role_arn)}
+        return model.AssumeRole.model_construct(**{**shared, **moved})
+    return model.Static.model_construct(
+        type="static",
+        min_remaining=entry.min_remaining,
+        timeout=entry.timeout,
+        access_key_id=LOCAL_ACCESS_KEY_ID,
+        access_key_secret=SecretStr(LOCAL_ACCESS_KEY_SECRET),
+        security_token=None,
     )
+
+
+def _known(role_arn: str) -> str:
+    return LOCAL_ROLE_ARN.rpartition("/")[0] + "/" + role_arn.rpartition("/")[2]
 
 
 def _port(host: str, port: int) -> int:

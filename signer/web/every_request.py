@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from signer.errors import Problem
-from signer.web.keys import KNOWN_APP, REQUEST_ID
+from signer.web.keys import KNOWN_APP, REQUEST_ID, SERVICE
 from signer.web.problems import from_http, problem_response
 
 log = logging.getLogger("oss_signer.request")
@@ -48,6 +48,8 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
         response = problem_response(Problem(), request_id)
     response.headers["X-Request-Id"] = request_id
     response.headers["Cache-Control"] = "no-store"
+    seconds = time.perf_counter() - started
+    request.app[SERVICE].metrics.answered(seconds)
     log.info(
         "request",
         extra={
@@ -57,7 +59,7 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
             "app": request.get(KNOWN_APP),
             "status": response.status,
             "code": code,
-            "milliseconds": round((time.perf_counter() - started) * 1000, 2),
+            "milliseconds": round(seconds * 1000, 2),
             "address": request.remote,
         },
     )

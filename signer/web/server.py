@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from aiohttp import web
 
 from signer.definitions.registry import Registry
+from signer.environment import Environment
 from signer.service import Service
 from signer.web.admin import admin_app
 from signer.web.public import public_app
@@ -43,6 +44,7 @@ def listening(address: str) -> Iterator[socket.socket]:
 
 async def serve(
     registry: Registry,
+    environment: Environment,
     *,
     extend: Callable[[web.Application, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
@@ -54,7 +56,7 @@ async def serve(
     """
     stop = asyncio.Event()
     with listening(registry.server.listen) as public, listening(registry.server.admin) as admin:
-        service = Service(registry)
+        service = Service(registry, environment)
         runners: list[web.AppRunner] = []
         try:
             public_application = public_app(service)

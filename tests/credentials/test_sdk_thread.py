@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from signer.credentials.assume_role import AssumeRole, Assumption
+from signer.credentials.access_key import AccessKey
+from signer.credentials.assume_role import AssumeRole
 from signer.credentials.ecs_role import EcsRole
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import FetchFailed, Source
-from signer.credentials.static import Static
+from signer.credentials.sts import Assumption
 from signer.v4 import Credential
 
 SECRET = "the-access-key-secret"
@@ -58,7 +59,7 @@ def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[
     key = Credential("LTAI", SECRET)
     return [
         EcsRole(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
-        AssumeRole(sdk, assumption, base=Static(key), endpoint=endpoint, deadline_seconds=deadline_seconds),
+        AssumeRole(sdk, assumption, base=AccessKey(lambda: key), endpoint=endpoint, deadline_seconds=deadline_seconds),
     ]
 
 

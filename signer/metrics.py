@@ -1,0 +1,124 @@
+"""What Prometheus is told: the names of DESIGN, all with the prefix `oss_signer_`.
+
+Only counters are labelled by app, and only with ids of apps that exist, so that nobody can make series by asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from signer.credentials.keeper import Refresh, RoleState
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_BUCKETS_SECONDS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+
+
+class Metrics:
+    """One process's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._signatures = Counter(
+            "oss_signer_signatures",
+            "Forms asked for; outcome is signed or the code of the problem, app is empty where none is known.",
+            ["app", "outcome"],
+            registry=self._registry,
+        )
+        self._rate_limited = Counter(
+            "oss_signer_rate_limited", "Requests refused for being too many.", ["app"], registry=self._registry
+        )
+        self._request_duration = Histogram(
+            "oss_signer_request_duration_seconds",
+            "From the request's arrival to its answer.",
+            buckets=_BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self._refreshes = Counter(
+            "oss_signer_credential_refreshes",
+            "Attempts to fetch a role's token, why and how they ended.",
+            ["role", "reason", "outcome"],
+            registry=self._registry,
+        )
+        self._refresh_duration = Histogram(
+            "oss_signer_credential_refresh_duration_seconds",
+            "How long fetching a token took, well or not.",
+            registry=self._registry,
+        )
+
+    def watch(
+        self, *, roles: Callable[[], list[RoleState]], clock_skew_seconds: Callable[[], float], apps: Callable[[], int]
+    ) -> None:
+        """From now on a scrape also asks these for what is so at that moment."""
+        self._registry.register(_Standing(roles, clock_skew_seconds, apps))
+
+    def signed(self, app_id: str, outcome: str) -> None:
+        self._signatures.labels(app_id, outcome).inc()
+
+    def rate_limited(self, app_id: str) -> None:
+        self._rate_limited.labels(app_id).inc()
+
+    def answered(self, seconds: float) -> None:
+        self._request_duration.observe(seconds)
+
+    def refreshed(self, refresh: Refresh) -> None:
+        outcome = "success" if refresh.succeeded else "failure"
+        self._refreshes.labels(refresh.role, refresh.reason, outcome).inc()
+        self._refresh_duration.observe(refresh.seconds)
+
+    def exposition(self) -> bytes:
+        """The text for a scrape; with many apps it takes milliseconds, so it is made off the event loop."""
+        return generate_latest(self._registry)
+
+
+class _Standing(Collector):
+    def __init__(
+        self, roles: Callable[[], list[RoleState]], clock_skew_seconds: Callable[[], float], apps: Callable[[], int]
+    ) -> None:
+        self._roles = roles
+        self._clock_skew_seconds = clock_skew_seconds
+        self._apps = apps
+
+    def collect(self) -> Iterator[Metric]:
+        expiry = GaugeMetricFamily(
+            "oss_signer_credential_expiry_timestamp_seconds", "When the token that a role holds ends.", labels=["role"]
+        )
+        usable = GaugeMetricFamily(
+            "oss_signer_credential_usable", "1 while the role holds a token that can be signed with.", labels=["role"]
+        )
+        for state in self._roles():
+            usable.add_metric([state.role], int(state.usable))
+            if state.expires_at is not None:
+                expiry.add_metric([state.role], state.expires_at.timestamp())
+        yield expiry
+        yield usable
+        yield GaugeMetricFamily(
+            "oss_signer_clock_skew_seconds",
+            "Our clock minus that of the STS or metadata service furthest from it.",
+            value=self._clock_skew_seconds(),
+        )
+        yield GaugeMetricFamily("oss_signer_config_apps", "Apps in the definitions in force.", value=self._apps())
