@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,14 +45,15 @@ class Sources:
 
         `get` gives the kept credential of a role by its name.
         """
-        plans: dict[str, RolePlan] = {}
-        for key in registry.roles_in_use():
-            plans[key] = self._plan(registry.roles[key], registry.longest_expires(key), get)
-            source = registry.roles[key].source
+        roles = {key: registry.roles[key] for key in registry.longest_expires()}
+        covers = dict(registry.longest_expires())
+        for role in list(roles.values()):
+            source = role.source
             while source is not None:
-                plans[source.name] = self._plan(source, max(registry.longest_expires(source.name), _BASE_COVER), get)
+                roles[source.name] = source
+                covers[source.name] = max(covers.get(source.name, _BASE_COVER), _BASE_COVER)
                 source = source.source
-        return plans
+        return {key: self._plan(role, covers[key], get) for key, role in roles.items()}
 
     def _plan(self, role: Role, cover: timedelta, get: Get) -> RolePlan:
         windows = Windows(cover, role.entry.min_remaining)
@@ -115,7 +116,20 @@ def _identity(role: Role) -> Hashable:
     return _grants(role), role.key, None if role.source is None else _identity(role.source)
 
 
-def caller_check(entry: model.CallersEntry) -> CallerCheck:
+def caller_checks(
+    registry: Registry, former: Registry | None = None, checks: Mapping[str, CallerCheck] | None = None
+) -> dict[str, CallerCheck]:
+    """A check for each enabled app; those of apps whose `callers` did not change go on with what they know."""
+    return {
+        app.id: checks[app.id]
+        if former is not None and checks is not None and app.id in checks and former.apps[app.id].callers == app.callers
+        else _caller_check(app.callers)
+        for app in registry.apps.values()
+        if app.enabled
+    }
+
+
+def _caller_check(entry: model.CallersEntry) -> CallerCheck:
     if isinstance(entry, model.ApiKeyCallers):
         return ApiKey(entry.keys)
     return Open()

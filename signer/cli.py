@@ -8,23 +8,24 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import signer
 from signer import logs
 from signer.callers.protocol import Caller
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import parse
 from signer.definitions.registry import Registry
 from signer.definitions.schema import json_schema
 from signer.demo import command as demo
 from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
 from signer.policy import SignedUpload, Wish
+from signer.reload import Definitions, Reloader
 from signer.service import Service
-from signer.stores import file
+from signer.stores.opening import open_store
+from signer.stores.protocol import CannotRead
 from signer.web import answers
 from signer.web.server import CannotListen, serve
 
@@ -36,13 +37,15 @@ with contextlib.suppress(ImportError):  # Windows has none
 
 OK, WRONG = 0, 1
 
+T = TypeVar("T")
+
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status is 0, 1 when it says what is wrong, 2 for unknown arguments."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (BadDefinitions, file.CannotRead, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
+    except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return WRONG
     except KeyboardInterrupt:
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         if config:
             default = os.environ.get("OSS_SIGNER_CONFIG", "config")
             sub.add_argument(
-                "--config", type=Path, default=Path(default), help=f"file or directory (default: {default})"
+                "--config", default=default, help=f"file, directory or the URL of a store (default: {default})"
             )
             sub.add_argument(
                 "--env-file",
@@ -88,51 +91,66 @@ def _environment(options: argparse.Namespace) -> Environment:
     return Environment(os.environ, options.env_file)
 
 
-def _registry(options: argparse.Namespace) -> Registry:
-    return parse(file.read(options.config), _environment(options).read())
+@contextlib.asynccontextmanager
+async def _definitions(options: argparse.Namespace) -> AsyncIterator[Definitions]:
+    store = open_store(options.config)
+    try:
+        yield Definitions(store, _environment(options))
+    finally:
+        await store.close()
 
 
-def _run(main_coroutine: Coroutine[Any, Any, int]) -> int:
+async def _registry(options: argparse.Namespace) -> Registry:
+    async with _definitions(options) as definitions:
+        return await definitions.parse((await definitions.load()).files)
+
+
+def _run(main_coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs on uvloop where there is one."""
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
         return runner.run(main_coroutine)
 
 
 def _serve(options: argparse.Namespace) -> int:
-    registry = _registry(options)
-    logs.set_up()
-
     async def until_stopped() -> int:
-        await serve(registry, _environment(options))
+        async with _definitions(options) as definitions:
+            snapshot = await definitions.load()
+            registry = await definitions.parse(snapshot.files)
+            logs.set_up()
+            service = Service(registry, _environment(options))
+            try:
+                await serve(service, Reloader(definitions, service, snapshot.revision))
+            finally:
+                await service.close()
         return OK
 
     return _run(until_stopped())
 
 
 def _check(options: argparse.Namespace) -> int:
-    registry = _registry(options)
-    for warning in registry.warnings:
+    registry = _run(_registry(options))
+    for warning in registry.warnings():
         print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     off = sum(not app.enabled for app in registry.apps.values())
-    roles = len(registry.roles_in_use())
+    roles = len(registry.longest_expires())
     print(f"{options.config}: {len(registry.apps)} apps ({off} switched off) on {roles} roles; all good")  # noqa: T201
     return OK
 
 
 def _sign(options: argparse.Namespace) -> int:
-    registry = _registry(options)
     wish = Wish(options.filename, options.content_type, options.size)
 
-    async def sign() -> SignedUpload:
+    async def sign(registry: Registry) -> SignedUpload:
         service = Service(registry, _environment(options))
         try:
-            return await service.sign(registry.app(options.app), Caller(options.caller), wish)
+            app = registry.app(options.app)
+            return await service.sign(service.current, app, Caller(options.caller), wish)
         finally:
             await service.close()
 
     async def show() -> int:
         try:
-            upload = await sign()
+            upload = await sign(await _registry(options))
         except Problem as problem:
             print(f"{problem.code}: {problem.detail}", file=sys.stderr)  # noqa: T201
             return WRONG

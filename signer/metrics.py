@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -64,6 +72,16 @@ class Metrics:
             ["role", "reason", "outcome"],
             registry=self._registry,
         )
+        self._reload_successful = Gauge(
+            "oss_signer_config_last_reload_successful",
+            "1 while the definitions in force are the store's newest, 0 after an edit that could not be used.",
+            registry=self._registry,
+        )
+        self._reload_timestamp = Gauge(
+            "oss_signer_config_last_reload_success_timestamp_seconds",
+            "When definitions were last put in force.",
+            registry=self._registry,
+        )
         self._refresh_duration = Histogram(
             "oss_signer_credential_refresh_duration_seconds",
             "How long fetching a token took, well or not.",
@@ -84,6 +102,11 @@ class Metrics:
 
     def answered(self, seconds: float) -> None:
         self._request_duration.observe(seconds)
+
+    def reloaded(self, *, succeeded: bool) -> None:
+        self._reload_successful.set(int(succeeded))
+        if succeeded:
+            self._reload_timestamp.set_to_current_time()
 
     def refreshed(self, refresh: Refresh) -> None:
         outcome = "success" if refresh.succeeded else "failure"

@@ -23,7 +23,10 @@ def utc_now() -> datetime:
 
 
 class RoleSet:
-    """The roles of one revision of the definitions, by name. Requests that began with it may finish with it."""
+    """The roles of one revision of the definitions, by name. Requests that began with it may finish with it.
+
+    Empty until the cache has prepared it; its `get` may be handed to roles that use each other before that.
+    """
 
     def __init__(self) -> None:
         self._keepers: dict[str, Keeper] = {}
@@ -63,20 +66,14 @@ class CredentialCache:
         self._keepers: dict[Hashable, Keeper] = {}
         self._in_force = RoleSet()
 
-    def prepare(self, plan: Callable[[Get], Mapping[str, RolePlan]]) -> RoleSet:
-        """Begins to keep a token for each of these roles; those of the set in force go on untouched.
-
-        `plan` gives the roles by name; it is handed the `get` with which they may use each other.
-        """
-        roles = RoleSet()
-        plans = plan(roles.get)
+    def prepare(self, roles: RoleSet, plans: Mapping[str, RolePlan]) -> None:
+        """Begins to keep a token for each of these roles, by name; those of the set in force go on untouched."""
         roles._plans = _equal_roles_together(plans)
-        for identity, (name, role) in roles._plans.items():
+        for identity, (name, plan) in roles._plans.items():
             if identity not in self._keepers:
-                keeper = self._keepers[identity] = Keeper(name, role, self._pacer, self._now, self._observe)
-                keeper.start(self._token_of_former_key(name, role))
-        roles._keepers = {name: self._keepers[role.identity] for name, role in plans.items()}
-        return roles
+                keeper = self._keepers[identity] = Keeper(name, plan, self._pacer, self._now, self._observe)
+                keeper.start(self._token_of_former_key(name, plan))
+        roles._keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
 
     def put_in_force(self, roles: RoleSet) -> None:
         """From now on keeps the tokens of these roles and of no others; fetches under way come to their end."""

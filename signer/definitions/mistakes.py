@@ -27,6 +27,11 @@ class Mistake:
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
 
+    def members(self) -> dict[str, str | int]:
+        """For programs."""
+        place = self.place
+        return {"file": place.file, "line": place.line, "column": place.column, "message": self.message}
+
 
 class BadDefinitions(Exception):
     """The definitions cannot be used; nothing of them is."""

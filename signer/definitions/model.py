@@ -291,6 +291,9 @@ class App(Defaults):
     credentials: str
 
 
+AppId = Annotated[str, _pattern("[A-Za-z0-9_-]{1,64}", "is no app id: 1 to 64 of letters, digits, _ -")]
+
+
 class Definitions(Entry):
     """All that the signer knows."""
 
@@ -299,4 +302,4 @@ class Definitions(Entry):
     server: Server = Server()
     credentials: dict[str, CredentialEntry]
     defaults: Defaults = Defaults()
-    apps: dict[Annotated[str, _pattern("[A-Za-z0-9_-]{1,64}", "is no app id: 1 to 64 of letters, digits, _ -")], App]
+    apps: dict[AppId, App]

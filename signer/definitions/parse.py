@@ -2,239 +2,184 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import TypeAdapter, ValidationError
 
 from signer.definitions import compile as compiling
 from signer.definitions import model
-from signer.definitions.mistakes import BadDefinitions, Mistake, Place
-from signer.definitions.registry import App, Registry, Role, freeze
-from signer.definitions.yaml_text import Located, Path_, load
+from signer.definitions.explain import explain, near
+from signer.definitions.joined import Joined, join
+from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.definitions.registry import App, KeyTexts, Registry, Role, freeze
+from signer.definitions.yaml_text import Path_, YamlFile
 
-_MERGED = ("credentials", "apps")
-"""Sections that several files may each hold a part of; every other key stands in one file only."""
-
-_CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
-
-_MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
-    (): (model.Definitions,),
-    ("server",): (model.Server,),
-    ("credentials", "*"): _CREDENTIALS,
-    ("defaults",): (model.Defaults,),
-    ("apps", "*"): (model.App,),
-    ("apps", "*", "callers"): (model.OpenCallers, model.ApiKeyCallers),
-    ("apps", "*", "rate_limit"): (model.RateLimit,),
-    ("apps", "*", "callback"): (model.Callback,),
-}
-"""Which keys are known where, for suggestions."""
-
-_VARIABLES = {
-    "assume_role": model.AssumeRole.documented_environment,
-    "oidc": model.Oidc.documented_environment,
-}
-"""By type of credentials: the variables that give what is missing."""
+_APP_ID: TypeAdapter[str] = TypeAdapter(model.AppId)
 
 
 def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
     """`files`: text by name; `environ` fills `${NAME}`. Raises `BadDefinitions` with all mistakes found."""
-    text = _join([load(name, files[name], environ) for name in sorted(files)])
-    definitions = _validate(text, environ)
-    return _compile(definitions, text)
+    return Parser().read(files, environ)
 
 
-@dataclass(slots=True)
-class _Text:
-    """All files as one value; `owners` tells which file a path came from."""
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """All but the apps: what each app is read against."""
 
-    value: dict[str, Any]
-    owners: dict[Path_, Located]
-    mistakes: list[Mistake]
-    first: Located
+    definitions: model.Definitions
+    defaults: Mapping[str, Any]
+    """As they were written."""
+    keys: Mapping[str, KeyTexts]
 
-    def source(self, path: Path_) -> Path_:
-        """The path as it was written: what an app has from `defaults` stands there."""
-        if len(path) > 2 and path[0] == "apps":
-            owner = self.owners[path[:2]]
-            if path[:3] not in owner.places and ("defaults", *path[2:]) in self._owner(("defaults",)).places:
-                return ("defaults", *path[2:])
-        return path
-
-    def _owner(self, path: Path_) -> Located:
-        return self.owners.get(path[:2]) or self.owners.get(path[:1]) or self.first
-
-    def place(self, path: Path_) -> Place:
-        return self._owner(path).place(path)
-
-    def holds(self, path: Path_) -> bool:
-        return path in self._owner(path).places
-
-    def reference(self, path: Path_) -> str | None:
-        return self._owner(path).references.get(path)
-
-    def key_place(self, path: Path_) -> Place:
-        return self._owner(path).keys.get(path) or self.place(path)
+    def same_for_apps(self, other: _Frame | None) -> bool:
+        return (
+            other is not None
+            and self.defaults == other.defaults
+            and self.keys == other.keys
+            and self.definitions.credentials == other.definitions.credentials
+        )
 
 
-def _join(parts: list[Located]) -> _Text:
-    if not parts:
-        raise BadDefinitions([Mistake(Place("(no file)", 1, 1), "there is no *.yaml to read")])
-    text = _Text({}, {}, [], parts[0])
-    for part in parts:
-        text.mistakes += part.mistakes
-        if not isinstance(part.value, dict):
-            text.mistakes.append(Mistake(part.places[()], "is no mapping; start with version: 1"))
-            continue
-        for key, value in part.value.items():
-            if key in _MERGED and isinstance(value, dict):
-                _merge(text, part, key, value)
-            elif key in text.value and not (key == "version" and value == text.value[key]):
-                first = text.owners[(key,)].keys[(key,)]
-                text.mistakes.append(Mistake(part.keys[(key,)], f"'{key}' is already set at {first}"))
-            else:
-                text.value.setdefault(key, value)
-                text.owners.setdefault((key,), part)
-    return text
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An app that was read without a mistake."""
+
+    written: Any
+    app: App
+    role: Role
+    warnings: tuple[compiling.Finding, ...]
 
 
-def _merge(text: _Text, part: Located, section: str, entries: dict[str, Any]) -> None:
-    text.owners.setdefault((section,), part)
-    target = text.value.setdefault(section, {})
-    for name, entry in entries.items():
-        if name in target:
-            first = text.owners[(section, name)].keys[(section, name)]
-            text.mistakes.append(Mistake(part.keys[(section, name)], f"{section}.{name} is already defined at {first}"))
-            continue
-        target[name] = entry
-        text.owners[(section, name)] = part
+class Parser:
+    """Reads definitions again and again; what has not changed is taken over from the last time.
 
+    Used by one thread at a time.
+    """
 
-def _validate(text: _Text, environ: Mapping[str, str]) -> model.Definitions:
-    value = dict(text.value)
-    defaults = value.get("defaults") or {}
-    if isinstance(defaults, dict) and isinstance(value.get("apps"), dict):
-        value["apps"] = {
-            name: {**defaults, **app} if isinstance(app, dict) else app for name, app in value["apps"].items()
-        }
-    try:
-        definitions = model.Definitions.model_validate(value, context={"environ": environ})
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
-        told = {mistake.place for mistake in text.mistakes}
-        further = [_explain(detail, text, value) for detail in details]
-        raise BadDefinitions(text.mistakes + [each for each in further if each.place not in told]) from None
-    if text.mistakes:
-        raise BadDefinitions(text.mistakes)
-    return definitions
+    def __init__(self) -> None:
+        self._files: dict[str, YamlFile] = {}
+        self._frame: _Frame | None = None
+        self._apps: dict[str, _Read] = {}
 
+    def read(self, files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
+        """`files`: text by name; `environ` fills `${NAME}`. Raises `BadDefinitions` with all mistakes found.
 
-def _explain(detail: ErrorDetails, text: _Text, value: Any) -> Mistake:
-    path = text.source(_path(detail["loc"], value))
-    name = ".".join(map(str, path)) or "the file"
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        mend = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-        where = ".".join(map(str, path[:-1])) or "the file"
-        return Mistake(text.key_place(path), f"{where}: unknown key '{path[-1]}'; {mend}")
-    if kind in ("missing", "union_tag_not_found"):
-        missing = "type" if kind == "union_tag_not_found" else str(detail["loc"][-1])
-        hint = _VARIABLES.get(str(detail["loc"][2]), {}).get(missing) if len(detail["loc"]) > 3 else None
-        mend = f"; write it, or set {hint} in the environment" if hint else ""
-        return Mistake(text.key_place(path), f"{name}: '{missing}' is missing{mend}")
-    if kind == "union_tag_invalid":
-        path = (*path, "type")
-        near = difflib.get_close_matches(str(context.get("tag", "")), _tags(str(context["expected_tags"])), n=1)
-        mend = f"; did you mean '{near[0]}'?" if near else ""
-        message = f"must be one of {context['expected_tags']}{mend}"
-    elif kind == "value_error":
-        message = str(context["error"])
-    elif kind == "literal_error":
-        message = f"must be {context['expected']}"
-    elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        message = "must be a mapping of keys to values"
-    elif kind == "bool_type":
-        message = "must be true or false"
-    elif kind == "string_type":
-        message = "must be text; put it in quotes"
-    elif kind == "tuple_type":
-        message = "must be a list"
-    else:
-        message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return Mistake(text.place(path), f"{'.'.join(map(str, path))}: {message}")
+        After mistakes, what was read before still counts.
+        """
+        parts = self._parts(files, environ)
+        text = join(list(parts.values()))
+        frame, models = self._validate(text, environ)
+        apps = self._compile(text, frame, models)
+        self._files, self._frame, self._apps = parts, frame, apps
+        return freeze(
+            frame.definitions.server,
+            {app_id: read.app for app_id, read in apps.items()},
+            {read.app.role: read.role for read in apps.values()},
+            frame.definitions.default_app,
+            partial(_warnings, text, {app_id: read.warnings for app_id, read in apps.items() if read.warnings}),
+            text,
+        )
 
+    def _parts(self, files: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, YamlFile]:
+        parts: dict[str, YamlFile] = {}
+        mistakes: list[Mistake] = []
+        for name in sorted(files):
+            known = self._files.get(name)
+            try:
+                fresh = known is None or not known.still_says(files[name], environ)
+                parts[name] = YamlFile(name, files[name], environ) if known is None or fresh else known
+            except BadDefinitions as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise BadDefinitions(mistakes + [mistake for part in parts.values() for mistake in part.mistakes])
+        return parts
 
-def _tags(expected: str) -> list[str]:
-    return [tag.strip(" '") for tag in expected.split(",")]
-
-
-def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
-    """pydantic's location without what the text does not hold: union tags, missing keys, marks of dict keys."""
-    path: list[str | int] = []
-    for step in loc:
+    def _validate(self, text: Joined, environ: Mapping[str, str]) -> tuple[_Frame, dict[str, model.App]]:
+        """The frame, and the models of the apps that were not read before."""
+        complaints: list[Mistake] = []
+        written = text.value.get("apps")
         try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            continue
-        path.append(step)
-    return tuple(path)
+            value = {**text.value, "apps": {}} if isinstance(written, dict) else text.value
+            definitions = model.Definitions.model_validate(value, context={"environ": environ})
+        except ValidationError as error:
+            complaints += _explained(error, (), text, text.value)
+            definitions = None
+        defaults = text.value.get("defaults") or {}
+        defaults = defaults if isinstance(defaults, dict) else {}
+        frame = None if definitions is None else _frame(definitions, defaults, text)
+        if frame is None or not frame.same_for_apps(self._frame):
+            self._apps = {}
+        models: dict[str, model.App] = {}
+        for app_id, app in written.items() if isinstance(written, dict) else ():
+            read = self._apps.get(app_id)
+            if read is not None and read.written is app:
+                continue
+            merged = {**defaults, **app} if isinstance(app, dict) else app
+            path: Path_ = ("apps", app_id)
+            try:
+                _APP_ID.validate_python(app_id)
+            except ValidationError as error:
+                complaints += _explained(error, path, text, text.value)
+            try:
+                models[app_id] = model.App.model_validate(merged)
+            except ValidationError as error:
+                complaints += _explained(error, path, text, {"apps": {app_id: merged}})
+        if complaints or text.mistakes or frame is None:
+            told = {mistake.place for mistake in text.mistakes}
+            raise BadDefinitions(text.mistakes + [each for each in complaints if each.place not in told])
+        return frame, models
+
+    def _compile(self, text: Joined, frame: _Frame, models: Mapping[str, model.App]) -> dict[str, _Read]:
+        entries = frame.definitions.credentials
+        mistakes = [
+            Mistake(text.place(("credentials", name, *path)), f"credentials.{name}: {message}")
+            for name in entries
+            for path, message in compiling.credential_findings(name, entries)
+        ]
+        if mistakes:
+            raise BadDefinitions(mistakes)
+        apps: dict[str, _Read] = {}
+        for app_id, written in text.value["apps"].items():
+            app = models.get(app_id)
+            if app is None:
+                apps[app_id] = self._apps[app_id]
+                continue
+            wrong = list(_app_findings(app, entries))
+            for path, message in wrong:
+                source = text.source(("apps", app_id, *path))
+                owner = "defaults" if source[0] == "defaults" else f"apps.{app_id}"
+                mistakes.append(Mistake(text.place(source), f"{owner}: {message}"))
+            if not wrong:
+                key, role = compiling.role_of(app, app_id, entries, frame.keys)
+                warnings = tuple(compiling.warnings(app, role.entry))
+                apps[app_id] = _Read(written, compiling.compile_app(app_id, app, key), role, warnings)
+        default = frame.definitions.default_app
+        if default is not None and default not in text.value["apps"]:
+            message = f"default_app: no app '{default}'{near(default, text.value['apps'])}"
+            mistakes.append(Mistake(text.place(("default_app",)), message))
+        if mistakes:
+            raise BadDefinitions(mistakes)
+        return apps
 
 
-def _known_keys(path: Path_) -> list[str]:
-    shape = tuple("*" if index == 1 and path[0] in _MERGED else str(step) for index, step in enumerate(path))
-    if shape[:1] == ("defaults",) and len(shape) > 1:
-        shape = ("apps", "*", *shape[1:])
-    return [name for entry in _MODELS.get(shape, ()) for name in entry.model_fields]
-
-
-def _compile(definitions: model.Definitions, text: _Text) -> Registry:
-    mistakes: list[Mistake] = []
-    apps: dict[str, App] = {}
-    roles: dict[str, Role] = {}
-    warnings: list[Mistake] = []
-    for name in definitions.credentials:
-        for path, message in compiling.credential_findings(name, definitions.credentials):
-            mistakes.append(Mistake(text.place(("credentials", name, *path)), f"credentials.{name}: {message}"))
-    if mistakes:
-        raise BadDefinitions(mistakes)
+def _frame(definitions: model.Definitions, defaults: Mapping[str, Any], text: Joined) -> _Frame:
     keys = {
         name: texts
         for name, entry in definitions.credentials.items()
         if (texts := compiling.key_texts(entry, partial(_written, text, name, entry))) is not None
     }
-    for app_id, app in definitions.apps.items():
-        wrong = list(_app_findings(app, definitions.credentials))
-        for path, message in wrong:
-            source = text.source(("apps", app_id, *path))
-            owner = "defaults" if source[0] == "defaults" else f"apps.{app_id}"
-            mistakes.append(Mistake(text.place(source), f"{owner}: {message}"))
-        if wrong:
-            continue
-        key, role = compiling.role_of(app, app_id, definitions.credentials, keys)
-        roles[key] = role
-        apps[app_id] = compiling.compile_app(app_id, app, key)
-        for path, message in compiling.warnings(app, role.entry):
-            warnings.append(Mistake(text.place(("apps", app_id, *path)), f"apps.{app_id}: {message}"))
-    if definitions.default_app is not None and definitions.default_app not in definitions.apps:
-        place = text.place(("default_app",))
-        mistakes.append(
-            Mistake(
-                place,
-                f"default_app: no app '{definitions.default_app}'{_near(definitions.default_app, definitions.apps)}",
-            )
-        )
-    if mistakes:
-        raise BadDefinitions(mistakes)
-    return freeze(definitions.server, apps, roles, definitions.default_app, tuple(warnings))
+    return _Frame(definitions, defaults, keys)
 
 
-def _written(text: _Text, name: str, entry: model.CredentialEntry, field: str) -> str | None:
+def _explained(error: ValidationError, path: Path_, text: Joined, value: Any) -> list[Mistake]:
+    details = error.errors(include_input=False, include_url=False)
+    return [explain({**detail, "loc": (*path, *detail["loc"])}, text, value) for detail in details]
+
+
+def _written(text: Joined, name: str, entry: model.CredentialEntry, field: str) -> str | None:
     """The `${...}` text of a credential's value; what only the environment gives is a reference to it."""
     path = ("credentials", name, field)
     variable = entry.documented_environment.get(field) if isinstance(entry, model.AssumedRole) else None
@@ -243,17 +188,20 @@ def _written(text: _Text, name: str, entry: model.CredentialEntry, field: str) -
     return text.reference(path)
 
 
+def _warnings(text: Joined, warnings: Mapping[str, tuple[compiling.Finding, ...]]) -> list[Mistake]:
+    return [
+        Mistake(text.place(("apps", app_id, *path)), f"apps.{app_id}: {message}")
+        for app_id, found in warnings.items()
+        for path, message in found
+    ]
+
+
 def _app_findings(app: model.App, entries: Mapping[str, model.CredentialEntry]) -> Iterator[compiling.Finding]:
     yield from compiling.findings(app)
     entry = entries.get(app.credentials)
     if entry is None:
-        yield ("credentials",), f"no credentials entry '{app.credentials}'{_near(app.credentials, entries)}"
+        yield ("credentials",), f"no credentials entry '{app.credentials}'{near(app.credentials, entries)}"
         return
     for finding in (compiling.expires_finding(app, entry), compiling.session_policy_finding(app, entry)):
         if finding is not None:
             yield finding
-
-
-def _near(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known) or 'none'}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
@@ -56,8 +57,10 @@ class Registry:
     apps: Mapping[str, App]
     roles: Mapping[str, Role]
     default_app: str | None
-    warnings: tuple[Mistake, ...] = ()
-    """What works, but an operator should know of."""
+    warnings: Callable[[], list[Mistake]] = field(default=list, repr=False)
+    """What works, but an operator should know of; the places are worked out when somebody asks."""
+    text: Joined | None = field(default=None, repr=False)
+    """What it was read from."""
 
     def app(self, app_id: str | None) -> App:
         """The enabled app of that id, or the default one. Raises `UnknownApp`, `AppDisabled`, `InvalidRequest`."""
@@ -71,12 +74,13 @@ class Registry:
             raise AppDisabled("this app is switched off for now")
         return app
 
-    def longest_expires(self, role: str) -> timedelta:
-        """The longest `expires` of the enabled apps that sign with this role."""
-        return max((a.rules.expires for a in self.apps.values() if a.enabled and a.role == role), default=timedelta())
-
-    def roles_in_use(self) -> frozenset[str]:
-        return frozenset(app.role for app in self.apps.values() if app.enabled)
+    def longest_expires(self) -> Mapping[str, timedelta]:
+        """By the key of each role in use, the longest `expires` of the enabled apps that sign with it."""
+        longest: dict[str, timedelta] = {}
+        for app in self.apps.values():
+            if app.enabled:
+                longest[app.role] = max(longest.get(app.role, timedelta()), app.rules.expires)
+        return longest
 
 
 def freeze(
@@ -84,6 +88,7 @@ def freeze(
     apps: dict[str, App],
     roles: dict[str, Role],
     default_app: str | None,
-    warnings: tuple[Mistake, ...] = (),
+    warnings: Callable[[], list[Mistake]] = list,
+    text: Joined | None = None,
 ) -> Registry:
-    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings)
+    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings, text)

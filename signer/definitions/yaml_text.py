@@ -1,4 +1,4 @@
-"""YAML text to plain values, with the place of every value kept, and `${...}` filled in.
+"""YAML text to plain values with `${...}` filled in, and the place of each value for those who ask.
 
 YAML 1.2's idea of scalars: only `true` and `false` are booleans, numbers are decimal, and a key may stand once.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -29,29 +28,62 @@ class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
-@dataclass(slots=True)
-class Located:
-    """One file's value, and the place of each path in it; `keys` holds the places of the keys themselves."""
+class YamlFile:
+    """One file, read. Values are kept; places are worked out from the text again when somebody asks for one."""
 
-    value: Any
-    places: dict[Path_, Place]
-    keys: dict[Path_, Place]
-    mistakes: list[Mistake] = field(default_factory=list)
-    references: dict[Path_, str] = field(default_factory=dict)
-    """The text of each value that had `${...}` in it, as it was written."""
+    def __init__(self, name: str, text: str, environ: Mapping[str, str]) -> None:
+        """Raises `BadDefinitions` for text that is no YAML; smaller mistakes are kept in `mistakes`."""
+        self.name = name
+        self.text = text
+        self._environ = environ
+        self._walked: _Walk | None = None
+        walk = _Walk(name, text, environ, keep_places=False)
+        self.value: Any = walk.run()
+        self.mistakes: list[Mistake] = walk.mistakes
+        self.references: dict[Path_, str] = walk.references
+        """The text of each value that had `${...}` in it, as it was written."""
+        self._filled = walk.filled
+
+    def still_says(self, text: str, environ: Mapping[str, str]) -> bool:
+        """Whether reading this text in this environment would give the same again."""
+        if text != self.text or self.mistakes:
+            return False
+        try:
+            return all(fill(reference, environ) == value for reference, value in self._filled.items())
+        except BadReference:
+            return False
+
+    def holds(self, path: Path_) -> bool:
+        value = self.value
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
 
     def place(self, path: Path_) -> Place:
         """The place of `path`, or of the nearest thing above it that the text holds."""
-        while path and path not in self.places:
+        places = self._places().places
+        while path and path not in places:
             path = path[:-1]
-        return self.places[path]
+        return places.get(path, Place(self.name, 1, 1))
+
+    def key_place(self, path: Path_) -> Place:
+        """The place of the key that `path` ends in, rather than of its value."""
+        return self._places().keys.get(path) or self.place(path)
+
+    def _places(self) -> _Walk:
+        if self._walked is None:
+            self._walked = _Walk(self.name, self.text, self._environ, keep_places=True)
+            self._walked.run()
+        return self._walked
 
 
-def load(name: str, text: str, environ: Mapping[str, str]) -> Located:
-    """Reads one file. Raises `BadDefinitions` for text that is no YAML; smaller mistakes are kept in the result."""
+def _compose(name: str, text: str) -> yaml.Node | None:
     start = Place(name, 1, 1)
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else start
@@ -61,27 +93,34 @@ def load(name: str, text: str, environ: Mapping[str, str]) -> Located:
         raise BadDefinitions([Mistake(place, f"is no valid YAML: {why}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadDefinitions([Mistake(start, f"is no valid YAML: {str(error).splitlines()[0]}")]) from None
-    located = Located({}, {(): start}, {})
-    if node is not None:
-        located.value = _Walk(name, environ, located, budget=len(text) + _ALIAS_VALUES).value(node, ())
-    return located
 
 
 class _Walk:
-    def __init__(self, name: str, environ: Mapping[str, str], located: Located, budget: int) -> None:
+    def __init__(self, name: str, text: str, environ: Mapping[str, str], *, keep_places: bool) -> None:
+        self.places: dict[Path_, Place] = {(): Place(name, 1, 1)}
+        self.keys: dict[Path_, Place] = {}
+        self.mistakes: list[Mistake] = []
+        self.references: dict[Path_, str] = {}
+        self.filled: dict[str, str] = {}
         self._name = name
-        self._budget = budget
+        self._text = text
         self._environ = environ
-        self._located = located
+        self._keep_places = keep_places
+        self._budget = len(text) + _ALIAS_VALUES
+
+    def run(self) -> Any:
+        node = _compose(self._name, self._text)
+        return {} if node is None else self._value(node, ())
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self._name, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def _wrong(self, node: yaml.Node, message: str) -> None:
-        self._located.mistakes.append(Mistake(self._place(node), message))
+        self.mistakes.append(Mistake(self._place(node), message))
 
-    def value(self, node: yaml.Node, path: Path_) -> Any:
-        self._located.places[path] = self._place(node)
+    def _value(self, node: yaml.Node, path: Path_) -> Any:
+        if self._keep_places:
+            self.places[path] = self._place(node)
         self._budget -= 1
         if self._budget < 0:
             raise BadDefinitions([Mistake(self._place(node), "its aliases make it too large")])
@@ -91,12 +130,13 @@ class _Walk:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        first: dict[str, yaml.Node] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._wrong(key_node, "is no plain key")
@@ -106,11 +146,12 @@ class _Walk:
                 self._wrong(key_node, "merge keys are not supported; put what apps share under defaults")
                 continue
             if key in result:
-                first = self._located.keys[(*path, key)]
-                self._wrong(key_node, f"'{key}' stands here a second time; the first is at {first}")
+                self._wrong(key_node, f"'{key}' stands here a second time; the first is at {self._place(first[key])}")
                 continue
-            self._located.keys[(*path, key)] = self._place(key_node)
-            result[key] = self.value(value_node, (*path, key))
+            first[key] = key_node
+            if self._keep_places:
+                self.keys[(*path, key)] = self._place(key_node)
+            result[key] = self._value(value_node, (*path, key))
         return result
 
     def _scalar(self, node: yaml.ScalarNode, path: Path_) -> Any:
@@ -124,9 +165,10 @@ class _Walk:
                 return int(text) if len(text) < 20 else text
         if "${" not in text or path[-2:] == ("callback", "body"):
             return text
-        self._located.references[path] = text
+        self.references[path] = text
         try:
-            return fill(text, self._environ)
+            self.filled[text] = fill(text, self._environ)
         except BadReference as error:
             self._wrong(node, str(error))
             return ""
+        return self.filled[text]

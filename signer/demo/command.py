@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,12 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from signer.definitions import model
-from signer.definitions.parse import parse
 from signer.definitions.registry import KeyTexts, Registry, Role, freeze
 from signer.demo.routes import add_page
 from signer.environment import Environment
+from signer.reload import Definitions, Reloader
 from signer.service import Service
-from signer.stores import file
+from signer.stores.opening import open_store
 from signer.web.server import CannotListen, listening, serve
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
@@ -78,25 +79,31 @@ async def run(options: argparse.Namespace) -> int:
         },
         options.env_file,
     )
-    registry = parse(file.read(options.config), environment.read())
     host = _address_for_others() if options.listen == "0.0.0.0" else options.listen  # noqa: S104
+    address = f"{options.listen}:{_port(options.listen, options.port)}"
+    store = open_store(options.config)
     async with local_cloud(options.listen, options.data) as cloud, aiohttp.ClientSession() as session:
-        for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
-            async with session.post(f"{cloud.oss}/-/buckets", json={"name": bucket, "region": region}) as answer:
-                answer.raise_for_status()
         await _set_faults(session, cloud, options.fault)
-        address = f"{options.listen}:{_port(options.listen, options.port)}"
-        moved = onto(cloud, registry, address, _as_seen_from(cloud.oss, host))
+        seen = _as_seen_from(cloud.oss, host)
+        definitions = Definitions(store, environment, lambda registry: onto(cloud, registry, address, seen))
+        snapshot = await definitions.load()
+        registry = await definitions.parse(snapshot.files)
 
         async def extend(app: web.Application, service: Service) -> None:
-            add_page(app, service.registry, session, cloud.oss, _as_seen_from(cloud.oss, host))
+            add_page(app, service, session, cloud.oss, seen)
 
         def started(public: str, _admin: str) -> None:
             print(f"The upload page:   {_as_seen_from(public, host)}/", flush=True)  # noqa: T201
-            print(f"The local OSS:     {_as_seen_from(cloud.oss, host)}/", flush=True)  # noqa: T201
-            print("Ctrl-C ends both.", flush=True)  # noqa: T201
+            print(f"The local OSS:     {seen}/", flush=True)  # noqa: T201
+            print("Edit the definitions while it runs; Ctrl-C ends both.", flush=True)  # noqa: T201
 
-        await serve(moved, environment, extend=extend, started=started)
+        service = Service(registry, environment)
+        try:
+            reloader = Reloader(definitions, service, snapshot.revision)
+            await serve(service, reloader, extend=extend, started=started)
+        finally:
+            await service.close()
+            await store.close()
     return 0
 
 
@@ -140,13 +147,22 @@ async def local_cloud(host: str, data: Path | None) -> AsyncIterator[Cloud]:
 
 
 def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
-    """The same apps, signing with the local cloud's credentials and uploading to its OSS."""
+    """The same apps, signing with the local cloud's credentials and uploading to its OSS. Blocks to create buckets."""
+    _create_buckets(cloud, registry)
     apps = {
         app_id: dataclasses.replace(app, rules=dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
         for app_id, app in registry.apps.items()
     }
     roles = {key: _moved(role, cloud) for key, role in registry.roles.items()}
-    return freeze(model.Server(listen=address, admin="127.0.0.1:0"), apps, roles, registry.default_app)
+    server = model.Server(listen=address, admin="127.0.0.1:0")
+    return freeze(server, apps, roles, registry.default_app, registry.warnings, registry.text)
+
+
+def _create_buckets(cloud: Cloud, registry: Registry) -> None:
+    for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
+        body = json.dumps({"name": bucket, "region": region}).encode()
+        with urllib.request.urlopen(f"{cloud.oss}/-/buckets", body, timeout=_START_SECONDS):  # noqa: S310
+            pass
 
 
 def _moved(role: Role, cloud: Cloud) -> Role:

@@ -9,13 +9,14 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp import web
 
-from signer.definitions.registry import App, Registry
+from signer.definitions.registry import App
+from signer.service import Service
 
 _FILES = Path(__file__).parent / "page"
 
 
 def add_page(
-    app: web.Application, registry: Registry, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
+    app: web.Application, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
 ) -> None:
     """Adds the page to the signer's public application; `oss`: the local OSS, as we and as browsers see it."""
 
@@ -23,10 +24,10 @@ def add_page(
         return web.FileResponse(_FILES / "index.html")
 
     async def apps(_request: web.Request) -> web.Response:
-        return web.json_response([_describe(each) for each in registry.apps.values()])
+        return web.json_response([_describe(each) for each in service.current.registry.apps.values()])
 
     async def objects(request: web.Request) -> web.Response:
-        bucket = registry.app(request.query.get("app")).rules.bucket
+        bucket = service.current.registry.app(request.query.get("app")).rules.bucket
         async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as answer:
             found: list[dict[str, Any]] = await answer.json()
         for each in found:

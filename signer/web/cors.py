@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from signer.web.every_request import Handler
-from signer.web.keys import ASKED_APP, SERVICE
+from signer.web.keys import ASKED_APP, REVISION
 
 _ALLOWED_HEADERS = "Content-Type, X-App-Id, X-Api-Key, X-Caller, X-Request-Id"
 _EXPOSED_HEADERS = "X-Request-Id, Retry-After"
@@ -16,7 +16,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Lets the page that sent the request read the answer, refusals too, if its origin is one of the app's."""
     response = await handler(request)
     origin = request.headers.get("Origin")
-    registry = request.app[SERVICE].registry
+    registry = request[REVISION].registry
     app = registry.apps.get(request.get(ASKED_APP) or registry.default_app or "")
     if origin is None or app is None or not app.cors_origins:
         return response

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from signer.errors import Problem
-from signer.web.keys import KNOWN_APP, REQUEST_ID, SERVICE
+from signer.web.keys import KNOWN_APP, REQUEST_ID, REVISION, SERVICE
 from signer.web.problems import from_http, problem_response
 
 log = logging.getLogger("oss_signer.request")
@@ -27,6 +27,7 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
     started = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request[REVISION] = request.app[SERVICE].current
     code = None
     try:
         response = await handler(request)

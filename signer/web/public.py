@@ -9,7 +9,7 @@ from signer.service import Service
 from signer.web import answers
 from signer.web.cors import cors
 from signer.web.every_request import every_request
-from signer.web.keys import ASKED_APP, KNOWN_APP, SERVICE
+from signer.web.keys import ASKED_APP, KNOWN_APP, REVISION, SERVICE
 from signer.web.wishes import MAX_BODY_BYTES, evidence, named_app, wish_in_body, wish_in_query
 
 
@@ -47,12 +47,14 @@ def _note_asked_app(request: web.Request) -> str | None:
     app_id = request.match_info.get("app_id") or named_app(request)
     if app_id is not None:
         request[ASKED_APP] = app_id
-        if app_id in request.app[SERVICE].registry.apps:
+        if app_id in request[REVISION].registry.apps:
             request[KNOWN_APP] = app_id
     return app_id
 
 
 async def _ask(request: web.Request, app_id: str | None, wish: Wish, *, documented: bool = False) -> SignedUpload:
-    app, upload = await request.app[SERVICE].ask(app_id, evidence(request), wish, documented=documented)
+    app, upload = await request.app[SERVICE].ask(
+        request[REVISION], app_id, evidence(request), wish, documented=documented
+    )
     request[KNOWN_APP] = app.id
     return upload

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
-from signer.definitions.registry import Registry
-from signer.environment import Environment
+from signer.reload import Reloader
 from signer.service import Service
 from signer.web.admin import admin_app
 from signer.web.public import public_app
@@ -43,8 +42,8 @@ def listening(address: str) -> Iterator[socket.socket]:
 
 
 async def serve(
-    registry: Registry,
-    environment: Environment,
+    service: Service,
+    reloader: Reloader,
     *,
     extend: Callable[[web.Application, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
@@ -55,15 +54,16 @@ async def serve(
     Raises `CannotListen`.
     """
     stop = asyncio.Event()
-    with listening(registry.server.listen) as public, listening(registry.server.admin) as admin:
-        service = Service(registry, environment)
+    server = service.current.registry.server
+    with listening(server.listen) as public, listening(server.admin) as admin:
         runners: list[web.AppRunner] = []
+        following = asyncio.create_task(reloader.follow(), name="follow the store")
         try:
             public_application = public_app(service)
             if extend is not None:
                 await extend(public_application, service)
-            runners += [_runner(public_application), _runner(admin_app(service))]
-            with _stopping_on_signals(stop):
+            runners += [_runner(public_application), _runner(admin_app(service, reloader))]
+            with _on_signals(stop, reloader):
                 for runner, sock in zip(runners, (public, admin), strict=True):
                     await runner.setup()
                     await web.SockSite(runner, sock).start()
@@ -71,13 +71,14 @@ async def serve(
                 if started is not None:
                     started(_url(public), _url(admin))
                 await service.settle(_SETTLE_SECONDS)
+                registry = service.current.registry
                 log.info("ready", extra={"apps": len(registry.apps), "roles": len(service.role_states())})
                 await stop.wait()
                 log.info("stopping")
         finally:
+            following.cancel()
             for runner in runners:
                 await runner.cleanup()
-            await service.close()
             log.info("stopped")
 
 
@@ -91,20 +92,29 @@ def _url(sock: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
+def _on_signals(stop: asyncio.Event, reloader: Reloader) -> Iterator[None]:
+    """SIGTERM and SIGINT end it, SIGHUP reloads."""
     loop = asyncio.get_running_loop()
-    wanted = (signal.SIGTERM, signal.SIGINT)
+    reloads: set[asyncio.Task[object]] = set()
+
+    def reload() -> None:
+        task: asyncio.Task[object] = asyncio.create_task(reloader.reload("SIGHUP"))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    ending = (signal.SIGTERM, signal.SIGINT)
     try:
-        for number in wanted:
+        for number in ending:
             loop.add_signal_handler(number, stop.set)
-    except NotImplementedError:
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    except (NotImplementedError, AttributeError):
         # Windows' loops have no signal handlers; Ctrl-C still ends the process.
-        for number in wanted:
+        for number in ending:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
         yield
         return
     try:
         yield
     finally:
-        for number in wanted:
+        for number in (*ending, signal.SIGHUP):
             loop.remove_signal_handler(number)

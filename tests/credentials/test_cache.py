@@ -67,7 +67,8 @@ class Served:
         self.refreshes.append(refresh)
 
     def serve(self, plans: dict[str, RolePlan]) -> None:
-        self.roles = self._cache.prepare(lambda _get: plans)
+        self.roles = RoleSet()
+        self._cache.prepare(self.roles, plans)
         self._cache.put_in_force(self.roles)
 
     async def get(self, role: str) -> Credential:

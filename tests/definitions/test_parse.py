@@ -110,8 +110,8 @@ def test_the_registry_finds_enabled_apps_only() -> None:
         registry.app("off")
     with pytest.raises(InvalidRequest):
         parse({"a.yaml": HEAD + "apps: {}"}, {}).app(None)
-    assert registry.longest_expires("uploader") == timedelta(minutes=15)
-    assert registry.roles_in_use() == {"uploader", "partner/wx1234567890abcdef"}
+    assert registry.longest_expires()["uploader"] == timedelta(minutes=15)
+    assert set(registry.longest_expires()) == {"uploader", "partner/wx1234567890abcdef"}
 
 
 def test_no_secret_in_any_text() -> None:
@@ -221,7 +221,7 @@ apps:
   b: {credentials: r}
   c: {credentials: s, rate_limit: {per_caller: 1/s}}
 """
-    assert [str(warning).partition(";")[0] for warning in parse({"w.yaml": text}, {}).warnings] == [
+    assert [str(warning).partition(";")[0] for warning in parse({"w.yaml": text}, {}).warnings()] == [
         "w.yaml:9:6: apps.b: gives forms to anyone, as often as they like",
         "w.yaml:10:20: apps.c: signs with a static credential, which nothing replaces",
     ]

@@ -10,15 +10,18 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from signer import logs
+from signer.credentials.cache import RoleSet
 from signer.definitions.parse import parse
-from signer.service import Service
+from signer.metrics import Metrics
+from signer.service import Revision, Service
 from signer.web.public import public_app
 
 
 class Broken:
     """A service that fails in a way nobody foresaw."""
 
-    registry = parse({"a.yaml": "version: 1\ncredentials: {}\napps: {}\n"}, {})
+    metrics = Metrics()
+    current = Revision(parse({"a.yaml": "version: 1\ncredentials: {}\napps: {}\n"}, {}), RoleSet(), {})
 
     async def ask(self, *_: Any, **__: Any) -> None:
         raise RuntimeError("the secret is hunter2")
