@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 from pydantic import SecretStr
 
 from signer.definitions import model
@@ -27,6 +26,7 @@ from signer.environment import Environment
 from signer.reload import Definitions, Reloader
 from signer.service import Service
 from signer.stores.opening import open_store
+from signer.web.routing import Routes
 from signer.web.server import CannotListen, listening, serve
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
@@ -89,8 +89,8 @@ async def run(options: argparse.Namespace) -> int:
         snapshot = await definitions.load()
         registry = await definitions.parse(snapshot.files)
 
-        async def extend(app: web.Application, service: Service) -> None:
-            add_page(app, service, session, cloud.oss, seen)
+        async def extend(routes: Routes, service: Service) -> None:
+            add_page(routes, service, session, cloud.oss, seen)
 
         def started(public: str, _admin: str) -> None:
             print(f"The upload page:   {_as_seen_from(public, host)}/", flush=True)  # noqa: T201

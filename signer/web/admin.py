@@ -14,72 +14,66 @@ from signer.metrics import CONTENT_TYPE
 from signer.reload import Outcome, Reloader
 from signer.service import Service
 from signer.web.answers import rfc3339
-from signer.web.every_request import every_request
-from signer.web.keys import RELOADER, SERVICE
+from signer.web.exchange import Exchange
+from signer.web.routing import Routes
 
 
-def admin_app(service: Service, reloader: Reloader) -> web.Application:
-    app = web.Application(middlewares=[every_request])
-    app[SERVICE] = service
-    app[RELOADER] = reloader
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/status", status)
-    app.router.add_get("/-/definitions", definitions)
-    app.router.add_post("/-/reload", reload)
-    return app
+class Admin:
+    def __init__(self, service: Service, reloader: Reloader) -> None:
+        self._service = service
+        self._reloader = reloader
 
+    def routes(self) -> Routes:
+        routes = Routes()
+        routes.add("GET", "/healthz", self.healthz)
+        routes.add("GET", "/readyz", self.readyz)
+        routes.add("GET", "/metrics", self.metrics)
+        routes.add("GET", "/status", self.status)
+        routes.add("GET", "/-/definitions", self.definitions)
+        routes.add("POST", "/-/reload", self.reload)
+        return routes
 
-async def healthz(_request: web.Request) -> web.Response:
-    return web.Response(text="ok\n")
+    async def healthz(self, _exchange: Exchange) -> web.Response:
+        return web.Response(text="ok\n")
 
+    async def readyz(self, exchange: Exchange) -> web.Response:
+        """200 when every role that an enabled app uses holds a usable credential and our clock is right, else 503."""
+        roles = self._service.role_states()
+        skew = self._service.clock_skew
+        unusable = [state.role for state in roles if not state.usable]
+        ready = not unusable and skew.verdict() is not Verdict.WRONG
+        body = {
+            "ready": ready,
+            "apps": len(exchange.revision.registry.apps),
+            "unusable_roles": unusable,
+            "clock": {"state": skew.verdict(), "skew_seconds": round(skew.seconds(), 1)},
+            "roles": [_role(state) for state in roles],
+        }
+        return web.json_response(body, status=200 if ready else 503)
 
-async def readyz(request: web.Request) -> web.Response:
-    """200 when every role that an enabled app uses holds a usable credential and our clock is right, else 503."""
-    service = request.app[SERVICE]
-    roles = service.role_states()
-    verdict = service.clock_skew.verdict()
-    unusable = [state.role for state in roles if not state.usable]
-    ready = not unusable and verdict is not Verdict.WRONG
-    body = {
-        "ready": ready,
-        "apps": len(service.current.registry.apps),
-        "unusable_roles": unusable,
-        "clock": {"state": verdict, "skew_seconds": round(service.clock_skew.seconds(), 1)},
-        "roles": [_role(state) for state in roles],
-    }
-    return web.json_response(body, status=200 if ready else 503)
+    async def metrics(self, _exchange: Exchange) -> web.Response:
+        text = await asyncio.to_thread(self._service.metrics.exposition)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
+    async def reload(self, _exchange: Exchange) -> web.Response:
+        """Takes the store's definitions over now: 200, or 422 with each mistake, or 503 when the store is away."""
+        outcome = await self._reloader.reload("request")
+        status = 200 if outcome.succeeded else 422 if outcome.mistakes else 503
+        return web.json_response(_outcome(outcome), status=status)
 
-async def metrics(request: web.Request) -> web.Response:
-    text = await asyncio.to_thread(request.app[SERVICE].metrics.exposition)
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+    async def status(self, exchange: Exchange) -> web.Response:
+        """What runs, with which definitions, and how the last reload ended."""
+        body = {
+            "version": signer.__version__,
+            "apps": len(exchange.revision.registry.apps),
+            "roles": [_role(state) for state in self._service.role_states()],
+            "last_reload": _outcome(self._reloader.last),
+        }
+        return web.json_response(body)
 
-
-async def reload(request: web.Request) -> web.Response:
-    """Takes the store's definitions over now: 200, or 422 with each mistake, or 503 when the store is away."""
-    outcome = await request.app[RELOADER].reload("request")
-    status = 200 if outcome.succeeded else 422 if outcome.mistakes else 503
-    return web.json_response(_outcome(outcome), status=status)
-
-
-async def status(request: web.Request) -> web.Response:
-    """What runs, with which definitions, and how the last reload ended."""
-    service = request.app[SERVICE]
-    body = {
-        "version": signer.__version__,
-        "apps": len(service.current.registry.apps),
-        "roles": [_role(state) for state in service.role_states()],
-        "last_reload": _outcome(request.app[RELOADER].last),
-    }
-    return web.json_response(body)
-
-
-async def definitions(request: web.Request) -> web.Response:
-    """What is in force, secrets masked, for `check --diff`."""
-    shown = await asyncio.to_thread(sections, request.app[SERVICE].current.registry)
-    return web.json_response(shown)
+    async def definitions(self, exchange: Exchange) -> web.Response:
+        """What is in force, secrets masked, for `check --diff`."""
+        return web.json_response(await asyncio.to_thread(sections, exchange.revision.registry))
 
 
 def _outcome(outcome: Outcome) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from signer.errors import InvalidRequest, MethodNotAllowed, NotFound, Problem, TooLarge
+from signer.errors import InvalidRequest, Problem, TooLarge
 
 
 def problem_response(problem: Problem, request_id: str) -> web.Response:
@@ -24,14 +24,8 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     return response
 
 
-def from_http(error: web.HTTPException) -> Problem | None:
-    """What aiohttp itself refuses, in our words; None for what is no refusal."""
-    if isinstance(error, web.HTTPNotFound):
-        return NotFound("no such address here; see the HTTP reference")
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        return MethodNotAllowed(f"use {' or '.join(sorted(error.allowed_methods))}")
+def from_http(error: web.HTTPException) -> Problem:
+    """What aiohttp itself refuses, in our words."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("the request body is too large; send only the wish, the file goes to OSS")
-    if 400 <= error.status < 500:
-        return InvalidRequest("this is no request we understand")
-    return None
+    return InvalidRequest("this is no request we understand")

@@ -7,54 +7,55 @@ from aiohttp import web
 from signer.policy import SignedUpload, Wish
 from signer.service import Service
 from signer.web import answers
-from signer.web.cors import cors
-from signer.web.every_request import every_request
-from signer.web.keys import ASKED_APP, KNOWN_APP, REVISION, SERVICE
-from signer.web.wishes import MAX_BODY_BYTES, evidence, named_app, wish_in_body, wish_in_query
+from signer.web.cors import allow_origin
+from signer.web.exchange import Exchange
+from signer.web.routing import Routes
+from signer.web.wishes import evidence, named_app, wish_in_body, wish_in_query
 
 
-def public_app(service: Service) -> web.Application:
-    app = web.Application(middlewares=[cors, every_request], client_max_size=MAX_BODY_BYTES)
-    app[SERVICE] = service
-    app.router.add_get("/generate_signature", generate_signature, allow_head=False)
-    app.router.add_options("/generate_signature", preflight)
-    app.router.add_post("/v1/apps/{app_id}/uploads", create_upload)
-    app.router.add_options("/v1/apps/{app_id}/uploads", preflight)
-    return app
+class Public:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> Routes:
+        routes = Routes()
+        routes.add("GET", "/generate_signature", self.generate_signature)
+        routes.add("OPTIONS", "/generate_signature", self.preflight)
+        routes.add("POST", "/v1/apps/{app_id}/uploads", self.create_upload)
+        routes.add("OPTIONS", "/v1/apps/{app_id}/uploads", self.preflight)
+        return routes
+
+    async def generate_signature(self, exchange: Exchange) -> web.Response:
+        """Alibaba's documented sample endpoint: unchanged client code works against it (help page 92883)."""
+        app_id = named_app(exchange.request)
+        _note_app(exchange, app_id)
+        upload = await self._ask(exchange, app_id, wish_in_query(exchange.request), documented=True)
+        return web.json_response(answers.documented(upload))
+
+    async def create_upload(self, exchange: Exchange) -> web.Response:
+        """A whole form, every fixed field in it and pinned."""
+        _note_app(exchange, exchange.parameter)
+        upload = await self._ask(exchange, exchange.parameter, await wish_in_body(exchange.request))
+        return web.json_response(answers.whole_form(upload), status=201)
+
+    async def preflight(self, exchange: Exchange) -> web.Response:
+        """A browser's question before the real request; the answer is in the CORS headers."""
+        _note_app(exchange, exchange.parameter or named_app(exchange.request))
+        return web.Response(status=204)
+
+    async def _ask(
+        self, exchange: Exchange, app_id: str | None, wish: Wish, *, documented: bool = False
+    ) -> SignedUpload:
+        app, upload = await self._service.ask(
+            exchange.revision, app_id, evidence(exchange.request), wish, documented=documented
+        )
+        exchange.app = app.id
+        return upload
 
 
-async def generate_signature(request: web.Request) -> web.Response:
-    """Alibaba's documented sample endpoint: unchanged client code works against it (help page 92883)."""
-    app_id = _note_asked_app(request)
-    upload = await _ask(request, app_id, wish_in_query(request), documented=True)
-    return web.json_response(answers.documented(upload))
-
-
-async def create_upload(request: web.Request) -> web.Response:
-    """A whole form, every fixed field in it and pinned."""
-    app_id = _note_asked_app(request)
-    upload = await _ask(request, app_id, await wish_in_body(request))
-    return web.json_response(answers.whole_form(upload), status=201)
-
-
-async def preflight(request: web.Request) -> web.Response:
-    """A browser's question before the real request; the answer is in the CORS headers."""
-    _note_asked_app(request)
-    return web.Response(status=204)
-
-
-def _note_asked_app(request: web.Request) -> str | None:
-    app_id = request.match_info.get("app_id") or named_app(request)
-    if app_id is not None:
-        request[ASKED_APP] = app_id
-        if app_id in request[REVISION].registry.apps:
-            request[KNOWN_APP] = app_id
-    return app_id
-
-
-async def _ask(request: web.Request, app_id: str | None, wish: Wish, *, documented: bool = False) -> SignedUpload:
-    app, upload = await request.app[SERVICE].ask(
-        request[REVISION], app_id, evidence(request), wish, documented=documented
-    )
-    request[KNOWN_APP] = app.id
-    return upload
+def _note_app(exchange: Exchange, app_id: str | None) -> None:
+    registry = exchange.revision.registry
+    asked = app_id or registry.default_app
+    if asked in registry.apps:
+        exchange.app = asked
+        allow_origin(exchange)

@@ -13,15 +13,17 @@ from aiohttp import web
 
 from signer.reload import Reloader
 from signer.service import Service
-from signer.web.admin import admin_app
-from signer.web.public import public_app
+from signer.web.admin import Admin
+from signer.web.front import Front
+from signer.web.listeners import runner
+from signer.web.public import Public
+from signer.web.request_log import RequestLog
+from signer.web.routing import Routes
+from signer.web.wishes import MAX_BODY_BYTES
 
 log = logging.getLogger("oss_signer")
 
 _SETTLE_SECONDS = 10.0
-_SHUTDOWN_SECONDS = 5.0
-_KEEPALIVE_SECONDS = 75.0
-"""Above nginx's own 60 s, so that it is never we who close a connection it is about to use."""
 
 
 class CannotListen(Exception):
@@ -45,28 +47,30 @@ async def serve(
     service: Service,
     reloader: Reloader,
     *,
-    extend: Callable[[web.Application, Service], Awaitable[None]] | None = None,
+    extend: Callable[[Routes, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    `extend` may add routes to the public application; `started` is told the public and admin URLs.
+    `extend` may add routes to the public ones; `started` is told the public and admin URLs.
     Raises `CannotListen`.
     """
     stop = asyncio.Event()
     server = service.current.registry.server
     with listening(server.listen) as public, listening(server.admin) as admin:
-        runners: list[web.AppRunner] = []
         following = asyncio.create_task(reloader.follow(), name="follow the store")
+        request_log = RequestLog()
+        runners: list[web.ServerRunner] = []
         try:
-            public_application = public_app(service)
+            routes = Public(service).routes()
             if extend is not None:
-                await extend(public_application, service)
-            runners += [_runner(public_application), _runner(admin_app(service, reloader))]
+                await extend(routes, service)
+            admin_routes = Admin(service, reloader).routes()
             with _on_signals(stop, reloader):
-                for runner, sock in zip(runners, (public, admin), strict=True):
-                    await runner.setup()
-                    await web.SockSite(runner, sock).start()
+                for each, sock in ((routes, public), (admin_routes, admin)):
+                    runners.append(runner(Front(service, each, request_log), max_body_bytes=MAX_BODY_BYTES))
+                    await runners[-1].setup()
+                    await web.SockSite(runners[-1], sock).start()
                 log.info("listening", extra={"public": _url(public), "admin": _url(admin)})
                 if started is not None:
                     started(_url(public), _url(admin))
@@ -77,13 +81,10 @@ async def serve(
                 log.info("stopping")
         finally:
             following.cancel()
-            for runner in runners:
-                await runner.cleanup()
+            for each_runner in runners:
+                await each_runner.cleanup()
+            await request_log.close()
             log.info("stopped")
-
-
-def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=_KEEPALIVE_SECONDS)
 
 
 def _url(sock: socket.socket) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from signer.errors import InvalidRequest
 from signer.policy import Wish
 
 MAX_BODY_BYTES = 64 * 1024
+_BODY_SECONDS = 10.0
 
 _REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
 _SIZE = re.compile(r"[0-9]{1,16}", re.ASCII)
@@ -27,7 +29,7 @@ class _Body(BaseModel):
     vars: dict[str, str] = {}
 
 
-def named_app(request: web.Request) -> str | None:
+def named_app(request: web.BaseRequest) -> str | None:
     """`?app_id=`, else header `X-App-Id`, else the app id in the Referer that WeChat sends with each wx.request."""
     if app_id := request.query.get("app_id") or request.headers.get("X-App-Id"):
         return app_id
@@ -35,12 +37,11 @@ def named_app(request: web.Request) -> str | None:
     return match[1] if match else None
 
 
-def evidence(request: web.Request) -> Evidence:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Evidence(headers, request.remote or "")
+def evidence(request: web.BaseRequest) -> Evidence:
+    return Evidence(request.headers, request.remote or "")
 
 
-def wish_in_query(request: web.Request) -> Wish:
+def wish_in_query(request: web.BaseRequest) -> Wish:
     """`?filename=&content_type=&size=`, all optional; the documented sample sends none."""
     query = request.query
     size = query.get("size")
@@ -52,9 +53,13 @@ def wish_in_query(request: web.Request) -> Wish:
     return Wish(filename, query.get("content_type") or None, None if size is None else int(size))
 
 
-async def wish_in_body(request: web.Request) -> Wish:
+async def wish_in_body(request: web.BaseRequest) -> Wish:
     """The JSON body; none at all is an empty wish. Raises `InvalidRequest` that names the member."""
-    data = await request.read()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            data = await request.read()
+    except TimeoutError:
+        raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
     if not data.strip():
         return Wish()
     try:

@@ -7,14 +7,17 @@ import logging
 from typing import Any, cast
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer, TestClient
 
 from signer import logs
 from signer.credentials.cache import RoleSet
 from signer.definitions.parse import parse
 from signer.metrics import Metrics
 from signer.service import Revision, Service
-from signer.web.public import public_app
+from signer.web.front import Front
+from signer.web.public import Public
+from signer.web.request_log import RequestLog
 
 
 class Broken:
@@ -32,7 +35,10 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     logs.set_up(said)
-    async with TestClient(TestServer(public_app(cast(Service, Broken())))) as client:
+    broken = cast(Service, Broken())
+    front = Front(broken, Public(broken).routes(), RequestLog())
+    client: TestClient[web.BaseRequest, None] = TestClient(RawTestServer(front.handle))
+    async with client:
         answer = await client.post("/v1/apps/a/uploads", json={})
         body = await answer.json(content_type="application/problem+json")
     assert answer.status == 500

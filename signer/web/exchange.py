@@ -1,0 +1,30 @@
+"""One request while it is answered, and the handlers that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from signer.service import Revision
+
+
+class Exchange:
+    """What is known of a request from beginning to end."""
+
+    __slots__ = ("app", "headers", "parameter", "request", "request_id", "revision")
+
+    def __init__(self, request: web.BaseRequest, revision: Revision, request_id: str) -> None:
+        self.request = request
+        self.revision = revision
+        """What it is answered from, from beginning to end."""
+        self.request_id = request_id
+        self.parameter = ""
+        """The variable part of the path, such as the app's id."""
+        self.app: str | None = None
+        """The id of an app that exists; only such ids reach the log."""
+        self.headers: dict[str, str] = {}
+        """What the answer carries besides its own, refusals too."""
+
+
+Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
