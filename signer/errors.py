@@ -19,6 +19,8 @@ class Problem(Exception):
     def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.headers: dict[str, str] = {}
+        """What the answer carries besides, such as what is left of a limit."""
         self.retry_after_seconds = None if retry_after_seconds is None else max(1, ceil(retry_after_seconds))
 
 
@@ -64,3 +66,7 @@ class RateLimited(Problem):
 
 class CredentialsUnavailable(Problem):
     code, status, title = "credentials_unavailable", 503, "Credentials unavailable"
+
+
+class IdentityUnavailable(Problem):
+    code, status, title = "identity_unavailable", 503, "Identity unavailable"

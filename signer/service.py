@@ -17,7 +17,8 @@ from signer.credentials.skew import ClockSkew
 from signer.definitions.registry import App, Registry
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
-from signer.limits import Limiter
+from signer.limits.buckets import Limit
+from signer.limits.local import LocalLimiter
 from signer.metrics import Metrics
 from signer.policy import SignedUpload, Wish
 
@@ -40,7 +41,7 @@ class Service:
         self.metrics = Metrics()
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
-        self._limiter = Limiter()
+        self._limiter = LocalLimiter()
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
         self._sources = Sources(self._sdk, environment)
         roles = RoleSet()
@@ -89,7 +90,7 @@ class Service:
         if documented and not app.generate_signature:
             raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
         caller = await revision.checks[app.id].identify(evidence)
-        self._limit(app, caller, evidence)
+        await self._limit(app, caller, evidence)
         return await self.sign(revision, app, caller, wish, documented=documented)
 
     async def sign(
@@ -100,12 +101,14 @@ class Service:
         credential = await revision.roles.get(app.role)
         return make(app.rules, wish, app_id=app.id, caller=caller.id, credential=credential, now=self._now())
 
-    def _limit(self, app: App, caller: Caller, evidence: Evidence) -> None:
-        """The caller's own limit first, so that one who is over it takes nothing from the others."""
+    async def _limit(self, app: App, caller: Caller, evidence: Evidence) -> None:
+        limits = []
         if app.rate_limit.per_caller is not None:
-            self._limiter.take((app.id, caller.id or evidence.address), app.rate_limit.per_caller)
+            limits.append(Limit(f"{app.id}:caller:{caller.id or evidence.address}", app.rate_limit.per_caller))
         if app.rate_limit.per_app is not None:
-            self._limiter.take(app.id, app.rate_limit.per_app)
+            limits.append(Limit(app.id, app.rate_limit.per_app))
+        if limits:
+            await self._limiter.take(limits)
 
     def role_states(self) -> list[RoleState]:
         return self.current.roles.states()

@@ -19,6 +19,7 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     if not problem.detail:
         del body["detail"]
     response = web.json_response(body, status=problem.status, content_type="application/problem+json")
+    response.headers.update(problem.headers)
     if problem.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(problem.retry_after_seconds)
     return response

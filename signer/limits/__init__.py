@@ -1,0 +1,1 @@
+"""How often forms are given out: token buckets in this process, or shared through Redis by several signers."""
