@@ -21,6 +21,7 @@ PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
 KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | {"uuid", "filename", "ext", "stem"}
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_DATES = {"yyyy": "[0-9]{4}", "mm": "[0-9]{2}", "dd": "[0-9]{2}"}
 _CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
 
 
@@ -138,6 +139,16 @@ class KeyNaming:
         if why := complaint(key or prefix):
             raise InvalidRequest(f"the object key made for this upload {why}; send a shorter or plainer filename")
         return prefix, key
+
+    def owns(self, key: str, *, app_id: str, caller: str | None) -> bool:
+        """Whether `key` lies below the prefix that this caller has, or had on another day."""
+        known = {"app": re.escape(app_id)} | _DATES
+        if "caller" in self.prefix.names:
+            known["caller"] = re.escape(_safe_caller(caller))
+        parts = _PLACEHOLDER.split(self.prefix.text)
+        pattern = "".join(known[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))
+        match = re.match(pattern, key)
+        return match is not None and complaint(key) is None and len(key) > match.end()
 
     @property
     def needs_caller(self) -> bool:

@@ -12,13 +12,15 @@ from signer.service import Revision
 class Exchange:
     """What is known of a request from beginning to end."""
 
-    __slots__ = ("app", "headers", "parameter", "request", "request_id", "revision")
+    __slots__ = ("address", "app", "headers", "parameter", "request", "request_id", "revision")
 
     def __init__(self, request: web.BaseRequest, revision: Revision, request_id: str) -> None:
         self.request = request
         self.revision = revision
         """What it is answered from, from beginning to end."""
         self.request_id = request_id
+        self.address = request.remote or ""
+        """Of who asks; the peer's, or what a proxy that we trust says of it."""
         self.parameter = ""
         """The variable part of the path, such as the app's id."""
         self.app: str | None = None

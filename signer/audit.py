@@ -1,0 +1,64 @@
+"""The audit log: one JSON object a line for each signature and each callback, in a file or on stdout.
+
+The file is opened anew when logrotate has put another in its place, so that a rotation loses no line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from signer.note_writer import NoteWriter
+
+STDOUT = "stdout"
+
+_MODE = 0o640
+
+
+class AuditLog:
+    """`target` is a path, or `stdout`."""
+
+    def __init__(self, target: str) -> None:
+        self._path = None if target == STDOUT else Path(target)
+        self._file: int | None = None
+        self._notes: NoteWriter[dict[str, Any]] = NoteWriter(self._write)
+
+    def add(self, event: str, **members: object) -> None:
+        """Notes it with the time of now; it is written within a moment, off the event loop."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._notes.add({"time": now, "event": event, **members})
+
+    def _write(self, notes: list[dict[str, Any]]) -> None:
+        data = "".join(json.dumps(note, ensure_ascii=False, default=str) + "\n" for note in notes).encode()
+        if self._path is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return
+        file = self._current_file(self._path)
+        while data:
+            data = data[os.write(file, data) :]
+
+    def _current_file(self, path: Path) -> int:
+        if self._file is not None and not _is_at(self._file, path):
+            os.close(self._file)
+            self._file = None
+        if self._file is None:
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        return self._file
+
+    async def close(self) -> None:
+        await self._notes.close()
+        if self._file is not None:
+            os.close(self._file)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        there, ours = path.stat(), os.fstat(file)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
