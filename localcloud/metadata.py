@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 from aiohttp import web
+from cachetools import TLRUCache
 
-from localcloud.world import Token, World, iso
+from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso
 
-ACCOUNT = "1234567890123456"
 _MAX_TTL_SECONDS = 21600
 _ROTATE_SECONDS = 1800
 """The real service replaces a credential some time before it ends; until then every caller gets the same."""
 
 _CREDENTIALS = "/latest/meta-data/ram/security-credentials/"
+_ACTIONS = {
+    "/latest/api/token": "token",
+    _CREDENTIALS: "role",
+    "/latest/meta-data/instance-id": "instance-id",
+}
+_MAX_TOKENS = 100_000
 
 
 class Metadata:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._metadata_tokens: dict[str, float] = {}
+        # Each with its seconds to live.
+        self._tokens: TLRUCache[str, int, float] = TLRUCache(_MAX_TOKENS, lambda _token, ttl, now: now + ttl)
         self._issued: Token | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -31,21 +37,25 @@ class Metadata:
             web.get("/latest/meta-data/instance-id", self.instance_id),
         ]
 
+    async def named(self, request: web.Request) -> tuple[str, str]:
+        """The action and whose role it is about, for `/-/calls`."""
+        directory, _, role = request.path.rpartition("/")
+        if role and f"{directory}/" == _CREDENTIALS:
+            return "credentials", role
+        return _ACTIONS.get(request.path, ""), ""
+
     async def token(self, request: web.Request) -> web.Response:
         self._world.counts["metadata.token"] += 1
         ttl = request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", "")
         if not ttl.isdecimal() or not 1 <= int(ttl) <= _MAX_TTL_SECONDS:
             return web.Response(status=400, text="400 - Bad Request")
         token = secrets.token_urlsafe(32)
-        now = time.monotonic()
-        self._metadata_tokens = {key: end for key, end in self._metadata_tokens.items() if end > now}
-        self._metadata_tokens[token] = now + int(ttl)
+        self._tokens[token] = int(ttl)
         return web.Response(text=token)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         given = request.headers.get("X-aliyun-ecs-metadata-token")
-        known = given is not None and self._metadata_tokens.get(given, 0) > time.monotonic()
-        if known or (given is None and not self._world.hardened):
+        if given in self._tokens if given is not None else not self._world.hardened:
             return None
         return web.Response(status=403, text="403 - Forbidden")
 
@@ -66,12 +76,12 @@ class Metadata:
             return refusal
         if request.match_info["role"] != self._world.instance_role:
             return web.Response(status=404, text="404 - Not Found")
-        now = self._world.now("metadata")
+        now = self._world.now()
         life = self._world.token_seconds or _MAX_TTL_SECONDS
         rotate = min(_ROTATE_SECONDS, life / 2)
         kept = self._issued is not None and self._issued.id in self._world.tokens
         if not kept or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
-            self._issued = self._world.issue("metadata", account=ACCOUNT, seconds=life)
+            self._issued = self._world.issue(account=DEFAULT_ACCOUNT, seconds=life)
         return web.json_response(
             {
                 "Code": "Success",

@@ -1,7 +1,7 @@
 """OSS over HTTP: which bucket and key a request means, and what may be done with it.
 
 Buckets are addressed by Host (`bucket.oss-<region>.…`) or, for plain 127.0.0.1 use, by path. Reading needs no signature
-here, whatever the ACL: a convenience for development that the real OSS does not have.
+here, whatever the ACL: a convenience for development that the real OSS does not have. One that is there is checked.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from localcloud.callbacks import Callbacks
+from localcloud.header_signature import authorize
 from localcloud.objects import Objects, StoredObject, http_date
 from localcloud.oss_errors import OssError, error_response, invalid_argument
 from localcloud.post_object import post_object
+from localcloud.put_object import delete_object, put_object
 from localcloud.world import Bucket, World
 
 _HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.oss-[a-z0-9-]+\..+")
@@ -26,9 +29,15 @@ class Oss:
     def __init__(self, world: World, objects: Objects) -> None:
         self._world = world
         self._objects = objects
+        self._callbacks = Callbacks(world)
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.route("*", "/{path:.*}", self.handle)]
+        return [*self._callbacks.routes(), web.route("*", "/{path:.*}", self.handle)]
+
+    async def named(self, request: web.Request) -> tuple[str, str]:
+        """The action and the object's key, for `/-/calls`; that of a form is known when the form has been read."""
+        _, key = _address(request)
+        return _action(request, key), key
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         request_id = uuid.uuid4().hex[:24].upper()
@@ -41,6 +50,8 @@ class Oss:
             response = await self._answer(request, bucket, key)
         except OssError as error:
             response = error_response(error, request_id, request.host)
+            if error.ec:
+                response.headers["x-oss-ec"] = error.ec
         response.headers["x-oss-request-id"] = request_id
         response.headers["Server"] = "AliyunOSS"
         if bucket is not None:
@@ -48,16 +59,22 @@ class Oss:
         return response
 
     async def _answer(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
-        if request.method == "OPTIONS":
+        action = _action(request, key)
+        if action == "OptionObject":
             return _preflight(request, bucket)
-        if request.method == "POST" and not key:
-            self._world.counts["oss.PostObject"] += 1
-            return await post_object(request, self._world, self._objects, bucket)
-        if request.method in ("GET", "HEAD") and key:
-            self._world.counts["oss.GetObject"] += 1
+        if action:
+            self._world.counts[f"oss.{action}"] += 1
+        if action == "PostObject":
+            return await post_object(request, self._world, self._objects, bucket, self._callbacks)
+        if action:
+            authorize(self._world, request, bucket, key, action)
+        if action == "PutObject":
+            return await put_object(request, self._world, self._objects, bucket, key)
+        if action == "DeleteObject":
+            return await delete_object(self._objects, bucket, key)
+        if action == "GetObject":
             return self._get(bucket, key)
-        if request.method == "GET" and request.query.get("list-type") == "2":
-            self._world.counts["oss.ListObjectsV2"] += 1
+        if action == "ListObjectsV2":
             return self._list(request, bucket)
         raise OssError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 
@@ -103,6 +120,21 @@ def _entry(stored: StoredObject, key: str) -> str:
         f"<Contents><Key>{key}</Key><LastModified>{stored.last_modified}</LastModified><ETag>{stored.etag}</ETag>"
         f"<Type>Normal</Type><Size>{stored.size_bytes}</Size><StorageClass>{stored.storage_class}</StorageClass></Contents>"
     )
+
+
+def _action(request: web.Request, key: str) -> str:
+    """As OSS calls it, but HEAD counts as GET; "" for what is not done here."""
+    if request.method == "OPTIONS":
+        return "OptionObject"
+    if request.method == "POST" and not key:
+        return "PostObject"
+    if request.method in ("GET", "HEAD") and key:
+        return "GetObject"
+    if request.method in ("PUT", "DELETE") and key:
+        return {"PUT": "PutObject", "DELETE": "DeleteObject"}[request.method]
+    if request.method == "GET" and request.query.get("list-type") == "2":
+        return "ListObjectsV2"
+    return ""
 
 
 def _address(request: web.Request) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
+from localcloud.callbacks import Callbacks, read_callback, variables
+from localcloud.calls import CALL
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.post_policy import Policy, check_conditions, check_expiration, read_policy
@@ -35,7 +37,9 @@ class Form:
     content_type: str | None
 
 
-async def post_object(request: web.Request, world: World, objects: Objects, bucket: Bucket) -> web.Response:
+async def post_object(
+    request: web.Request, world: World, objects: Objects, bucket: Bucket, callbacks: Callbacks
+) -> web.Response:
     if request.content_type != "multipart/form-data":
         raise OssError(412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
     try:
@@ -46,11 +50,13 @@ async def post_object(request: web.Request, world: World, objects: Objects, buck
         raise OssError(400, "FieldItemTooLong", "Your form field is too long.") from None
     except (ValueError, HttpProcessingError):
         raise _malformed() from None
+    request[CALL].who = _key(form)
     signer, policy, key = _judge(world, form, bucket)
+    callback = read_callback(form.fields["callback"]) if form.fields.get("callback") else None
     with objects.incoming(bucket.name) as incoming:
         await _receive(part, incoming, *policy.size_range)
         # OSS judges the expiration by its clock when it has the whole request.
-        check_expiration(policy, world.now("oss"))
+        check_expiration(policy, world.now())
         verify(world, form.fields, bucket)
         signer.may("oss:PutObject", bucket.name, key)
         if form.fields.get("x-oss-forbid-overwrite", "").lower() == "true" and objects.find(bucket.name, key):
@@ -58,8 +64,13 @@ async def post_object(request: web.Request, world: World, objects: Objects, buck
                 409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."
             )
         etag, crc64 = await asyncio.to_thread(incoming.finish)
-        stored = _stored(form, request, key, incoming.size_bytes, etag, crc64, iso(world.now("oss")))
+        stored = _stored(form, request, key, incoming.size_bytes, etag, crc64, iso(world.now()))
         await asyncio.to_thread(objects.keep, bucket.name, incoming, stored)
+    if callback is not None:
+        values = await asyncio.to_thread(
+            variables, bucket.name, stored, objects.file(bucket.name, stored.key), form.fields
+        )
+        return await callbacks.make(request, callback, values, stored)
     return _success(request, form.fields, bucket, stored)
 
 
@@ -112,9 +123,9 @@ def _judge(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, st
         raise invalid_argument(message, "0006-00000101", "key")
     signer = verify(world, fields, bucket)
     policy = read_policy(fields["policy"])
-    check_expiration(policy, world.now("oss"))
+    check_expiration(policy, world.now())
     check_conditions(policy, fields, bucket.name)
-    key = fields["key"].replace("${filename}", form.filename)
+    key = _key(form)
     if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\":
         raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
     signer.may("oss:PutObject", bucket.name, key)
@@ -126,6 +137,10 @@ def _judge(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, st
     if "x-oss-tagging" in fields:
         raise invalid_argument("x-oss-tagging is not allowed in POST.", "0006-00000104", "x-oss-tagging")
     return signer, policy, key
+
+
+def _key(form: Form) -> str:
+    return form.fields.get("key", "").replace("${filename}", form.filename)
 
 
 async def _receive(part: BodyPartReader, incoming: Incoming, least: int, most: int) -> None:

@@ -44,12 +44,12 @@ def verify(world: World, fields: Mapping[str, str], bucket: Bucket) -> Signer:
         raise invalid_argument("The form misses x-oss-signature.", "0002-00000703", "x-oss-signature")
     if not fields["x-oss-signature"]:
         raise invalid_argument("x-oss-signature is blank.", "0002-00000704", "x-oss-signature")
-    now = world.now("oss")
+    now = world.now()
     key_id, day, region = _scope(fields.get("x-oss-credential", ""), fields.get("x-oss-date", ""), now)
     if region != bucket.region:
         message = "The signing region in credential is invalid."
         raise invalid_argument(message, "0002-00000715", "x-oss-credential", fields["x-oss-credential"])
-    signer = _signer(world, key_id, fields.get("x-oss-security-token"), now)
+    signer = signer_of(world, key_id, fields.get("x-oss-security-token"), now)
     key = ("aliyun_v4" + signer.secret).encode()
     for part in (day, region, "oss", "aliyun_v4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -82,14 +82,19 @@ def _scope(credential: str, x_oss_date: str, now: datetime) -> tuple[str, str, s
     return key_id, day, region
 
 
-def _signer(world: World, key_id: str, security_token: str | None, now: datetime) -> Signer:
+def signer_of(world: World, key_id: str, security_token: str | None, now: datetime) -> Signer:
+    """Raises `OssError` for keys and tokens that are unknown, switched off, ended or not each other's."""
     unknown = OssError(
         403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.", "0002-00000902"
     )
     if security_token is None:
-        if key_id not in world.access_keys:
+        key = world.access_keys.get(key_id)
+        if key is None:
             raise unknown
-        return Signer(world.access_keys[key_id].secret)
+        if not key.enabled:
+            disabled = "The OSS Access Key Id you provided is disabled."
+            raise OssError(403, "InvalidAccessKeyId", disabled, "0002-00000903")
+        return Signer(key.secret)
     token: Token | None = world.tokens.get(key_id)
     if token is None and not any(each.security_token == security_token for each in world.tokens.values()):
         raise OssError(403, "InvalidSecurityToken", "The security token you provided is invalid.", "0002-00000006")

@@ -1,4 +1,4 @@
-"""The three servers, started together on sockets of their own."""
+"""The four servers, started together on sockets of their own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.calls import Calls
 from localcloud.control import Control
 from localcloud.faults import Faults
 from localcloud.metadata import Metadata
-from localcloud.objects import Objects
+from localcloud.objects import Objects, http_date
 from localcloud.oss import Oss
 from localcloud.sts import Sts
+from localcloud.wechat import WeChat
 from localcloud.world import World
+
+_BACKLOG = 4096
+_MAX_LINE_BYTES = 64 * 1024
+"""The SDK sends an OIDC token, 20,000 characters at most, in the query."""
 
 
 @contextlib.asynccontextmanager
@@ -23,21 +29,37 @@ async def running(world: World, data: Path, host: str, ports: dict[str, int]) ->
     """Serves while the block runs; yields each server's address by its name. Port 0 takes a free one."""
     objects = Objects(data)
     faults = Faults(world)
-    control = Control(world, objects, faults)
-    servers: dict[str, Metadata | Sts | Oss] = {
+    calls = Calls()
+    control = Control(world, objects, faults, calls)
+    wechat = WeChat(world)
+    servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
         "sts": Sts(world),
         "oss": Oss(world, objects),
+        "wechat": wechat,
     }
+
+    async def date(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = http_date(world.now().isoformat())
+
     addresses: dict[str, str] = {}
     async with contextlib.AsyncExitStack() as stack:
         for name, server in servers.items():
-            app = web.Application(middlewares=[faults.middleware(name)], client_max_size=0)
-            app.add_routes([*control.routes(), *server.routes()])
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+            app = web.Application(
+                middlewares=[calls.middleware(name, server.named), faults.middleware(name)], client_max_size=0
+            )
+            app.add_routes([*control.routes(), *wechat.control_routes(), *server.routes()])
+            app.on_response_prepare.append(date)
+            runner = web.AppRunner(
+                app,
+                access_log=None,
+                shutdown_timeout=0.5,
+                handler_cancellation=True,  # a caller who leaves waits no longer for a fault's end
+                max_line_size=_MAX_LINE_BYTES,
+            )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            sock = socket.create_server((host, ports.get(name, 0)), backlog=1024)
-            await web.SockSite(runner, sock).start()
+            sock = socket.create_server((host, ports.get(name, 0)), backlog=_BACKLOG)
+            await web.SockSite(runner, sock, backlog=_BACKLOG).start()
             addresses[name] = f"http://{host}:{sock.getsockname()[1]}"
         yield addresses

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cachetools import FIFOCache
+
 Policy = dict[str, Any]
+
+DEFAULT_ACCOUNT = "1234567890123456"
+_MAX_TOKENS = 100_000
+"""STS takes 6,000 calls a minute of one account (help page `AssumeRole`): more than a quarter of an hour of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,7 @@ class AccessKey:
     id: str
     secret: str
     account: str
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +56,57 @@ class Bucket:
     cors_origins: tuple[str, ...] = ("*",)
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What faults change for one request."""
+
+    clock_offset: timedelta = timedelta()
+    life_seconds: float | None = None
+    """How long what is issued lives, negative for what has already ended; None: as it should."""
+
+
+EFFECTS: ContextVar[Effects] = ContextVar("EFFECTS", default=Effects())  # noqa: B039 (it is frozen)
+"""Those on the request that is being answered."""
+
+
+def _tokens() -> FIFOCache[str, Token]:
+    return FIFOCache(maxsize=_MAX_TOKENS)
+
+
 @dataclass(slots=True)
 class World:
-    """Mutable on purpose: buckets are made and faults are set while it runs."""
+    """Mutable on purpose: buckets and access keys are made, and faults set, while it runs."""
 
     access_keys: dict[str, AccessKey] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
-    tokens: dict[str, Token] = field(default_factory=dict)
+    tokens: FIFOCache[str, Token] = field(default_factory=_tokens)
+    """Ended ones too, so that they are refused as ended; the oldest are forgotten when there are too many."""
     instance_role: str | None = "oss-uploader"
     hardened: bool = False
     token_seconds: int | None = None
     """How long every issued token lives, whatever was asked for; None: as asked."""
+    callback_seconds: float = 5.0
+    """How long an application server has to answer an upload callback (help page `callback`)."""
     counts: Counter[str] = field(default_factory=Counter)
-    clock_offset: dict[str, timedelta] = field(default_factory=dict)
-    life_fault: dict[str, float] = field(default_factory=dict)
-    """By server: how many seconds what it issues lives, negative for what has already ended."""
 
-    def now(self, server: str) -> datetime:
-        """The time as this server's clock has it."""
-        return datetime.now(UTC) + self.clock_offset.get(server, timedelta())
+    def now(self) -> datetime:
+        """The time by the clock of the server that answers."""
+        return datetime.now(UTC) + EFFECTS.get().clock_offset
 
-    def issue(self, server: str, *, account: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
-        """A new temporary credential. Ended ones are forgotten a day later."""
-        now = self.now(server)
-        life = timedelta(seconds=self.life_fault.get(server, self.token_seconds or seconds))
-        self.tokens = {key: token for key, token in self.tokens.items() if now - token.expiration < timedelta(days=1)}
+    def has_account(self, account: str) -> bool:
+        return any(key.account == account for key in self.access_keys.values())
+
+    def issue(self, *, account: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
+        """A new temporary credential."""
+        life_seconds = EFFECTS.get().life_seconds
+        if life_seconds is None:
+            life_seconds = self.token_seconds or seconds
         token = Token(
             id="STS." + secrets.token_hex(12),
             secret=secrets.token_urlsafe(32),
             security_token="CAIS" + secrets.token_urlsafe(180),
-            expiration=(now + life).replace(microsecond=0),
+            expiration=(self.now() + timedelta(seconds=life_seconds)).replace(microsecond=0),
             account=account,
             policies=policies,
         )
@@ -96,6 +124,6 @@ def iso(moment: datetime) -> str:
 
 
 def default_world() -> World:
-    """One account with one access key; the roles of a known account all exist."""
-    key = AccessKey("LTAI-local", "local-secret", "1234567890123456")
+    """One account with one access key; the roles and OIDC providers of a known account all exist."""
+    key = AccessKey("LTAI-local", "local-secret", DEFAULT_ACCOUNT)
     return World(access_keys={key.id: key})

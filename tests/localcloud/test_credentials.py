@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import aiohttp
 import pytest
-from alibabacloud_sts20150401 import models
-from alibabacloud_sts20150401.client import Client
-from alibabacloud_tea_openapi import utils_models
-from darabonba.runtime import RuntimeOptions
 from Tea.exceptions import TeaException
+from yarl import URL
 
 from tests.e2e.running import Cloud, local_cloud, post_object
 from tests.localcloud.forms import Key, signed_form
-
-ROLE = "acs:ram::1234567890123456:role/oss-upload"
-
-
-async def assume(cloud: Cloud, key: Key = Key(), **changes: Any) -> Any:  # noqa: B008
-    config = utils_models.Config(
-        access_key_id=key.id,
-        access_key_secret=key.secret,
-        security_token=key.token,
-        endpoint=cloud.sts.removeprefix("http://"),
-        protocol="http",
-    )
-    wanted = {"role_arn": ROLE, "role_session_name": "oss-signer", "duration_seconds": 900, **changes}
-    request = models.AssumeRoleRequest(**wanted)
-    answer = await asyncio.to_thread(Client(config).assume_role_with_options, request, RuntimeOptions())
-    return answer.body
-
-
-def key_of(body: Any) -> Key:
-    given = body.credentials
-    return Key(given.access_key_id, given.access_key_secret, given.security_token)
+from tests.localcloud.sdk import assume, key_of
+from tests.localcloud.signed_call import signed_assume_role
 
 
 async def test_a_role_is_assumed_its_token_signs_and_chains(cloud: Cloud, session: aiohttp.ClientSession) -> None:
@@ -76,6 +53,7 @@ async def test_a_session_policy_narrows_the_role(cloud: Cloud, session: aiohttp.
         (Key(), {"policy": "{}"}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": "{"}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": '{"Version": "1", "Statement": [{"Effect": "Maybe"}]}'}, "InvalidParameter.PolicyGrammar"),
+        (Key(), {"policy": "[" * 2048}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": " " * 2049}, "InvalidParameter.PolicySize"),
     ],
 )
@@ -83,6 +61,19 @@ async def test_sts_refuses_in_its_own_shape(key: Key, changes: dict[str, Any], c
     with pytest.raises(TeaException) as refused:
         await assume(cloud, key, **changes)
     assert refused.value.code == code
+
+
+async def test_a_call_is_good_once_and_in_its_time(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    async def code(call: tuple[URL, dict[str, str]]) -> str | None:
+        async with session.post(call[0], headers=call[1]) as answer:
+            found: str | None = (await answer.json()).get("Code")
+            return found
+
+    call = signed_assume_role(cloud.sts)
+    assert [await code(call), await code(call)] == [None, "SignatureNonceUsed"]
+    assert await code(signed_assume_role(cloud.sts)) is None
+    assert await code(signed_assume_role(cloud.sts, date="2020-01-01T00:00:00Z")) == "InvalidTimeStamp.Expired"
+    assert await code(signed_assume_role(cloud.sts, date="yesterday")) == "InvalidTimeStamp.Format"
 
 
 async def test_a_token_ends_when_it_says(session: aiohttp.ClientSession) -> None:

@@ -1,0 +1,75 @@
+"""AssumeRole, and what AssumeRoleWithOIDC has in common with it (help page `AssumeRole`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+
+from localcloud.ram import BadPolicy, check_grammar
+from localcloud.sts_errors import Refused
+from localcloud.world import Policy, Role, World, account_of, iso
+
+_ROLE_ARN = re.compile(r"acs:ram::([0-9]+):role/[\w.@-]+", re.ASCII)
+_SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
+_MAX_POLICY_CHARACTERS = 2048
+
+
+def assume_role(world: World, texts: dict[str, str]) -> dict[str, object]:
+    """The body of the answer but for its RequestId. Raises `Refused`, as all here."""
+    role = known_role(world, texts)
+    session = checked_session(role, texts)
+    if role.external_id is not None and texts.get("ExternalId") != role.external_id:
+        raise Refused(403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM.")
+    return issued(world, role, *session)
+
+
+def known_role(world: World, texts: dict[str, str]) -> Role:
+    arn = texts.get("RoleArn", "")
+    if not _ROLE_ARN.fullmatch(arn):
+        raise Refused(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")
+    role = world.roles.get(arn) or (Role(arn) if world.has_account(account_of(arn)) else None)
+    if role is None:
+        raise Refused(404, "EntityNotExist.Role", f"The role not exists: {arn}.")
+    return role
+
+
+def checked_session(role: Role, texts: dict[str, str]) -> tuple[str, int, Policy | None]:
+    """The session's name, its seconds and its own policy."""
+    name = texts.get("RoleSessionName", "")
+    if not _SESSION_NAME.fullmatch(name):
+        raise Refused(400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed.")
+    seconds = texts.get("DurationSeconds", "3600")
+    if not re.fullmatch("[0-9]{1,9}", seconds) or not 900 <= int(seconds) <= role.max_session_seconds:
+        raise Refused(400, "InvalidParameter.DurationSeconds", "The Min/Max value of DurationSeconds is 15min/1hr.")
+    return name, int(seconds), _session_policy(texts.get("Policy"))
+
+
+def issued(world: World, role: Role, session_name: str, seconds: int, policy: Policy | None) -> dict[str, object]:
+    policies = tuple(each for each in (role.policy, policy) if each is not None)
+    token = world.issue(account=account_of(role.arn), seconds=seconds, policies=policies)
+    name = role.arn.rpartition("/")[2]
+    return {
+        "AssumedRoleUser": {
+            "Arn": f"acs:ram::{account_of(role.arn)}:role/{name}/{session_name}",
+            "AssumedRoleId": f"3{int(sha256(role.arn.encode()).hexdigest(), 16) % 10**17:017d}:{session_name}",
+        },
+        "Credentials": {
+            "AccessKeyId": token.id,
+            "AccessKeySecret": token.secret,
+            "SecurityToken": token.security_token,
+            "Expiration": iso(token.expiration),
+        },
+    }
+
+
+def _session_policy(text: str | None) -> Policy | None:
+    if text is None:
+        return None
+    if not 1 <= len(text) <= _MAX_POLICY_CHARACTERS:
+        raise Refused(400, "InvalidParameter.PolicySize", "The parameter Policy is too long.")
+    try:
+        return check_grammar(json.loads(text))
+    except (BadPolicy, ValueError, RecursionError):
+        message = "The parameter Policy has not passed grammar check."
+        raise Refused(400, "InvalidParameter.PolicyGrammar", message) from None

@@ -1,0 +1,256 @@
+"""Upload callbacks (help page `callback`): what a form asks for, the signed call, what the client is told of it.
+
+`/-/callback_pub_key_v1.pem` is the public key that calls are signed for. `GET /-/callbacks` says which calls were made,
+so that tests can send one again byte by byte. `POST /-/callbacks` makes one for nobody's upload: `{"url": "...",
+"body": "...", "body_type": "..."}`. Any customer of OSS can do that, since constants may stand where variables should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import aiohttp
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import MD5
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from yarl import URL
+
+from localcloud.image_info import HEAD_BYTES, image_info
+from localcloud.objects import StoredObject
+from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.world import World
+
+_KEY_PATH = "/-/callback_pub_key_v1.pem"
+_KEY_BITS = 2048
+_MAX_CALLBACK_BYTES = 5 * 1024
+_MAX_URLS = 5
+_MAX_ANSWER_BYTES = 2**20
+"""The page says 3 MB in one place and 1 MB in another; the stricter reading is taken."""
+_KEPT_CALLS = 10_000
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+_URL = re.compile(r"(https?://)?([A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[!-~]*|\?[!-~]*)?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.:-]+", re.ASCII)
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+
+Variables = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    urls: tuple[str, ...]
+    body: str
+    body_type: str = FORM
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, as it was sent, and what came of it."""
+
+    url: str
+    headers: dict[str, str]
+    body: str
+    status: int | None = None
+    answer: str = ""
+    failure: str | None = None
+    """What the client is told, as OSS says it."""
+
+
+def read_callback(encoded: str) -> Callback:
+    """The form field `callback`. Raises `OssError` as OSS does (help page of the errors with status 400)."""
+    if len(encoded) > _MAX_CALLBACK_BYTES:
+        raise _invalid("The length of callback exceed max value.", "", "")
+    try:
+        text = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise _invalid("The callback configuration is not base64 encoded.", "0007-00000002", encoded) from None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise _invalid("The callback configuration is not json format.", "0007-00000003", text)
+    return _checked(document, text)
+
+
+def _checked(document: dict[str, Any], text: str) -> Callback:
+    url, body = document.get("callbackUrl"), document.get("callbackBody")
+    host, body_type = document.get("callbackHost") or None, document.get("callbackBodyType") or FORM
+    urls = tuple(each for each in url.split(";") if each) if isinstance(url, str) else ()
+    if len(urls) > _MAX_URLS:
+        raise _invalid("The number of callback url exceed max value.", "0007-00000005", text)
+    if not urls or not all(_URL.fullmatch(each) for each in urls):
+        raise _invalid("The callback url configuration is invalid.", "0007-00000004", text)
+    if host is not None and (not isinstance(host, str) or not _HOST.fullmatch(host)):
+        raise _invalid("The callback host configuration is invalid.", "", text)
+    if not isinstance(body, str) or not body:
+        raise _invalid("The callback body is empty.", "0007-00000011", text)
+    if body_type not in (FORM, JSON):
+        raise _invalid("The body type of callback is not supported.", "", text)
+    if body_type == JSON:
+        try:
+            json.loads(_VARIABLE.sub("0", body))
+        except (ValueError, RecursionError):
+            raise _invalid("The callback configuration is not json format.", "0007-00000003", text) from None
+    return Callback(urls, body, body_type, host)
+
+
+def _invalid(message: str, ec: str, value: str) -> OssError:
+    return invalid_argument(message, ec, "callback", value)
+
+
+def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str, str]) -> Variables:
+    """The system's own, and `x:name` from the form. What is no picture has no `imageInfo`."""
+    with file.open("rb") as stream:
+        image = image_info(stream.read(HEAD_BYTES))
+    return {
+        "bucket": bucket,
+        "object": stored.key,
+        "etag": stored.etag.strip('"'),
+        "size": stored.size_bytes,
+        "mimeType": stored.content_type,
+        "imageInfo.height": image.height if image else "",
+        "imageInfo.width": image.width if image else "",
+        "imageInfo.format": image.format if image else "",
+        **{name: value for name, value in fields.items() if name.startswith("x:")},
+    }
+
+
+def filled_in(callback: Callback, values: Variables) -> str:
+    """The body to send: values URL-encoded in a form; in JSON, texts in quotes and numbers bare."""
+
+    def value(match: re.Match[str]) -> str:
+        found = values.get(match[1], "")
+        return json.dumps(found, ensure_ascii=False) if callback.body_type == JSON else quote(str(found), safe="")
+
+    return _VARIABLE.sub(value, callback.body)
+
+
+class Callbacks:
+    """Makes the calls, with a key of its own."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._making_key = asyncio.Lock()
+        self._key: rsa.RSAPrivateKey | None = None
+        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(_KEY_PATH, self.public_key),
+            web.get("/-/callbacks", self.show),
+            web.post("/-/callbacks", self.forge),
+        ]
+
+    async def public_key(self, _request: web.Request) -> web.Response:
+        key = (await self._private_key()).public_key()
+        pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return web.Response(body=pem, content_type="application/octet-stream")
+
+    async def show(self, _request: web.Request) -> web.Response:
+        return web.json_response([asdict(call) for call in self._calls])
+
+    async def forge(self, request: web.Request) -> web.Response:
+        wanted = await request.json()
+        callback = Callback((wanted["url"],), wanted["body"], wanted.get("body_type", FORM))
+        return web.json_response(asdict(await self._call(request, callback, callback.urls[0], callback.body)))
+
+    async def make(
+        self, request: web.Request, callback: Callback, values: Variables, stored: StoredObject
+    ) -> web.Response:
+        """Calls one URL after the other until one answers well; its answer is the client's. Raises `OssError`."""
+        body = filled_in(callback, values)
+        message, ec = "", ""
+        for url in callback.urls:
+            call = await self._call(request, callback, url, body)
+            if call.failure is None:
+                headers = {"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64}
+                return web.Response(text=call.answer, content_type="application/json", headers=headers)
+            message, ec = call.failure, "" if call.status in (None, 200) else "0007-00000203"
+        raise OssError(203, "CallbackFailed", message, ec)
+
+    async def _call(self, request: web.Request, callback: Callback, url: str, body: str) -> Call:
+        """Never follows a redirect; the answer has to come within 5 s."""
+        self._world.counts["oss.Callback"] += 1
+        whole = url if "://" in url else f"http://{url}"
+        address = URL(whole, encoded=True)
+        headers = {
+            "Content-Type": callback.body_type,
+            "User-Agent": "ehttp-client/0.0.1",
+            "Connection": "close",
+            "x-oss-pub-key-url": base64.b64encode((_own_address(request) + _KEY_PATH).encode()).decode(),
+            "Authorization": await self._signature(address, body.encode()),
+        }
+        if callback.host is not None:
+            headers["Host"] = callback.host
+        limit = self._world.callback_seconds
+        started = time.monotonic()
+        status, answer = None, b""
+        try:
+            async with asyncio.timeout(limit), aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+                posting = session.post(address, data=body.encode(), headers=headers, allow_redirects=False)
+                async with posting as response:
+                    status = response.status
+                    failure = _failure(response)
+                    if failure is None:
+                        answer = await response.read()
+                        failure = _no_json(answer)
+        except TimeoutError:
+            cost, most = round((time.monotonic() - started) * 1000), round(limit * 1000)
+            status = None
+            failure = f"Error status : -1 {address.authority} reply timeout, cost: {cost} ms, timeout: {most} ms."
+        except (aiohttp.ClientError, OSError):
+            status, failure = None, "Error status : -1. OSS can not connect to your callbackUrl, please check it."
+        call = Call(whole, headers, body, status, answer.decode(errors="replace"), failure)
+        self._calls.append(call)
+        return call
+
+    async def _signature(self, address: URL, body: bytes) -> str:
+        """Base64 of RSA (PKCS #1 v1.5, MD5) over the decoded path, the query as it is with its `?`, `\\n`, the body."""
+        query = b"?" + address.raw_query_string.encode() if address.raw_query_string else b""
+        text = unquote_to_bytes(address.raw_path) + query + b"\n" + body
+        key = await self._private_key()
+        return base64.b64encode(key.sign(text, padding.PKCS1v15(), MD5())).decode()  # noqa: S303 (OSS's own choice)
+
+    async def _private_key(self) -> rsa.RSAPrivateKey:
+        async with self._making_key:
+            if self._key is None:
+                self._key = await asyncio.to_thread(rsa.generate_private_key, 65537, _KEY_BITS)
+        return self._key
+
+
+def _own_address(request: web.Request) -> str:
+    host, port = request.transport.get_extra_info("sockname")[:2] if request.transport else ("127.0.0.1", 0)
+    return f"http://{host}:{port}"
+
+
+def _failure(response: aiohttp.ClientResponse) -> str | None:
+    """What is wrong with an answer, before its body (help page of the errors with status 203)."""
+    if response.status != 200:
+        return f"Error status : {response.status}."
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal() or int(length) > _MAX_ANSWER_BYTES:
+        return "Error Status : 400.User server return too long content-length value."
+    return None
+
+
+def _no_json(answer: bytes) -> str | None:
+    try:
+        json.loads(answer.decode())
+    except (ValueError, RecursionError):
+        return "Response body is not valid json format."
+    return None

@@ -1,0 +1,217 @@
+"""Who signed a request: a V4 signature in the Authorization header, or in a URL.
+
+Help pages `Include a V4 signature in the Authorization header` (recommend-to-use-signature-version-4) and `V4
+signatures in presigned URLs` (add-signatures-to-urls); the ECs have pages of their own, such as 0002-00000226.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from localcloud import ram
+from localcloud.oss_errors import OssError, denied, invalid_argument
+from localcloud.post_signature import Signer, signer_of
+from localcloud.world import Bucket, World
+
+_VERSION = "OSS4-HMAC-SHA256"
+_PAYLOAD = "UNSIGNED-PAYLOAD"
+_SKEW = timedelta(minutes=15)
+_MAX_EXPIRES_SECONDS = 7 * 24 * 60 * 60
+_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
+_DAY = re.compile(r"[0-9]{8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    key_id: str
+    day: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.day}/{self.region}/oss/aliyun_v4_request"
+
+
+def authorize(world: World, request: web.Request, bucket: Bucket, key: str, action: str) -> None:
+    """Raises `OssError` when the signature is wrong or its signer may not do that; who does not sign may only read."""
+    signer = verify(world, request, bucket, key)
+    if signer is None:
+        if action in ("PutObject", "DeleteObject"):
+            raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
+    elif action == "ListObjectsV2":
+        if not ram.allows(signer.policies, "oss:ListObjects", f"acs:oss:*:*:{bucket.name}"):
+            raise denied("Access denied by authorizer's policy.", "0003-00000201")
+    else:
+        signer.may(f"oss:{action}", bucket.name, key)
+
+
+def verify(world: World, request: web.Request, bucket: Bucket, key: str) -> Signer | None:
+    """Whose signature the request carries; None when it carries none. Raises `OssError` as OSS does."""
+    query = _query(request)
+    if "Authorization" in request.headers:
+        return _by_header(world, request, query, bucket, key)
+    if "x-oss-signature-version" in query or "x-oss-signature" in query:
+        return _by_url(world, request, query, bucket, key)
+    return None
+
+
+def _by_header(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer:
+    version, _, rest = request.headers["Authorization"].partition(" ")
+    if version != _VERSION:
+        raise _invalid_header("Authorization header is invalid.", "0002-00000061", version)
+    given = dict(pair.strip().partition("=")[::2] for pair in rest.split(","))
+    if "Credential" not in given:
+        raise _invalid_header("Authorization header misses Credential.", "0002-00000205", rest)
+    if not given.get("Signature") or not given.keys() <= {"Credential", "AdditionalHeaders", "Signature"}:
+        raise _invalid_header("Authorization header is invalid.", "0002-00000202", rest)
+    if given.get("AdditionalHeaders") == "":
+        raise _invalid_header("AdditionalHeaders in Authorization header is blank.", "0002-00000209", rest)
+    payload = request.headers.get("x-oss-content-sha256", "")
+    if payload != _PAYLOAD:
+        raise invalid_argument("x-oss-content-sha256 is invalid.", "0002-00000214", "x-oss-content-sha256", payload)
+    scope = _header_scope(given["Credential"], bucket)
+    date = _header_date(request)
+    if date[:8] != scope.day:
+        raise _invalid_header("The date in Authorization header is invalid.", "0002-00000212", given["Credential"])
+    if abs(world.now() - _moment(date)) > _SKEW:
+        raise _skewed()
+    signer = signer_of(world, scope.key_id, request.headers.get("x-oss-security-token"), world.now())
+    canonical = _canonical(request, query, bucket, key, given.get("AdditionalHeaders", ""))
+    _compare(signer, scope, date, canonical, given["Signature"])
+    return signer
+
+
+def _by_url(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer:
+    version = query.get("x-oss-signature-version", "")
+    if version != _VERSION:
+        raise invalid_argument("The signature version is invalid.", "0002-00000066", "x-oss-signature-version", version)
+    if query.get("x-oss-additional-headers") == "":
+        raise invalid_argument("x-oss-additional-headers is blank.", "0002-00000076", "x-oss-additional-headers")
+    scope = _url_scope(query.get("x-oss-credential"), bucket)
+    date = query.get("x-oss-date", "")
+    if not _DATE.fullmatch(date) or date[:8] != scope.day:
+        raise invalid_argument("The x-oss-date is invalid.", "0002-00000223", "x-oss-date", date)
+    _check_expiry(query.get("x-oss-expires"), _moment(date), world.now())
+    signer = signer_of(world, scope.key_id, query.get("x-oss-security-token"), world.now())
+    signed = {name: value for name, value in query.items() if name != "x-oss-signature"}
+    canonical = _canonical(request, signed, bucket, key, query.get("x-oss-additional-headers", ""))
+    _compare(signer, scope, date, canonical, query.get("x-oss-signature", ""))
+    return signer
+
+
+def _check_expiry(expires: str | None, signed_at: datetime, now: datetime) -> None:
+    if expires is None:
+        raise invalid_argument("The URL misses x-oss-expires.", "0002-00000215", "x-oss-expires")
+    if not expires.isdecimal() or not 1 <= int(expires) <= _MAX_EXPIRES_SECONDS:
+        raise invalid_argument("The x-oss-expires is invalid.", "0002-00000232", "x-oss-expires", expires)
+    if signed_at - now > _SKEW:
+        raise _skewed()
+    if now > signed_at + timedelta(seconds=int(expires)):
+        raise denied("Request has expired.", "0002-00000236")
+
+
+def _canonical(
+    request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str, additional_headers: str
+) -> str:
+    """The canonical request: method, resource, query, signed headers, their additional names, payload."""
+    additional = sorted({name.strip().lower() for name in additional_headers.split(";") if name.strip()})
+    names = {name.lower() for name in request.headers}
+    signed = {name for name in names if name.startswith("x-oss-") or name in ("content-type", "content-md5")}
+    headers = "".join(
+        f"{name}:{request.headers[name].strip()}\n" for name in sorted(signed | (names & set(additional)))
+    )
+    parameters = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in query.items())
+    return "\n".join(
+        (
+            request.method,
+            quote(f"/{bucket.name}/{key}", safe="/~"),
+            "&".join(f"{name}={value}" if value else name for name, value in parameters),
+            headers,
+            ";".join(additional),
+            _PAYLOAD,
+        )
+    )
+
+
+def _compare(signer: Signer, scope: _Scope, date: str, canonical: str, given: str) -> None:
+    to_sign = f"{_VERSION}\n{date}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+    signing = ("aliyun_v4" + signer.secret).encode()
+    for part in str(scope).split("/"):
+        signing = hmac.digest(signing, part.encode(), sha256)
+    if not hmac.compare_digest(hmac.digest(signing, to_sign.encode(), sha256).hex().encode(), given.encode()):
+        message = (
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your key and signing method."
+        )
+        raise OssError(403, "SignatureDoesNotMatch", message, "0002-00000201")
+
+
+def _header_scope(credential: str, bucket: Bucket) -> _Scope:
+    parts = credential.split("/")
+    if len(parts) != 5 or parts[4] != "aliyun_v4_request":
+        raise _invalid_header("Invalid Credential in Authorization header.", "0002-00000213", credential)
+    if not _DAY.fullmatch(parts[1]):
+        raise _invalid_header("Invalid signing date in Authorization header.", "0002-00000212", credential)
+    if parts[2] != bucket.region:
+        raise _invalid_header("Invalid signing region in Authorization header.", "0002-00000226", credential)
+    if parts[3] != "oss":
+        raise _invalid_header("Invalid signing product in Authorization header.", "0002-00000227", credential)
+    return _Scope(*parts[:3])
+
+
+def _url_scope(credential: str | None, bucket: Bucket) -> _Scope:
+    name = "x-oss-credential"
+    if credential is None:
+        raise invalid_argument("The URL misses x-oss-credential.", "0002-00000217", name)
+    parts = credential.split("/")
+    if len(parts) != 5 or parts[3:] != ["oss", "aliyun_v4_request"]:
+        raise invalid_argument("The credential is invalid.", "0002-00000224", name, credential)
+    if not _DAY.fullmatch(parts[1]):
+        raise invalid_argument("The date in credential is invalid.", "0002-00000223", name, credential)
+    if parts[2] != bucket.region:
+        raise invalid_argument("The signing region in credential is invalid.", "0002-00000228", name, credential)
+    return _Scope(*parts[:3])
+
+
+def _header_date(request: web.Request) -> str:
+    """`x-oss-date`, or what the Date header says in that form."""
+    date = request.headers.get("x-oss-date")
+    if date is None and "Date" in request.headers:
+        try:
+            date = parsedate_to_datetime(request.headers["Date"]).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        except ValueError:
+            date = ""
+    if date is None or not _DATE.fullmatch(date):
+        raise denied("OSS authentication requires a valid Date.", "0002-00000503")
+    return date
+
+
+def _moment(date: str) -> datetime:
+    try:
+        return datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise denied("OSS authentication requires a valid Date.", "0002-00000503") from None
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """As it was sent, percent-decoded; a `+` is a plus."""
+    raw = request.raw_path.partition("?")[2]
+    pairs = (pair.partition("=") for pair in raw.split("&") if pair)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
+
+
+def _invalid_header(message: str, ec: str, value: str) -> OssError:
+    return invalid_argument(message, ec, "Authorization", value)
+
+
+def _skewed() -> OssError:
+    message = "The difference between the request time and the current time is too large."
+    return OssError(403, "RequestTimeTooSkewed", message, "0002-00000504")

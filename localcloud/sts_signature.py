@@ -1,0 +1,80 @@
+"""Who calls STS: the V3 header signature (help page `V3 request body and signature mechanism`)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from datetime import datetime, timedelta
+from hashlib import sha256
+from urllib.parse import quote
+
+from aiohttp import web
+from cachetools import TTLCache
+
+from localcloud.sts_errors import Refused
+from localcloud.world import AccessKey, Token, World
+
+_ALGORITHM = "ACS3-HMAC-SHA256"
+_AUTHORIZATION = re.compile(_ALGORITHM + r" Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})")
+_CLOCK_WINDOW = timedelta(minutes=15)
+_MAX_NONCES = 100_000
+
+
+class Authenticator:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        # A request is as long good as its date is, which may be as far ahead as behind.
+        self._nonces: TTLCache[str, None, float] = TTLCache(_MAX_NONCES, 2 * _CLOCK_WINDOW.total_seconds())
+
+    def caller(self, request: web.Request, body: bytes) -> AccessKey | Token:
+        """Whose signature over method, path, query, signed headers and payload it is. Raises `Refused` as STS does."""
+        match = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
+        if match is None:
+            raise Refused(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
+        key_id, signed_headers, given = match.groups()
+        caller = self._known(key_id, request.headers.get("x-acs-security-token"))
+        payload = request.headers.get("x-acs-content-sha256", "")
+        if payload != sha256(body).hexdigest():
+            raise Refused(400, "IncompleteSignature", "The request signature does not conform to Aliyun standards.")
+        names = signed_headers.split(";")
+        headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in names)
+        query = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in sorted(request.query.items()))
+        canonical = f"{request.method}\n/\n{query}\n{headers}\n{signed_headers}\n{payload}"
+        to_sign = f"{_ALGORITHM}\n{sha256(canonical.encode()).hexdigest()}"
+        if not hmac.compare_digest(hmac.digest(caller.secret.encode(), to_sign.encode(), sha256).hex(), given):
+            raise Refused(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
+        self._check_freshness(request)
+        return caller
+
+    def _check_freshness(self, request: web.Request) -> None:
+        try:
+            sent = datetime.fromisoformat(request.headers.get("x-acs-date", ""))
+            late = abs(self._world.now() - sent) > _CLOCK_WINDOW
+        except (ValueError, TypeError):
+            raise Refused(400, "InvalidTimeStamp.Format", "Specified time stamp is not well formatted.") from None
+        if late:
+            raise Refused(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
+        nonce = request.headers.get("x-acs-signature-nonce", "")
+        if not nonce or nonce in self._nonces:
+            raise Refused(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
+        self._nonces[nonce] = None
+
+    def _known(self, key_id: str, security_token: str | None) -> AccessKey | Token:
+        """Codes from the help page `Common errors of STS`; the statuses from that of the API gateway."""
+        key = self._world.access_keys.get(key_id)
+        if security_token is None and key is not None:
+            if not key.enabled:
+                raise Refused(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled.")
+            return key
+        token = self._world.tokens.get(key_id)
+        if token is None:
+            raise Refused(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        if token.security_token != security_token:
+            raise Refused(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
+        if token.expiration <= self._world.now():
+            raise Refused(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
+        return token
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="~")

@@ -1,0 +1,52 @@
+"""Many callers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import ROOT, START_SECONDS
+
+if sys.platform != "win32":
+    import resource
+
+FEW_FILES = 256
+CALLERS = 2 * FEW_FILES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open files")
+async def test_more_callers_than_the_usual_limit_of_open_files(session: aiohttp.ClientSession) -> None:
+    """Started with a low limit, it takes as many as the system allows: all hang at once, then all are answered."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < 4 * CALLERS:
+        pytest.skip(f"this system allows only {most} open files")
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        f"ulimit -S -n {FEW_FILES} && exec {shlex.quote(sys.executable)} -m localcloud",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            addresses = json.loads(await process.stdout.readline())
+        await session.put(f"{addresses['oss']}/-/faults", json={"sts": {"kind": "hang"}})
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as callers:
+            requests = [asyncio.create_task(callers.post(addresses["sts"])) for _ in range(CALLERS)]
+            async with asyncio.timeout(60):
+                held = 0
+                while held < CALLERS:
+                    async with session.get(f"{addresses['oss']}/-/waiting") as answer:
+                        held = (await answer.json())["sts"]
+            for request in requests:
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+    finally:
+        process.terminate()
+        await process.wait()
