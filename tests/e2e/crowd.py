@@ -1,0 +1,69 @@
+"""Many clients at once, as a process of their own: `python -m tests.e2e.crowd URL CLIENTS`.
+
+Each client has a connection of its own and asks once, without ever trying again. Prints two JSON lines: one when all
+have asked, with how many had been answered by then, and one when all are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+_CONNECTING_AT_ONCE = 500
+
+
+class Client(asyncio.Protocol):
+    """One request; `outcome` is the status of its answer, or why there is none."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._answer = b""
+        self.outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        status = self._answer.split(b" ", 2)[1].decode() if self._answer.startswith(b"HTTP/1.1 ") else ""
+        self.outcome.set_result(status or (type(exc).__name__ if exc is not None else "no answer"))
+
+
+async def main(url: str, count: int) -> None:
+    loop = asyncio.get_running_loop()
+    address = urlsplit(url)
+    host, port = address.hostname or "", address.port or 0
+    target = f"{address.path}?{address.query}"
+    request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
+    connecting = asyncio.Semaphore(_CONNECTING_AT_ONCE)
+
+    async def ask() -> asyncio.Future[str]:
+        async with connecting:
+            try:
+                _, client = await loop.create_connection(lambda: Client(request), host, port)
+            except OSError as error:
+                failed: asyncio.Future[str] = loop.create_future()
+                failed.set_result(type(error).__name__)
+                return failed
+            return client.outcome
+
+    started = time.monotonic()
+    outcomes = await asyncio.gather(*(ask() for _ in range(count)))
+    tell({"asked_in_seconds": time.monotonic() - started, "answered": sum(each.done() for each in outcomes)})
+    tell({"outcomes": Counter(await asyncio.gather(*outcomes))})
+
+
+def tell(what: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
