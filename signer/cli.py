@@ -1,4 +1,4 @@
-"""The command line: serve · check · sign · schema · demo."""
+"""The command line: serve · check · sign · push · pull · schema · demo."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import signer
-from signer import logs
+from signer import check, logs, publish
 from signer.callers.protocol import Caller
+from signer.definitions.markdown import markdown
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.registry import Registry
 from signer.definitions.schema import json_schema
@@ -23,9 +24,11 @@ from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
 from signer.policy import SignedUpload, Wish
 from signer.reload import Definitions, Reloader
+from signer.running_definitions import CannotCompare
 from signer.service import Service
+from signer.stores.last_good import last_good
 from signer.stores.opening import open_store
-from signer.stores.protocol import CannotRead
+from signer.stores.protocol import CannotRead, CannotWrite
 from signer.web import answers
 from signer.web.server import CannotListen, serve
 
@@ -45,7 +48,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
+    except BadDefinitions as error:
+        check.tell(error)
+        return WRONG
+    except (CannotRead, CannotWrite, CannotCompare, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return WRONG
     except KeyboardInterrupt:
@@ -62,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if config:
-            default = os.environ.get("OSS_SIGNER_CONFIG", "config")
             sub.add_argument(
-                "--config", default=default, help=f"file, directory or the URL of a store (default: {default})"
+                "--config",
+                default=os.environ.get("OSS_SIGNER_CONFIG", "config"),  # which may hold a password
+                help="file, directory or the URL of a store (default: $OSS_SIGNER_CONFIG, or config)",
             )
             sub.add_argument(
                 "--env-file",
@@ -74,15 +81,25 @@ def _parser() -> argparse.ArgumentParser:
             )
         return sub
 
-    command("serve", _serve, "Sign uploads until stopped.")
-    command("check", _check, "Read the definitions and say what is wrong with them.")
+    serving = command("serve", _serve, "Sign uploads until stopped.")
+    serving.add_argument(
+        "--state-dir",
+        type=Path,
+        default=os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or None,
+        help="keeps the last good definitions of a remote store here, for a start while it is away "
+        "(default: $STATE_DIRECTORY, as systemd sets it)",
+    )
+    check.add_arguments(command("check", _check, "Read the definitions and say what is wrong with them."))
     sign = command("sign", _sign, "Sign one upload and print the answer and its decoded policy.")
     sign.add_argument("app", metavar="APP")
     sign.add_argument("--filename")
     sign.add_argument("--content-type")
     sign.add_argument("--size", type=int, help="bytes")
     sign.add_argument("--caller", help="the caller id to put where {caller} stands")
-    command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
+    publish.add_push_arguments(command("push", _push, "Check definitions and put them into a store."))
+    command("pull", _pull, "Print the definitions that a store holds.")
+    schema = command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
+    schema.add_argument("--markdown", action="store_true", help="docs/configuration.md instead")
     demo.add_arguments(command("demo", _demo, "Run the signer with a local cloud and an upload page; no account."))
     return parser
 
@@ -92,10 +109,10 @@ def _environment(options: argparse.Namespace) -> Environment:
 
 
 @contextlib.asynccontextmanager
-async def _definitions(options: argparse.Namespace) -> AsyncIterator[Definitions]:
+async def _definitions(options: argparse.Namespace, state_directory: Path | None = None) -> AsyncIterator[Definitions]:
     store = open_store(options.config)
     try:
-        yield Definitions(store, _environment(options))
+        yield Definitions(store, _environment(options), last_good=last_good(store, state_directory))
     finally:
         await store.close()
 
@@ -113,13 +130,12 @@ def _run(main_coroutine: Coroutine[Any, Any, T]) -> T:
 
 def _serve(options: argparse.Namespace) -> int:
     async def until_stopped() -> int:
-        async with _definitions(options) as definitions:
-            snapshot = await definitions.load()
-            registry = await definitions.parse(snapshot.files)
+        async with _definitions(options, options.state_dir) as definitions:
             logs.set_up()
+            registry, started = await definitions.begin()
             service = Service(registry, _environment(options))
             try:
-                await serve(service, Reloader(definitions, service, snapshot.revision))
+                await serve(service, Reloader(definitions, service, started))
             finally:
                 await service.close()
         return OK
@@ -128,13 +144,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    registry = _run(_registry(options))
-    for warning in registry.warnings():
-        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    off = sum(not app.enabled for app in registry.apps.values())
-    roles = len(registry.longest_expires())
-    print(f"{options.config}: {len(registry.apps)} apps ({off} switched off) on {roles} roles; all good")  # noqa: T201
-    return OK
+    return _run(check.run(options))
 
 
 def _sign(options: argparse.Namespace) -> int:
@@ -162,8 +172,16 @@ def _sign(options: argparse.Namespace) -> int:
     return _run(show())
 
 
-def _schema(_options: argparse.Namespace) -> int:
-    sys.stdout.write(json_schema())
+def _push(options: argparse.Namespace) -> int:
+    return _run(publish.run_push(options))
+
+
+def _pull(options: argparse.Namespace) -> int:
+    return _run(publish.run_pull(options))
+
+
+def _schema(options: argparse.Namespace) -> int:
+    sys.stdout.write(markdown() if options.markdown else json_schema())
     return OK
 
 

@@ -6,19 +6,23 @@ An edit that cannot be used leaves the definitions in force as they are, and is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from signer.credentials.cache import utc_now
+from signer.definitions import model
 from signer.definitions.diff import changes
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.parse import Parser
 from signer.definitions.registry import Registry
 from signer.environment import CannotReadEnvironment, Environment
 from signer.service import Service
+from signer.stores.last_good import LastGood
 from signer.stores.protocol import CannotRead, Snapshot, Store
 
 log = logging.getLogger("oss_signer.reload")
@@ -26,6 +30,9 @@ log = logging.getLogger("oss_signer.reload")
 _SETTLE_SECONDS = 5.0
 """How long a reload waits for the tokens of new roles before it puts them in force."""
 _LINES_IN_LOG = 50
+_SWITCH_SECONDS = 0.0005
+"""How long the thread that reads definitions may go on while the event loop wants to: each of the three or four times
+that a request needs the interpreter. Python's own 5 ms would make that 20 ms."""
 _WATCH_AGAIN_SECONDS = 5.0
 
 
@@ -37,26 +44,68 @@ class Outcome:
     trigger: str
     succeeded: bool
     revision: str
-    """Of what is in force; of what was refused, in `refused`."""
+    """Of what is in force."""
     changes: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     error: str | None = None
     """Why the store gave nothing."""
     needs_restart: tuple[str, ...] = ()
-    """Settings that changed and count only from the next start on."""
+    """Settings that are others than at the start, and count only from the next one on."""
 
 
 class Definitions:
     """A store's definitions, read with all that is needed to read them again."""
 
     def __init__(
-        self, store: Store, environment: Environment, adapt: Callable[[Registry], Registry] = lambda registry: registry
+        self,
+        store: Store,
+        environment: Environment,
+        adapt: Callable[[Registry], Registry] = lambda registry: registry,
+        last_good: LastGood | None = None,
     ) -> None:
         """`adapt` has the last word on each registry; the demo moves its apps onto the local cloud with it."""
         self.store = store
         self._environment = environment
         self._adapt = adapt
+        self._last_good = last_good
         self._parser = Parser()
+
+    async def begin(self) -> tuple[Registry, Outcome]:
+        """What to start with: the store's, else the last good copy of it.
+
+        Raises `CannotRead`, `BadDefinitions` and `CannotReadEnvironment`.
+        """
+        try:
+            snapshot = await self.load()
+            registry = await self.parse(snapshot.files)
+        except (CannotRead, BadDefinitions) as error:
+            if self._last_good is None:
+                raise
+            return await self._begin_with_copy(self._last_good, error)
+        await self.keep(snapshot)
+        return registry, Outcome(utc_now(), "start", True, snapshot.revision)
+
+    async def _begin_with_copy(
+        self, last_good: LastGood, trouble: CannotRead | BadDefinitions
+    ) -> tuple[Registry, Outcome]:
+        copy = await last_good.read()
+        mistakes = tuple(trouble.mistakes) if isinstance(trouble, BadDefinitions) else ()
+        if copy is None and mistakes:
+            raise trouble
+        if copy is None:
+            raise CannotRead(f"{trouble}\nand there is no last good copy of it: {last_good.file}")
+        try:
+            registry = await self.parse(copy.snapshot.files)
+        except BadDefinitions as error:
+            raise CannotRead(f"{trouble}\nand the last good copy of it cannot be used either:\n{error}") from None
+        told = f"running on the last good copy, kept at {copy.kept_at:%Y-%m-%dT%H:%M:%SZ}"
+        why = told if mistakes else f"{trouble}; {told}"
+        return registry, Outcome(utc_now(), "start", False, copy.snapshot.revision, mistakes=mistakes, error=why)
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        """Makes this the last good copy."""
+        if self._last_good is not None:
+            await self._last_good.keep(snapshot)
 
     async def load(self) -> Snapshot:
         """Raises `CannotRead`."""
@@ -67,18 +116,23 @@ class Definitions:
         return await asyncio.to_thread(self._read, files)
 
     def _read(self, files: Mapping[str, str]) -> Registry:
-        return self._adapt(self._parser.read(files, self._environment.read()))
+        with _many_new_objects():
+            return self._adapt(self._parser.read(files, self._environment.read()))
 
 
 class Reloader:
-    def __init__(self, definitions: Definitions, service: Service, revision: str) -> None:
-        """`revision` is that of what the service has in force."""
+    def __init__(self, definitions: Definitions, service: Service, started: Outcome) -> None:
+        """`started` is what `begin` gave, together with the registry that the service has in force."""
         self._definitions = definitions
         self._service = service
         self._one_at_a_time = asyncio.Lock()
-        self.last = Outcome(utc_now(), "start", True, revision)
-        service.metrics.reloaded(succeeded=True)
-        _settle_memory()
+        self._started_with = service.current.registry.server
+        self.last = started
+        service.metrics.reloaded(succeeded=started.succeeded)
+        if not started.succeeded:
+            wrong = _shortened([*map(str, started.mistakes), str(started.error)])
+            log.warning("started from the last good copy", extra={"revision": started.revision, "mistakes": wrong})
+        sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def follow(self) -> None:
         """Reloads whenever the store says that something may have changed; runs until it is cancelled."""
@@ -99,25 +153,34 @@ class Reloader:
                 if snapshot.revision == in_force and self.last.succeeded and trigger == "change":
                     return self.last
                 registry = await self._definitions.parse(snapshot.files)
+                told = await self._take(registry)
             except BadDefinitions as error:
                 self._end(Outcome(utc_now(), trigger, False, in_force, mistakes=tuple(error.mistakes)))
             except (CannotRead, CannotReadEnvironment) as error:
                 self._end(Outcome(utc_now(), trigger, False, in_force, error=str(error)))
+            except Exception:
+                # A defect of ours, or of a store of others, must not go unseen on the pages that tell of reloads.
+                log.exception("internal error", extra={"trigger": trigger})
+                self._end(Outcome(utc_now(), trigger, False, in_force, error="internal error; the log says where"))
             else:
-                await self._take(registry, snapshot.revision, trigger)
+                restart = tuple(self._needs_restart(registry.server))
+                self._end(Outcome(utc_now(), trigger, True, snapshot.revision, told, needs_restart=restart))
+                await self._definitions.keep(snapshot)
             return self.last
 
-    async def _take(self, registry: Registry, revision: str, trigger: str) -> None:
+    async def _take(self, registry: Registry) -> tuple[str, ...]:
         before = self._service.current.registry
         told = await asyncio.to_thread(changes, before, registry)
         await self._service.take(registry, settle_seconds=_SETTLE_SECONDS)
-        _settle_memory()
-        restart = tuple(
-            f"server.{name}"
-            for name in type(registry.server).model_fields
-            if getattr(before.server, name) != getattr(registry.server, name)
-        )
-        self._end(Outcome(utc_now(), trigger, True, revision, changes=tuple(told), needs_restart=restart))
+        former = _apps_of(before)
+        del before
+        await asyncio.to_thread(_let_go, former)
+        return tuple(told)
+
+    def _needs_restart(self, server: model.Server) -> Iterator[str]:
+        for name in type(server).model_fields:
+            if getattr(server, name) != getattr(self._started_with, name):
+                yield f"server.{name}"
 
     def _end(self, outcome: Outcome) -> None:
         self.last = outcome
@@ -126,7 +189,7 @@ class Reloader:
         if outcome.succeeded:
             log.info("definitions reloaded", extra=told | {"changes": _shortened(outcome.changes)})
             for name in outcome.needs_restart:
-                log.warning(f"{name} changed; it counts from the next start on", extra=told)
+                log.warning(f"{name} is another than at the start; it needs a restart", extra=told)
             return
         wrong = [str(mistake) for mistake in outcome.mistakes] or [str(outcome.error)]
         log.error("reload refused; the definitions in force go on", extra=told | {"mistakes": _shortened(wrong)})
@@ -137,6 +200,26 @@ def _shortened(lines: Sequence[str]) -> list[str]:
     return [*lines[:_LINES_IN_LOG], *([f"and {more} more"] if more > 0 else [])]
 
 
-def _settle_memory() -> None:
-    """Ten thousand apps are a million objects that stay; a full collection would stop all requests to look at them."""
-    gc.freeze()
+@contextlib.contextmanager
+def _many_new_objects() -> Iterator[None]:
+    """Ten thousand apps are a million objects that stay; to look for cycles among them would stop all requests.
+
+    So Python does not look while they are made, and never at those that it has then.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _apps_of(registry: Registry) -> list[object]:
+    written = {} if registry.text is None else registry.text.value["apps"]
+    return [*registry.apps.values(), *written.values()]
+
+
+def _let_go(apps: list[object]) -> None:
+    """Drops them one by one, so that others get their turn; all at once would stop requests for as long as it takes."""
+    while apps:
+        apps.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from signer.stores.file import FileStore
@@ -16,7 +16,18 @@ ENTRY_POINTS = "oss_signer.stores"
 Factory = Callable[[str, Mapping[str, str]], Store]
 """From the whole URL and the environment to a store; raises `CannotRead` for a URL it cannot use."""
 
-_OWN: dict[str, Factory] = {}
+# By name, as those of others: a signer on files loads neither Redis' client nor OSS's SDK.
+_OWN = {
+    scheme: EntryPoint(scheme, value, ENTRY_POINTS)
+    for scheme, value in {
+        "http": "signer.stores.http:HttpStore",
+        "https": "signer.stores.http:HttpStore",
+        "oss": "signer.stores.oss:OssStore",
+        "redis": "signer.stores.redis:RedisStore",
+        "rediss": "signer.stores.redis:RedisStore",
+        "unix": "signer.stores.redis:RedisStore",
+    }.items()
+}
 
 
 def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
@@ -24,12 +35,12 @@ def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
     scheme, separator, _ = location.partition("://")
     if not separator:
         return FileStore(Path(location))
-    factory = _OWN.get(scheme)
-    if factory is not None:
-        return factory(location, environ)
-    offered = entry_points(group=ENTRY_POINTS)
-    if scheme not in offered.names:
-        known = ", ".join(f"{name}://" for name in sorted({*_OWN, *offered.names})) or "none"
+    offered = {each.name: each for each in entry_points(group=ENTRY_POINTS)} | _OWN
+    if scheme not in offered:
+        known = ", ".join(f"{name}://" for name in sorted(offered))
         raise CannotRead(f"--config {scheme}://...: no such kind of store; a path, or one of: {known}")
-    other: Factory = offered[scheme].load()
-    return other(location, environ)
+    try:
+        factory: Factory = offered[scheme].load()
+    except (ImportError, AttributeError) as error:
+        raise CannotRead(f"--config {scheme}://...: the package of that store cannot be loaded: {error}") from None
+    return factory(location, environ)

@@ -11,8 +11,23 @@ class CannotRead(Exception):
     """The store gave no definitions; the text names it, says why and how to mend it, and holds no secret."""
 
 
+class NothingThere(CannotRead):
+    """The store answers, but holds no definitions yet."""
+
+
 class CannotWrite(Exception):
-    """The store did not take the definitions; the text says why."""
+    """The store did not take the definitions; the text says why, and holds no secret."""
+
+
+class ChangedMeanwhile(CannotWrite):
+    """What the store holds is not what it was asked to replace."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"{location}: was changed meanwhile; pull, look, and push again (or push --force)")
+
+
+NOTHING = ""
+"""The revision of a store that holds no definitions yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +44,14 @@ class Store(Protocol):
     location: str
 
     async def load(self) -> Snapshot:
-        """Raises `CannotRead`."""
+        """Raises `CannotRead`, and `NothingThere` of it."""
         ...
 
     def watch(self) -> AsyncIterator[None]:
-        """Yields each time that a `load` may give something new; never raises because the store is away."""
+        """Yields each time that a `load` may give something new; never raises because the store is away.
+
+        Going away and coming back count, so that the last reload tells whether edits reach this signer.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -44,6 +62,6 @@ class WritableStore(Protocol):
     async def save(self, text: str, expected_revision: str | None) -> str:
         """Replaces the definitions if they still are of that revision (None: whatever they are); the new revision.
 
-        Raises `CannotWrite`.
+        Raises `CannotWrite`, and `ChangedMeanwhile` of it.
         """
         ...

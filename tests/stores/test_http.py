@@ -1,0 +1,231 @@
+"""`http(s)://`: what is sent, what is refused, and how it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from tests.stores.places import HttpPlace, http_place
+from tests.stores.processes import definitions, eventually, run, serves, signer_on, why_not
+
+PASSWORD = "hunter2-secret"
+
+
+@contextlib.asynccontextmanager
+async def answering(*handlers: tuple[str, web.RouteDef | object]) -> AsyncIterator[str]:
+    """A server of these paths; its address."""
+    app = web.Application()
+    for path, handler in handlers:
+        app.router.add_get(path, handler)  # type: ignore[arg-type]
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_etags_save_the_body(session: aiohttp.ClientSession, http: HttpPlace) -> None:
+    await http.put(definitions("a"))
+    async with signer_on(session, http.url):
+
+        async def looked_twice() -> bool:
+            return sum(status == 304 for _, status, _ in http.seen) >= 2
+
+        await eventually(looked_twice)
+    assert [status for _, status, _ in http.seen].count(200) == 1
+
+
+async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -> None:
+    await http.put(definitions("a"))
+    url = http.url.replace("http://", f"http://ann:{PASSWORD}@").replace("#", f"?token={PASSWORD}&dataId=x&{PASSWORD}#")
+    environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Consul-Token: {PASSWORD}\nAccept: text/yaml\n"}
+    result = await run("check", "--config", url, environ=environ)
+    assert result.status == 0, result.err
+    shown = http.url.partition("#")[0] + "?token=***&dataId=x&***"
+    assert result.out.startswith(f"{shown}: 1 app")
+    _, _, headers = http.seen[-1]
+    assert headers["X-Consul-Token"] == PASSWORD
+    assert headers["Accept"] == "text/yaml"
+    assert aiohttp.encode_basic_auth("ann", PASSWORD) == headers["Authorization"]
+    await http.go_away()
+    away = await run("check", "--config", url, environ=environ)
+    assert away.err == f"{shown}: cannot be reached (Connection refused)\n"
+    assert PASSWORD not in result.out + result.err + away.out
+
+
+async def test_secrets_go_to_the_named_server_alone(http: HttpPlace) -> None:
+    """A redirect to another server is followed without them; within the same server with them."""
+    await http.put(definitions("a"))
+
+    async def elsewhere(_request: web.Request) -> web.Response:
+        raise web.HTTPFound(http.url)
+
+    async def near(request: web.Request) -> web.Response:
+        assert request.headers["X-Token"] == PASSWORD
+        raise web.HTTPTemporaryRedirect("/elsewhere")
+
+    async with answering(("/near", near), ("/elsewhere", elsewhere)) as url:
+        environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Token: {PASSWORD}"}
+        address = f"{url}/near".replace("http://", f"http://ann:{PASSWORD}@")
+        result = await run("check", "--config", address, environ=environ)
+    assert result.status == 0, result.err
+    _, _, headers = http.seen[-1]
+    assert "X-Token" not in headers
+    assert "Authorization" not in headers
+
+
+async def test_each_failure_has_its_words() -> None:
+    async def status(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.match_info["status"]))
+
+    async def large(_request: web.Request) -> web.Response:
+        return web.Response(body=b"#" * (16 * 2**20 + 1))
+
+    async def packed(_request: web.Request) -> web.Response:
+        response = web.Response(body=b"#" * (64 * 2**20))
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async def binary(_request: web.Request) -> web.Response:
+        return web.Response(body=b"a: \xff")
+
+    async def circle(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("/circle")
+
+    async def file(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("file:///etc/passwd")
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"a: ")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    handlers = (large, packed, binary, circle, file, slow, broken)
+    said = {
+        "/status/404": "nothing is there (404)",
+        "/status/403": "is refused (403); OSS_SIGNER_STORE_HEADERS may give what it wants",
+        "/status/500": "answers 500",
+        "/large": "is larger than 16 MiB",
+        "/packed": "is larger than 16 MiB",
+        "/binary": "is no UTF-8 text at byte 3; save it as UTF-8",
+        "/circle": "redirects more than 5 times",
+        "/file": "redirects to file, which is not followed",
+        "/slow": "no answer within 10 s",
+        "/broken": "the answer broke off (ClientPayloadError)",
+    }
+    async with answering(("/status/{status}", status), *((f"/{each.__name__}", each) for each in handlers)) as url:
+
+        async def told(path: str) -> None:
+            assert await why_not(url + path) == f"{url}{path}: {said[path]}"
+
+        await asyncio.gather(*map(told, said))
+        tls = await why_not(url.replace("http:", "https:"))
+        assert tls is not None
+        assert "its certificate is not trusted, or it speaks no TLS" in tls
+    assert await why_not("http://nobody.invalid/x") == "http://nobody.invalid/x: cannot be reached (no such host)"
+
+
+async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
+    for url, environ, said in (
+        ("http://h/x#pol=5s", "", "http://h/x: unknown option 'pol'; known: poll"),
+        ("http://h/x#poll=soon", "", "http://h/x: poll: not a duration; write 90s, 15m, 3h or whole seconds"),
+        ("http://h/x#poll=0", "", "http://h/x: poll: how often to look; write 1s or more"),
+        (f"http://ann:{PASSWORD}/2@h/x", "", "http://...: is no URL; write / # ? @ in a password as %2F %23 %3F %40"),
+        ("https:///x", "", "https:///x: names no host"),
+        ("http://h/x", f"A: b\n{PASSWORD}", "OSS_SIGNER_STORE_HEADERS: line 2 is no 'Name: value'"),
+        (f"gopher://{PASSWORD}@h", "", "gopher://...: no such kind of store; a path, or one of: http://, "),
+    ):
+        told = await why_not(url, {"OSS_SIGNER_STORE_HEADERS": environ})
+        assert told is not None
+        assert told.removeprefix("--config ").startswith(said)
+        assert PASSWORD not in told
+
+
+async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_path: Path) -> None:
+    source = tmp_path / "signer.yaml"
+    source.write_text(definitions("a"), encoding="utf-8")
+    first = await run("push", source, "--config", http.url)
+    assert (first.status, http.text) == (0, definitions("a").encode()), first.err
+    assert http.seen[-2][2]["If-None-Match"] == "*"
+    before = http.etag()
+    source.write_text(definitions("a", "b"), encoding="utf-8")
+    second = await run("push", source, "--config", http.url)
+    assert (second.status, http.text) == (0, definitions("a", "b").encode()), second.err
+    assert "+ apps.b\n" in second.out
+    assert http.seen[-2][2]["If-Match"] == before
+
+    def meanwhile() -> None:
+        http.text = definitions("c").encode()
+
+    http.before_put = meanwhile
+    source.write_text(definitions("d"), encoding="utf-8")
+    third = await run("push", source, "--config", http.url)
+    assert third.status == 1
+    assert third.err.endswith("was changed meanwhile; pull, look, and push again (or push --force)\n")
+    assert http.text == definitions("c").encode()
+    forced = await run("push", "--force", source, "--config", http.url)
+    assert (forced.status, http.text) == (0, definitions("d").encode()), forced.err
+
+
+async def test_a_server_that_cannot_be_written_safely_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "signer.yaml"
+    source.write_text(definitions("a"), encoding="utf-8")
+    async with http_place(takes_put=False) as http:
+        refused = await run("push", source, "--config", http.url)
+        assert refused.status == 1
+        assert "takes no PUT, it answers 405; change it in its own way" in refused.err
+        assert http.text is None
+    async with http_place(etags=False) as http:
+        await http.put(definitions("b"))
+        unsafe = await run("push", source, "--config", http.url)
+        assert unsafe.status == 1
+        assert "gives no strong ETag, so a change in between would be overwritten unseen" in unsafe.err
+        assert http.text == definitions("b").encode()
+        forced = await run("push", "--force", source, "--config", http.url)
+        assert (forced.status, http.text) == (0, definitions("a").encode()), forced.err
+
+
+async def test_nacos_and_consul_are_such_servers(session: aiohttp.ClientSession) -> None:
+    """Their addresses carry the key in the query; what answers here is built from their documents."""
+    held = {"text": definitions("a")}
+
+    async def nacos(request: web.Request) -> web.Response:
+        if dict(request.query) != {"dataId": "signer.yaml", "group": "DEFAULT_GROUP", "accessToken": "t"}:
+            return web.Response(status=404, text="config data not exist")
+        return web.Response(text=held["text"], content_type="text/plain", headers={"Content-MD5": "0" * 32})
+
+    async def consul(request: web.Request) -> web.Response:
+        if request.query_string != "raw" or request.headers.get("X-Consul-Token") != "t":
+            return web.Response(status=403, text="Permission denied")
+        return web.Response(text=held["text"], headers={"X-Consul-Index": "7"})
+
+    environ = {"OSS_SIGNER_STORE_HEADERS": "X-Consul-Token: t"}
+    async with answering(("/nacos/v1/cs/configs", nacos), ("/v1/kv/signer", consul)) as url:
+        query = "dataId=signer.yaml&group=DEFAULT_GROUP&accessToken=t"
+        async with (
+            signer_on(session, f"{url}/nacos/v1/cs/configs?{query}#poll=1s") as first,
+            signer_on(session, f"{url}/v1/kv/signer?raw#poll=1s", environ=environ) as second,
+        ):
+            held["text"] = definitions("b")
+            await eventually(lambda: serves(first, "b"))
+            await eventually(lambda: serves(second, "b"))
+        for running in (first, second):
+            reloaded = [json.loads(line) for line in running.output if "definitions reloaded" in line]
+            assert [each["changes"] for each in reloaded] == [["- apps.a", "+ apps.b"]]

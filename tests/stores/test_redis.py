@@ -1,0 +1,189 @@
+"""`redis://`, `rediss://`, `unix://`: a publish arrives at once, a lost one soon, and passwords nowhere."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from signer.stores.opening import open_store
+from signer.stores.protocol import ChangedMeanwhile, WritableStore
+from tests.stores.places import RedisPlace, redis_place
+from tests.stores.processes import definitions, eventually, last_reload, run, serves, signer_on, why_not
+
+PASSWORD = "hunter2-secret"
+NEVER = "poll=1h"
+"""Who hears of a change with this has heard it by a message."""
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisPlace]:
+    async with redis_place(tmp_path / "redis", password=PASSWORD) as place:
+        yield place
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "pushed.yaml"
+
+
+async def push(place: RedisPlace, source: Path, text: str) -> None:
+    source.write_text(text, encoding="utf-8")
+    result = await run("push", source, "--config", place.url)
+    assert result.status == 0, result.err
+    assert PASSWORD not in result.out + result.err
+
+
+async def publish(place: RedisPlace, text: str) -> float:
+    """As a push, without a process for it; the moment by the monotonic clock."""
+    store = open_store(place.url, {})
+    assert isinstance(store, WritableStore)
+    try:
+        await store.save(text, None)
+    finally:
+        await store.close()
+    return time.monotonic()
+
+
+async def test_two_signers_converge_after_a_publish(
+    redis: RedisPlace, session: aiohttp.ClientSession, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis.options = NEVER
+    await push(redis, source, definitions("a"))
+    async with signer_on(session, redis.url) as first, signer_on(session, redis.url) as second:
+        taken = []
+        for app in ("b", "c", "d"):
+            published = await publish(redis, definitions(app))
+            await eventually(lambda app=app: serves(first, app))  # type: ignore[misc]
+            await eventually(lambda app=app: serves(second, app))  # type: ignore[misc]
+            taken.append(time.monotonic() - published)
+        assert (await last_reload(first))["revision"] == (await last_reload(second))["revision"]
+        with capsys.disabled():
+            print(f" [both signers {max(taken):.2f} s after a publish, at most] ", end="")
+        assert PASSWORD not in "".join(first.output + second.output)
+
+
+async def test_a_lost_message_is_made_up_for_by_looking(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
+    await redis.put(definitions("a"))
+    async with signer_on(session, redis.url) as first, signer_on(session, redis.url) as second:
+        await redis.put(definitions("b"))
+        await eventually(lambda: serves(first, "b"))
+        await eventually(lambda: serves(second, "b"))
+
+
+async def test_it_listens_again_after_redis_was_away(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
+    redis.options = NEVER
+    await redis.put(definitions("a"))
+    async with signer_on(session, redis.url) as running:
+        await redis.go_away()
+        await redis.come_back()
+
+        async def listens() -> bool:
+            async with redis.client() as client:
+                return bool((await client.pubsub_numsub("oss-signer:changed"))[0][1])
+
+        await eventually(listens)
+        await publish(redis, definitions("b"))
+        await eventually(lambda: serves(running, "b"))
+
+
+async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) -> None:
+    store = open_store(redis.url, {})
+    assert isinstance(store, WritableStore)
+    try:
+        revision = await store.save(definitions("a"), "")
+        assert (await store.load()).revision == revision
+        with pytest.raises(ChangedMeanwhile):
+            await store.save(definitions("b"), "")
+        await redis.put(definitions("c"))
+        with pytest.raises(ChangedMeanwhile) as refused:
+            await store.save(definitions("b"), revision)
+        assert PASSWORD not in str(refused.value)
+        assert [*(await store.load()).files.values()] == [definitions("c")]
+        await store.save(definitions("b"), None)
+        assert [*(await store.load()).files.values()] == [definitions("b")]
+    finally:
+        await store.close()
+
+
+async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace) -> None:
+    at = f"redis://127.0.0.1:{redis.port}/0?key=oss-signer"
+    redis.options = ""
+    right = redis.url
+    async with redis.client() as client:
+        await client.lpush("list", "x")
+        await client.setrange("large", 17 * 2**20, "x")
+        await client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", "+getrange", "~other")  # type: ignore[no-untyped-call]
+    wrong = right.replace(PASSWORD, "hunter3-secret")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?key=oss-signer"
+        assert await why_not(address) == f"{address}: no answer within 10 s"
+    for url, said in (
+        (right, f"{at}: this key is not there; push the definitions into it"),
+        (wrong, f"{at}: the user or the password is wrong, or one is needed"),
+        (right.replace(f":{PASSWORD}@", ""), f"{at}: the user or the password is wrong, or one is needed"),
+        (right.replace("//:", "//ann:"), f"{at}: this user may not; it needs GETRANGE and SUBSCRIBE, "),
+        (f"{right}&key=list", at.replace("oss-signer", "list") + ": Redis refused (WRONGTYPE)"),
+        (f"{right}&key=large", at.replace("oss-signer", "large") + ": is larger than 16 MiB"),
+        (f"{right}&kee=x", "unknown option 'kee'; known: "),
+        (f"{right}&poll=x", "poll: not a duration"),
+        (f"{right}&poll=1s&poll=1s", "option 'poll' is given twice"),
+        (f"redis://:{PASSWORD}/1@h:6379/0", "--config redis://...: "),
+        (f"redis://:1/{PASSWORD}@h:6379/0", "--config redis://...: write redis://user:password@host:6379/0"),
+        (f"redis://:1?{PASSWORD}@h:6379/0", "unknown option in the URL; known: "),
+        (f"redis://:1#{PASSWORD}@h:6379/0", "--config redis://...: write redis://user:password@host:6379/0"),
+    ):
+        told = await why_not(url)
+        assert told is not None, url
+        assert said in told
+        assert "hunter" not in told
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """Of 127.0.0.1, signed by itself; and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    directory.mkdir()
+    files = directory / "redis.crt", directory / "redis.key"
+    files[0].write_bytes(made.public_bytes(pem))
+    files[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return files
+
+
+async def test_tls_is_checked(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    trusted, key = certificate(tmp_path / "tls")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    tls = ("--port", "0", "--tls-port", port, "--tls-cert-file", str(trusted), "--tls-key-file", str(key))
+    async with redis_place(tmp_path / "redis", *tls, "--tls-auth-clients", "no", scheme="rediss") as redis:
+        await redis.put(definitions("a"))
+        told = await why_not(redis.url)
+        assert told is not None
+        assert told.endswith("cannot be reached")
+        redis.options = f"{NEVER}&ssl_ca_certs={trusted}"
+        async with signer_on(session, redis.url) as running:
+            await publish(redis, definitions("b"))
+            await eventually(lambda: serves(running, "b"))

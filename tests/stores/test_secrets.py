@@ -1,0 +1,85 @@
+"""No password of a store's URL, no header of the environment is in anything that is said, whatever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.stores.places import RedisPlace, http_place, redis_place
+from tests.stores.processes import definitions, is_ready, reload, run, signer_on
+
+SECRET = "hunter2-secret"
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisPlace]:
+    async with redis_place(tmp_path / "redis", password=SECRET) as place:
+        yield place
+
+
+async def test_not_by_the_commands(redis: RedisPlace, tmp_path: Path) -> None:
+    source = tmp_path / "signer.yaml"
+    source.write_text(definitions("a"), encoding="utf-8")
+    environ = {"OSS_SIGNER_CONFIG": redis.url, "OSS_SIGNER_STORE_HEADERS": f"X-Token: {SECRET}"}
+
+    async def said(status: int, *commands: tuple[object, ...]) -> list[str]:
+        results = await asyncio.gather(*(run(*command, environ=environ) for command in commands))
+        assert {result.status for result in results} == {status}
+        return [result.out + result.err for result in results]
+
+    told = await said(0, ("push", source), ("serve", "--help"))
+    told += await said(0, ("pull",), ("check", "--json"), ("sign", "a", "--filename", "a.jpg"))
+    await redis.put("version: 2\n")
+    broken = await said(1, ("serve",), ("push", "--force", source.with_name("none.yaml")))
+    assert redis.location in broken[0]
+    await redis.go_away()
+    away = await said(1, ("check", "--json"), ("push", source), ("serve",))
+    assert all(redis.location in text for text in away)
+    assert SECRET not in "".join(told + broken + away)
+
+
+async def test_not_by_a_signer_nor_in_its_state(
+    redis: RedisPlace, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    async with http_place() as http:
+        await http.put(definitions("a"))
+        await redis.put(definitions("a"))
+        environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Token: {SECRET}", "STATE_DIRECTORY": str(state)}
+        pages = []
+        for url, place in ((redis.url, redis), (http.url.replace("://", f"://u:{SECRET}@"), http)):
+            for _ in ("with the store", "from the copy"):
+                async with signer_on(session, url, environ=environ) as running:
+                    await place.go_away()
+                    assert await reload(running) == 503
+                    assert await is_ready(running)
+                    for path in ("/status", "/metrics", "/readyz", "/-/definitions", "/healthz"):
+                        async with session.get(running.admin + path) as answer:
+                            pages.append(await answer.text())
+                pages += running.output
+            await place.come_back()
+        pages += [copy.read_text(encoding="utf-8") for copy in state.iterdir()]
+    assert len(list(state.iterdir())) == 2
+    assert SECRET not in "".join(pages)
+
+
+async def test_not_by_a_store_that_says_too_much() -> None:
+    """An old Redis repeats what it was sent in its error; a broken one answers anything."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(b"-ERR unknown command with args beginning with: " + data.replace(b"\r\n", b" ") + b"\r\n")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        result = await run("check", "--config", f"redis://ann:{SECRET}@127.0.0.1:{port}/0")
+    assert result.status == 1
+    assert result.err.startswith(f"redis://127.0.0.1:{port}/0?key=oss-signer: ")
+    assert SECRET not in result.err
