@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import BaseModel, SecretStr
-
-from signer.definitions import model
-from signer.definitions.joined import Joined
+from signer.definitions.joined import MERGED, Joined
+from signer.definitions.masking import MASK, SECRET_KEYS
 from signer.definitions.registry import Registry
+from signer.definitions.yaml_text import Path_
 
 Section = Mapping[str, str]
 """The values of one part of the definitions as text, by their dotted names."""
+
+_A_REFERENCE = re.compile(r"\$\{(?!.*:-)[^}]*\}")
+"""A reference and nothing else; a default, or text beside it, may be the secret itself."""
 
 
 def sections(registry: Registry) -> dict[str, Section]:
@@ -21,7 +25,10 @@ def sections(registry: Registry) -> dict[str, Section]:
 
     `${...}` stand as they were written; secrets in clear are masked.
     """
-    return {} if registry.text is None else {name: _shown(name, registry.text) for name in _names(registry.text)}
+    text = registry.text
+    if text is None:
+        return {}
+    return {name: {key: str(value) for key, value in _values(name, text).items()} for name in _names(text)}
 
 
 def changes(old: Registry, new: Registry) -> list[str]:
@@ -29,15 +36,15 @@ def changes(old: Registry, new: Registry) -> list[str]:
     before, after = old.text, new.text
     if before is None or after is None:
         return []
-    names = dict.fromkeys([*_names(before), *_names(after)])
-    changed = [name for name in names if not _same(name, before, after)]
-    return differences(
-        {name: _shown(name, before) for name in changed if _value(name, before) is not None},
-        {name: _shown(name, after) for name in changed if _value(name, after) is not None},
-    )
+    lines: list[str] = []
+    for name in sorted(_touched(before, after)):
+        # One at a time, since with new defaults it is all apps.
+        was, is_now = ({name: _values(name, text)} if _holds(name, text) else {} for text in (before, after))
+        lines += differences(was, is_now)
+    return lines
 
 
-def differences(old: Mapping[str, Section], new: Mapping[str, Section]) -> list[str]:
+def differences(old: Mapping[str, Mapping[str, object]], new: Mapping[str, Mapping[str, object]]) -> list[str]:
     """`+ apps.a`, `- apps.b`, and `~ apps.c: max_size 10MiB -> 20MiB`, by name."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
@@ -50,67 +57,80 @@ def differences(old: Mapping[str, Section], new: Mapping[str, Section]) -> list[
     return lines
 
 
-def _told(old: Section, new: Section) -> Iterator[str]:
+def _told(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            yield f"{key} {old.get(key, '(unset)')} -> {new.get(key, '(unset)')}"
+        before, after = old.get(key, "(unset)"), new.get(key, "(unset)")
+        if before != after:
+            equal_to_see = str(before) == str(after)
+            yield f"{key} {before} has another value" if equal_to_see else f"{key} {before} -> {after}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What may be shown of a value, and what it is: two secrets look the same."""
+
+    shown: str
+    value: Any = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.shown
 
 
 def _names(text: Joined) -> Iterator[str]:
     for key, value in text.value.items():
-        if key in ("apps", "credentials"):
+        if key in MERGED:
             yield from (f"{key}.{name}" for name in value)
         elif key not in ("version", "defaults"):
             yield key
 
 
-def _value(name: str, text: Joined) -> Any:
+def _touched(before: Joined, after: Joined) -> Iterator[str]:
+    """The parts that may be others now; what was not read again is the same object."""
+    new_defaults = before.value.get("defaults") != after.value.get("defaults")
+    for section in before.value.keys() | after.value.keys():
+        old, new = before.value.get(section) or {}, after.value.get(section) or {}
+        if section in MERGED:
+            for name in old.keys() | new.keys():
+                if old.get(name) is not new.get(name) or (section == "apps" and new_defaults):
+                    yield f"{section}.{name}"
+        elif section not in ("version", "defaults") and old != new:
+            yield section
+
+
+def _holds(name: str, text: Joined) -> bool:
     section, _, entry = name.partition(".")
-    value = text.value.get(section)
-    return (value or {}).get(entry) if entry else value
+    return section in text.value and (not entry or entry in text.value[section])
 
 
-def _same(name: str, before: Joined, after: Joined) -> bool:
-    old, new = _value(name, before), _value(name, after)
-    if name.startswith("apps.") and before.value.get("defaults") != after.value.get("defaults"):
-        return False
-    return old is new or (old == new and not name.startswith("credentials."))
-
-
-def _shown(name: str, text: Joined) -> Section:
+def _values(name: str, text: Joined) -> dict[str, _Value]:
     section, _, entry = name.partition(".")
-    value = _value(name, text)
+    value = text.value[section]
+    value = value[entry] if entry else value
     if not isinstance(value, dict):
-        return {"value": _text(value)}
+        return {"value": _Value(_text(value), value)}
     if section == "apps":
         value = {**(text.value.get("defaults") or {}), **value}
-    path = (section, entry) if entry else (section,)
-    return dict(_flat(value, text, path, ()))
+    return dict(_flat(value, text, (section, entry) if entry else (section,), ()))
 
 
 def _flat(
     value: dict[str, Any], text: Joined, path: tuple[str, ...], below: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, _Value]]:
     for key, each in value.items():
         name = (*below, key)
         if isinstance(each, dict):
             yield from _flat(each, text, path, name)
             continue
-        written = text.reference(text.source((*path, *name)))
-        secret = key in _SECRET_KEYS and (written is None or ":-" in written)
-        yield ".".join(name), "***" if secret else written or _text(each)
+        written = _text(_as_written(each, text, (*path, *name)))
+        masked = key in SECRET_KEYS and not _A_REFERENCE.fullmatch(written)
+        yield ".".join(name), _Value(MASK if masked else written, each)
+
+
+def _as_written(value: Any, text: Joined, path: Path_) -> Any:
+    if isinstance(value, list):
+        return [_as_written(each, text, (*path, index)) for index, each in enumerate(value)]
+    return text.reference(text.source(path)) or value
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _secret_keys(entry: type[BaseModel]) -> Iterator[str]:
-    for subclass in entry.__subclasses__():
-        yield from _secret_keys(subclass)
-    for name, field in entry.model_fields.items():
-        if field.annotation is SecretStr or SecretStr in get_args(field.annotation):
-            yield name
-
-
-_SECRET_KEYS = frozenset(_secret_keys(model.Entry))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
+import re
+import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -12,9 +13,11 @@ from pydantic_core import ErrorDetails
 from signer.definitions import model
 from signer.definitions.joined import MERGED, Joined
 from signer.definitions.mistakes import Mistake
+from signer.definitions.nearest import dotted, nearest, plain
 from signer.definitions.yaml_text import Path_
 
 _CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
+_CALLERS = (model.OpenCallers, model.ApiKeyCallers)
 
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
@@ -22,7 +25,7 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("credentials", "*"): _CREDENTIALS,
     ("defaults",): (model.Defaults,),
     ("apps", "*"): (model.App,),
-    ("apps", "*", "callers"): (model.OpenCallers, model.ApiKeyCallers),
+    ("apps", "*", "callers"): _CALLERS,
     ("apps", "*", "rate_limit"): (model.RateLimit,),
     ("apps", "*", "callback"): (model.Callback,),
 }
@@ -34,46 +37,150 @@ _VARIABLES = {
 }
 """By type of credentials: the variables that give what is missing."""
 
+_OTHER_NAMES = {
+    "endpoint": "region", "prefix": "key_prefix", "dir": "key_prefix", "folder": "key_prefix", "path": "key_prefix",
+    "role": "credentials", "expiration": "expires", "ttl": "expires", "timeout": "expires", "limit": "rate_limit",
+    "types": "content_types", "mime_types": "content_types", "cors": "cors_origins", "origins": "cors_origins",
+    "size": "max_size", "max_file_size": "max_size", "cname": "domain", "url": "domain",
+}  # fmt: skip
+"""What people call some keys of an app."""
 
-def explain(detail: ErrorDetails, text: Joined, value: Any) -> Mistake:
-    path = text.source(_path(detail["loc"], value))
-    name = ".".join(map(str, path)) or "the file"
+_VARIABLE = re.compile(r"\$\(?[A-Za-z_][A-Za-z0-9_]*\)?")
+_YES = frozenset({"yes", "on", "y", "enable", "enabled", "true"})
+_NO = frozenset({"no", "off", "n", "disable", "disabled", "false"})
+
+
+def explain(detail: ErrorDetails, text: Joined, value: Any) -> tuple[Path_, Mistake]:
+    """The path as it was written, and the mistake; `value` is what was validated: all, or what holds one app."""
+    inner = _path(detail["loc"], value)
+    path = text.source(inner)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1)
-        mend = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-        where = ".".join(map(str, path[:-1])) or "the file"
-        return Mistake(text.key_place(path), f"{where}: unknown key '{path[-1]}'; {mend}")
+        siblings = _at(inner[:-1], value)
+        kind_of_entry = siblings.get("type") if isinstance(siblings, dict) else None
+        return path, Mistake(text.key_place(path), _unknown_key(path, kind_of_entry))
     if kind in ("missing", "union_tag_not_found"):
-        missing = "type" if kind == "union_tag_not_found" else str(detail["loc"][-1])
-        hint = _VARIABLES.get(str(detail["loc"][2]), {}).get(missing) if len(detail["loc"]) > 3 else None
-        mend = f"; write it, or set {hint} in the environment" if hint else ""
-        return Mistake(text.key_place(path), f"{name}: '{missing}' is missing{mend}")
+        return path, Mistake(text.key_place(path), _missing(detail, path, union=kind == "union_tag_not_found"))
     if kind == "union_tag_invalid":
         path = (*path, "type")
-        near = difflib.get_close_matches(str(context.get("tag", "")), _tags(str(context["expected_tags"])), n=1)
-        mend = f"; did you mean '{near[0]}'?" if near else ""
-        message = f"must be one of {context['expected_tags']}{mend}"
-    elif kind == "value_error":
-        message = str(context["error"])
-    elif kind == "literal_error":
-        message = f"must be {context['expected']}"
-    elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        message = "must be a mapping of keys to values"
-    elif kind == "bool_type":
-        message = "must be true or false"
-    elif kind == "string_type":
-        message = "must be text; put it in quotes"
-    elif kind == "tuple_type":
-        message = "must be a list"
+        tags = str(context["expected_tags"]).replace("'", "").split(", ")
+        message = f"must be one of {', '.join(tags)}{_meant(context.get('tag'), tags)}"
+    elif _at(inner, value) is None and kind != "value_error":
+        message = _empty(kind)
     else:
-        message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return Mistake(text.place(path), f"{'.'.join(map(str, path))}: {message}")
+        message = _complaint(kind, context, detail["msg"], _at(inner, value))
+    return path, Mistake(text.place(path), f"{dotted(path)}: {message}")
 
 
-def _tags(expected: str) -> list[str]:
-    return [tag.strip(" '") for tag in expected.split(",")]
+def _complaint(kind: str, context: Mapping[str, Any], otherwise: str, found: Any) -> str:
+    if kind == "value_error":
+        variable = isinstance(found, str) and _VARIABLE.fullmatch(found)
+        mend = "; a variable of the environment is written ${NAME}" if variable else ""
+        return str(context["error"]) + mend + _hidden_character(found)
+    if kind == "literal_error":
+        expected = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        quoted = isinstance(found, str) and found in expected
+        mend = "; take it out of its quotes" if quoted else _meant(found, expected)
+        return f"must be {' or '.join(expected) if len(expected) < 3 else 'one of ' + ', '.join(expected)}{mend}"
+    if kind == "bool_type":
+        word = found.lower() if isinstance(found, str) else ""
+        meant = "true" if word in _YES else "false" if word in _NO else None
+        return f"must be true or false; write {meant}" if meant else "must be true or false"
+    if kind == "string_type":
+        return _no_text(found)
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"must be keys and values, not {_kind(found)}"
+    if kind == "tuple_type":
+        return f"must be a list, not {_kind(found)}; " + (
+            "write [a, b]" if isinstance(found, dict) else "put it in [ ]"
+        )
+    if kind in ("string_too_short", "too_short"):
+        return "must not be empty"
+    return otherwise[:1].lower() + otherwise[1:]
+
+
+def _empty(kind: str) -> str:
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "is empty; write keys and values below it, or {} for none"
+    if kind == "tuple_type":
+        return "is empty; write a list such as [a, b], or [] for none"
+    return "is empty; write a value behind it"
+
+
+def _no_text(found: Any) -> str:
+    if isinstance(found, bool):
+        return f'must be text, and this is true or false; put it in quotes: "{str(found).lower()}"'
+    if isinstance(found, int):
+        return "must be text, and this is a number; put it in quotes"
+    if isinstance(found, dict) and all(value is None for value in found.values()):
+        return "must be text, not keys and values; a text that starts with { needs quotes"
+    return f"must be text, not {_kind(found)}"
+
+
+def _kind(found: Any) -> str:
+    for types, name in ((dict, "keys and values"), (list, "a list"), (bool, "true or false"), (int, "a number")):
+        if isinstance(found, types):
+            return name
+    return "text"
+
+
+def _hidden_character(found: Any) -> str:
+    hidden = [c for c in found if unicodedata.category(c) in ("Cf", "Cc", "Zs") and c != " "] if _is_text(found) else []
+    return f"; it holds the invisible character U+{ord(hidden[0]):04X}" if hidden else ""
+
+
+def _is_text(found: Any) -> bool:
+    return isinstance(found, str)
+
+
+def _meant(name: Any, known: list[str]) -> str:
+    near = nearest(name, known) if isinstance(name, str) else None
+    return f"; did you mean {near}?" if near else ""
+
+
+def _unknown_key(path: Path_, kind_of_entry: Any) -> str:
+    name, parent = str(path[-1]), path[:-1]
+    known = _known_keys(parent, kind_of_entry)
+    subject = f"{dotted(parent)}: unknown key" if parent else "unknown key"
+    if _is_blank(name[:1]):
+        return f"{subject}; U+{ord(name[0]):04X} before it only looks like a space: indent with plain ones"
+    if strange := _hidden_character(name):
+        return f"{subject} '{plain(name)}'{strange}; delete that"
+    other = _OTHER_NAMES.get(name.lower()) if parent[:1] in (("apps",), ("defaults",)) else None
+    elsewhere = _home_of(name)
+    if other in known or not elsewhere:
+        near = other if other in known else nearest(name, known)
+        mend = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
+    else:
+        mend = f"it belongs {elsewhere}"
+    return f"{subject} '{plain(name)}'; {mend}"
+
+
+def _is_blank(character: str) -> bool:
+    return character not in ("", " ") and unicodedata.category(character) == "Zs"
+
+
+def _home_of(name: str) -> str | None:
+    """Where a key that is known, but not here, belongs."""
+    for shape, models in _MODELS.items():
+        if shape != () and any(name in each.model_fields for each in models):
+            return f"under {dotted(shape).replace('*', 'NAME')}"
+    return "to the top of the file" if name in model.Definitions.model_fields else None
+
+
+def _missing(detail: ErrorDetails, path: Path_, *, union: bool) -> str:
+    name = "type" if union else str(detail["loc"][-1])
+    subject = f"{dotted(path)}: '{name}' is missing" if path else f"'{name}' is missing"
+    variable = _VARIABLES.get(str(detail["loc"][2]), {}).get(name) if len(detail["loc"]) > 3 else None
+    if variable:
+        return f"{subject}; write it, or set {variable} in the environment"
+    if union:
+        return f"{subject}; write one of {', '.join(map(_type_of, _models(path)))}"
+    if path[:1] == ("apps",) and len(path) == 2:
+        return f"{subject}; write it here, or under defaults for all apps"
+    if not path:
+        return f"{subject}; {'start the file with version: 1' if name == 'version' else f'write {name}: at the top'}"
+    return subject
 
 
 def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
@@ -88,14 +195,26 @@ def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
     return tuple(path)
 
 
-def _known_keys(path: Path_) -> list[str]:
+def _at(path: Path_, value: Any) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _models(path: Path_) -> tuple[type[BaseModel], ...]:
     shape = tuple("*" if index == 1 and path[0] in MERGED else str(step) for index, step in enumerate(path))
     if shape[:1] == ("defaults",) and len(shape) > 1:
         shape = ("apps", "*", *shape[1:])
-    return [name for entry in _MODELS.get(shape, ()) for name in entry.model_fields]
+    return _MODELS.get(shape, ())
 
 
-def near(name: str, known: Mapping[str, object]) -> str:
-    """`; did you mean 'x'?`, or what is known."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known) or 'none'}"
+def _known_keys(path: Path_, kind_of_entry: Any) -> list[str]:
+    models = _models(path)
+    of_its_kind = [each for each in models if "type" in each.model_fields and _type_of(each) == kind_of_entry]
+    return list(dict.fromkeys(name for entry in of_its_kind or models for name in entry.model_fields))
+
+
+def _type_of(entry: type[BaseModel]) -> str:
+    """What must stand in its `type`."""
+    kinds: tuple[str, ...] = get_args(entry.model_fields["type"].annotation)
+    return kinds[0]

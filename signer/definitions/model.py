@@ -1,106 +1,37 @@
-"""The YAML's typed, frozen models: what may be written, with the defaults. The JSON Schema comes from here too."""
+"""The YAML's typed, frozen models: what may be written, with the defaults.
+
+The JSON Schema, docs/configuration.md and the example in it are made from what stands here: a new key is a field with a
+description and, where its kind has none, examples.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StrictBool,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, ValidationInfo, model_validator
+
+from signer.definitions.scalars import (
+    Address,
+    AppId,
+    BaseUrl,
+    Bucket,
+    Duration,
+    EmptyAsNone,
+    MediaType,
+    OidcProviderArn,
+    Origin,
+    Rate,
+    Region,
+    RoleArn,
+    SessionName,
+    Sha256,
+    Size,
 )
 
-from signer.definitions.quantities import parse_duration, parse_rate, parse_size
-
-_DURATION_SCHEMA = WithJsonSchema(
-    {"type": ["string", "integer"], "pattern": "^[0-9]+[smhd]?$", "examples": ["90s", "15m", "3h", 900]}
-)
-_SIZE_SCHEMA = WithJsonSchema(
-    {
-        "type": ["string", "integer"],
-        "pattern": "^[0-9]+ ?(B|[KMG]i?B)?$",
-        "examples": ["512KiB", "10MiB", "5GB", 1048576],
-    }
-)
-_RATE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^[0-9]+/[smhd]$", "examples": ["100/s", "30/m"]})
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), _DURATION_SCHEMA]
-Size = Annotated[int, BeforeValidator(parse_size), _SIZE_SCHEMA]
-Rate = Annotated[tuple[int, int], BeforeValidator(parse_rate), _RATE_SCHEMA]
-
-
-def _pattern(pattern: str, explanation: str) -> AfterValidator:
-    compiled = re.compile(pattern, re.ASCII)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(explanation)
-        return value
-
-    return AfterValidator(check)
-
-
-def _base_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", value):
-        raise ValueError("is no base URL; write it like https://upload.example.com")
-    return value.rstrip("/")
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) <= 65535):
-        raise ValueError("is no address; write host:port, such as 0.0.0.0:5000")
-    return value
-
-
-def _origin(value: str) -> str:
-    if value != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", value):
-        raise ValueError("is no origin; write https://h5.example.com, without a path")
-    return value
-
-
-def _empty_as_none(value: object) -> object:
-    return None if value == "" else value
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Address = Annotated[str, AfterValidator(_address)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Bucket = Annotated[
-    str,
-    _pattern(
-        r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
-        "is no bucket name: 3 to 63 lower-case letters, digits and hyphens, not starting or ending with a hyphen",
-    ),
-]
-Region = Annotated[
-    str,
-    _pattern(
-        r"(?!oss-)[a-z]+(-[a-z0-9]+)+",
-        "is no region id; write it plain, like cn-hangzhou (not oss-cn-hangzhou)",
-    ),
-]
-MediaType = Annotated[
-    str,
-    _pattern(r"[A-Za-z0-9!#&^_.+-]+/([A-Za-z0-9!#&^_.+-]+|\*)", "is no media type; write image/jpeg or image/*"),
-]
-RoleArn = Annotated[
-    str,
-    _pattern(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+", "is no role ARN; write acs:ram::<account id>:role/<name>"),
-]
-SessionName = Annotated[
-    str, _pattern(r"[A-Za-z0-9.@_-]{2,32}", "is no session name: 2 to 32 of letters, digits, . @ _ -")
-]
+ACLS = ("default", "private", "public-read", "public-read-write")
+STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 
 
 class Entry(BaseModel):
@@ -108,25 +39,41 @@ class Entry(BaseModel):
 
 
 class Server(Entry):
-    """Where the signer listens; a change needs a restart."""
+    """Where the signer listens. A change counts from the next start on."""
 
-    listen: Address = Field("0.0.0.0:5000", description="public address, host:port")
-    admin: Address = Field("127.0.0.1:9180", description="health and status; never public")
+    listen: Address = Field("0.0.0.0:5000", description="public address, `host:port`; put nginx with TLS before it")
+    admin: Address = Field(
+        "127.0.0.1:9180",
+        description="address of health, metrics and status; never public",
+        examples=["127.0.0.1:9180"],
+    )
 
 
 class CredentialSource(Entry):
     min_remaining: Duration = Field(
-        timedelta(seconds=60), description="a token that ends sooner is not signed with; forms get shorter down to this"
+        timedelta(seconds=60),
+        description="a token that ends sooner is not signed with; forms get shorter down to this",
+        examples=["60s"],
     )
-    timeout: Duration = Field(timedelta(seconds=10), description="how long one fetch may take in all")
+    timeout: Duration = Field(
+        timedelta(seconds=10), description="how long one fetch of a token may take in all", examples=["10s"]
+    )
 
 
 class EcsRamRole(CredentialSource):
     """The role attached to this ECS instance, from the metadata service; no secret on disk."""
 
-    type: Literal["ecs_ram_role"]
-    role_name: str | None = Field(None, description="discovered when not given")
-    endpoint: BaseUrl = Field("http://100.100.100.200", description="another metadata service, for localcloud")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "ecs_ram_role"}]})
+
+    type: Literal["ecs_ram_role"] = Field(description="this kind of entry")
+    role_name: str | None = Field(
+        None, description="the role's name; asked of the metadata service when not given", examples=["oss-uploader"]
+    )
+    endpoint: BaseUrl = Field(
+        "http://100.100.100.200",
+        description="another metadata service, such as the local cloud's",
+        examples=["http://100.100.100.200"],
+    )
 
 
 class AssumedRole(CredentialSource):
@@ -135,15 +82,23 @@ class AssumedRole(CredentialSource):
     documented_environment: ClassVar[dict[str, str]] = {}
     """The variables of the environment that give what an entry does not say."""
 
-    role_arn: RoleArn = Field(description="default: from the environment")
-    session_name: SessionName = Field("oss-signer", description="stands in ActionTrail's log")
-    duration: Duration = Field(timedelta(hours=1), description="15m up to the role's MaxSessionDuration")
+    role_arn: RoleArn = Field(description="the role to assume")
+    session_name: SessionName = Field("oss-signer", description="stands in ActionTrail's log for each call")
+    duration: Duration = Field(
+        timedelta(hours=1),
+        description="life of each token, from 15m to 12h and at most the role's own MaxSessionDuration",
+        examples=["1h"],
+    )
     scope: Literal["role", "app"] = Field(
-        "role", description="app: each token can write only to its app's bucket and prefix"
+        "role",
+        description="`role`: one token for all its apps; `app`: a token for each app, which can write only below the "
+        "app's prefix in the app's bucket",
+        examples=["app"],
     )
     endpoint: BaseUrl = Field(
         "https://sts.aliyuncs.com",
-        description="the STS endpoint, such as https://sts.cn-hangzhou.aliyuncs.com",
+        description="the STS endpoint; one of the region is nearer",
+        examples=["https://sts.cn-hangzhou.aliyuncs.com"],
     )
 
     @model_validator(mode="before")
@@ -161,6 +116,21 @@ class AssumedRole(CredentialSource):
 class AssumeRole(AssumedRole):
     """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "assume_role",
+                    "role_arn": "${OSS_STS_ROLE_ARN}",
+                    "access_key_id": "${OSS_ACCESS_KEY_ID}",
+                    "access_key_secret": "${OSS_ACCESS_KEY_SECRET}",
+                    "duration": "1h",
+                    "scope": "app",
+                }
+            ]
+        }
+    )
+
     documented_environment: ClassVar[dict[str, str]] = {
         "role_arn": "OSS_STS_ROLE_ARN",
         "access_key_id": "OSS_ACCESS_KEY_ID",
@@ -168,19 +138,41 @@ class AssumeRole(AssumedRole):
     }
     """As in Alibaba's sample (help page 92883)."""
 
-    type: Literal["assume_role"]
-    source: str | None = Field(None, description="another entry to assume this role with; then no AccessKey is needed")
+    type: Literal["assume_role"] = Field(description="this kind of entry")
+    source: str | None = Field(
+        None,
+        description="another entry to assume this role with, in place of an AccessKey",
+        examples=["uploader"],
+    )
     access_key_id: str | None = Field(
-        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_ID, unless there is a source"
+        None, min_length=1, description="AccessKey id of the RAM user", examples=["${OSS_ACCESS_KEY_ID}"]
     )
     access_key_secret: SecretStr | None = Field(
-        None, min_length=1, description="default: the environment's OSS_ACCESS_KEY_SECRET, unless there is a source"
+        None,
+        min_length=1,
+        description="AccessKey secret of the RAM user",
+        examples=["${OSS_ACCESS_KEY_SECRET}", "${file:/run/credentials/oss-signer.service/ak-secret}"],
     )
-    external_id: str | None = Field(None, description="when the role's trust policy wants one")
+    external_id: str | None = Field(
+        None, description="when the role's trust policy wants one", examples=["photo-partner"]
+    )
 
 
 class Oidc(AssumedRole):
     """A role assumed with the pod's own OIDC token: RRSA in ACK, which sets all of this in the environment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "oidc",
+                    "role_arn": "acs:ram::1234567890123456:role/oss-upload",
+                    "provider_arn": "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1",
+                    "token_file": "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token",
+                }
+            ]
+        }
+    )
 
     documented_environment: ClassVar[dict[str, str]] = {
         "role_arn": "ALIBABA_CLOUD_ROLE_ARN",
@@ -188,32 +180,46 @@ class Oidc(AssumedRole):
         "token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
     }
 
-    type: Literal["oidc"]
-    provider_arn: Annotated[
-        str,
-        _pattern(
-            r"acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+",
-            "is no OIDC provider ARN; write acs:ram::<account id>:oidc-provider/<name>",
-        ),
-    ] = Field(description="default: the environment's ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
+    type: Literal["oidc"] = Field(description="this kind of entry")
+    provider_arn: OidcProviderArn = Field(description="the OIDC identity provider in RAM")
     token_file: str = Field(
-        min_length=1, description="read anew for each fetch; default: the environment's ALIBABA_CLOUD_OIDC_TOKEN_FILE"
+        min_length=1,
+        description="file with the pod's token; read anew for each fetch",
+        examples=["/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token"],
     )
 
 
 class DefaultChain(CredentialSource):
     """The SDK's own chain: environment, OIDC, the CLI's and the SDK's profiles, the ECS role, a credentials URI."""
 
-    type: Literal["default"]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "default"}]})
+
+    type: Literal["default"] = Field(description="this kind of entry")
 
 
 class Static(CredentialSource):
     """A credential as it stands here; for tests only, since nothing replaces it."""
 
-    type: Literal["static"]
-    access_key_id: str = Field(min_length=1)
-    access_key_secret: SecretStr = Field(min_length=1)
-    security_token: SecretStr | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "static",
+                    "access_key_id": "${OSS_ACCESS_KEY_ID}",
+                    "access_key_secret": "${OSS_ACCESS_KEY_SECRET}",
+                }
+            ]
+        }
+    )
+
+    type: Literal["static"] = Field(description="this kind of entry")
+    access_key_id: str = Field(min_length=1, description="AccessKey id", examples=["${OSS_ACCESS_KEY_ID}"])
+    access_key_secret: SecretStr = Field(
+        min_length=1, description="AccessKey secret", examples=["${OSS_ACCESS_KEY_SECRET}"]
+    )
+    security_token: SecretStr | None = Field(
+        None, description="for a credential that STS issued", examples=["${OSS_SESSION_TOKEN}"]
+    )
 
 
 CredentialEntry = Annotated[EcsRamRole | AssumeRole | Oidc | DefaultChain | Static, Field(discriminator="type")]
@@ -222,84 +228,165 @@ CredentialEntry = Annotated[EcsRamRole | AssumeRole | Oidc | DefaultChain | Stat
 class OpenCallers(Entry):
     """Anyone may ask."""
 
-    type: Literal["open"] = "open"
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "open"}]})
+
+    type: Literal["open"] = Field(description="this kind of caller")
 
 
 class ApiKeyCallers(Entry):
-    """The team's own servers, by `X-Api-Key`."""
+    """The team's own servers, by the header `X-Api-Key`."""
 
-    type: Literal["api_key"]
-    keys: dict[
-        str,
-        Annotated[str, _pattern("[0-9a-f]{64}", "is no SHA-256; make it with: printf %s KEY | sha256sum")],
-    ] = Field(min_length=1, description="the SHA-256 of each key, by the name of who holds it")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "api_key",
+                    "keys": {"shop": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+                }
+            ]
+        }
+    )
+
+    type: Literal["api_key"] = Field(description="this kind of caller")
+    keys: dict[str, Sha256] = Field(
+        min_length=1,
+        description="SHA-256 of each key, by the name of who holds it: `printf %s KEY | sha256sum`",
+        examples=[{"shop": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}],
+    )
 
 
 CallersEntry = Annotated[OpenCallers | ApiKeyCallers, Field(discriminator="type")]
 
 
 class RateLimit(Entry):
-    """How often forms are given out."""
+    """How often forms are given out; beyond it, 429 with `Retry-After`."""
 
-    per_app: Rate | None = None
-    per_caller: Rate | None = Field(None, description="per caller id, or per address where anyone may ask")
+    per_app: Rate | None = Field(None, description="for the whole app; not given: no limit", examples=["200/s"])
+    per_caller: Rate | None = Field(
+        None,
+        description="for each caller id, or each address where anyone may ask; not given: no limit",
+        examples=["30/m"],
+    )
 
 
 class Callback(Entry):
-    """OSS's upload callback; `${...}` in it are OSS's own variables."""
+    """What OSS tells your server after each upload (help page `callback`)."""
 
-    url: BaseUrl
-    body: str = Field(min_length=1)
-    body_type: Literal["application/x-www-form-urlencoded", "application/json"] = "application/x-www-form-urlencoded"
-    host: str | None = None
+    url: BaseUrl = Field(description="where OSS posts it", examples=["https://api.example.com/oss"])
+    body: str = Field(
+        min_length=1,
+        description="what OSS posts; `${...}` in it are OSS's own variables and left alone",
+        examples=["bucket=${bucket}&object=${object}&size=${size}"],
+    )
+    body_type: Literal["application/x-www-form-urlencoded", "application/json"] = Field(
+        "application/x-www-form-urlencoded",
+        description="the body's media type",
+        examples=["application/x-www-form-urlencoded"],
+    )
+    host: str | None = Field(
+        None, description="the Host header of OSS's request; not given: the URL's", examples=["api.example.com"]
+    )
 
 
 class Defaults(Entry):
     """What apps have in common; each may say otherwise."""
 
-    name: str = Field("", description="for people")
-    enabled: StrictBool = True
-    bucket: Bucket | None = None
-    region: Region | None = Field(None, description="the bucket's region id, such as cn-hangzhou")
-    domain: Annotated[BaseUrl | None, BeforeValidator(_empty_as_none)] = Field(
-        None, description="a CNAME or accelerate domain to upload to; default: the bucket's own"
+    headings: ClassVar[dict[str, str]] = {
+        "name": "What it is",
+        "bucket": "Where the files go",
+        "key_prefix": "What the objects are called",
+        "min_size": "What may be uploaded",
+        "expires": "What is fixed in the form",
+        "callers": "Who may ask, and how often",
+    }
+    """For docs/configuration.md: by the key that each group of keys begins with."""
+
+    name: str = Field("", description="for people", examples=["Photo wall"])
+    enabled: StrictBool = Field(
+        True, description="`false`: requests for it are refused with `app_disabled`", examples=[True]
     )
-    credentials: str | None = Field(None, description="the entry under credentials that signs for this app")
-    key_prefix: str = Field("", description="every object key starts with it; {app} {caller} {yyyy} {mm} {dd}")
-    key: str = Field("client", description="client, uuid, or a template with {uuid} {filename} {stem} {ext} ...")
-    expires: Duration = Field(timedelta(minutes=15), description="how long a form may be used")
-    min_size: Size = Field(1, description="bytes")
-    max_size: Size = Field(20 * 2**20, description="bytes; OSS takes at most 5GiB in one form")
-    content_types: tuple[MediaType, ...] = Field((), description="none: any")
-    success_status: Literal[200, 201, 204] = 200
-    headers: dict[str, str] = Field({}, description="form fields with a fixed value, such as x-oss-object-acl")
-    conditions: tuple[Any, ...] = Field((), description="further PostObject conditions, as Alibaba documents them")
-    callers: CallersEntry = OpenCallers()
-    rate_limit: RateLimit = RateLimit()
-    cors_origins: tuple[Origin, ...] = Field((), description="web pages that may ask from a browser")
-    callback: Callback | None = None
+
+    bucket: Bucket | None = Field(None, description="the bucket")
+    region: Region | None = Field(None, description="the bucket's region id", examples=["cn-shanghai"])
+    domain: Annotated[BaseUrl | None, EmptyAsNone] = Field(
+        None,
+        description="a CNAME or accelerate domain to upload to; not given: `https://BUCKET.oss-REGION.aliyuncs.com`",
+    )
+    credentials: str | None = Field(None, description="the entry under `credentials` that signs", examples=["uploader"])
+
+    key_prefix: str = Field(
+        "",
+        description="every object key starts with it; may hold `{app}` `{caller}` `{yyyy}` `{mm}` `{dd}`",
+        examples=["photos/{caller}/{yyyy}/{mm}/"],
+    )
+    key: str = Field(
+        "client",
+        description="what follows the prefix: `client` lets the client name the object, `uuid` makes a name that "
+        "nobody can guess, and a template may hold `{uuid}` `{filename}` `{stem}` `{ext}` besides",
+        examples=["{uuid}.{ext}", "client", "uuid"],
+    )
+
+    min_size: Size = Field(1, description="the smallest file", examples=[1])
+    max_size: Size = Field(20 * 2**20, description="the largest file; OSS takes at most 5GiB", examples=["10MiB"])
+    content_types: tuple[MediaType, ...] = Field(
+        (), description="media types, exact or like `image/*`; none: any", examples=[["image/jpeg", "image/png"]]
+    )
+
+    expires: Duration = Field(
+        timedelta(minutes=15),
+        description="how long a form may be used, from 1s to 7d; its role's token must last 5m longer",
+        examples=["10m"],
+    )
+    success_status: Literal[200, 201, 204] = Field(
+        200, description="what OSS answers after an upload; 201 comes with an XML body", examples=[200]
+    )
+    headers: dict[str, str] = Field(
+        {},
+        description="form fields with a fixed value; put `true` and numbers in quotes",
+        examples=[{"x-oss-object-acl": "private", "x-oss-forbid-overwrite": "true"}],
+        json_schema_extra={
+            "properties": {
+                "x-oss-object-acl": {"enum": list(ACLS)},
+                "x-oss-storage-class": {"enum": list(STORAGE_CLASSES)},
+                "x-oss-forbid-overwrite": {"enum": ["true", "false"]},
+            },
+        },
+    )
+    conditions: tuple[Any, ...] = Field(
+        (),
+        description="further PostObject conditions, as Alibaba documents them (help page `postobject`)",
+        examples=[[["starts-with", "$x-oss-meta-team", "a"]]],
+    )
+    callback: Callback | None = Field(None, description="what OSS tells your server after each upload")
+
+    callers: CallersEntry = Field(OpenCallers(type="open"), description="who may ask")
+    rate_limit: RateLimit = Field(RateLimit(), description="how often")
+    cors_origins: tuple[Origin, ...] = Field(
+        (),
+        description="web pages that may ask from a browser, by origin; `*` is any",
+        examples=[["https://h5.example.com"]],
+    )
     generate_signature: StrictBool = Field(
-        True, description="false: refuse the documented endpoint, whose clients build their own form"
+        True, description="`false`: refuse `/generate_signature`, whose clients build their own form", examples=[True]
     )
 
 
 class App(Defaults):
     """One mini-program and the bucket it uploads to."""
 
-    bucket: Bucket
-    region: Region
-    credentials: str
-
-
-AppId = Annotated[str, _pattern("[A-Za-z0-9_-]{1,64}", "is no app id: 1 to 64 of letters, digits, _ -")]
+    bucket: Bucket = Field(description="the bucket")
+    region: Region = Field(description="the bucket's region id", examples=["cn-shanghai"])
+    credentials: str = Field(description="the entry under `credentials` that signs", examples=["uploader"])
 
 
 class Definitions(Entry):
     """All that the signer knows."""
 
-    version: Literal[1]
-    default_app: str | None = Field(None, description="for requests that name no app")
-    server: Server = Server()
-    credentials: dict[str, CredentialEntry]
-    defaults: Defaults = Defaults()
-    apps: dict[AppId, App]
+    version: Literal[1] = Field(description="of this format")
+    default_app: str | None = Field(
+        None, description="the app of requests that name none", examples=["wx1234567890abcdef"]
+    )
+    server: Server = Field(Server(), description="where the signer listens")
+    credentials: dict[str, CredentialEntry] = Field(description="who signs: each entry is one role, by a name of yours")
+    defaults: Defaults = Field(Defaults(), description="what apps have in common; each may say otherwise")
+    apps: dict[AppId, App] = Field(description="the apps, by their WeChat app id")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from fractions import Fraction
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {
@@ -11,35 +13,111 @@ _BYTES = {
     "KB": 10**3, "MB": 10**6, "GB": 10**9,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
 }  # fmt: skip
-_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
-_SIZE = re.compile(r"([0-9]{1,15}) ?(B|[KMG]i?B)?", re.ASCII)
-_RATE = re.compile(r"([0-9]{1,9})/([smhd])", re.ASCII)
+_NUMBER = "(?:0|[1-9][0-9]{0,%d})"
+DURATION_PATTERN = f"^{_NUMBER % 8}[smhd]?$"
+SIZE_PATTERN = f"^{_NUMBER % 14} ?(?:B|[KMG]i?B)?$"
+RATE_PATTERN = "^[1-9][0-9]{0,8}/[smhd]$"
+
+_DURATION = re.compile(DURATION_PATTERN)
+_SIZE = re.compile(SIZE_PATTERN)
+_RATE = re.compile(RATE_PATTERN)
+_PARTS = re.compile(r"([0-9]+) ?([A-Za-z]*)\Z")
+
+# What people write instead, for hints only.
+_FRACTION = re.compile(r"([0-9]{1,6}\.[0-9]{1,3}) ?([A-Za-z]{0,3})\Z")
+_SPOKEN = re.compile(r"([0-9]{1,6}) *(s|m|h|d)[a-z]*\Z", re.IGNORECASE)
+_CLOCK = re.compile(r"([0-9]{1,4}):([0-5][0-9])\Z")
+_SHORT_SIZE = re.compile(r"([0-9]{1,6}) *([kmg])(?:ilo|ega|iga)?(i?)(?:b|bytes?)?\Z", re.IGNORECASE)
+_SPOKEN_RATE = re.compile(r"([0-9]{1,6}) *(?:/|per|r/) *([smhd])[a-z]*\Z", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"0[0-9_]+\Z|0[ox][0-9a-f]+\Z", re.IGNORECASE)
+_OCTAL = "a leading 0 makes it octal to some YAML readers; write it without"
 
 
 def parse_duration(value: object) -> timedelta:
     """`90s`, `15m`, `3h`, `1d`, or whole seconds. Raises ValueError with the mend."""
     if isinstance(value, timedelta):
         return value
-    match = _DURATION.fullmatch(str(value)) if isinstance(value, int | str) and value is not True else None
-    if match is None:
-        raise ValueError("is no duration; write 90s, 15m, 3h or a whole number of seconds")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2] or "s"])
+    text = _text(value)
+    if not _DURATION.fullmatch(text):
+        raise ValueError("not a duration; " + (_duration_mend(text) or "write 90s, 15m, 3h or whole seconds"))
+    number, unit = _parts(text)
+    return timedelta(seconds=number * _SECONDS[unit or "s"])
 
 
 def parse_size(value: object) -> int:
     """`512KiB`, `10MiB`, `5GB`, or bytes. Raises ValueError with the mend."""
-    match = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) and value is not True else None
-    if match is None:
-        raise ValueError("is no size; write 512KiB, 10MiB, 5GB or a whole number of bytes")
-    return int(match[1]) * _BYTES[match[2] or ""]
+    text = _text(value)
+    if not _SIZE.fullmatch(text):
+        raise ValueError("not a size; " + (_size_mend(text) or "write 512KiB, 10MiB, 5GB or whole bytes"))
+    number, unit = _parts(text)
+    return number * _BYTES[unit]
 
 
 def parse_rate(value: object) -> tuple[int, int]:
     """`100/s` as (100 requests, 1 second); also per m, h, d. Raises ValueError with the mend."""
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
-        raise ValueError("is no rate; write 100/s, 30/m or 1000/h")
-    return int(match[1]), _SECONDS[match[2]]
+    text = value if isinstance(value, str) else ""
+    if not _RATE.fullmatch(text):
+        spoken = _SPOKEN_RATE.fullmatch(text)
+        meant = f"{int(spoken[1])}/{spoken[2].lower()}" if spoken and int(spoken[1]) else "100/s, 30/m or 5/h"
+        raise ValueError(f"not a rate; write {meant}")
+    number, _, unit = text.partition("/")
+    return int(number), _SECONDS[unit]
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
+def _parts(text: str) -> tuple[int, str]:
+    match = _PARTS.match(text)
+    assert match is not None
+    return int(match[1]), match[2]
+
+
+def _duration_mend(text: str) -> str | None:
+    if _LEADING_ZERO.match(text):
+        return _OCTAL
+    if clock := _CLOCK.match(text):
+        seconds = int(clock[1]) * 60 + int(clock[2])
+        return f"a colon is no unit: write {seconds}s if these are minutes and seconds, {seconds}m if hours and minutes"
+    if (fraction := _FRACTION.match(text)) and (whole := _without_fraction(fraction, _SECONDS, ("s", "m", "h", "d"))):
+        return f"there are no fractions: write {whole}"
+    if spoken := _SPOKEN.match(text):
+        if spoken[2] + text[spoken.end(2) :] in ("ms", "M", "mo", "month", "months"):
+            return None
+        return f"write {int(spoken[1])}{spoken[2].lower()}"
+    return None
+
+
+def _size_mend(text: str) -> str | None:
+    if _LEADING_ZERO.match(text):
+        return _OCTAL
+    if (fraction := _FRACTION.match(text)) and (whole := _without_fraction(fraction, _BYTES, tuple(_BYTES)[1:])):
+        return f"there are no fractions: write {whole}"
+    if short := _SHORT_SIZE.fullmatch(text):
+        number, unit = int(short[1]), short[2].upper()
+        if short[3] or "b" in text.lower():
+            return f"write {number}{unit}{'i' if short[3] else ''}B"
+        binary, decimal = f"{number}{unit}iB", f"{number}{unit}B"
+        return f"write {binary} ({_grouped(binary)} bytes) or {decimal} ({_grouped(decimal)} bytes)"
+    return None
+
+
+def _grouped(size: str) -> str:
+    return f"{parse_size(size):,}"
+
+
+def _without_fraction(match: re.Match[str], units: Mapping[str, int], order: tuple[str, ...]) -> str | None:
+    """`1.5h` as `90m`: the largest unit in which it is whole."""
+    if match[2] not in units and match[2]:
+        return None
+    amount = Fraction(match[1]) * units.get(match[2], 1)
+    same_kind = [unit for unit in order if ("i" in unit) == ("i" in match[2]) or units[unit] == 1]
+    for unit in sorted(same_kind, key=lambda unit: units[unit], reverse=True):
+        whole = amount / units[unit]
+        if whole.denominator == 1 and whole:
+            return f"{whole.numerator}{unit}"
+    return None
 
 
 def format_duration(duration: timedelta) -> str:
@@ -49,3 +127,11 @@ def format_duration(duration: timedelta) -> str:
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{seconds // _SECONDS[unit]}{unit}"
     return f"{seconds}s"
+
+
+def format_size(size_bytes: int) -> str:
+    """The shortest exact way to write it: `20MiB`, `5GB`, `1000`."""
+    for unit in ("GiB", "GB", "MiB", "MB", "KiB", "KB"):
+        if size_bytes and size_bytes % _BYTES[unit] == 0:
+            return f"{size_bytes // _BYTES[unit]}{unit}"
+    return str(size_bytes)

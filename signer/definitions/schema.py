@@ -3,14 +3,113 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from typing import Any
 
-from signer.definitions.model import Definitions
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from signer.definitions import model
+from signer.definitions.quantities import format_duration, format_size
+
+Schema = dict[str, Any]
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        """A title that only repeats the key says nothing; the kinds of values have titles of their own."""
+        return False
 
 
 def json_schema() -> str:
-    schema = Definitions.model_json_schema()
-    app = schema["$defs"]["App"]
+    return json.dumps(_with_units_told(schema()), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema() -> Schema:
+    """As a document; `x-unit` says what a plain number means."""
+    document = model.Definitions.model_json_schema(schema_generator=_Generator)
+    definitions = document["$defs"]
+    for name, each in [*definitions.items(), ("Definitions", document)]:
+        _improve(each, getattr(model, name))
     # What `defaults` may give, an app need not say.
-    app["required"] = []
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "oss-signer definitions"}
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    definitions["App"].pop("required")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "oss-signer definitions",
+        "description": document.pop("description"),
+        **document,
+    }
+
+
+def _improve(each: Schema, entry: type[BaseModel]) -> None:
+    each.pop("title")
+    for name, member in each["properties"].items():
+        field = entry.model_fields[name]
+        if "default" in member:
+            member["default"] = _as_written(field.default, member)
+            if member["default"] is None:
+                del member["default"]
+        each["properties"][name] = _with_names_checked(_with_references(_without_null(member)))
+    if issubclass(entry, model.AssumedRole):
+        for name, variable in entry.documented_environment.items():
+            each["properties"][name]["description"] += f"; not given: `{variable}` of the environment"
+        each["required"] = [name for name in each["required"] if name not in entry.documented_environment]
+        each["required"] += ["type"] * ("type" not in each["required"])
+
+
+def _as_written(default: Any, member: Schema) -> Any:
+    """As it would stand in the YAML."""
+    if isinstance(default, timedelta):
+        return format_duration(default)
+    if member.get("title") == "size":
+        return default if default < 1000 else format_size(default)
+    if isinstance(default, BaseModel):
+        return default.model_dump(mode="json", exclude_defaults=True)
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _without_null(member: Schema) -> Schema:
+    """`anyOf` of something and null as that something, which editors explain better."""
+    kinds = member.get("anyOf")
+    if kinds is None or "$ref" in kinds[0]:
+        return member
+    rest = {key: value for key, value in member.items() if key != "anyOf"}
+    kind = kinds[0]
+    types = kind["type"] if isinstance(kind["type"], list) else [kind["type"]]
+    return {**kind, **rest, "type": [*types, "null"]}
+
+
+def _with_units_told(member: Any) -> Any:
+    """Editors show descriptions, and know nothing of units."""
+    if isinstance(member, list):
+        return [_with_units_told(each) for each in member]
+    if not isinstance(member, dict):
+        return member
+    unit = member.get("x-unit")
+    told = (
+        {"description": f"{member['description']} ({unit})"}
+        if isinstance(unit, str) and "description" in member
+        else {}
+    )
+    return {key: _with_units_told(value) for key, value in member.items() if key != "x-unit" or not told} | told
+
+
+def _with_names_checked(member: Schema) -> Schema:
+    """Names that must match, as a rule on names: `patternProperties` would let all others pass unread."""
+    patterns = member.pop("patternProperties", None)
+    if patterns is None:
+        return member
+    ((pattern, value),) = patterns.items()
+    return {**member, "propertyNames": {**member["propertyNames"], "pattern": pattern}, "additionalProperties": value}
+
+
+def _with_references(member: Any) -> Any:
+    """A pattern that also takes `${NAME}` in the value."""
+    if isinstance(member, list):
+        return [_with_references(each) for each in member]
+    if not isinstance(member, dict):
+        return member
+    member = {key: _with_references(value) for key, value in member.items()}
+    if isinstance(member.get("pattern"), str):
+        member["pattern"] += r"|\$\{"
+    return member

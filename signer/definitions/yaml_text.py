@@ -11,21 +11,16 @@ from typing import Any
 
 import yaml
 
-from signer.definitions.mistakes import BadDefinitions, Mistake, Place
-from signer.definitions.references import BadReference, fill
+from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake, Place
+from signer.definitions.nearest import dotted, plain
+from signer.definitions.references import BadReference, fill, values
+from signer.definitions.syntax import MAX_DEPTH, compose
 
 Path_ = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_MAX_DEPTH = 32
 _ALIAS_VALUES = 10_000
 """How many values aliases may add to a file, so that a few lines cannot become millions of values."""
-
-
-class _Loader(yaml.CSafeLoader):
-    """libyaml's parser; scalars stay text and are typed below."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
 class YamlFile:
@@ -42,6 +37,8 @@ class YamlFile:
         self.mistakes: list[Mistake] = walk.mistakes
         self.references: dict[Path_, str] = walk.references
         """The text of each value that had `${...}` in it, as it was written."""
+        self.left_out = walk.left_out
+        """Values that could not be read, which is told in `mistakes`; they stand as empty."""
         self._filled = walk.filled
 
     def still_says(self, text: str, environ: Mapping[str, str]) -> bool:
@@ -63,36 +60,35 @@ class YamlFile:
         return True
 
     def place(self, path: Path_) -> Place:
-        """The place of `path`, or of the nearest thing above it that the text holds."""
-        places = self._places().places
-        while path and path not in places:
+        """The place of `path`; of the nearest key above it where the text does not hold it."""
+        walked = self._places()
+        if path in walked.places:
+            return walked.places[path]
+        while path and path not in walked.keys:
             path = path[:-1]
-        return places.get(path, Place(self.name, 1, 1))
+        return walked.keys.get(path, Place(self.name, 1, 1))
 
     def key_place(self, path: Path_) -> Place:
         """The place of the key that `path` ends in, rather than of its value."""
-        return self._places().keys.get(path) or self.place(path)
+        place = self._places().keys.get(path)
+        return self.place(path) if place is None else place
+
+    def filled_in(self, path: Path_) -> list[str]:
+        """What the `${...}` in a value stand for; may be secret."""
+        return list(values(self.references.get(path, ""), self._environ))
+
+    def forget_places(self) -> None:
+        """They take ten times the memory of the values."""
+        self._walked = None
 
     def _places(self) -> _Walk:
-        if self._walked is None:
-            self._walked = _Walk(self.name, self.text, self._environ, keep_places=True)
-            self._walked.run()
-        return self._walked
-
-
-def _compose(name: str, text: str) -> yaml.Node | None:
-    start = Place(name, 1, 1)
-    try:
-        return yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(name, mark.line + 1, mark.column + 1) if mark else start
-        lines = text.splitlines()
-        tab = mark is not None and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
-        why = "indent with spaces, not tabs" if tab else error.problem or error.context
-        raise BadDefinitions([Mistake(place, f"is no valid YAML: {why}")]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadDefinitions([Mistake(start, f"is no valid YAML: {str(error).splitlines()[0]}")]) from None
+        walked = self._walked
+        if walked is None:
+            walked = _Walk(self.name, self.text, self._environ, keep_places=True)
+            walked.run()
+            # Others may ask from another thread: only what is complete is kept.
+            self._walked = walked
+        return walked
 
 
 class _Walk:
@@ -101,57 +97,83 @@ class _Walk:
         self.keys: dict[Path_, Place] = {}
         self.mistakes: list[Mistake] = []
         self.references: dict[Path_, str] = {}
+        self.left_out: set[Path_] = set()
         self.filled: dict[str, str] = {}
         self._name = name
-        self._text = text
+        self._text = text.removeprefix("\ufeff")
         self._environ = environ
         self._keep_places = keep_places
-        self._budget = len(text) + _ALIAS_VALUES
+        self._values_left = 0
+        self._section: yaml.Node | None = None
 
     def run(self) -> Any:
-        node = _compose(self._name, self._text)
+        node, nodes = compose(self._name, self._text)
+        self._values_left = nodes + _ALIAS_VALUES
         return {} if node is None else self._value(node, ())
 
     def _place(self, node: yaml.Node) -> Place:
-        return Place(self._name, node.start_mark.line + 1, node.start_mark.column + 1)
+        start, end = node.start_mark, node.end_mark
+        width = end.column - start.column if end.line == start.line else 1
+        return Place(self._name, start.line + 1, start.column + 1, max(width, 1))
 
-    def _wrong(self, node: yaml.Node, message: str) -> None:
-        self.mistakes.append(Mistake(self._place(node), message))
+    def _wrong(self, place: Place, path: Path_, message: str) -> None:
+        self.mistakes.append(Mistake(place, f"{dotted(path)}: {message}" if path else message))
+        if len(self.mistakes) >= MAX_MISTAKES:
+            raise BadDefinitions(self.mistakes)
 
     def _value(self, node: yaml.Node, path: Path_) -> Any:
         if self._keep_places:
             self.places[path] = self._place(node)
-        self._budget -= 1
-        if self._budget < 0:
-            raise BadDefinitions([Mistake(self._place(node), "its aliases make it too large")])
-        if len(path) > _MAX_DEPTH:
-            self._wrong(node, f"is nested deeper than {_MAX_DEPTH} levels")
+        self._values_left -= 1
+        if self._values_left < 0:
+            message = f"the aliases (*name) up to here add more than {_ALIAS_VALUES:,} values; write them out"
+            raise BadDefinitions([Mistake(self._place(self._section or node), message)])
+        if node.tag:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._wrong(self._place(node), path, f"takes no tag; leave {plain(tag)} out")
+            self.left_out.add(path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if len(path) >= MAX_DEPTH:
+            self._wrong(self._place(node), path, f"nested deeper than {MAX_DEPTH} levels by its aliases (*name)")
+            self.left_out.add(path)
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)
-        return self._scalar(node, path)
+        return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}
         first: dict[str, yaml.Node] = {}
         for key_node, value_node in node.value:
+            self._values_left -= 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._wrong(key_node, "is no plain key")
+                self._wrong(self._place(key_node), path, "a key must be plain text, not a list or a mapping")
                 continue
             key = key_node.value
+            if key_node.tag:
+                self._wrong(self._place(key_node), (*path, key), "a key takes no tag")
             if key == "<<":
-                self._wrong(key_node, "merge keys are not supported; put what apps share under defaults")
+                self._wrong(
+                    self._place(key_node),
+                    path,
+                    "there are no merge keys (<<) here; put what apps share under defaults",
+                )
                 continue
             if key in result:
-                self._wrong(key_node, f"'{key}' stands here a second time; the first is at {self._place(first[key])}")
+                place = self._place(key_node)
+                self._wrong(
+                    place, (*path, key), f"stands here a second time; the first is at {self._place(first[key])}"
+                )
                 continue
             first[key] = key_node
+            if not path:
+                self._section = key_node
             if self._keep_places:
                 self.keys[(*path, key)] = self._place(key_node)
-            result[key] = self._value(value_node, (*path, key))
+            value = result[key] = self._value(value_node, (*path, key))
+            if self._keep_places and value is None and value_node.start_mark.index == value_node.end_mark.index:
+                self.places[(*path, key)] = self._place(key_node)
         return result
 
     def _scalar(self, node: yaml.ScalarNode, path: Path_) -> Any:
@@ -169,6 +191,16 @@ class _Walk:
         try:
             self.filled[text] = fill(text, self._environ)
         except BadReference as error:
-            self._wrong(node, str(error))
+            for complaint in error.complaints:
+                self._wrong(self._inside(node, complaint.start, complaint.end), path, complaint.why)
+            self.left_out.add(path)
             return ""
         return self.filled[text]
+
+    def _inside(self, node: yaml.ScalarNode, start: int, end: int) -> Place:
+        """The place of `value[start:end]`, where the value stands in the text as it is."""
+        whole = self._place(node)
+        lead = 1 if node.style in ("'", '"') else 0
+        if whole.width != len(node.value) + 2 * lead:
+            return whole
+        return Place(whole.file, whole.line, whole.column + lead + start, end - start)

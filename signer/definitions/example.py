@@ -1,0 +1,101 @@
+"""An example of everything, composed from the models' examples, so that a new key is in it by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from signer.definitions import model
+
+_APP_ID = "wx1234567890abcdef"
+_NAMES = {
+    "ecs_ram_role": "uploader",
+    "assume_role": "partner",
+    "oidc": "pod",
+    "default": "sdk",
+    "static": "fixed",
+}
+"""What the entries are called, by their type; a new type is called by itself."""
+
+
+def full_example() -> str:
+    return "".join(f"{line}\n" for line in _lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "version: 1"
+    yield f"default_app: {_APP_ID}"
+    yield ""
+    yield "server:"
+    yield from _fields(model.Server, 1)
+    yield ""
+    yield "credentials:"
+    for entry in get_args(get_args(model.CredentialEntry)[0]):
+        example = _own_example(entry)
+        yield f"  {_NAMES.get(example['type'], example['type'])}:"
+        yield from (f"    {name}: {_written(value)}" for name, value in example.items())
+    yield ""
+    yield "defaults:"
+    yield "  region: cn-hangzhou"
+    yield "  credentials: uploader"
+    yield ""
+    yield "apps:"
+    yield f"  {_APP_ID}:"
+    yield from _fields(model.App, 2, model.App.headings)
+    yield "  another-app:              # takes the rest from defaults"
+    yield "    bucket: receipts-prod"
+    yield "    rate_limit: {per_caller: 30/m}"
+
+
+def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None = None) -> Iterator[str]:
+    """The keys in the order of the docs: that of `Defaults` where an app repeats some."""
+    indent = "  " * depth
+    order = dict.fromkeys([*(model.Defaults.model_fields if issubclass(entry, model.App) else ()), *entry.model_fields])
+    for name in order:
+        if heading := (headings or {}).get(name):
+            yield f"{indent}# {heading}"
+        value = _example(entry.model_fields[name])
+        inner = next((each for each in _models(entry.model_fields[name].annotation)), None)
+        if value is not None:
+            yield f"{indent}{name}: {_written(value)}"
+        elif inner is not None:
+            yield f"{indent}{name}:"
+            yield from _fields(inner, depth + 1)
+
+
+def _example(field: FieldInfo) -> Any:
+    """Its own example, or that of its kind; of several models, that of the last."""
+    if field.examples:
+        return field.examples[0]
+    for each in reversed(_models(field.annotation)):
+        return _own_example(each) or None
+    for each in [*field.metadata, *(kind for inner in get_args(field.annotation) for kind in _metadata(inner))]:
+        if examples := getattr(each, "json_schema", {}).get("examples"):
+            return examples[0]
+    return None
+
+
+def _metadata(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for inner in get_args(annotation) for each in _models(inner)]
+
+
+def _own_example(entry: type[BaseModel]) -> dict[str, Any]:
+    extra = entry.model_config.get("json_schema_extra")
+    examples = extra.get("examples") if isinstance(extra, dict) else None
+    return dict(examples[0]) if isinstance(examples, list) and isinstance(examples[0], dict) else {}
+
+
+def _written(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=1000, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")

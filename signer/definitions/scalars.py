@@ -1,0 +1,194 @@
+"""The kinds of values that stand in the YAML, each with its check, its name, its pattern and examples for editors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from signer.definitions import regions
+from signer.definitions.quantities import (
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_PORT = r"(?::[0-9]{1,5})?"
+_HOST_PORT = "write host:port, like 0.0.0.0:5000"
+_ADDRESS = r"^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
+_BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
+_ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
+_BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
+_MEDIA_TYPE = r"^[A-Za-z0-9!#&^_.+-]+/(?:[A-Za-z0-9!#&^_.+-]+|\*)$"
+
+
+def _kind(title: str, pattern: str, examples: list[Any], unit: str = "") -> WithJsonSchema:
+    """For editors and docs/configuration.md; `unit` says what a plain number would mean."""
+    number = {"type": ["string", "integer"], "minimum": 0} if isinstance(examples[-1], int) else {"type": "string"}
+    return WithJsonSchema(
+        {"title": title, **number, "pattern": pattern, "examples": examples, **({"x-unit": unit} if unit else {})}
+    )
+
+
+def _matches(pattern: str, otherwise: str) -> AfterValidator:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(check)
+
+
+def _bucket(value: str) -> str:
+    if re.fullmatch(_BUCKET, value):
+        return value
+    if re.match(r"(?:oss|https?)://|.*\.aliyuncs\.com", value):
+        raise ValueError("not a bucket's name but an address; write the name alone, like photos-prod")
+    reasons = (
+        (any(c.isupper() for c in value), "it has capital letters"),
+        ("_" in value, "it has an underscore"),
+        ("." in value, "it has a dot"),
+        (re.search(r"\s", value), "it has a space"),
+        (len(value) < 3, f"it has {len(value)} characters"),
+        (len(value) > 63, f"it has {len(value)} characters"),
+        (value.startswith("-") or value.endswith("-"), "it has a hyphen at an end"),
+    )
+    reason = next((reason for applies, reason in reasons if applies), "it has other characters")
+    raise ValueError(f"not a bucket's name: {reason}; OSS takes 3 to 63 of a-z, 0-9 and -, with no - at either end")
+
+
+def _port_fits(value: str) -> bool:
+    port = re.search(r":([0-9]{1,5})(?:/|$)", value.partition("://")[2] or value)
+    return port is None or int(port[1]) <= 65535
+
+
+def _base_url(value: str) -> str:
+    if not re.fullmatch(_BASE_URL, value) or not _port_fits(value):
+        mend = "write it like https://upload.example.com"
+        if not _port_fits(value):
+            mend = "a port is at most 65535"
+        elif re.fullmatch(f"{_HOST}{_PORT}/?", value) and "." in value:
+            mend = "https:// is missing before it"
+        elif "?" in value or "#" in value:
+            mend = "leave out what follows the ? or #"
+        raise ValueError(f"not a base URL; {mend}")
+    return value.rstrip("/")
+
+
+def _address_text(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"not an address but a port; {_HOST_PORT}")
+    return value
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(_ADDRESS, value) or not _port_fits(value.rpartition("]")[2]):
+        fits = _port_fits(value.rpartition("]")[2])
+        raise ValueError(f"not an address; {_HOST_PORT if fits else 'a port is at most 65535'}")
+    return value
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(_ORIGIN, value) or not _port_fits(value):
+        path = re.match(r"https?://[^/]+/", value)
+        mend = "end it behind the host: no / and no path" if path else "write it like https://h5.example.com"
+        raise ValueError(f"not an origin; {mend}")
+    return value
+
+
+def _role_arn(value: str) -> str:
+    if not re.fullmatch(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+", value):
+        other = re.match(r"acs:ram::[0-9]*:(user|group|policy|root)", value)
+        said = f"the ARN of a {other[1]}, not of a role" if other else "not the ARN of a role"
+        raise ValueError(f"{said}; write acs:ram::<account id>:role/<name>")
+    return value
+
+
+def _nothing_as_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _checked(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(check)
+
+
+EmptyAsNone = BeforeValidator(_nothing_as_none)
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    _kind("duration", DURATION_PATTERN, ["90s", "15m", "3h", "1d", 900], "s m h d; a plain number is seconds"),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    _kind(
+        "size",
+        SIZE_PATTERN,
+        ["512KiB", "10MiB", "5GB", 1048576],
+        "B KiB MiB GiB KB MB GB; a plain number is bytes",
+    ),
+]
+Rate = Annotated[
+    tuple[int, int],
+    BeforeValidator(parse_rate),
+    _kind("rate", RATE_PATTERN, ["100/s", "30/m", "1000/h"], "per s m h d"),
+]
+BaseUrl = Annotated[str, _checked(_base_url), _kind("URL", _BASE_URL, ["https://upload.example.com"])]
+Address = Annotated[
+    str,
+    BeforeValidator(_address_text),
+    _checked(_address),
+    _kind("address", _ADDRESS, ["0.0.0.0:5000", "127.0.0.1:9180"]),
+]
+Origin = Annotated[str, _checked(_origin), _kind("origin", _ORIGIN, ["https://h5.example.com"])]
+Bucket = Annotated[str, _checked(_bucket), _kind("bucket name", _BUCKET, ["photos-prod"])]
+Region = Annotated[
+    str, _checked(regions.check), _kind("region id", regions.PATTERN, ["cn-hangzhou", "cn-shanghai", "ap-southeast-1"])
+]
+MediaType = Annotated[
+    str,
+    _matches(_MEDIA_TYPE, "not a media type; write image/jpeg, or image/* for all of a kind"),
+    _kind("media type", _MEDIA_TYPE, ["image/jpeg", "image/*"]),
+]
+RoleArn = Annotated[
+    str,
+    _checked(_role_arn),
+    _kind("role ARN", "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$", ["acs:ram::1234567890123456:role/oss-upload"]),
+]
+OidcProviderArn = Annotated[
+    str,
+    _matches(
+        "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
+        "not the ARN of an OIDC provider; write acs:ram::<account id>:oidc-provider/<name>",
+    ),
+    _kind(
+        "OIDC provider ARN",
+        "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
+        ["acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1"],
+    ),
+]
+SessionName = Annotated[
+    str,
+    _matches("^[A-Za-z0-9.@_-]{2,64}$", "not a session name; use 2 to 64 letters, digits, . @ _ and -"),
+    _kind("session name", "^[A-Za-z0-9.@_-]{2,64}$", ["oss-signer"]),
+]
+Sha256 = Annotated[
+    str,
+    _matches("^[0-9a-f]{64}$", "not a SHA-256; make it with: printf %s KEY | sha256sum"),
+    _kind("SHA-256", "^[0-9a-f]{64}$", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
+]
+AppId = Annotated[
+    str,
+    _matches("^[A-Za-z0-9_-]{1,64}$", "not an app id; use 1 to 64 letters, digits, _ and -"),
+    _kind("app id", "^[A-Za-z0-9_-]{1,64}$", ["wx1234567890abcdef"]),
+]

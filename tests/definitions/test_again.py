@@ -1,0 +1,92 @@
+"""Definitions that are read again and again: the same comes out as from a first reading, whatever broke between."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signer.definitions.mistakes import BadDefinitions
+from signer.definitions.parse import Parser, parse
+from tests.definitions.comparing import all_of
+
+Files = dict[str, str]
+
+ENVIRON = {"KEY": "LTAI-x", "SECRET": "Hunter2-of-the-test"}
+BASE = """version: 1
+credentials:
+  r: {type: ecs_ram_role}
+  s: {type: assume_role, role_arn: 'acs:ram::1:role/x', access_key_id: '${KEY}', access_key_secret: '${SECRET}'}
+"""
+DEFAULTS = (
+    "",
+    "defaults: {region: cn-hangzhou, credentials: r}\n",
+    "defaults: {region: cn-shanghai, credentials: s}\n",
+)
+APPS = (
+    "{bucket: photos, region: cn-hangzhou, credentials: r}",
+    "{bucket: photos, key_prefix: 'p/', rate_limit: {per_caller: 5/s}}",
+    "{bucket: others, credentials: s, enabled: false}",
+    "{bucket: ${BUCKET:-photos}}",
+    "{bucket: Broken}",
+    "{bucket: photos, credentials: nobody}",
+    "not: {closed",
+)
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> Files:
+    """A directory of two files; some are right, some are broken in one place or another."""
+    base = BASE + draw(st.sampled_from(DEFAULTS)) + draw(st.sampled_from(("", "default_app: a\n", "oops: 1\n")))
+    names = draw(st.lists(st.sampled_from("abcd"), unique=True))
+    apps = "".join(f"  {name}: {draw(st.sampled_from(APPS))}\n" for name in names)
+    return {"base.yaml": base, "apps.yaml": f"apps:\n{apps}" if apps else "apps: {}\n"}
+
+
+def read(parser: Parser, files: Files) -> object:
+    """All that comes out: a registry or the mistakes."""
+    try:
+        return all_of(parser.read(files, ENVIRON))
+    except BadDefinitions as error:
+        return error.mistakes
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(edits(), min_size=2, max_size=6))
+def test_every_reading_is_as_if_it_were_the_first(states: list[Files]) -> None:
+    parser = Parser()
+    for files in states:
+        assert read(parser, files) == read(Parser(), files)
+
+
+def test_what_did_not_change_is_not_read_again() -> None:
+    files = {
+        "base.yaml": BASE + DEFAULTS[1],
+        "a.yaml": "apps: {a: {bucket: photos}}",
+        "b.yaml": "apps: {b: {bucket: bbb}}",
+    }
+    parser = Parser()
+    first = parser.read(files, ENVIRON)
+    with pytest.raises(BadDefinitions):
+        parser.read({**files, "b.yaml": "apps: {b: {bucket: B}}"}, ENVIRON)
+    second = parser.read({**files, "b.yaml": "apps: {b: {bucket: bbc}}"}, ENVIRON)
+    assert second.apps["a"] is first.apps["a"]
+    assert (first.apps["b"].rules.bucket, second.apps["b"].rules.bucket) == ("bbb", "bbc")
+
+
+def test_a_variable_that_changes_changes_what_refers_to_it() -> None:
+    files = {"a.yaml": BASE + DEFAULTS[1] + "apps: {a: {bucket: '${BUCKET}'}, b: {bucket: plain}}"}
+    parser = Parser()
+    assert parser.read(files, {**ENVIRON, "BUCKET": "one"}).apps["a"].rules.bucket == "one"
+    assert parser.read(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
+    with pytest.raises(BadDefinitions):
+        parser.read(files, ENVIRON)
+    assert parser.read(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
+
+
+def test_changed_defaults_and_credentials_reach_every_app() -> None:
+    apps = {"apps.yaml": "apps: {a: {bucket: photos}, b: {bucket: others, region: cn-beijing}}"}
+    parser = Parser()
+    for defaults in (DEFAULTS[1], DEFAULTS[2], DEFAULTS[1]):
+        files = {"base.yaml": BASE + defaults, **apps}
+        assert all_of(parser.read(files, ENVIRON)) == all_of(parse(files, ENVIRON))

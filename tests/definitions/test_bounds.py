@@ -1,0 +1,112 @@
+"""What a broken or hostile file may cost: it is refused with its place, soon, and the process lives on."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions
+from signer.definitions.parse import parse
+
+HANG_SECONDS = 30.0
+"""Far more than any of these takes on a slow machine."""
+MAX_GROWTH_KIB = 400 * 1024
+
+HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
+
+
+@pytest.fixture(autouse=True)
+def cheap() -> Iterator[None]:
+    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert time.monotonic() - started < HANG_SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH_KIB
+
+
+def refused(text: str) -> BadDefinitions:
+    with pytest.raises(BadDefinitions) as refusal:
+        parse({"a.yaml": text}, {})
+    assert str(refusal.value)
+    return refusal.value
+
+
+@pytest.mark.parametrize("opener", ["[", "{a: ", "- ", "? ", "[{a: ", "- - ? "])
+@pytest.mark.parametrize("levels", [40, 3_000, 200_000])
+def test_deep_nesting_does_not_crash_the_process(opener: str, levels: int) -> None:
+    assert "nested deeper than 32 levels" in str(refused(opener * levels))
+
+
+def test_deep_indentation_does_not_crash_the_process() -> None:
+    refused("".join(f"{' ' * level}a:\n" for level in range(3_000)))
+
+
+@pytest.mark.parametrize("levels", [6, 12, 60])
+def test_aliases_do_not_explode(levels: int) -> None:
+    lines = [f"a0: &a0 [{', '.join('x' * 10)}]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    told = refused("\n".join(lines))
+    assert "aliases (*name) up to here add more than 10,000 values" in str(told)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a, *a]", "a: &a {b: *a, c: *a}", "&a [*a]", "a: &a\n  - *a\n  - {b: *a}"])
+def test_what_holds_itself_ends(text: str) -> None:
+    refused(text)
+
+
+def test_aliases_that_add_little_are_fine() -> None:
+    apps = "\n".join(f"  a{n}: {{bucket: photos-{n}, rate_limit: *limit}}" for n in range(200))
+    first = "  first: {bucket: photos, rate_limit: &limit {per_app: 5/s}}"
+    registry = parse(
+        {"a.yaml": f"{HEAD}defaults: {{region: cn-hangzhou, credentials: r}}\napps:\n{first}\n{apps}\n"}, {}
+    )
+    assert registry.apps["a7"].rate_limit.per_app == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "{}",
+        "{bucket: Photos}",
+        "{bucket: '${A} ${B}'}",
+        "{bukket: a}",
+        "{bucket: bbb, region: cn-hangzhou, credentials: xx%}",
+    ],
+)
+def test_ten_thousand_mistakes_are_told_in_bounds(app: str) -> None:
+    apps = "".join(f"  app-{n}: {app.replace('%', str(n))}\n" for n in range(10_000))
+    entries = "".join(f"  {'xy'[n % 2]}{n}: {{type: ecs_ram_role}}\n" for n in range(2_000))
+    told = refused(f"version: 1\ncredentials:\n{entries}apps:\n{apps}")
+    assert len(told.mistakes) == MAX_MISTAKES
+    assert len(str(told)) < 500_000
+
+
+def test_a_mistake_in_defaults_is_told_once() -> None:
+    apps = "".join(f"  app-{n}: {{bucket: photos}}\n" for n in range(2_000))
+    told = refused(f"{HEAD}defaults: {{region: oss-cn-hangzhou, credentials: r, bukket: x}}\napps:\n{apps}")
+    assert [mistake.place.line for mistake in told.mistakes] == [3, 3]
+
+
+def test_prefixes_of_ten_thousand_apps_are_compared_soon() -> None:
+    apps = "".join(f"  a{n}: {{bucket: photos, key_prefix: '{'p' * (n % 90 + 1)}/{n // 90}'}}\n" for n in range(10_000))
+    limits = "rate_limit: {per_caller: 5/s}"
+    registry = parse(
+        {"a.yaml": f"{HEAD}defaults: {{region: cn-hangzhou, credentials: r, {limits}}}\napps:\n{apps}"}, {}
+    )
+    # Behind each number of p's: all of 10 to 111 begin with a shorter number.
+    assert len(registry.warnings()) == 10_000 - 90 * 10
+
+
+@pytest.mark.parametrize(
+    "text", ["secret " * 200_000, 'access_key_secret: "x\n' * 20_000, "a_secret: *b\n" * 20_000 + "["]
+)
+def test_masking_ends_soon(text: str) -> None:
+    refused(f"{text}\n]")
+
+
+def test_a_chain_of_ten_thousand_sources_ends() -> None:
+    role = "type: assume_role, role_arn: 'acs:ram::1:role/x'"
+    entries = "".join(f"  r{n}: {{{role}, source: r{(n + 1) % 10_000}}}\n" for n in range(10_000))
+    refused(f"version: 1\ncredentials:\n{entries}apps: {{}}\n")

@@ -1,0 +1,157 @@
+"""How mistakes look: the caret under what is meant, colours on a terminal only, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from signer.cli import main
+from tests.e2e.running import ROOT
+
+HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\napps:\n  a:\n    region: cn-hangzhou\n    credentials: r\n"
+
+
+def columns(text: str) -> int:
+    """What a terminal needs to show it."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def check(text: str, directory: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
+    config = directory / "signer.yaml"
+    config.write_text(text, encoding="utf-8")
+    status = main(["check", "--config", str(config), *options])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("    bucket: Photos", "Photos"),
+        ("    bucket: 'Photos' # 照片", "'Photos'"),
+        ('    "bucket": Photos', "Photos"),
+        ("    {0: 1}", "{0: 1}"),
+        ("    bukket: photos", "bukket"),
+        ("    name: 照片墙 # comment\n    bucket: 照片", "照片"),
+        ("    bucket: e\u0301a", "e\u0301a"),
+        ("    name: {照片墙: 上传}\n    bucket: photos", "{照片墙: 上传}"),
+        ("    bucket: 照片-${UNSET_NAME}-x", "${UNSET_NAME}"),
+        ("    headers: {照片: a, x-oss-object-acl: 公开}\n    bucket: photos", "公开"),
+    ],
+)
+def test_the_caret_is_under_what_is_meant(
+    line: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, said = check(HEAD + line + "\n", tmp_path, capsys)
+    lines = said.splitlines()
+    carets = [number for number, each in enumerate(lines) if set(each.strip()) <= set("|^~ ") and "^" in each]
+    shown = {(lines[number - 1], lines[number]) for number in carets}
+    under = []
+    for source, caret in shown:
+        start, width = caret.index("^"), caret.count("^") + caret.count("~")
+        at = next(i for i in range(len(source) + 1) if columns(source[:i]) == start)
+        under.append(next(source[at:end] for end in range(at, len(source) + 1) if columns(source[at:end]) == width))
+    assert meant.rstrip() in [text + source_rest(text, meant) for text in under]
+
+
+def source_rest(text: str, meant: str) -> str:
+    """A combining mark takes no column: the caret may end before it."""
+    rest = meant[len(text) :]
+    return rest if meant.startswith(text) and columns(rest) == 0 else ""
+
+
+def test_a_tab_and_what_cannot_be_seen_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, said = check(HEAD + "    bucket: photos\n\tname: x\n", tmp_path, capsys)
+    assert "    8 | →   name: x\n      | ^~~~\n" in said
+    _, _, said = check(HEAD + "    bucket: photos\n    name\u200b: \u202ex\n", tmp_path, capsys)
+    assert "    8 |     name<U+200B>: <U+202E>x\n" in said
+    assert "\u202e" not in said
+
+
+def test_a_long_line_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, said = check(f"version: 1 # {'x' * 100_000}\nname: 1\n", tmp_path, capsys)
+    assert len(said) < 1000
+    _, _, said = check("{version: 1, name: " + "x" * 100_000 + ", zzz: 1}\n", tmp_path, capsys)
+    assert len(said) < 2000
+    assert "zzz: 1}" in said
+
+
+def test_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(tmp_path / "signer.yaml")
+    status, out, err = check(HEAD + "    bucket: Photos\n    bukket: photos\n", tmp_path, capsys, "--json")
+    told = json.loads(out)
+    assert (status, err, told["ok"], told["warnings"]) == (1, "", False, [])
+    assert [(each["file"], each["line"], each["column"], each["end_column"]) for each in told["errors"]] == [
+        (config, 7, 13, 19),
+        (config, 8, 5, 11),
+    ]
+    assert told["errors"][1]["source"] == "    bukket: photos"
+    assert "did you mean bucket?" in told["errors"][1]["message"]
+    status, out, err = check(HEAD + "    bucket: photos\n", tmp_path, capsys, "--json")
+    told = json.loads(out)
+    assert (status, err, told["ok"], told["errors"], told["apps"], told["roles"]) == (0, "", True, [], 1, 1)
+    assert (told["warnings"][0]["line"], told["warnings"][0]["column"]) == (4, 3)
+
+
+@pytest.mark.parametrize("options", [["--config", "nowhere.yaml"], ["--config", "ftp://example.com/a"]])
+def test_json_also_where_nothing_can_be_read(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", *options]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["ok"]
+    assert told["errors"][0]["message"]
+
+
+def on_a_terminal(arguments: list[str], **environ: str) -> bytes:
+    """What a command writes to its stderr when that is a terminal."""
+    terminal, its_end = pty.openpty()
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    process = subprocess.Popen(
+        [sys.executable, "run.py", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=its_end,
+        env={**kept, "TERM": "xterm", **environ},
+    )
+    os.close(its_end)
+    said = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            said += chunk
+    except OSError:  # how Linux tells the end of a terminal
+        pass
+    os.close(terminal)
+    assert process.wait(timeout=60) == 1
+    return said
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_colours_on_a_terminal_unless_nobody_wants_them(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(HEAD + "    bucket: Photos\n", encoding="utf-8")
+    arguments = [command, "--config", str(config)]
+    coloured = on_a_terminal(arguments)
+    assert b"\x1b[1m" in coloured
+    assert b"\x1b[1;32m^~~~~~\x1b[0m" in coloured
+    plain = on_a_terminal(arguments, NO_COLOR="1")
+    assert b"\x1b" not in plain
+    assert b"^~~~~~" in plain
+    assert b"\x1b" not in on_a_terminal(arguments, TERM="dumb")
+
+
+def test_many_warnings_are_cut_for_people_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, credentials: r}\napps:\n"
+    )
+    text += "".join(f"  a{n}: {{bucket: b{n:03}}}\n" for n in range(120))
+    status, out, err = check(text, tmp_path, capsys)
+    assert (status, err.count("warning: apps."), "and 70 more warnings" in err) == (0, 50, True)
+    assert "120 warnings" in out
+    _, out, _ = check(text, tmp_path, capsys, "--json")
+    assert len(json.loads(out)["warnings"]) == 120
