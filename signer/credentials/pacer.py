@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import deque
 
-FETCHES_PER_SECOND = 8
+FETCHES_PER_SECOND = 7.0
+AT_ONCE = 2
+"""With these two no second sees more than 9 starts, wherever it begins."""
 
 
 class Pacer:
-    def __init__(self, most: int = FETCHES_PER_SECOND, seconds: float = 1.0) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._starts: deque[float] = deque()
+    """A few may start at once, the others one after another, evenly: what is late by a moment makes no crowd."""
+
+    def __init__(self, per_second: float = FETCHES_PER_SECOND, at_once: int = AT_ONCE) -> None:
+        self._interval_seconds = 1 / per_second
+        self._at_once = at_once
+        self._free_at = 0.0
+        """When all that were let go so far have had their interval."""
         self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -32,15 +36,13 @@ class Pacer:
     def _let_go(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while self._starts and self._starts[0] <= now - self._seconds:
-            self._starts.popleft()
-        while self._waiting and len(self._starts) < self._most:
+        while self._waiting and self._free_at - now <= (self._at_once - 1) * self._interval_seconds:
             *_, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(None)
-                self._starts.append(now)
+                self._free_at = max(self._free_at, now) + self._interval_seconds
         if self._waiting and self._timer is None:
-            self._timer = loop.call_at(self._starts[0] + self._seconds, self._again)
+            self._timer = loop.call_at(self._free_at - (self._at_once - 1) * self._interval_seconds, self._again)
 
     def _again(self) -> None:
         self._timer = None

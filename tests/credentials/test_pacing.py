@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.credentials.backoff import Backoff
-from signer.credentials.pacer import Pacer
+from signer.credentials.pacer import AT_ONCE, FETCHES_PER_SECOND, Pacer
 from signer.credentials.windows import Standing, Windows
 
 MINUTE = timedelta(minutes=1)
@@ -61,8 +61,8 @@ def test_the_circuit_opens_after_three_failures_and_closes_at_success() -> None:
     assert not backoff.open
 
 
-async def test_no_more_starts_in_any_second_than_allowed_and_the_urgent_first() -> None:
-    pacer = Pacer(most=5, seconds=0.2)
+async def test_starts_are_spread_evenly_and_the_urgent_go_first() -> None:
+    pacer = Pacer(per_second=40, at_once=2)
     starts: list[tuple[float, bool]] = []
 
     async def fetch(urgent: bool) -> None:
@@ -71,12 +71,16 @@ async def test_no_more_starts_in_any_second_than_allowed_and_the_urgent_first() 
 
     await asyncio.gather(*(fetch(n >= 20) for n in range(25)))
     moments = [moment for moment, _ in starts]
-    assert all(later - earlier >= 0.19 for earlier, later in zip(moments, moments[5:], strict=False))
-    assert [urgent for _, urgent in starts] == [False] * 5 + [True] * 5 + [False] * 15
+    assert all(moment - moments[0] >= (number - 1) / 40 - 0.001 for number, moment in enumerate(moments))
+    assert [urgent for _, urgent in starts] == [False] * 2 + [True] * 5 + [False] * 18
+
+
+def test_no_second_sees_more_starts_than_sts_would_stand() -> None:
+    assert FETCHES_PER_SECOND + AT_ONCE < 10
 
 
 async def test_one_who_goes_away_takes_no_turn() -> None:
-    pacer = Pacer(most=1, seconds=0.05)
+    pacer = Pacer(per_second=20, at_once=1)
     await pacer.turn(urgent=False)
     gone = asyncio.create_task(pacer.turn(urgent=False))
     stays = asyncio.create_task(pacer.turn(urgent=False))
