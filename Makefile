@@ -1,10 +1,10 @@
-# demo: try it, no account · test: everything · lint: style and types · bench: figures
+# demo: try it, no account · test: everything · lint: style and types · bench: figures · soak: faults for two minutes
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python run.py demo $(ARGS)
@@ -19,7 +19,15 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy signer localcloud tests run.py
+	$(BIN)/mypy signer localcloud tests bench run.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.slow_sts
+	$(BIN)/python -m bench.scale
+
+soak: $(VENV)/.dev
+	tests/setup
+	SOAK_SECONDS=$${SOAK_SECONDS:-130} $(BIN)/python -m pytest -s tests/e2e/test_soak.py
 
 clean:
 	rm -rf $(VENV) tests/oracle/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

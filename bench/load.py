@@ -36,12 +36,17 @@ class Load:
         return self.milliseconds[99]
 
 
-def wrk(url: str, *, seconds: int, connections: int = 16, threads: int = 1, script: str | None = None) -> Load:
-    """Asks as fast as the answers come. Raises `CannotMeasure` where wrk is missing or fails."""
+def wrk_program() -> str:
+    """Where it is. Raises `CannotMeasure` where it is not; ask before anything is started."""
     program = shutil.which("wrk")
     if program is None:
         raise CannotMeasure("wrk is not installed; on Debian and Ubuntu: apt-get install wrk")
-    command = [program, "--latency", f"-c{connections}", f"-t{threads}", f"-d{seconds}s", "--timeout", "30s"]
+    return program
+
+
+def wrk(url: str, *, seconds: int, connections: int = 16, threads: int = 1, script: str | None = None) -> Load:
+    """Asks as fast as the answers come. Raises `CannotMeasure` where wrk is missing or fails."""
+    command = [wrk_program(), "--latency", f"-c{connections}", f"-t{threads}", f"-d{seconds}s", "--timeout", "30s"]
     result = subprocess.run(  # noqa: S603
         [*command, *(["-s", script] if script else []), url], capture_output=True, text=True, check=False
     )
