@@ -14,19 +14,22 @@ from signer.errors import Unauthenticated
 
 
 class ApiKey:
-    def __init__(self, sha256_by_name: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, sha256_by_name: Mapping[str, str | Sequence[str]]) -> None:
         """The hex digests of the keys by the name of the server that holds them; several while they are rotated."""
         self._digests = [
-            (name, bytes.fromhex(digest)) for name, digests in sha256_by_name.items() for digest in digests
+            (name, bytes.fromhex(digest))
+            for name, digests in sha256_by_name.items()
+            for digest in ([digests] if isinstance(digests, str) else digests)
         ]
 
     def presented(self, evidence: Evidence) -> bool:
-        return "X-Api-Key" in evidence.headers
+        return evidence.sends("X-Api-Key")
 
     async def identify(self, evidence: Evidence) -> Caller:
         """Raises `Unauthenticated` when the key is missing or unknown. Every digest is compared, in constant time."""
-        digest = sha256(evidence.headers.get("X-Api-Key", "").encode(errors="surrogateescape")).digest()
+        key, acts_for = evidence.header("X-Api-Key"), evidence.header("X-Caller")
+        digest = sha256((key or "").encode(errors="surrogatepass")).digest()
         names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
-        if not names:
+        if key is None or not names:
             raise Unauthenticated("send a valid key in X-Api-Key")
-        return Caller(evidence.headers.get("X-Caller") or names[0])
+        return Caller(acts_for or names[0])

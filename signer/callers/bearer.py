@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from dataclasses import dataclass
 
 from signer.callers.jwks import Jwks
+from signer.callers.keys import PUBLISHED, Key
 from signer.callers.protocol import Caller, Evidence
-from signer.callers.tokens import Remembered, check, unverified_header
+from signer.callers.tokens import NOT_TAKEN, Proof, Remembered, check, text_in, unverified_header
 from signer.errors import Unauthenticated
 
-ALGORITHMS = {"RSA": ("RS256",), "EC": ("ES256",), "oct": ("HS256",)}
-"""By the kind of key: a token may only ask for what its key is made for."""
-
-
 _REMEMBER_SECONDS = 300.0
-"""A key that its issuer withdraws is good for so long at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class FixedKey:
-    """A secret or a public key that stands in the definitions."""
-
-    key: Any = field(repr=False)
-    algorithms: Sequence[str]
+"""A token whose key its issuer withdraws is good for so long at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    claim: str
-    issuer: str | None
-    audience: str | None
-    leeway_seconds: float
+    claim: str = "sub"
+    """Which one names the caller."""
+    issuer: str | None = None
+    audience: str | None = None
+    leeway_seconds: float = 30.0
 
 
 class Bearer:
-    def __init__(self, key: FixedKey | Jwks, rules: Rules) -> None:
+    def __init__(self, key: Key | Jwks, rules: Rules) -> None:
         self._key = key
         self._rules = rules
         self._remembered = Remembered()
 
     def presented(self, evidence: Evidence) -> bool:
-        return evidence.headers.get("Authorization", "")[:7].lower() == "bearer "
+        return any(_is_bearer(value) for value in evidence.headers.getall("Authorization", ()))
 
     async def identify(self, evidence: Evidence) -> Caller:
-        if not self.presented(evidence):
+        value = evidence.header("Authorization")
+        if value is None or not _is_bearer(value):
             raise Unauthenticated("send a token in Authorization: Bearer")
-        token = evidence.headers["Authorization"][7:].strip()
-        known = self._remembered.get(token)
-        if known is None:
-            key, algorithms = await self._key_for(token)
-            rules = self._rules
-            known = check(
-                token,
-                key,
-                algorithms,
-                claim=rules.claim,
-                audience=rules.audience,
-                issuer=rules.issuer,
-                leeway_seconds=rules.leeway_seconds,
-            )
-            self._remembered.put(token, *known, at_most_seconds=_REMEMBER_SECONDS)
-        return Caller(known[0])
+        token = value[7:].strip()
+        proof = self._remembered.get(token)
+        if proof is None:
+            proof = await self._proof(token)
+            self._remembered.put(token, proof)
+        return Caller(proof.caller)
 
-    async def _key_for(self, token: str) -> tuple[Any, Sequence[str]]:
-        if isinstance(self._key, FixedKey):
-            return self._key.key, self._key.algorithms
+    async def _proof(self, token: str) -> Proof:
+        rules = self._rules
+        claims = check(
+            token,
+            await self._key_for(token),
+            audience=rules.audience,
+            issuer=rules.issuer,
+            leeway_seconds=rules.leeway_seconds,
+        )
+        ends_at = min(claims["exp"] + rules.leeway_seconds, time.time() + _REMEMBER_SECONDS)
+        return Proof(text_in(claims, rules.claim), ends_at)
+
+    async def _key_for(self, token: str) -> Key:
+        if isinstance(self._key, Key):
+            return self._key
         header = unverified_header(token)
-        if header.get("alg") not in ("RS256", "ES256"):
-            raise Unauthenticated("the token is not one that this app takes")
-        key_id = header.get("kid")
-        published = await self._key.key(key_id if isinstance(key_id, str) else None)
-        return published.key, ALGORITHMS[str(published.key_type)]
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in PUBLISHED.values():
+            raise Unauthenticated(NOT_TAKEN)
+        return await self._key.key(header.get("kid"), algorithm)
+
+
+def _is_bearer(value: str) -> bool:
+    return value[:7].lower() == "bearer "

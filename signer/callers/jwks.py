@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 import aiohttp
-import jwt
 
+from signer.callers.keys import BadKey, Key, from_jwk
 from signer.errors import IdentityUnavailable, Unauthenticated
 from signer.outbound import whole_body
 
@@ -22,6 +22,11 @@ _TIMEOUT_SECONDS = 3.0
 _FRESH_SECONDS = 600.0
 _LEAST_SECONDS_BETWEEN = 10.0
 """However many unknown key ids come, the set is fetched no more often than this."""
+_LEAST_SECONDS_WITHOUT_KEYS = 2.0
+"""The same while there is none at all, and nobody can be let in."""
+
+Name = tuple[str | None, str]
+"""A key's id (kid), and the algorithm that it is made for: RSA and EC keys may share an id (RFC 7517, 4.5)."""
 
 
 class Jwks:
@@ -31,57 +36,72 @@ class Jwks:
         self._outbound = outbound
         self._url = url
         self._monotonic = monotonic
-        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._keys: dict[Name, Key] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    async def key(self, key_id: str | None) -> jwt.PyJWK:
+    async def key(self, key_id: str | None, algorithm: str) -> Key:
         """Raises `Unauthenticated` for a key that is not published, `IdentityUnavailable` while none was fetched."""
-        if key_id not in self._keys:
-            await self._refresh()
+        name = (key_id, algorithm)
+        if name not in self._keys:
+            self._begin()
+            if self._fetching is not None:
+                # A caller who goes away takes the fetch from nobody else.
+                await asyncio.shield(self._fetching)
         elif self._monotonic() - self._fetched_at > _FRESH_SECONDS:
             # The keys held go on serving while newer ones are fetched, and when their publisher is away.
             self._begin()
-        key = self._keys.get(key_id)
+        key = self._keys.get(name)
         if key is None and not self._keys:
-            raise IdentityUnavailable("the keys that tokens are checked with cannot be fetched", retry_after_seconds=5)
+            raise IdentityUnavailable(
+                "the keys that tokens are checked with cannot be fetched; try again shortly",
+                retry_after_seconds=_LEAST_SECONDS_WITHOUT_KEYS,
+            )
         if key is None:
             raise Unauthenticated("the token is signed with a key that its issuer does not publish")
         return key
 
-    async def _refresh(self) -> None:
-        self._begin()
-        if self._fetching is not None:
-            await asyncio.shield(self._fetching)
-
     def _begin(self) -> None:
-        if self._fetching is None and self._monotonic() - self._tried_at >= _LEAST_SECONDS_BETWEEN:
+        between = _LEAST_SECONDS_BETWEEN if self._keys else _LEAST_SECONDS_WITHOUT_KEYS
+        if self._fetching is None and self._monotonic() - self._tried_at >= between:
             self._tried_at = self._monotonic()
             self._fetching = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
         try:
-            async with (
-                asyncio.timeout(_TIMEOUT_SECONDS),
-                self._outbound.get(self._url, allow_redirects=False) as response,
-            ):
-                body = await whole_body(response, _MAX_ANSWER_BYTES) if response.status == 200 else b""
-            self._keys = _usable(body) or self._keys
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                # Off the loop: a set of this size may hold a thousand keys.
+                self._keys = await asyncio.to_thread(_usable, await self._body())
             self._fetched_at = self._monotonic()
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, jwt.PyJWTError) as error:
-            log.warning("the JWKS cannot be fetched", extra={"url": self._url, "reason": type(error).__name__})
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+            reason = str(error) if isinstance(error, _NoKeys) else type(error).__name__
+            log.warning("the JWKS cannot be fetched", extra={"url": self._url, "reason": reason})
         finally:
             self._fetching = None
 
+    async def _body(self) -> bytes:
+        async with self._outbound.get(self._url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise _NoKeys(f"status {response.status}")
+            return await whole_body(response, _MAX_ANSWER_BYTES)
 
-def _usable(body: bytes) -> dict[str | None, jwt.PyJWK]:
-    """The RSA and EC keys for signatures; what PyJWT cannot read is passed over."""
+
+class _NoKeys(ValueError):
+    """The answer holds no key that can be used."""
+
+
+def _usable(body: bytes) -> dict[Name, Key]:
+    """The RSA and EC keys for signatures; others are passed over. Raises ValueError when none is left."""
     document = json.loads(body)
-    keys: dict[str | None, jwt.PyJWK] = {}
-    for each in document["keys"] if isinstance(document, dict) and isinstance(document.get("keys"), list) else ():
-        with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError, KeyError):
-            key = jwt.PyJWK.from_dict(each)
-            if key.key_type in ("RSA", "EC") and each.get("use", "sig") == "sig":
-                keys[key.key_id] = key
+    published = document.get("keys") if isinstance(document, dict) else None
+    keys: dict[Name, Key] = {}
+    for each in published if isinstance(published, list) else ():
+        key_id = each.get("kid") if isinstance(each, dict) else False
+        if key_id is None or isinstance(key_id, str):
+            with contextlib.suppress(BadKey):
+                key = from_jwk(each)
+                keys[key_id, key.algorithm] = key
+    if not keys:
+        raise _NoKeys("no key for RS256 or ES256 in it")
     return keys

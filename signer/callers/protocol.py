@@ -5,19 +5,38 @@ Other packages may offer kinds of their own: entry point group `oss_signer.calle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from multidict import CIMultiDict, MultiMapping
+
+from signer.errors import InvalidRequest
+
+_MAX_ID_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a request says about who sends it; header names in any case."""
 
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: MultiMapping[str] = field(default_factory=CIMultiDict, repr=False)
     address: str = ""
     code: str | None = field(default=None, repr=False)
     """A wx.login code that came in the body."""
+
+    def sends(self, name: str) -> bool:
+        """Whether the header is there and says something."""
+        return any(self.headers.getall(name, ()))
+
+    def header(self, name: str) -> str | None:
+        """What the header says; None when it is not there or empty.
+
+        Raises `InvalidRequest` when it comes twice: a proxy before us may have judged the other one.
+        """
+        values = self.headers.getall(name, ())
+        if len(values) > 1:
+            raise InvalidRequest(f"send {name} once")
+        return values[0] or None if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +49,18 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: an id that may stand in object keys and limits, or None for anyone."""
+    """Who asks: an id that may stand in limits and logs, or None for anyone.
+
+    Raises `InvalidRequest` for an id that is empty, long, or holds control or invisible characters. Whether it may
+    stand in an object key is up to `signer.object_key`.
+    """
 
     id: str | None = None
     session: Session | None = None
+
+    def __post_init__(self) -> None:
+        if self.id is not None and not (1 <= len(self.id) <= _MAX_ID_CHARACTERS and self.id.isprintable()):
+            raise InvalidRequest(f"a caller's id has 1 to {_MAX_ID_CHARACTERS} printable characters")
 
 
 class CallerCheck(Protocol):
@@ -42,5 +69,5 @@ class CallerCheck(Protocol):
         ...
 
     async def identify(self, evidence: Evidence) -> Caller:
-        """Raises `Unauthenticated`, `Forbidden`, `RateLimited` or `IdentityUnavailable`."""
+        """Raises `InvalidRequest`, `Unauthenticated`, `Forbidden`, `RateLimited` or `IdentityUnavailable`."""
         ...

@@ -1,0 +1,41 @@
+"""What a request shows of who sends it, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from signer.callers.protocol import Caller, CallerCheck, Evidence
+from signer.errors import Problem
+
+
+def sent(*headers: tuple[str, str], code: str | None = None) -> Evidence:
+    return Evidence(CIMultiDict(headers), "192.0.2.7", code)
+
+
+def bearing(token: str) -> Evidence:
+    return sent(("Authorization", f"Bearer {token}"))
+
+
+async def caller(check: CallerCheck, evidence: Evidence) -> str | None:
+    return (await check.identify(evidence)).id
+
+
+async def session_of(check: CallerCheck, evidence: Evidence) -> str:
+    """The session that the answer holds."""
+    found: Caller = await check.identify(evidence)
+    assert found.session is not None
+    return found.session.token
+
+
+async def refused(check: CallerCheck, evidence: Evidence, kind: type[Problem], *words: str) -> Any:
+    """It raises exactly this kind of problem, in these words."""
+    with pytest.raises(Problem) as raised:
+        await check.identify(evidence)
+    problem = raised.value
+    assert type(problem) is kind, problem.detail
+    for word in words:
+        assert word in problem.detail, problem.detail
+    return problem

@@ -1,0 +1,186 @@
+"""Whatever is sent, the answer is a caller or a problem of ours, and no problem says anything of what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from signer.callers.api_key import ApiKey
+from signer.callers.bearer import Bearer, Rules
+from signer.callers.jwks import Jwks
+from signer.callers.keys import from_pem, from_secret
+from signer.callers.protocol import CallerCheck, Evidence
+from signer.callers.sessions import Sessions
+from signer.callers.several import Several
+from signer.callers.wechat import WeChat
+from signer.errors import Problem
+from signer.outbound import new_session
+from tests.callers.keys import SHARED, Keys, encoded, jwk, public_pem
+from tests.callers.local_wechat import SECRET
+from tests.callers.stub import Stub, body, document, stub
+
+NAMES = ["X-Session", "X-WX-Code", "Authorization", "X-Api-Key", "X-Caller", "x-session", "AUTHORIZATION"]
+ANY_TEXT = (
+    st.text() | st.text(st.characters(codec=None)) | st.binary().map(lambda sent: sent.decode(errors="surrogateescape"))
+)
+MARK = "zq9-a-text-that-stands-in-no-sentence"
+ANY_VALUE = st.builds(
+    "".join, st.tuples(st.sampled_from(["", "Bearer "]), ANY_TEXT, st.sampled_from(["", MARK]), ANY_TEXT)
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+CLAIMS = st.dictionaries(st.sampled_from(["sub", "exp", "nbf", "iat", "iss", "aud", "jti", "auth_time"]), JSON)
+HEADER = st.dictionaries(st.sampled_from(["alg", "kid", "crit", "b64", "jku", "jwk", "typ", "cty"]), JSON)
+ALGORITHMS = st.sampled_from(["HS256", "RS256", "ES256", "none", "HS512"])
+
+
+class Checks:
+    """One of each kind, in a loop of its own that lasts for all examples."""
+
+    def __init__(self, runner: asyncio.Runner, outbound: aiohttp.ClientSession, issuer: Stub, wechat: Stub, keys: Keys):
+        self.runner, self.outbound, self.issuer, self.wechat = runner, outbound, issuer, wechat
+        issuer.answer = document({"keys": [jwk(keys.ec, "e"), jwk(keys.rsa, "r")]})
+        wechat.answer = document({"errcode": 40029, "errmsg": "invalid code"})
+        kinds: dict[str, CallerCheck] = {
+            "wechat": self.new_wechat(),
+            "secret": Bearer(from_secret(SHARED), Rules(issuer="us", audience="us")),
+            "public key": Bearer(from_pem(public_pem(keys.rsa)), Rules()),
+            "jwks": self.new_jwks(),
+            "api key": ApiKey({"shop": sha256(b"the-key").hexdigest()}),
+        }
+        self.kinds: dict[str, CallerCheck] = {**kinds, "several": Several(list(kinds.values()))}
+
+    def new_wechat(self) -> WeChat:
+        sessions = Sessions("photos", SECRET, timedelta(hours=2))
+        url = self.wechat.url
+        return WeChat(self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5)
+
+    def new_jwks(self) -> Bearer:
+        return Bearer(Jwks(self.outbound, self.issuer.url), Rules())
+
+    def problem(self, check: CallerCheck, evidence: Evidence) -> Problem | None:
+        """What the check says; anything but a `Problem` comes out of here."""
+        check.presented(evidence)
+        try:
+            self.runner.run(check.identify(evidence))
+        except Problem as problem:
+            return problem
+        return None
+
+
+@pytest.fixture(scope="module")
+def checks(keys: Keys) -> Iterator[Checks]:
+    with asyncio.Runner() as runner:
+        around = contextlib.AsyncExitStack()
+
+        async def start() -> Checks:
+            outbound = await around.enter_async_context(new_session())
+            issuer, wechat = [await around.enter_async_context(stub()) for _ in range(2)]
+            return Checks(runner, outbound, issuer, wechat, keys)
+
+        yield runner.run(start())
+        runner.run(around.aclose())
+
+
+def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
+    """No secret of ours is in it, nor a text that was sent."""
+    if problem is None:
+        return True
+    told = f"{problem!r} {problem.detail} {problem.headers}"
+    return not any(each in told for each in (SECRET, SHARED, *sent))
+
+
+@settings(deadline=None, max_examples=300)
+@given(headers=st.lists(st.tuples(st.sampled_from(NAMES), ANY_VALUE), max_size=4), code=st.none() | ANY_VALUE)
+def test_any_headers(checks: Checks, headers: list[tuple[str, str]], code: str | None) -> None:
+    evidence = Evidence(CIMultiDict(headers), "192.0.2.7", code)
+    for kind in checks.kinds.values():
+        assert says_nothing_of(checks.problem(kind, evidence), MARK)
+
+
+@settings(deadline=None, max_examples=300)
+@given(algorithm=ALGORITHMS | ANY_TEXT, header=HEADER, claims=CLAIMS | JSON, signature=st.binary(max_size=80))
+def test_tokens_of_any_content(
+    checks: Checks, algorithm: str, header: dict[str, Any], claims: Any, signature: bytes
+) -> None:
+    parts = [json.dumps({"alg": algorithm, **header}).encode(), json.dumps(claims).encode(), signature]
+    token = ".".join(encoded(part) for part in parts)
+    _ask_all(checks, token)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    claims=CLAIMS | JSON,
+    key_id=st.sampled_from(["e", "r", "x"]),
+    key=st.sampled_from(["ec", "rsa", "secret", "session"]),
+)
+def test_tokens_of_any_content_under_a_good_signature(
+    checks: Checks, keys: Keys, claims: Any, key_id: str, key: str
+) -> None:
+    """What an issuer signs may be nonsense too."""
+    payload, headers = json.dumps(claims).encode(), {"kid": key_id}
+    if key == "ec":
+        token = jwt.api_jws.encode(payload, keys.ec, "ES256", headers=headers)
+    elif key == "rsa":
+        token = jwt.api_jws.encode(payload, keys.rsa, "RS256", headers=headers)
+    else:
+        token = jwt.api_jws.encode(payload, SHARED if key == "secret" else SECRET, "HS256", headers=headers)
+    _ask_all(checks, token)
+
+
+def _ask_all(checks: Checks, token: str) -> None:
+    for kind in checks.kinds.values():
+        for name, value in (("Authorization", f"Bearer {token}"), ("X-Session", token)):
+            assert says_nothing_of(checks.problem(kind, Evidence(CIMultiDict([(name, value)]))), token)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    answer=JSON | st.dictionaries(st.sampled_from(["openid", "errcode", "errmsg", "session_key"]), JSON),
+    status=st.sampled_from([200, 200, 500]),
+)
+def test_wechat_may_answer_anything(checks: Checks, answer: Any, status: int) -> None:
+    checks.wechat.answer = body(json.dumps(answer).encode(), status)
+    assert says_nothing_of(
+        checks.problem(checks.new_wechat(), Evidence(code="some-code-of-wx-login")), "some-code-of-wx-login"
+    )
+
+
+JWK = st.fixed_dictionaries(
+    {"kty": st.sampled_from(["RSA", "EC", "oct", "OKP"]) | JSON},
+    optional={
+        name: JSON | st.sampled_from(["AQAB", "AA", "P-256", "RS256", "ES256", "sig", "none", "e" * 400])
+        for name in ("n", "e", "d", "p", "q", "crv", "x", "y", "k", "alg", "use", "key_ops", "kid")
+    },
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(published=JSON | st.fixed_dictionaries({"keys": JSON | st.lists(JWK | JSON, max_size=5)}))
+def test_an_issuer_may_publish_anything(checks: Checks, keys: Keys, published: Any) -> None:
+    checks.issuer.answer = document(published)
+    token = jwt.encode({"sub": "anna", "exp": 2**40}, keys.ec, "ES256", headers={"kid": "e"})
+    evidence = Evidence(CIMultiDict({"Authorization": f"Bearer {token}"}))
+
+    assert says_nothing_of(checks.problem(checks.new_jwks(), evidence), token)
+
+
+def test_the_examples_reach_the_servers(checks: Checks) -> None:
+    """Or the tests above would prove little."""
+    assert checks.wechat.asked > 100
+    assert checks.issuer.asked > 100

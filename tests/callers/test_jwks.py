@@ -1,0 +1,384 @@
+"""Tokens whose keys their issuer publishes, fetched from a real server on a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from jwt.algorithms import ECAlgorithm
+
+from signer.callers.bearer import Bearer, Rules
+from signer.callers.jwks import Jwks
+from signer.errors import IdentityUnavailable, Problem, Unauthenticated
+from tests.callers.asking import bearing, caller, refused
+from tests.callers.keys import (
+    SHARED,
+    Keys,
+    PrivateKey,
+    claims,
+    encoded,
+    hand_made,
+    jwk,
+    private_pem,
+    public_pem,
+    signed,
+)
+from tests.callers.stub import Gate, Stub, body, document, endless, redirect, stub
+
+LONG_SECONDS = 30
+NOT_PUBLISHED = "does not publish"
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Stub]:
+    async with stub() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def users(outbound: aiohttp.ClientSession, issuer: Stub, clock: Clock) -> Bearer:
+    return Bearer(Jwks(outbound, f"{issuer.url}/jwks.json", monotonic=clock), Rules())
+
+
+def publish(issuer: Stub, *keys: dict[str, Any]) -> None:
+    issuer.answer = document({"keys": keys})
+
+
+async def test_published_keys_are_fetched_once(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e", alg="ES256", use="sig", key_ops=["verify"]))
+    for number in range(5):
+        assert await caller(users, bearing(signed(keys.rsa, "RS256", "r", sub=f"anna {number}"))) == f"anna {number}"
+        assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"bert {number}"))) == f"bert {number}"
+    assert issuer.asked == 1
+
+
+async def test_callers_who_come_at_once_share_the_fetch(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    publish(issuer, jwk(keys.ec, "e"))
+    tokens = [bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")) for number in range(50)]
+    found = await asyncio.gather(*(caller(users, token) for token in tokens))
+    assert found == [f"user {number}" for number in range(50)]
+    assert issuer.asked == 1
+
+
+async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
+    token = bearing(signed(keys.ec, "ES256", "e"))
+    first, second = (asyncio.create_task(caller(users, token)) for _ in range(2))
+    async with asyncio.timeout(LONG_SECONDS):
+        await gate.reached.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        gate.open()
+        assert await second == "anna"
+    assert issuer.asked == 1
+
+
+async def test_a_new_key_is_found_when_a_token_names_it(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+    publish(issuer, jwk(keys.rsa, "old"))
+    assert await caller(users, bearing(signed(keys.rsa, "RS256", "old")))
+    publish(issuer, jwk(keys.other_rsa, "new"))
+    token = bearing(signed(keys.other_rsa, "RS256", "new", sub="bert"))
+    await refused(users, token, Unauthenticated, NOT_PUBLISHED)
+    clock.seconds += 10
+    assert await caller(users, token) == "bert"
+    assert issuer.asked == 2
+    # The old key is withdrawn: no new token is taken that it signed.
+    await refused(users, bearing(signed(keys.rsa, "RS256", "old", sub="late")), Unauthenticated, NOT_PUBLISHED)
+
+
+async def test_a_flood_of_unknown_keys_fetches_once_in_ten_seconds(
+    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
+    publish(issuer, jwk(keys.ec, "e"))
+    flood = [bearing(signed(keys.other_ec, "ES256", f"unknown {number}")) for number in range(200)]
+    for tens in range(1, 4):
+        found = await asyncio.gather(*(users.identify(token) for token in flood), return_exceptions=True)
+        assert {type(each) for each in found} == {Unauthenticated}
+        for token in flood:
+            await refused(users, token, Unauthenticated, NOT_PUBLISHED)
+        assert issuer.asked == tens
+        clock.seconds += 10
+    # Meanwhile everybody else is let in, and costs no fetch.
+    clock.seconds -= 1
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e"))) == "anna"
+    assert issuer.asked == 3
+
+
+async def test_a_dead_issuers_keys_go_on_serving(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+    publish(issuer, jwk(keys.ec, "e"))
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    deaths = [body(b"gone", 503), body(b"{"), document({"keys": []}), document({"keys": [jwk(keys.p384, "e")]})]
+    for number, death in enumerate(deaths):
+        issuer.answer = death
+        clock.seconds += 601
+        async with asyncio.timeout(LONG_SECONDS):
+            while issuer.asked < 2 + number:
+                user = secrets.token_hex(8)
+                assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=user))) == user
+                await asyncio.sleep(0.01)
+    await issuer.close()
+    clock.seconds += 601
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub="last"))) == "last"
+    await refused(users, bearing(signed(keys.ec, "ES256", "x")), Unauthenticated, NOT_PUBLISHED)
+
+
+async def test_a_hanging_issuer_holds_up_nobody_whose_key_is_known(
+    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
+    publish(issuer, jwk(keys.ec, "e"))
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    issuer.answer = gate = Gate(body(b""))
+    clock.seconds += 601
+    stranger = asyncio.create_task(users.identify(bearing(signed(keys.ec, "ES256", "x"))))
+    async with asyncio.timeout(LONG_SECONDS):
+        await gate.reached.wait()
+        for number in range(20):
+            assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
+        assert not stranger.done()
+        # His wait ends, although no answer comes.
+        with pytest.raises(Unauthenticated):
+            await stranger
+    assert issuer.asked == 2
+
+
+async def test_keys_that_are_old_are_fetched_anew(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+    publish(issuer, jwk(keys.ec, "e"))
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    publish(issuer, jwk(keys.other_ec, "e"))
+    for number in range(39):
+        clock.seconds += 15
+        assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
+        await asyncio.sleep(0.001)  # a fetch, if one began, may go on
+    assert issuer.asked == 1
+    clock.seconds += 16
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub="carl")))
+    async with asyncio.timeout(LONG_SECONDS):
+        while True:
+            try:
+                assert await caller(users, bearing(signed(keys.other_ec, "ES256", "e", sub="dora"))) == "dora"
+                break
+            except Unauthenticated:
+                await asyncio.sleep(0.01)
+    await refused(users, bearing(signed(keys.ec, "ES256", "e", sub="eric")), Unauthenticated)
+
+
+DEEP = b"[" * 50_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        body(b""),
+        body(b"{"),
+        body(DEEP),
+        body(b"\xff\xfe"),
+        document([]),
+        document({}),
+        document({"keys": {}}),
+        document({"keys": []}),
+        document(
+            {"keys": [1, None, "x", [], {}, {"kty": []}, {"kty": {}}, {"kty": "RSA"}, {"kty": "EC", "crv": "P-256"}]}
+        ),
+        document({"keys": [{"kty": "RSA", "n": 1, "e": 2}, {"kty": "RSA", "n": "猫", "e": "AQAB"}]}),
+        document({"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}),
+        body(b'{"keys": []}', 404),
+        body(b" " * (256 * 1024 + 1)),
+        endless,
+    ],
+    ids=lambda _: "",
+)
+async def test_an_answer_without_keys_lets_nobody_in(answer: Any, users: Bearer, issuer: Stub, keys: Keys) -> None:
+    issuer.answer = answer
+    async with asyncio.timeout(LONG_SECONDS):
+        for kid in ("e", None):
+            problem = await refused(users, bearing(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "try again")
+            assert problem.retry_after_seconds == 2
+    assert issuer.asked == 1
+
+
+async def test_the_body_of_an_error_holds_no_keys(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    issuer.answer = body(json.dumps({"keys": [jwk(keys.ec, "e")]}).encode(), 500)
+    await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+
+
+async def test_a_fetch_that_takes_long_stays_the_only_one(
+    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
+    issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
+    token = bearing(signed(keys.ec, "ES256", "e"))
+    asking = [asyncio.create_task(caller(users, token))]
+    async with asyncio.timeout(LONG_SECONDS):
+        await gate.reached.wait()
+        for _ in range(3):
+            clock.seconds += 20
+            asking.append(asyncio.create_task(caller(users, token)))
+            await asyncio.sleep(0)
+        gate.open()
+        assert await asyncio.gather(*asking) == ["anna"] * 4
+    assert issuer.asked == 1
+
+
+async def test_an_issuer_that_comes_back_is_asked_again_soon(
+    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
+    issuer.answer = body(b"", 500)
+    token = bearing(signed(keys.ec, "ES256", "e"))
+    await refused(users, token, IdentityUnavailable)
+    publish(issuer, jwk(keys.ec, "e"))
+    await refused(users, token, IdentityUnavailable)
+    clock.seconds += 2
+    assert await caller(users, token) == "anna"
+    assert issuer.asked == 2
+
+
+async def test_an_issuer_that_never_answers_is_waited_for_only_so_long(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    issuer.answer = Gate(body(b""))
+    async with asyncio.timeout(LONG_SECONDS):
+        await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+
+
+async def test_a_redirect_is_not_followed(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    async with stub(document({"keys": [jwk(keys.ec, "e")]})) as trap:
+        issuer.answer = redirect(trap.url)
+        await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+        assert (issuer.asked, trap.asked) == (1, 0)
+
+
+async def test_keys_for_something_else_are_passed_over(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    oct_key = {"kty": "oct", "k": encoded(SHARED.encode())}
+    with_private_part = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(keys.rsa))
+    publish(
+        issuer,
+        jwk(keys.rsa, "encryption", use="enc"),
+        jwk(keys.rsa, "wrapping", key_ops=["wrapKey"]),
+        jwk(keys.rsa, "RS512", alg="RS512"),
+        jwk(keys.rsa, "none", alg="none"),
+        jwk(keys.rsa, "alg a list", alg=["RS256"]),
+        jwk(keys.weak_rsa, "weak"),
+        jwk(keys.p384, "P-384"),
+        jwk(keys.ec, "EC as RSA", kty="RSA"),
+        {**with_private_part, "kid": "private", "key_ops": ["sign", "verify"]},
+        {**oct_key, "kid": "shared", "alg": "HS256"},
+        {**oct_key, "kid": "shared, it says RS256", "alg": "RS256"},
+        jwk(keys.ec, "good"),
+        {**jwk(keys.ec, None), "kid": ["a list"]},
+    )
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "good"))) == "anna"
+    for kid in ("encryption", "wrapping", "RS512", "none", "alg a list", "private"):
+        await refused(users, bearing(signed(keys.rsa, "RS256", kid)), Unauthenticated, NOT_PUBLISHED)
+    with pytest.warns(UserWarning, match="RSA key is 1024 bits"):
+        weak = signed(keys.weak_rsa, "RS256", "weak")
+    await refused(users, bearing(weak), Unauthenticated, NOT_PUBLISHED)
+    for kid in ("P-384", "EC as RSA"):
+        await refused(users, bearing(signed(keys.ec, "ES256", kid)), Unauthenticated, NOT_PUBLISHED)
+    for kid in ("shared", "shared, it says RS256"):
+        for alg in ("HS256", "RS256", "none"):
+            token = hand_made({"alg": alg, "kid": kid}, claims(), SHARED.encode())
+            await refused(users, bearing(token), Unauthenticated)
+    assert issuer.asked == 1
+
+
+async def test_a_published_key_is_no_secret(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e"))
+    assert await caller(users, bearing(signed(keys.rsa, "RS256", "r"))) == "anna"
+    published = json.dumps(jwk(keys.rsa, "r"))
+    for text in (public_pem(keys.rsa), private_pem(keys.other_rsa), published, "r", ""):
+        for header in ({"alg": "HS256", "kid": "r"}, {"alg": "RS256", "kid": "r"}, {"alg": "none", "kid": "r"}):
+            await refused(users, bearing(hand_made(header, claims(sub="eve"), text.encode())), Unauthenticated)
+    await refused(users, bearing(_renamed(keys.ec, "ES256", "r")), Unauthenticated)
+    await refused(users, bearing(_renamed(keys.rsa, "RS256", "e")), Unauthenticated)
+
+
+def _renamed(key: PrivateKey, algorithm: str, key_id: str) -> str:
+    """A good token that names the key of another kind."""
+    return signed(key, algorithm, key_id, sub="eve")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kid": 7},
+        {"kid": None},
+        {"kid": ["e"]},
+        {"kid": {"e": 1}},
+        {"kid": ""},
+        {"kid": "../../../dev/null"},
+        {"kid": "e\x00"},
+        {"kid": "E"},
+        {"kid": " e"},
+        {"kid": "e' OR '1'='1"},
+        {"kid": "x" * 4000},
+        {"kid": "http://127.0.0.1:1/"},
+        {},
+        {"jku": "http://127.0.0.1:1/"},
+        {"alg": "RS256", "kid": "e"},
+        {"alg": "none", "kid": "e"},
+        {"alg": "HS256", "kid": "e"},
+        {"alg": "es256", "kid": "e"},
+        {"alg": ["ES256"], "kid": "e"},
+        {"alg": None, "kid": "e"},
+        {"kid": "e", "crit": ["kid"]},
+    ],
+    ids=str,
+)
+async def test_a_key_is_named_by_its_id_and_nothing_else(
+    header: dict[str, Any], users: Bearer, issuer: Stub, keys: Keys
+) -> None:
+    """Each is signed with the published key itself."""
+    publish(issuer, jwk(keys.ec, "e"))
+    assert await caller(users, bearing(_signed_with_header({"kid": "e"}, keys.ec))) == "anna"
+    await refused(users, bearing(_signed_with_header(header, keys.ec)), Unauthenticated)
+    assert issuer.asked == 1
+
+
+def _signed_with_header(header: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> str:
+    text = hand_made({"alg": "ES256", **header}, claims()).rstrip(".")
+    return f"{text}.{encoded(ECAlgorithm(SHA256).sign(text.encode(), key))}"
+
+
+async def test_a_key_without_an_id_serves_tokens_without_one(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    publish(issuer, jwk(keys.ec, None), jwk(keys.rsa, "r"))
+    assert await caller(users, bearing(signed(keys.ec, "ES256"))) == "anna"
+    await refused(users, bearing(signed(keys.rsa, "RS256")), Unauthenticated, NOT_PUBLISHED)
+    await refused(users, bearing(signed(keys.other_ec, "ES256")), Unauthenticated)
+
+
+async def test_two_kinds_of_keys_may_share_an_id(users: Bearer, issuer: Stub, keys: Keys) -> None:
+    publish(issuer, jwk(keys.rsa, "k"), jwk(keys.ec, "k"))
+    assert await caller(users, bearing(signed(keys.rsa, "RS256", "k"))) == "anna"
+    assert await caller(users, bearing(signed(keys.ec, "ES256", "k", sub="bert"))) == "bert"
+
+
+async def test_a_token_of_no_length_or_any_is_answered(users: Bearer, issuer: Stub) -> None:
+    for token in (".", "x" * 10_000, "\udc80.x.y", f"{encoded(b'{}')}.{encoded(b'{}')}."):
+        with pytest.raises(Problem):
+            await users.identify(bearing(token))
+    assert issuer.asked == 0
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES384", "RS512", "PS256", ""])
+async def test_a_token_of_another_algorithm_is_not_worth_a_fetch(algorithm: str, users: Bearer, issuer: Stub) -> None:
+    token = hand_made({"alg": algorithm, "kid": "e"}, claims(), SHARED.encode())
+    await refused(users, bearing(token), Unauthenticated, "not one that this app takes")
+    assert issuer.asked == 0

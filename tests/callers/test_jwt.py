@@ -1,0 +1,306 @@
+"""Tokens of the team's own login, checked with a key that stands in the definitions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from signer.callers.bearer import Bearer, Rules
+from signer.callers.keys import BadKey, from_pem, from_secret
+from signer.errors import InvalidRequest, Problem, Unauthenticated
+from tests.callers.asking import bearing, caller, refused, sent
+from tests.callers.keys import (
+    SHARED,
+    Keys,
+    PrivateKey,
+    claims,
+    encoded,
+    hand_made,
+    jwk,
+    private_pem,
+    public_pem,
+    signed,
+)
+
+NOT_TAKEN = "not one that this app takes"
+
+
+def shared(**rules: Any) -> Bearer:
+    return Bearer(from_secret(SHARED), Rules(**rules))
+
+
+def by_key(key: PrivateKey, **rules: Any) -> Bearer:
+    return Bearer(from_pem(public_pem(key)), Rules(**rules))
+
+
+def hs256(**changes: Any) -> str:
+    return signed(SHARED, "HS256", **changes)
+
+
+def certificate(key: PrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "login")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
+    assert await caller(shared(), bearing(hs256())) == "anna"
+    assert await caller(by_key(keys.rsa), bearing(signed(keys.rsa, "RS256"))) == "anna"
+    assert await caller(by_key(keys.ec), bearing(signed(keys.ec, "ES256"))) == "anna"
+    in_certificate = Bearer(from_pem(certificate(keys.rsa)), Rules())
+    assert await caller(in_certificate, bearing(signed(keys.rsa, "RS256"))) == "anna"
+    # A token is taken again, and nothing but a token goes into an answer.
+    users = shared()
+    found = [await users.identify(bearing(hs256(sub="bert"))) for _ in range(3)]
+    assert {(each.id, each.session) for each in found} == {("bert", None)}
+
+
+async def test_the_header_may_be_written_as_people_write_it() -> None:
+    users = shared()
+    for value in (f"bearer {hs256()}", f"BEARER   {hs256()}"):
+        assert users.presented(sent(("authorization", value)))
+        assert await caller(users, sent(("authorization", value))) == "anna"
+    for nothing in ("", "Bearer", f"Basic {hs256()}", hs256(), f"Bearer,{hs256()}"):
+        assert not users.presented(sent(("Authorization", nothing)))
+        await refused(users, sent(("Authorization", nothing)), Unauthenticated, "Authorization: Bearer")
+    await refused(users, sent(), Unauthenticated, "Authorization: Bearer")
+
+
+async def test_two_tokens_are_none(keys: Keys) -> None:
+    """A proxy may have looked at the other one."""
+    users = shared()
+    both = sent(("Authorization", f"Bearer {hs256()}"), ("authorization", f"Bearer {hs256(sub='bert')}"))
+    assert users.presented(both)
+    await refused(users, both, InvalidRequest, "Authorization once")
+
+
+async def test_a_token_holds_until_its_end_and_the_leeway() -> None:
+    now = int(time.time())
+    assert await caller(shared(), bearing(hs256(exp=now - 20))) == "anna"
+    await refused(shared(), bearing(hs256(exp=now - 40)), Unauthenticated, "has expired; get a new one")
+    assert await caller(shared(leeway_seconds=60.0), bearing(hs256(exp=now - 40))) == "anna"
+    await refused(shared(leeway_seconds=0.0), bearing(hs256(exp=now - 1)), Unauthenticated, "has expired")
+    assert await caller(shared(), bearing(hs256(nbf=now + 20, iat=now + 20))) == "anna"
+    for early in ({"nbf": now + 90}, {"iat": now + 90}):
+        await refused(shared(), bearing(hs256(**early)), Unauthenticated, "not valid yet")
+    await refused(shared(), bearing(hs256(exp=None)), Unauthenticated, "no exp claim")
+
+
+async def test_a_remembered_token_ends_too() -> None:
+    users = shared(leeway_seconds=0.0)
+    token = bearing(hs256(exp=int(time.time()) + 2))
+    assert await caller(users, token) == "anna"
+    give_up_at = time.monotonic() + 30
+    while True:
+        try:
+            await users.identify(token)
+        except Unauthenticated as problem:
+            assert "has expired" in problem.detail
+            break
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("exp", ["9" * 400, 10**400, 2**63, 1e308, str(2**40), 4102444800.7])
+async def test_an_odd_end_far_away_is_an_end(exp: Any) -> None:
+    payload = f'{{"sub": "anna", "exp": {json.dumps(exp)}}}'
+    assert await caller(shared(), bearing(_hs256_over(payload))) == "anna"
+
+
+@pytest.mark.parametrize(
+    "exp", ["null", '"soon"', "[]", "{}", "Infinity", "-Infinity", "NaN", "1e999", "9" * 5000, "-1"]
+)
+async def test_an_end_that_is_none_is_refused(exp: str) -> None:
+    await refused(shared(), bearing(_hs256_over(f'{{"sub": "anna", "exp": {exp}}}')), Unauthenticated)
+
+
+def _hs256_over(payload: str) -> str:
+    return jwt.api_jws.encode(payload.encode(), SHARED.encode(), "HS256")
+
+
+async def test_the_issuer_counts_if_one_is_named() -> None:
+    ours = shared(issuer="https://login.example.com")
+    assert await caller(ours, bearing(hs256(iss="https://login.example.com"))) == "anna"
+    for other in ("https://login.example.com/", "https://evil.example.com", ""):
+        await refused(ours, bearing(hs256(iss=other)), Unauthenticated, "an issuer that this app does not take")
+    await refused(ours, bearing(_hs256_over(json.dumps(claims(iss=[1])))), Unauthenticated)
+    await refused(ours, bearing(hs256()), Unauthenticated, "no iss claim")
+    assert await caller(shared(), bearing(hs256(iss="anybody"))) == "anna"
+
+
+async def test_a_token_for_somebody_else_is_refused() -> None:
+    ours = shared(audience="oss-signer")
+    for good in ("oss-signer", ["shop", "oss-signer"]):
+        assert await caller(ours, bearing(hs256(aud=good))) == "anna"
+    for other in ("shop", ["shop"], "oss-signer ", ["oss-signer", 1], {"oss-signer": 1}):
+        await refused(ours, bearing(hs256(aud=other)), Unauthenticated, "audience")
+    empty: tuple[Any, ...] = (None, "", [])
+    for none in empty:
+        await refused(ours, bearing(hs256(aud=none)), Unauthenticated, "no aud claim")
+    # Where the definitions name no audience, a token that is made for one is made for somebody else.
+    await refused(shared(), bearing(hs256(aud="shop")), Unauthenticated, "definitions name none")
+
+
+async def test_any_claim_may_name_the_caller() -> None:
+    users = shared(claim="user_id")
+    assert await caller(users, bearing(hs256(user_id="u-7", sub="anna"))) == "u-7"
+    assert await caller(users, bearing(_hs256_over(json.dumps(claims(user_id="u-7", sub=7, jti=1))))) == "u-7"
+    await refused(users, bearing(hs256()), Unauthenticated, "user_id names nobody")
+
+
+@pytest.mark.parametrize("sub", [7, 7.5, True, False, 0, "", [], ["anna"], {}, {"anna": 1}, None])
+async def test_a_caller_is_a_text(sub: Any) -> None:
+    await refused(
+        shared(), bearing(_hs256_over(json.dumps({**claims(), "sub": sub}))), Unauthenticated, "sub names nobody"
+    )
+
+
+@pytest.mark.parametrize("sub", ["x" * 129, "a\nb", "a\x00b", "a\u202eb", "\u200b", "\ud800", "a\u2028b"])
+async def test_a_caller_is_short_and_can_be_read(sub: str) -> None:
+    await refused(shared(), bearing(hs256(sub=sub)), InvalidRequest, "printable")
+
+
+async def test_only_the_key_in_the_definitions_counts(keys: Keys) -> None:
+    strangers = [
+        (shared(), signed("b" + SHARED[1:], "HS256")),
+        (by_key(keys.rsa), signed(keys.other_rsa, "RS256")),
+        (by_key(keys.ec), signed(keys.other_ec, "ES256")),
+    ]
+    for users, token in strangers:
+        await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
+
+
+CONFUSED: dict[str, Callable[[Keys], tuple[Bearer, str]]] = {
+    "none": lambda keys: (shared(), hand_made({"alg": "none"}, claims())),
+    "none for RS256": lambda keys: (by_key(keys.rsa), hand_made({"alg": "none"}, claims())),
+    "None": lambda keys: (shared(), hand_made({"alg": "None"}, claims(), SHARED.encode())),
+    "no alg": lambda keys: (shared(), hand_made({}, claims(), SHARED.encode())),
+    "alg a list": lambda keys: (shared(), hand_made({"alg": ["HS256"]}, claims(), SHARED.encode())),
+    "alg an object": lambda keys: (shared(), hand_made({"alg": {"HS256": 1}}, claims(), SHARED.encode())),
+    "alg null": lambda keys: (shared(), hand_made({"alg": None}, claims(), SHARED.encode())),
+    "HS512": lambda keys: (shared(), signed(SHARED * 2, "HS512")),
+    "RS512": lambda keys: (by_key(keys.rsa), signed(keys.rsa, "RS512")),
+    "PS256": lambda keys: (by_key(keys.rsa), signed(keys.rsa, "PS256")),
+    "ES256 for RS256": lambda keys: (by_key(keys.rsa), signed(keys.ec, "ES256")),
+    "RS256 for ES256": lambda keys: (by_key(keys.ec), signed(keys.rsa, "RS256")),
+    "RS256 for a secret": lambda keys: (shared(), signed(keys.rsa, "RS256")),
+    "the RSA key as a secret": lambda keys: (by_key(keys.rsa), _by_secret(public_pem(keys.rsa))),
+    "the RSA key as a secret, stripped": lambda keys: (by_key(keys.rsa), _by_secret(public_pem(keys.rsa).strip())),
+    "the RSA key in DER as a secret": lambda keys: (
+        by_key(keys.rsa),
+        hand_made({"alg": "HS256"}, claims(), _der(keys.rsa)),
+    ),
+    "the EC key as a secret": lambda keys: (by_key(keys.ec), _by_secret(public_pem(keys.ec))),
+    "an ES256 signature of noughts": lambda keys: (by_key(keys.ec), _with_signature({"alg": "ES256"}, bytes(64))),
+    "an RS256 signature of noughts": lambda keys: (by_key(keys.rsa), _with_signature({"alg": "RS256"}, bytes(256))),
+    "an empty signature": lambda keys: (shared(), _with_signature({"alg": "HS256"}, b"")),
+    "its own key in the header": lambda keys: (
+        by_key(keys.rsa),
+        jwt.encode(claims(), keys.other_rsa, "RS256", headers={"jwk": jwk(keys.other_rsa, "k"), "kid": "k"}),
+    ),
+    "an address of keys in the header": lambda keys: (
+        by_key(keys.rsa),
+        jwt.encode(
+            claims(), keys.other_rsa, "RS256", headers={"jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/"}
+        ),
+    ),
+    "an empty secret by kid": lambda keys: (shared(), hand_made({"alg": "HS256", "kid": "/dev/null"}, claims(), b"")),
+    "an unknown critical extension": lambda keys: (
+        shared(),
+        hand_made({"alg": "HS256", "crit": ["exp"], "exp": 1}, claims(), SHARED.encode()),
+    ),
+    "an unencoded payload": lambda keys: (
+        shared(),
+        hand_made({"alg": "HS256", "b64": False, "crit": ["b64"]}, claims(), SHARED.encode()),
+    ),
+    "a payload that is no object": lambda keys: (
+        shared(),
+        hand_made({"alg": "HS256"}, ["sub", "anna"], SHARED.encode()),
+    ),
+    "a header that is no object": lambda keys: (shared(), f"{encoded(b'[]')}.{encoded(b'{}')}."),
+    "a deep header": lambda keys: (shared(), f"{encoded(b'[' * 5000)}.{encoded(b'{}')}."),
+    "a deep payload": lambda keys: (shared(), _hs256_over("[" * 5000)),
+    "two dots": lambda keys: (shared(), ".."),
+    "one part": lambda keys: (shared(), "x"),
+    "an encrypted one": lambda keys: (shared(), "a.b.c.d.e"),
+    "no text": lambda keys: (shared(), "\udcff.\udcff.\udcff"),
+    "a character of another script": lambda keys: (shared(), hs256() + "猫"),
+}
+
+
+def _by_secret(secret: str) -> str:
+    return hand_made({"alg": "HS256", "typ": "JWT"}, claims(), secret.encode())
+
+
+def _der(key: PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _with_signature(header: dict[str, Any], signature: bytes) -> str:
+    return hand_made(header, claims()) + encoded(signature)
+
+
+@pytest.mark.parametrize("made", CONFUSED.values(), ids=list(CONFUSED))
+async def test_a_token_that_asks_for_another_check_is_refused(
+    made: Callable[[Keys], tuple[Bearer, str]], keys: Keys
+) -> None:
+    users, token = made(keys)
+    await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
+
+
+async def test_a_token_of_any_length_is_answered() -> None:
+    await refused(shared(), bearing(hs256(more="x" * 8000)), Unauthenticated, "longer than 8192")
+    await refused(shared(), bearing("x" * 10_000_000), Unauthenticated, "longer than 8192")
+    assert await caller(shared(), bearing(hs256(more="x" * 4000))) == "anna"
+
+
+async def test_what_one_app_remembers_another_one_does_not() -> None:
+    one, other = shared(), shared(issuer="https://login.example.com")
+    token = bearing(hs256())
+    assert await caller(one, token) == "anna"
+    await refused(other, token, Unauthenticated)
+
+
+@pytest.mark.parametrize(
+    ("make", "text", "why"),
+    [
+        (from_secret, lambda keys: "", "is empty"),
+        (from_secret, lambda keys: "x" * 31, "shorter than 32 bytes"),
+        (from_secret, lambda keys: public_pem(keys.rsa), "public_key"),
+        (from_secret, lambda keys: json.dumps(jwk(keys.rsa, "k")), "looks like a key file"),
+        (from_pem, lambda keys: private_pem(keys.rsa), "openssl pkey -pubout"),
+        (from_pem, lambda keys: private_pem(keys.ec), "private key"),
+        (from_pem, lambda keys: public_pem(keys.weak_rsa), "shorter than 2048 bits"),
+        (from_pem, lambda keys: public_pem(keys.p384), "P-256"),
+        (from_pem, lambda keys: "", "no public key in PEM form"),
+        (from_pem, lambda keys: "-----BEGIN PUBLIC KEY-----\n猫\n-----END PUBLIC KEY-----", "PEM form"),
+        (from_pem, lambda keys: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "PEM form"),
+        (from_pem, lambda keys: SHARED, "PEM form"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_told_before_anyone_asks(
+    make: Callable[[str], object], text: Callable[[Keys], str], why: str, keys: Keys
+) -> None:
+    with pytest.raises(BadKey, match=why) as raised:
+        make(text(keys))
+    assert not any(line and line in str(raised.value) for line in text(keys).splitlines()[1:-1])
+
+
+async def test_every_problem_is_one_of_ours(keys: Keys) -> None:
+    """Each cut of a good token, and each with a byte changed."""
+    users, token = by_key(keys.ec), signed(keys.ec, "ES256")
+    spoilt = [token[:length] for length in range(len(token))]
+    spoilt += [f"{token[:at]}{'A' if token[at] != 'A' else 'B'}{token[at + 1 :]}" for at in range(len(token))]
+    for each in spoilt:
+        with pytest.raises(Problem):
+            await users.identify(bearing(each))

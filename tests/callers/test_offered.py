@@ -1,0 +1,128 @@
+"""Kinds of callers that other installed packages offer: the example of the documents, installed and used."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.running import ROOT
+
+USE = """
+import asyncio, json, sys
+from multidict import CIMultiDict
+from signer.callers.offered import CannotLoad, kinds, load
+from signer.callers.protocol import Evidence
+from signer.errors import Problem
+
+def asked(check, *headers):
+    evidence = Evidence(CIMultiDict(headers))
+    try:
+        return [check.presented(evidence), asyncio.run(check.identify(evidence)).id]
+    except Problem as problem:
+        return [check.presented(evidence), problem.code]
+
+def loaded(kind):
+    try:
+        return load(kind)
+    except CannotLoad as error:
+        return str(error)
+"""
+
+
+def example(language: str) -> str:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs/callers.md").read_text("utf-8"), re.M | re.S)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def install(directory: Path, name: str, entry_points: dict[str, str]) -> None:
+    """What pip leaves of a package beside its modules."""
+    information = directory / f"{name.replace('-', '_')}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+    lines = [f"{kind} = {value}" for kind, value in entry_points.items()]
+    text = "\n".join(["[oss_signer.callers]", *lines, ""])
+    (information / "entry_points.txt").write_text(text, encoding="utf-8")
+
+
+def run(installed: Path, code: str) -> Any:
+    """What the code leaves in `result`, in a process that has the packages."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"{USE}{code}\nprint(json.dumps(result))"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_the_example_of_the_documents_works(tmp_path: Path) -> None:
+    project = tomllib.loads(example("toml"))["project"]
+    [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
+    (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
+    install(tmp_path, project["name"], {kind: value})
+    found = run(
+        tmp_path,
+        f"""
+check = load("{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
+try:
+    load("{kind}")({{"type": "{kind}", "heder": "X"}}, "photos")
+except ValueError as error:
+    mistake = str(error)
+result = [
+    "{kind}" in kinds(),
+    asked(check, ("x-ssl-client-cn", "anna")),
+    asked(check),
+    asked(check, ("X-SSL-Client-CN", "anna"), ("X-SSL-Client-CN", "bert")),
+    asked(check, ("X-SSL-Client-CN", "a" * 200)),
+    mistake,
+]
+""",
+    )
+    assert found == [
+        True,
+        [True, "anna"],
+        [False, "unauthenticated"],
+        [True, "invalid_request"],
+        [True, "invalid_request"],
+        "client_cert takes header, not heder",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("nobody", "no installed package offers callers of type 'nobody'"),
+        ("missing", "callers of type 'missing' cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
+        ("broken", "callers of type 'broken' cannot be loaded: ZeroDivisionError: division by zero"),
+        ("nothing", "callers of type 'nothing' cannot be loaded: AttributeError"),
+        ("text", "callers of type 'text': other:TEXT cannot be called"),
+        ("twice", "several installed packages offer callers of type 'twice'; remove all but one"),
+    ],
+)
+def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("TEXT = 'x'\ndef one(entry, app_id): ...\n", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    offered = {"missing": "not_there:A", "broken": "broken:A", "nothing": "other:nothing", "text": "other:TEXT"}
+    install(tmp_path, "first", {**offered, "twice": "other:one"})
+    install(tmp_path, "second", {"twice": "other:TEXT"})
+    assert told in run(tmp_path, f"result = loaded('{kind}')")
+
+
+def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("def one(entry, app_id): ...\n", encoding="utf-8")
+    for name in ("first", "second"):
+        install(tmp_path, name, {"twice": "other:one"})
+    assert run(tmp_path, "result = [callable(loaded('twice')), kinds()]")[0] is True

@@ -1,0 +1,144 @@
+"""No secret and no token leaves the caller checks but to whom it is meant for: not in a log, a repr, an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from signer.callers.bearer import Bearer, Rules
+from signer.callers.jwks import Jwks
+from signer.callers.keys import from_pem, from_secret
+from signer.callers.protocol import Caller, CallerCheck, Evidence
+from signer.callers.sessions import Sessions
+from signer.callers.wechat import WeChat
+from signer.errors import Problem
+from tests.callers.asking import bearing, sent
+from tests.callers.keys import SHARED, Keys, public_pem, signed
+from tests.callers.local_wechat import SECRET
+from tests.callers.stub import Answer, Gate, body, endless, redirect, stub
+
+CODE = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+
+TROUBLE: dict[str, Answer] = {
+    "status": body(b"<html>broken</html>", 500),
+    "redirect to itself": redirect("/again"),
+    "redirect with the query": redirect("http://127.0.0.1:1/?secret=x"),
+    "no JSON": body(b"{"),
+    "endless": endless,
+    "a header that is too long": body(b"{}", headers={"X": "x" * 100_000}),
+    "a cookie that is none": body(b"{}", headers={"Set-Cookie": "a b=c; =;;,{}; domain=..", "Location": "::"}),
+    "an unknown refusal": body(b'{"errcode": 99999, "errmsg": "x"}'),
+    "a wrong secret": body(b'{"errcode": 40125, "errmsg": "invalid appsecret"}'),
+    "hang": Gate(body(b"")),
+}
+
+
+def told(error: BaseException) -> str:
+    """All that an exception and those behind it could tell anybody, as a traceback and by themselves."""
+    texts = ["".join(traceback.format_exception(error))]
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is not None:
+            texts.append(f"{each!r} {each} {each.args!r} {vars(each)!r}")
+            todo += [each.__cause__, each.__context__]
+    return "\n".join(texts)
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """All loggers at their most talkative, asyncio's debug mode included."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("aiohttp.client", "aiohttp.internal", "aiohttp", "asyncio", "oss_signer"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
+def all_records(log: pytest.LogCaptureFixture) -> str:
+    """The lines, and the members that the JSON log adds to them."""
+    return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in log.records)
+
+
+def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChat:
+    sessions = Sessions("photos", SECRET, timedelta(hours=2))
+    return WeChat(outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5)
+
+
+@pytest.mark.parametrize("answer", TROUBLE.values(), ids=list(TROUBLE))
+async def test_what_goes_wrong_at_wechat_tells_no_secret(
+    answer: Answer, outbound: aiohttp.ClientSession, everything_logged: pytest.LogCaptureFixture, capfd: Any
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    asked = []
+
+    async def noting(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query.get("secret"))
+        return await answer(request)
+
+    async with stub(noting) as other:
+        await _tells_nothing(wechat(outbound, other.url), sent(code=CODE), everything_logged, SECRET, CODE)
+        assert asked == [SECRET], "it was sent where it belongs"
+        nobody = wechat(outbound, other.url)
+    await _tells_nothing(nobody, sent(code=CODE), everything_logged, SECRET, CODE)
+    out, err = capfd.readouterr()
+    assert SECRET not in out + err
+
+
+async def _tells_nothing(check: CallerCheck, evidence: Evidence, log: pytest.LogCaptureFixture, *secrets: str) -> None:
+    with pytest.raises(Problem) as raised:
+        await check.identify(evidence)
+    everything = told(raised.value) + all_records(log) + repr(evidence) + repr(check) + repr(vars(raised.value))
+    for secret in secrets:
+        assert secret not in everything
+
+
+async def test_what_goes_wrong_with_tokens_tells_none(
+    keys: Keys, outbound: aiohttp.ClientSession, everything_logged: pytest.LogCaptureFixture
+) -> None:
+    async with stub(body(b"", 500)) as issuer:
+        jwks = Bearer(Jwks(outbound, issuer.url), Rules())
+        by_secret, by_key = Bearer(from_secret(SHARED), Rules()), Bearer(from_pem(public_pem(keys.rsa)), Rules())
+        token, foreign = signed(SHARED, "HS256", exp=1), signed(keys.ec, "ES256", "e")
+        for check in (jwks, by_secret, by_key):
+            for each in (token, foreign, f"{token}x", "secret-that-is-no-token"):
+                await _tells_nothing(check, bearing(each), everything_logged, SHARED, each, each.rpartition(".")[2])
+
+
+async def test_sessions_and_keys_show_nothing_of_themselves(keys: Keys) -> None:
+    sessions = Sessions("photos", SECRET, timedelta(hours=2))
+    begun = sessions.begin("anna")
+    assert begun.session is not None
+    assert begun.session.token not in repr(begun)
+    for each in (
+        sessions,
+        begun,
+        from_secret(SHARED),
+        Caller("anna", begun.session),
+        sent(("X-Session", SECRET), code=CODE),
+    ):
+        assert not any(secret in repr(each) for secret in (SECRET, SHARED, CODE))
+
+
+async def test_the_pool_keeps_no_cookies_and_asks_for_plain_answers(outbound: aiohttp.ClientSession) -> None:
+    seen = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(dict(request.headers))
+        response = web.json_response({"openid": "o1"})
+        response.set_cookie("user", "anna")
+        return response
+
+    async with stub(answer) as other:
+        for _ in range(2):
+            await wechat(outbound, other.url).identify(sent(code=CODE))
+    assert [each.get("Cookie") for each in seen] == [None, None]
+    assert [(each["Accept-Encoding"], each["User-Agent"]) for each in seen] == [("identity", "oss-signer")] * 2
