@@ -31,8 +31,8 @@ _SETTLE_SECONDS = 5.0
 """How long a reload waits for the tokens of new roles before it puts them in force."""
 _LINES_IN_LOG = 50
 _SWITCH_SECONDS = 0.0005
-"""How long the thread that reads definitions may go on while the event loop wants to: each of the three or four times
-that a request needs the interpreter. Python's own 5 ms would make that 20 ms."""
+"""How long the thread that reads definitions may go on when the event loop wants the interpreter back. A request gives
+it up at each system call, so that Python's own 5 ms would hold it up for 15 to 40 ms."""
 _WATCH_AGAIN_SECONDS = 5.0
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from signer.definitions import model
 from signer.definitions.nearest import Names, nearest, plain
 from signer.definitions.quantities import format_duration, format_size
-from signer.object_key import PREFIX_PLACEHOLDERS, BadTemplate, Template
+from signer.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, BadTemplate, Template
 from signer.policy import MAX_EXPIRES, MAX_OBJECT_BYTES
 
 SESSION_POLICY_CHARACTERS = 2048
@@ -41,6 +41,7 @@ RESERVED_FIELDS = frozenset({
 """Fields that have a key of their own in the YAML, or that the signer makes."""
 
 _OWN_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
 
@@ -63,15 +64,23 @@ def key_text(app: model.App) -> str:
 
 def _names(app: model.App) -> Iterator[Finding]:
     caller_known = not isinstance(app.callers, model.OpenCallers)
-    parse_prefix: Callable[[str], Template] = lambda text: Template.parse(text, PREFIX_PLACEHOLDERS)  # noqa: E731
-    for name, text, parse in (("key_prefix", app.key_prefix, parse_prefix), ("key", key_text(app), Template.parse)):
-        try:
-            template = parse(text)
-        except BadTemplate as error:
-            yield (name,), _with_mend(str(error))
+    for key, text, known in (
+        ("key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS),
+        ("key", key_text(app), KEY_PLACEHOLDERS),
+    ):
+        placeholders = _PLACEHOLDER.findall(text)
+        if unknown := [name for name in placeholders if name not in known]:
+            near = nearest(unknown[0], known)
+            mend = f"did you mean {{{near}}}?" if near else f"known here: {' '.join(f'{{{n}}}' for n in sorted(known))}"
+            yield (key,), f"has the unknown placeholder {{{plain(unknown[0])}}}; {mend}"
             continue
-        if "caller" in template.names and not caller_known:
-            yield (name,), "uses {caller}, but with callers: {type: open} nobody is known; choose another type"
+        try:
+            Template.parse(text, known)
+        except BadTemplate as error:
+            yield (key,), _with_mend(str(error))
+            continue
+        if "caller" in placeholders and not caller_known:
+            yield (key,), "uses {caller}, but with callers: {type: open} nobody is known; choose another type"
     if "{caller}" in app.key_prefix.replace("{caller}/", ""):
         yield ("key_prefix",), "needs a / right after {caller}, or one caller could reach another's files"
 

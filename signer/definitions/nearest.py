@@ -14,6 +14,7 @@ _MANY = 50
 """Among more names than these, only those that begin alike are compared: comparing is slow."""
 _LISTED = 8
 _STEPS = 8
+_NO_NAME = "''"
 _PLAIN = re.compile(r"[\w.$@!{}*/-]{1,60}")
 
 
@@ -64,22 +65,16 @@ def plain(name: str) -> str:
     kept = match[0] if match else ""
     if looks_secret(name):
         return MASK
-    return kept if kept == name and name else f"{kept}…" if name else "''"
+    return kept if kept == name else f"{kept}…"
 
 
 def dotted(path: Iterable[str | int]) -> str:
     """`apps.a.headers.x-oss-meta-a`, `apps.a.conditions[0]`."""
-    text = ""
     steps = list(path)
-    for step in steps if len(steps) <= _STEPS else [*steps[:3], "…", steps[-1]]:
-        text += (
-            f"[{step}]"
-            if isinstance(step, int)
-            else f".{step if step == '…' else plain(step)}"
-            if text
-            else plain(step)
-        )
-    return text
+    named = [f"[{step}]" if isinstance(step, int) else f".{plain(step) or _NO_NAME}" for step in steps]
+    if len(named) > _STEPS:
+        named = [*named[:3], ".…", named[-1]]
+    return "".join(named).removeprefix(".")
 
 
 def _folded(name: str) -> str:

@@ -172,7 +172,7 @@ class Reading:
             if detail["type"] == "missing" and not self._text.whole:
                 continue
             source, mistake = explain({**detail, "loc": (*path, *detail["loc"])}, self._text, value)
-            if not self._text.left_out(source):
+            if detail["type"] in ("missing", "extra_forbidden") or not self._text.left_out(source):
                 self._add(source, mistake)
 
     def _add(self, source: Path_, mistake: Mistake) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from signer.definitions.masking import without_secrets
+
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
 _MAX_FILE_BYTES = 64 * 1024
@@ -72,14 +74,13 @@ def _value(reference: str, environ: Mapping[str, str]) -> str:
         raise _Unfillable(f"this ${{...}} is of no known form; {_KINDS}")
     value = environ.get(variable[1], "")
     if not value and variable[2] is None:
-        raise _Unfillable(
-            f"${{{variable[1]}}} is not set; set it in the environment, or write ${{{variable[1]}:-default}}"
-        )
+        name = without_secrets(variable[1])
+        raise _Unfillable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
     return value or str(variable[3])
 
 
 def _file(path: str) -> str:
-    named = "".join(character if character.isprintable() else "…" for character in path)
+    named = without_secrets("".join(character if character.isprintable() else "…" for character in path))
     try:
         if Path(path).exists() and not Path(path).is_file():
             # Reading a pipe or a device might never end.

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from signer.definitions.masking import lines_of
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake, Place
 from signer.definitions.nearest import dotted, plain
 from signer.definitions.references import BadReference, fill, values
@@ -103,16 +104,22 @@ class _Walk:
         self._text = text.removeprefix("\ufeff")
         self._environ = environ
         self._keep_places = keep_places
+        self._said = len(self._text.rstrip())
+        """Where the text ends but for blanks."""
         self._values_left = 0
         self._section: yaml.Node | None = None
 
     def run(self) -> Any:
         node, nodes = compose(self._name, self._text)
         self._values_left = nodes + _ALIAS_VALUES
-        return {} if node is None else self._value(node, ())
+        value = {} if node is None else self._value(node, ())
+        return {} if value is None else value
 
     def _place(self, node: yaml.Node) -> Place:
         start, end = node.start_mark, node.end_mark
+        if start.index == end.index and start.index >= self._said:
+            # What is left empty at the end of a text is behind it for libyaml.
+            return Place(self._name, len(lines_of(self._text[: self._said])), 1)
         width = end.column - start.column if end.line == start.line else 1
         return Place(self._name, start.line + 1, start.column + 1, max(width, 1))
 

@@ -86,8 +86,7 @@ async def run(options: argparse.Namespace) -> int:
         await _set_faults(session, cloud, options.fault)
         seen = _as_seen_from(cloud.oss, host)
         definitions = Definitions(store, environment, lambda registry: onto(cloud, registry, address, seen))
-        snapshot = await definitions.load()
-        registry = await definitions.parse(snapshot.files)
+        registry, started_with = await definitions.begin()
 
         async def extend(routes: Routes, service: Service) -> None:
             add_page(routes, service, session, cloud.oss, seen)
@@ -99,7 +98,7 @@ async def run(options: argparse.Namespace) -> int:
 
         service = Service(registry, environment)
         try:
-            reloader = Reloader(definitions, service, snapshot.revision)
+            reloader = Reloader(definitions, service, started_with)
             await serve(service, reloader, extend=extend, started=started)
         finally:
             await service.close()

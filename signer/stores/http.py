@@ -45,10 +45,12 @@ class HttpStore:
         """Raises `CannotRead`."""
         parts = address.parts(url)
         self.location = address.location(parts, _SHOWN)
-        if not parts.hostname:
-            raise CannotRead(f"--config {self.location}: names no host")
         options = address.options(parts.fragment, ("poll",), self.location)
-        self._url = URL(parts._replace(fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl())
+        try:
+            self._url = URL(parts._replace(fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl())
+            self._url.origin()
+        except ValueError:
+            raise CannotRead(f"--config {self.location}: names no host that can be asked") from None
         self._headers = _headers(environ.get(HEADERS_VARIABLE, ""))
         if parts.username is not None:
             auth = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))

@@ -157,7 +157,8 @@ class RedisStore:
         except (exceptions.TimeoutError, TimeoutError):
             raise CannotRead(f"{self.location}: no answer within {_DEADLINE_SECONDS:g} s") from None
         except (exceptions.ConnectionError, OSError):
-            raise CannotRead(f"{self.location}: cannot be reached") from None
+            tls = ", or its certificate is not trusted" if self.location.startswith("rediss:") else ""
+            raise CannotRead(f"{self.location}: cannot be reached{tls}") from None
         except exceptions.RedisError as error:
             code = str(error).partition(" ")[0]
             told = code if code.isalpha() and code.isupper() else type(error).__name__

@@ -31,7 +31,7 @@ def replace(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] | None
         written.unlink(missing_ok=True)
         raise
     if os.name == "posix":
-        with _opened(path.parent) as directory:
+        with contextlib.suppress(OSError), _opened(path.parent) as directory:  # some file systems have no such thing
             os.fsync(directory)
 
 

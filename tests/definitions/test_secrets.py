@@ -33,6 +33,8 @@ BROKEN = [
     "  r: {type: static, access_key_id: &x VALUE, access_key_secret: *x, oops: 1}\n",
     "  r: {type: static, access_key_id: a, acess_key_secret: VALUE}\n",
     "  r: {type: static, access_key_id: a, accessKeySecret: VALUE}\n",
+    "  r: {type: static, access_key_id: a, access_key_sercet: VALUE}\n",
+    "  r: {type: static, access_key_id: a, securtiy_tokn: VALUE}\n",
     "  r: {type: static, access_key_id: a, password: VALUE}\n",
     "  r: {type: static, access_key_id: a, access_key_secret: '${NOT_SET:-VALUE}', oops: 1}\n",
     "  r: {type: static, access_key_id: a, access_key_secret: '${1:-VALUE}'}\n",
@@ -58,8 +60,22 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("value", [SECRET, PASSWORD], ids=["shaped", "unshaped"])
-@pytest.mark.parametrize("broken", BROKEN)
+MISPLACED = [
+    "  r: {type: VALUE}\n",
+    "  r: {type: static, VALUE}\n",
+    "  r: {type: static, access_key_id: a, x: VALUE}\n",
+    "  r: {type: static, access_key_id: a, access_key_secret: '${VALUE}'}\n",
+    "  r: {type: static, access_key_id: a, access_key_secret: '${file:/run/VALUE}'}\n",
+    "  VALUE: {type: static}\n",
+    "  VALUE\n",
+]
+"""Where only its shape tells."""
+
+
+@pytest.mark.parametrize(
+    ("broken", "value"),
+    [(broken, value) for broken in BROKEN for value in (SECRET, PASSWORD)] + [(broken, SECRET) for broken in MISPLACED],
+)
 def test_a_secret_in_a_broken_file_is_not_printed(
     broken: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

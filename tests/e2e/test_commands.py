@@ -45,9 +45,16 @@ def test_a_mistake_is_told_with_its_place_and_mend(command: str, tmp_path: Path)
     result = run(command, "--config", config)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        f"{config}:4:3: apps.a: 'credentials' is missing",
-        f"{config}:6:13: apps.a.region: is no region id; write it plain, like cn-hangzhou (not oss-cn-hangzhou)",
-        f"{config}:7:5: apps.a: unknown key 'credentails'; did you mean 'credentials'?",
+        f"{config}:4:3: apps.a: 'credentials' is missing; write it here, or under defaults for all apps",
+        "    4 |   a:",
+        "      |   ^",
+        f"{config}:6:13: apps.a.region: not a region id but the name of an endpoint; write cn-hangzhou",
+        "    6 |     region: oss-cn-hangzhou",
+        "      |             ^~~~~~~~~~~~~~~",
+        f"{config}:7:5: apps.a: unknown key 'credentails'; did you mean credentials?",
+        "    7 |     credentails: r",
+        "      |     ^~~~~~~~~~~",
+        "3 errors",
     ]
 
 

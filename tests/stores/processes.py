@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 
+from signer.cli import main
 from signer.stores.opening import open_store
 from signer.stores.protocol import CannotRead
 from tests.e2e.running import ROOT, START_SECONDS, Signer
@@ -64,6 +67,22 @@ async def run(*arguments: object, environ: dict[str, str] | None = None) -> Resu
 def _environ(changes: dict[str, str] | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "STATE_DIRECTORY"}
     return {**kept, **(changes or {})}
+
+
+async def command(*arguments: object, environ: dict[str, str] | None = None) -> Result:
+    """As `run`, but in this process, which has loaded everything already; not for `serve`, and one at a time."""
+    out, err = io.StringIO(), io.StringIO()
+
+    def call() -> int:
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            patch.dict(os.environ, _environ(environ), clear=True),
+        ):
+            return main([str(each) for each in arguments])
+
+    status = await asyncio.to_thread(call)
+    return Result(status, out.getvalue(), err.getvalue())
 
 
 async def why_not(url: str, environ: Mapping[str, str] | None = None) -> str | None:

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.e2e.running import Signer
 from tests.stores.places import FilePlace, HttpPlace, Place
@@ -45,6 +46,7 @@ async def test_an_edit_is_taken_over_and_an_absence_is_survived(remote: Place, s
         assert not await serves(running, "a")
 
 
+@pytest.mark.parametrize("remote", ["http", "redis", "oss"], indirect=True)
 async def test_away_at_the_start_the_last_good_copy_is_used(
     remote: Place, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

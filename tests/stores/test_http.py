@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.stores.places import HttpPlace, http_place
-from tests.stores.processes import definitions, eventually, run, serves, signer_on, why_not
+from tests.stores.processes import command, definitions, eventually, serves, signer_on, why_not
 
 PASSWORD = "hunter2-secret"
 
@@ -49,7 +49,7 @@ async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -
     await http.put(definitions("a"))
     url = http.url.replace("http://", f"http://ann:{PASSWORD}@").replace("#", f"?token={PASSWORD}&dataId=x&{PASSWORD}#")
     environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Consul-Token: {PASSWORD}\nAccept: text/yaml\n"}
-    result = await run("check", "--config", url, environ=environ)
+    result = await command("check", "--config", url, environ=environ)
     assert result.status == 0, result.err
     shown = http.url.partition("#")[0] + "?token=***&dataId=x&***"
     assert result.out.startswith(f"{shown}: 1 app")
@@ -58,7 +58,7 @@ async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -
     assert headers["Accept"] == "text/yaml"
     assert aiohttp.encode_basic_auth("ann", PASSWORD) == headers["Authorization"]
     await http.go_away()
-    away = await run("check", "--config", url, environ=environ)
+    away = await command("check", "--config", url, environ=environ)
     assert away.err == f"{shown}: cannot be reached (Connection refused)\n"
     assert PASSWORD not in result.out + result.err + away.out
 
@@ -77,7 +77,7 @@ async def test_secrets_go_to_the_named_server_alone(http: HttpPlace) -> None:
     async with answering(("/near", near), ("/elsewhere", elsewhere)) as url:
         environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Token: {PASSWORD}"}
         address = f"{url}/near".replace("http://", f"http://ann:{PASSWORD}@")
-        result = await run("check", "--config", address, environ=environ)
+        result = await command("check", "--config", address, environ=environ)
     assert result.status == 0, result.err
     _, _, headers = http.seen[-1]
     assert "X-Token" not in headers
@@ -148,7 +148,7 @@ async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
         ("http://h/x#poll=soon", "", "http://h/x: poll: not a duration; write 90s, 15m, 3h or whole seconds"),
         ("http://h/x#poll=0", "", "http://h/x: poll: how often to look; write 1s or more"),
         (f"http://ann:{PASSWORD}/2@h/x", "", "http://...: is no URL; write / # ? @ in a password as %2F %23 %3F %40"),
-        ("https:///x", "", "https:///x: names no host"),
+        ("https:///x", "", "https:///x: names no host that can be asked"),
         ("http://h/x", f"A: b\n{PASSWORD}", "OSS_SIGNER_STORE_HEADERS: line 2 is no 'Name: value'"),
         (f"gopher://{PASSWORD}@h", "", "gopher://...: no such kind of store; a path, or one of: http://, "),
     ):
@@ -161,12 +161,12 @@ async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
 async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_path: Path) -> None:
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
-    first = await run("push", source, "--config", http.url)
+    first = await command("push", source, "--config", http.url)
     assert (first.status, http.text) == (0, definitions("a").encode()), first.err
     assert http.seen[-2][2]["If-None-Match"] == "*"
     before = http.etag()
     source.write_text(definitions("a", "b"), encoding="utf-8")
-    second = await run("push", source, "--config", http.url)
+    second = await command("push", source, "--config", http.url)
     assert (second.status, http.text) == (0, definitions("a", "b").encode()), second.err
     assert "+ apps.b\n" in second.out
     assert http.seen[-2][2]["If-Match"] == before
@@ -176,11 +176,11 @@ async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_p
 
     http.before_put = meanwhile
     source.write_text(definitions("d"), encoding="utf-8")
-    third = await run("push", source, "--config", http.url)
+    third = await command("push", source, "--config", http.url)
     assert third.status == 1
     assert third.err.endswith("was changed meanwhile; pull, look, and push again (or push --force)\n")
     assert http.text == definitions("c").encode()
-    forced = await run("push", "--force", source, "--config", http.url)
+    forced = await command("push", "--force", source, "--config", http.url)
     assert (forced.status, http.text) == (0, definitions("d").encode()), forced.err
 
 
@@ -188,17 +188,17 @@ async def test_a_server_that_cannot_be_written_safely_is_told(tmp_path: Path) ->
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
     async with http_place(takes_put=False) as http:
-        refused = await run("push", source, "--config", http.url)
+        refused = await command("push", source, "--config", http.url)
         assert refused.status == 1
         assert "takes no PUT, it answers 405; change it in its own way" in refused.err
         assert http.text is None
     async with http_place(etags=False) as http:
         await http.put(definitions("b"))
-        unsafe = await run("push", source, "--config", http.url)
+        unsafe = await command("push", source, "--config", http.url)
         assert unsafe.status == 1
         assert "gives no strong ETag, so a change in between would be overwritten unseen" in unsafe.err
         assert http.text == definitions("b").encode()
-        forced = await run("push", "--force", source, "--config", http.url)
+        forced = await command("push", "--force", source, "--config", http.url)
         assert (forced.status, http.text) == (0, definitions("a").encode()), forced.err
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from signer.stores.file import FileStore
 from signer.stores.protocol import ChangedMeanwhile
 from signer.stores.replacing import lock
 from tests.stores.places import FilePlace, HttpPlace
-from tests.stores.processes import definitions, eventually, last_reload, run, serves, signer_on
+from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on
 
 
 @pytest.fixture
@@ -25,7 +24,8 @@ def source(tmp_path: Path) -> Path:
 
 async def test_mistakes_are_told_as_check_tells_them_and_nothing_is_written(http: HttpPlace, source: Path) -> None:
     source.write_text(definitions("a").replace("bucket", "bukket"), encoding="utf-8")
-    pushed, checked = await asyncio.gather(run("push", source, "--config", http.url), run("check", "--config", source))
+    pushed = await command("push", source, "--config", http.url)
+    checked = await command("check", "--config", source)
     assert pushed.status == 1
     assert (pushed.out, pushed.err) == (checked.out, checked.err)
     assert http.text is None
@@ -35,29 +35,29 @@ async def test_mistakes_are_told_as_check_tells_them_and_nothing_is_written(http
 async def test_a_push_tells_its_warnings_and_what_it_changes(file: FilePlace, source: Path) -> None:
     await file.put(definitions("a", "b"))
     source.write_text(definitions("a", "c").replace("cn-hangzhou", "cn-shanghai"), encoding="utf-8")
-    result = await run("push", source, "--config", file.url)
+    result = await command("push", source, "--config", file.url)
     assert result.status == 0, result.err
     *changes, pushed = result.out.splitlines()
     assert changes == ["~ apps.a: region cn-hangzhou -> cn-shanghai", "- apps.b", "+ apps.c"]
     assert pushed.startswith(f"{file.url}: pushed, revision ")
     assert "warning" in result.err
     assert file.path.read_bytes() == source.read_bytes()
-    again = await run("push", source, "--config", file.url)
+    again = await command("push", source, "--config", file.url)
     assert (again.status, again.out) == (0, f"{file.url}: holds exactly this; nothing to push\n")
     source.write_text(source.read_text(encoding="utf-8") + "# a remark\n", encoding="utf-8")
-    remark = await run("push", source, "--config", file.url)
+    remark = await command("push", source, "--config", file.url)
     assert remark.out.splitlines()[0] == "no setting changes, only the text"
 
 
 async def test_a_push_mends_what_is_broken(file: FilePlace, source: Path) -> None:
     await file.put("version: 2\n")
-    result = await run("push", source, "--config", file.url)
+    result = await command("push", source, "--config", file.url)
     assert result.status == 0, result.err
     assert result.out.startswith(f"what the store holds has mistakes, such as {file.url}:1:")
     file.path.write_bytes(b"\xff")
-    refused = await run("push", source, "--config", file.url)
+    refused = await command("push", source, "--config", file.url)
     assert (refused.status, "is no UTF-8 text" in refused.err) == (1, True)
-    forced = await run("push", "--force", source, "--config", file.url)
+    forced = await command("push", "--force", source, "--config", file.url)
     assert forced.status == 0, forced.err
     assert file.path.read_bytes() == source.read_bytes()
 
@@ -69,12 +69,12 @@ async def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, source: Path) 
     real.chmod(0o640)
     link = tmp_path / "link.yaml"
     link.symlink_to(real)
-    result = await run("push", source, "--config", link)
+    result = await command("push", source, "--config", link)
     assert result.status == 0, result.err
     assert link.is_symlink()
     assert real.read_bytes() == source.read_bytes()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    new = await run("push", source, "--config", real.with_name("new.yaml"))
+    new = await command("push", source, "--config", real.with_name("new.yaml"))
     assert new.status == 0, new.err
     assert new.out.startswith("+ everything; apps: 1\n")
     assert sorted(each.name for each in real.parent.iterdir()) == ["new.yaml", "signer.yaml"]
@@ -84,15 +84,17 @@ async def test_what_cannot_be_written_is_told_with_its_mend(tmp_path: Path, sour
     directory = tmp_path / "config"
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("z"), encoding="utf-8")
-    refused = await run("push", source, "--config", directory)
+    refused = await command("push", source, "--config", directory)
     assert refused.status == 1
     assert refused.err.splitlines()[-1] == (
         f"{directory}: is a directory; name the one file in it: --config {directory}/NAME.yaml"
     )
-    nowhere = await run("push", source, "--config", tmp_path / "none" / "a.yaml")
+    nowhere = await command("push", source, "--config", tmp_path / "none" / "a.yaml")
     assert nowhere.status == 1
     assert nowhere.err.splitlines()[-1] == f"{tmp_path}/none: No such file or directory"
-    oss = await run("push", "--force", source, "--config", "oss://b/k?region=cn-hangzhou&metadata=http://127.0.0.1:1")
+    oss = await command(
+        "push", "--force", source, "--config", "oss://b/k?region=cn-hangzhou&metadata=http://127.0.0.1:1"
+    )
     assert oss.status == 1
     assert "oss://b/k: push cannot write into this kind of store; change it in its own way" in oss.err
 
@@ -111,7 +113,7 @@ async def test_two_who_write_a_file_do_not_lose_each_others(file: FilePlace) -> 
 async def test_a_file_that_is_being_written_is_not_written(file: FilePlace, source: Path) -> None:
     await file.put(definitions("b"))
     with lock(file.path.parent):
-        result = await run("push", source, "--config", file.url)
+        result = await command("push", source, "--config", file.url)
     assert result.status == 1
     assert result.err.splitlines()[-1] == f"{file.url}: somebody else writes it just now; try again"
 
@@ -123,14 +125,14 @@ async def test_a_directory_travels_as_one_text(
     directory.mkdir()
     (directory / "b.yaml").write_text("# the second\napps: {b: {bucket: photos}}", encoding="utf-8")
     (directory / "a.yaml").write_text(definitions("a"), encoding="utf-8")
-    pushed = await run("push", directory, "--config", http.url)
+    pushed = await command("push", directory, "--config", http.url)
     assert pushed.status == 0, pushed.err
-    pulled = await run("pull", "--config", http.url)
+    pulled = await command("pull", "--config", http.url)
     text = f"# file: a.yaml\n{definitions('a')}# file: b.yaml\n# the second\napps: {{b: {{bucket: photos}}}}\n"
     assert (pulled.out, http.text) == (text, text.encode())
-    assert (await run("pull", "--config", directory)).out == text
+    assert (await command("pull", "--config", directory)).out == text
     source.write_text(text, encoding="utf-8")
-    again = await run("push", source, "--config", http.url)
+    again = await command("push", source, "--config", http.url)
     assert again.out.endswith("holds exactly this; nothing to push\n"), again
     async with signer_on(session, http.url) as running:
         assert await serves(running, "a")
@@ -151,12 +153,12 @@ async def test_headings_that_would_be_misread_are_refused(http: HttpPlace, tmp_p
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("a") + "# file: old.yaml\n", encoding="utf-8")
     (directory / "b.yaml").write_text("apps: {b: {bucket: photos}}\n", encoding="utf-8")
-    result = await run("push", directory, "--config", http.url)
+    result = await command("push", directory, "--config", http.url)
     assert result.status == 1
     assert "a.yaml: has a line '# file: ...', which marks where a file begins" in result.err
-    single = await run("push", directory / "a.yaml", "--config", http.url)
+    single = await command("push", directory / "a.yaml", "--config", http.url)
     assert single.status == 0, single.err
-    assert (await run("check", "--config", http.url)).status == 0
+    assert (await command("check", "--config", http.url)).status == 0
     await http.put("# file: a.yaml\na: 1\n# file: a.yaml\nb: 1\n")
-    twice = await run("check", "--config", http.url)
+    twice = await command("check", "--config", http.url)
     assert "has two files 'a.yaml'" in twice.err

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from signer.stores.opening import open_store
 from signer.stores.protocol import ChangedMeanwhile, WritableStore
 from tests.stores.places import RedisPlace, redis_place
-from tests.stores.processes import definitions, eventually, last_reload, run, serves, signer_on, why_not
+from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on, why_not
 
 PASSWORD = "hunter2-secret"
 NEVER = "poll=1h"
@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Path:
 
 async def push(place: RedisPlace, source: Path, text: str) -> None:
     source.write_text(text, encoding="utf-8")
-    result = await run("push", source, "--config", place.url)
+    result = await command("push", source, "--config", place.url)
     assert result.status == 0, result.err
     assert PASSWORD not in result.out + result.err
 
@@ -182,7 +182,7 @@ async def test_tls_is_checked(tmp_path: Path, session: aiohttp.ClientSession) ->
         await redis.put(definitions("a"))
         told = await why_not(redis.url)
         assert told is not None
-        assert told.endswith("cannot be reached")
+        assert told.endswith("cannot be reached, or its certificate is not trusted")
         redis.options = f"{NEVER}&ssl_ca_certs={trusted}"
         async with signer_on(session, redis.url) as running:
             await publish(redis, definitions("b"))

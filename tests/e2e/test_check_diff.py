@@ -1,0 +1,62 @@
+"""`check --diff`: what a running signer would change, before anybody saves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import aiohttp
+
+from tests.e2e.reloading import HEAD, app, reload, revision, write
+from tests.e2e.running import LOCAL_ENVIRON, signer
+from tests.e2e.test_commands import run
+
+
+async def check(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(run, "check", "--config", config, *arguments, **LOCAL_ENVIRON)
+
+
+async def test_it_tells_what_the_reload_then_does(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    write(config := tmp_path / "signer.yaml", f"{HEAD}apps:\n{app(1)}{app(1, 'b')}{app(1, 'same')}")
+    write(candidate := tmp_path / "candidate.yaml", f"{HEAD}apps:\n{app(2)}{app(1, 'c')}{app(1, 'same')}")
+    async with signer(session, config) as running:
+        checked = await check(candidate, "--diff", running.admin)
+        assert checked.returncode == 0
+        lines = ["~ apps.a: max_size 1MiB -> 2MiB", "- apps.b", "+ apps.c"]
+        assert checked.stdout.splitlines()[:-1] == lines
+        shown = json.loads((await check(candidate, "--json", "--diff", f"{running.admin}/")).stdout)
+        assert shown["changes"] == lines
+        candidate.replace(config)
+        await reload(running)
+        assert "no changes" in (await check(config, "--diff", running.admin)).stdout
+
+
+async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    write(config := tmp_path / "signer.yaml", revision(1))
+    async with signer(session, config) as running:
+        port = running.admin.rpartition(":")[2]
+        text = revision(2).replace('admin: "127.0.0.1:0"', f'admin: "0.0.0.0:{port}"')
+        write(candidate := tmp_path / "candidate.yaml", text)
+        checked = await check(candidate, "--diff")
+        assert checked.stdout.splitlines()[:-1] == [
+            "~ apps.a: max_size 1MiB -> 2MiB",
+            f"~ server: admin 127.0.0.1:0 -> 0.0.0.0:{port}",
+            "server.admin is another; it needs a restart",
+        ]
+
+
+async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    write(config := tmp_path / "signer.yaml", revision(1))
+    async with signer(session, config) as running:
+        for arguments, said in (
+            (["--diff"], "server.admin takes any free port; write the running signer's address: --diff URL"),
+            (["--diff", "http://127.0.0.1:1"], "no signer answers at http://127.0.0.1:1: "),
+            (["--diff", running.public], f"{running.public} is no signer's admin address: "),
+            (["--diff", "nonsense"], "no signer answers at nonsense: "),
+        ):
+            checked = await check(config, *arguments)
+            assert (checked.returncode, checked.stdout) == (1, "")
+            assert checked.stderr.startswith(said), checked.stderr
+            assert "Traceback" not in checked.stderr
