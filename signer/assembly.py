@@ -11,7 +11,7 @@ from signer.callers.open import Open
 from signer.callers.protocol import CallerCheck
 from signer.credentials.access_key import AccessKey, CannotReadKey
 from signer.credentials.assume_role import AssumeRole
-from signer.credentials.cache import Get
+from signer.credentials.cache import RoleSet
 from signer.credentials.chained import Chained
 from signer.credentials.default_chain import DefaultChain
 from signer.credentials.ecs_role import EcsRole
@@ -40,10 +40,10 @@ class Sources:
         self._sdk = sdk
         self._environment = environment
 
-    def plans(self, registry: Registry, get: Get) -> dict[str, RolePlan]:
+    def plans(self, registry: Registry, kept: RoleSet) -> dict[str, RolePlan]:
         """A plan for each role that an enabled app uses, and for those that they are assumed with.
 
-        `get` gives the kept credential of a role by its name.
+        `kept` is where roles find each other's credentials.
         """
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
         covers = dict(registry.longest_expires())
@@ -53,13 +53,13 @@ class Sources:
                 roles[source.name] = source
                 covers[source.name] = max(covers.get(source.name, _BASE_COVER), _BASE_COVER)
                 source = source.source
-        return {key: self._plan(role, covers[key], get) for key, role in roles.items()}
+        return {key: self._plan(role, covers[key], kept) for key, role in roles.items()}
 
-    def _plan(self, role: Role, cover: timedelta, get: Get) -> RolePlan:
+    def _plan(self, role: Role, cover: timedelta, kept: RoleSet) -> RolePlan:
         windows = Windows(cover, role.entry.min_remaining)
-        return RolePlan(_identity(role), self._source(role, get), windows, grants=_grants(role))
+        return RolePlan(_identity(role), self._source(role, kept), windows, grants=_grants(role))
 
-    def _source(self, role: Role, get: Get) -> Source:
+    def _source(self, role: Role, kept: RoleSet) -> Source:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
         if isinstance(entry, model.EcsRamRole):
@@ -86,7 +86,7 @@ class Sources:
                 endpoint=entry.endpoint,
                 deadline_seconds=deadline_seconds,
             )
-        base = self._access_key(role) if role.source is None else Chained(role.source.name, get)
+        base = self._access_key(role) if role.source is None else Chained(role.source.name, kept)
         return AssumeRole(self._sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds)
 
     def _access_key(self, role: Role) -> AccessKey:

@@ -45,7 +45,7 @@ class Service:
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
         self._sources = Sources(self._sdk, environment)
         roles = RoleSet()
-        self._credentials.prepare(roles, self._sources.plans(registry, roles.get))
+        self._credentials.prepare(roles, self._sources.plans(registry, roles))
         self._credentials.put_in_force(roles)
         self.current = Revision(registry, roles, caller_checks(registry))
         self.metrics.watch(
@@ -60,7 +60,7 @@ class Service:
         Requests under way finish with what they began with; the change itself is one assignment.
         """
         roles = RoleSet()
-        plans = await asyncio.to_thread(self._sources.plans, registry, roles.get)
+        plans = await asyncio.to_thread(self._sources.plans, registry, roles)
         checks = await asyncio.to_thread(caller_checks, registry, self.current.registry, self.current.checks)
         self._credentials.prepare(roles, plans)
         await roles.settle(settle_seconds)

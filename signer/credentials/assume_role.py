@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alibabacloud_sts20150401 import models
 
+from signer.credentials.chained import Chained
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import FetchFailed, Source
 from signer.credentials.sts import Assumption, Refused, client, issued
@@ -34,6 +35,8 @@ class AssumeRole:
         try:
             credential = await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
         except Refused as refused:
+            if refused.distrusts_the_key and isinstance(self._base, Chained):
+                self._base.distrust()
             if base.security_token is None and self._accepted not in (None, base):
                 raise FetchFailed(f"the AccessKey was changed and the new one fails: {refused}", loud=True) from None
             raise

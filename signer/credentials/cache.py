@@ -7,15 +7,13 @@ when nothing usable is there, and it never starts a fetch of its own, so one is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from signer.credentials.keeper import Keeper, Refresh, RolePlan, RoleState
 from signer.credentials.pacer import Pacer
 from signer.v4 import Credential
-
-Get = Callable[[str], Awaitable[Credential]]
 
 
 def utc_now() -> datetime:
@@ -25,7 +23,7 @@ def utc_now() -> datetime:
 class RoleSet:
     """The roles of one revision of the definitions, by name. Requests that began with it may finish with it.
 
-    Empty until the cache has prepared it; its `get` may be handed to roles that use each other before that.
+    Empty until the cache has prepared it; it may be handed to roles that use each other before that.
     """
 
     def __init__(self) -> None:
@@ -39,6 +37,10 @@ class RoleSet:
         Raises `CredentialsUnavailable` when there is none and no attempt under way gives one.
         """
         return await self._keepers[role].get()
+
+    def renew(self, role: str) -> None:
+        """Fetches the role's token anew now, unless that is under way or fails already."""
+        self._keepers[role].renew()
 
     def states(self) -> list[RoleState]:
         return [keeper.state(name) for name, keeper in sorted(self._keepers.items())]

@@ -5,10 +5,12 @@ Help page `ECS instance metadata`, hardened mode: a metadata token first, then t
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 from alibabacloud_credentials.exceptions import CredentialException
 from alibabacloud_credentials.http import HttpOptions
 from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
@@ -49,13 +51,24 @@ class EcsRole:
         except RetryError:
             raise FetchFailed(f"the metadata service at {self._host} does not answer") from None
         except CredentialException as error:
-            raise FetchFailed(f"the metadata service refused: {error.message}; is a RAM role attached?") from None
+            raise FetchFailed(_complaint(str(error.message))) from None
         except (TypeError, ValueError, KeyError, AttributeError):
             raise FetchFailed("the metadata service gave an answer that is no credential") from None
-        except OSError as error:
-            raise FetchFailed(f"the metadata service: {type(error).__name__}") from None
+        except (OSError, aiohttp.ClientError) as error:
+            raise FetchFailed(f"the metadata service broke off ({type(error).__name__})") from None
         if not (answer.get_access_key_id() and answer.get_access_key_secret() and answer.get_security_token()):
             raise FetchFailed("the metadata service gave an incomplete credential")
         return Credential(
             answer.get_access_key_id(), answer.get_access_key_secret(), answer.get_security_token(), expiration
         )
+
+
+def _complaint(told: str) -> str:
+    """The SDK's refusals in words that say what to do; theirs hold a status at most."""
+    if "cached value" in told:
+        # What the SDK says of a credential that had ended when it came.
+        return "the credential that the metadata service gave has ended; is a clock wrong?"
+    if "404" in told:
+        return "the metadata service knows no role; is a RAM role attached to this instance?"
+    status = re.search(r"HttpCode=([0-9]{3})", told)
+    return f"the metadata service answered {status[1]}" if status else "the metadata service gave no credential"

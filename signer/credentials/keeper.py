@@ -127,6 +127,11 @@ class Keeper:
         if self._standing() is not Standing.FRESH and not self._backoff.failures:
             self._begin_attempt()
 
+    def renew(self) -> None:
+        """What is held is not good any more, whatever it says of itself."""
+        if not self._backoff.failures:
+            self._begin_attempt()
+
     def retire(self) -> None:
         """Ends once the attempt under way is over, so that nobody who waits for it is let down."""
         self._retired = True

@@ -40,6 +40,11 @@ class Refused(FetchFailed):
         super().__init__(f"STS refused: {code} (request {request_id})", loud=not code.startswith("Throttling"))
         self.code = code
 
+    @property
+    def distrusts_the_key(self) -> bool:
+        """Whether it is what the call was signed with that STS does not take."""
+        return self.code.startswith(("InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"))
+
 
 def client(endpoint: str, key: Credential | None = None) -> Client:
     """`key` signs the calls; AssumeRoleWithOIDC needs none."""
@@ -77,6 +82,8 @@ def _failure(error: TeaException) -> FetchFailed:
     inner = getattr(error, "inner_exception", None) or error
     if isinstance(inner, RetryError):
         return FetchFailed("STS does not answer")
+    if isinstance(inner, RuntimeError):
+        return FetchFailed("what answered is not STS: no JSON of its kind, perhaps a proxy's page")
     return FetchFailed(f"STS gave no usable answer ({type(inner).__name__})")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -86,6 +87,41 @@ async def test_every_bad_answer_is_a_failure_that_tells_no_secret(sdk: SdkThread
             assert str(failed.value)
             assert SECRET not in str(failed.value)
             assert failed.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("status", "metadata", "sts"),
+    [
+        ("404 Not Found", "is a RAM role attached", "not STS"),
+        ("502 Bad Gateway", "answered 502", "not STS"),
+    ],
+)
+async def test_a_failure_says_what_to_look_at(sdk: SdkThread, status: str, metadata: str, sts: str) -> None:
+    async with server(answer(status, "<html>")) as endpoint:
+        for source, words in zip(sources(sdk, endpoint), (metadata, sts), strict=True):
+            with pytest.raises(FetchFailed, match=words):
+                await source.fetch()
+
+
+async def test_an_ended_credential_and_a_dropped_connection_are_no_missing_role(sdk: SdkThread) -> None:
+    ended = {
+        "Code": "Success",
+        "AccessKeyId": "STS.x",
+        "AccessKeySecret": "s",
+        "SecurityToken": "t",
+        "Expiration": "2020-01-01T00:00:00Z",
+    }
+    async with server(answer("200 OK", json.dumps(ended))) as endpoint:
+        with pytest.raises(FetchFailed, match="has ended; is a clock wrong"):
+            await sources(sdk, endpoint)[0].fetch()
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with server(drop) as endpoint:
+        for source in sources(sdk, endpoint):
+            with pytest.raises(FetchFailed, match=r"broke off|no usable answer|does not answer"):
+                await source.fetch()
 
 
 async def test_nobody_listening_is_a_failure(sdk: SdkThread) -> None:

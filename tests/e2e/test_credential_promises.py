@@ -9,11 +9,9 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,8 +19,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from tests.e2e.crowd import crowd, room_for_open_files
 from tests.e2e.gate import gate
-from tests.e2e.running import ROOT, Cloud, local_cloud, post_object, signer
+from tests.e2e.running import Cloud, local_cloud, post_object, signer
 from tests.e2e.steady import HANG_SECONDS, Answer, Entry, ask, asking, failures, log_of, until
 
 HEAD = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
@@ -36,36 +35,6 @@ def definitions(path: Path, text: str) -> Path:
     config = path / "signer.yaml"
     config.write_text(HEAD + text, encoding="utf-8")
     return config
-
-
-@contextlib.contextmanager
-def room_for_open_files(count: int) -> Iterator[None]:
-    """Processes started inside may open so many files. Skips the test where the system does not allow it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < count:
-        why = f"a process may open {hard} files here, and this needs {count}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@contextlib.asynccontextmanager
-async def crowd(url: str, count: int) -> AsyncIterator[asyncio.StreamReader]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.e2e.crowd", url, str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def test_ten_thousand_cold_requests_make_one_call(
@@ -100,7 +69,7 @@ async def test_ten_thousand_cold_requests_make_one_call(
 async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """All tokens are issued at one moment and are to be replaced within 8 s, which the pace does not allow.
+    """All tokens are issued at one moment and would be replaced within 5 s, which the pace does not allow.
 
     A fetch is a connection, so the gate sees each of them come.
     """
@@ -113,7 +82,7 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
         )
         config = definitions(
             tmp_path,
-            f"credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos, expires: 20s}}\napps:\n"
+            f"credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos, expires: 28s}}\napps:\n"
             + "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(ROLES)),
         )
         async with signer(session, config, when="listening") as running:
@@ -121,7 +90,7 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
                 await sts.wait_for(ROLES)
             sts.open()
             first = await asyncio.gather(*(ask(running, app) for app in apps))
-            async with asking(running, apps, pause_seconds=0.005) as answers:
+            async with asking(running, apps, pause_seconds=0.01) as answers:
                 await until(lambda: sum("credential fetched" in line for line in running.output) >= 2 * ROLES)
                 seen = len(answers)
                 await until(lambda: len(answers) >= seen + ROLES)
@@ -169,7 +138,11 @@ async def die(cloud: Cloud) -> None:
 async def test_a_token_is_used_to_its_end_while_sts_is_away(
     trouble: Trouble, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """No request fails while the token covers `min_remaining`; then all get 503; then STS is back."""
+    """No request fails while the token covers `min_remaining`; then all get 503; then STS is back.
+
+    A call that the local cloud held up is dropped when it hangs no longer; where STS forgets it without a word, the
+    role has to wait for its `timeout` besides.
+    """
     expires, min_remaining = timedelta(seconds=5), timedelta(seconds=2)
     async with contextlib.AsyncExitStack() as stack:
         lives = ("--token-seconds", "8")

@@ -136,3 +136,42 @@ def test_the_real_metadata_address_needs_no_setting() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["fields"]["x-oss-credential"].startswith("STS.")
+
+
+async def test_a_revoked_source_is_fetched_anew_when_sts_says_so(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The instance's token has hours to go by its own word; only the refusal of the role assumed with it tells."""
+    async with local_cloud(session) as cloud:
+        short = {"kind": "nearly_expired", "seconds": 6}
+        await cloud.set_faults(sts=short)
+        url = await cloud.create_bucket("photos")
+        config = tmp_path / "signer.yaml"
+        config.write_text(
+            f"""{HEAD}
+credentials:
+  instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  other:
+    type: assume_role
+    source: instance
+    role_arn: acs:ram::1234567890123456:role/other
+    endpoint: "{cloud.sts}"
+    min_remaining: 1s
+defaults: {{bucket: photos, region: cn-hangzhou, domain: "{url}", expires: 5s}}
+apps: {{a: {{credentials: other}}}}
+""",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            before = (await running.uploads("a"))["fields"]["x-oss-credential"]
+            await cloud.set_faults(sts=[short, {"kind": "revoked"}])
+            await cloud.set_faults(sts=short)
+            async with asyncio.timeout(60):
+                while True:
+                    form = await running.uploads("a", {"filename": "a.jpg"})
+                    status, _, _ = await post_object(session, url, form["fields"], b"x")
+                    if status == 200:
+                        break
+                    await asyncio.sleep(0.1)
+            assert form["fields"]["x-oss-credential"] != before
+            assert (await cloud.counts())["metadata.credentials"] == 2
