@@ -1,0 +1,66 @@
+"""`type: oidc`: a pod's own token, as RRSA lays it out in the environment, and as it is replaced while the pod runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from tests.e2e.running import Cloud, post_object, signer
+from tests.localcloud.sdk import PROVIDER, ROLE
+from tests.localcloud.test_oidc import token
+
+CONFIG = """
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{pod: {{type: oidc, endpoint: "{sts}", scope: app}}}}
+apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: pod, key_prefix: a/}}}}
+"""
+
+
+async def test_a_pod_signs_without_any_key_and_its_token_is_read_anew(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    url = await cloud.create_bucket("photos")
+    config, token_file = tmp_path / "signer.yaml", tmp_path / "token"
+    config.write_text(CONFIG.format(sts=cloud.sts, url=url), encoding="utf-8")
+    stale = token(exp=1)
+    token_file.write_text(stale, encoding="ascii")
+    environ = {
+        "ALIBABA_CLOUD_ROLE_ARN": ROLE,
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": PROVIDER,
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(token_file),
+    }
+    async with signer(session, config, environ=environ) as running:
+        async with session.get(f"{running.admin}/readyz") as answer:
+            [role] = (await answer.json())["roles"]
+        assert "AuthenticationFail.OIDCToken.Expired" in role["last_error"]
+        fresh = token()
+        token_file.write_text(fresh, encoding="ascii")
+        async with asyncio.timeout(30):
+            while True:
+                async with session.get(f"{running.admin}/readyz") as answer:
+                    if answer.status == 200:
+                        break
+                await asyncio.sleep(0.05)
+        form = await running.uploads("a", {"filename": "a.jpg"})
+        assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
+        assert stale not in "".join(running.output)
+        assert fresh not in "".join(running.output)
+
+
+async def test_a_missing_token_file_is_named(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(CONFIG.format(sts=cloud.sts, url=f"{cloud.oss}/photos"), encoding="utf-8")
+    environ = {
+        "ALIBABA_CLOUD_ROLE_ARN": ROLE,
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": PROVIDER,
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(tmp_path / "nowhere"),
+    }
+    async with (
+        signer(session, config, environ=environ) as running,
+        session.get(f"{running.admin}/readyz") as answer,
+    ):
+        [role] = (await answer.json())["roles"]
+    assert f"the OIDC token file {tmp_path / 'nowhere'}: No such file or directory" in role["last_error"]
