@@ -128,7 +128,18 @@ def _run(main_coroutine: Coroutine[Any, Any, T]) -> T:
         return runner.run(main_coroutine)
 
 
+def _allow_many_connections() -> None:
+    """Each needs an open file, and the system's usual limit of 1,024 is only a default."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has none
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _serve(options: argparse.Namespace) -> int:
+    _allow_many_connections()
+
     async def until_stopped() -> int:
         async with _definitions(options, options.state_dir) as definitions:
             logs.set_up()

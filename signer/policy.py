@@ -32,6 +32,8 @@ _MEDIA_TYPE = re.compile(
     r"[A-Za-z0-9!#&^_.+-]{1,127}/[A-Za-z0-9!#&^_.+-]{1,127}(; ?[A-Za-z0-9_-]+=[\w.+-]+)*", re.ASCII
 )
 _VAR_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+_TYPES = mimetypes.MimeTypes()
+"""Python's own list, without what this machine adds to it."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -202,7 +204,7 @@ def choose_content_type(rules: UploadRules, wish: Wish) -> str | None:
     if not rules.content_types:
         return wanted
     if wanted is None and wish.filename is not None:
-        wanted = mimetypes.guess_type(wish.filename)[0]
+        wanted = _TYPES.guess_type(wish.filename)[0]
     if wanted is None and len(rules.content_types) == 1 and "*" not in rules.content_types[0]:
         wanted = rules.content_types[0]
     allowed = ", ".join(rules.content_types)

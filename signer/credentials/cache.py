@@ -7,6 +7,7 @@ when nothing usable is there, and it never starts a fetch of its own, so one is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ class RoleSet:
         self._keepers: dict[str, Keeper] = {}
         self._plans: dict[Hashable, tuple[str, RolePlan]] = {}
         """By identity: the first name, and a plan that covers all names."""
+        self._new: list[Keeper] = []
+        """Those that this set is the first to have."""
 
     async def get(self, role: str) -> Credential:
         """A token that covers the role's apps, or at least its `min_remaining`.
@@ -46,12 +49,11 @@ class RoleSet:
         return [keeper.state(name) for name, keeper in sorted(self._keepers.items())]
 
     async def settle(self, timeout_seconds: float) -> None:
-        """Waits until each role's first attempt is over, well or not, or until the timeout."""
-        attempts = [asyncio.create_task(keeper.first_attempt.wait()) for keeper in set(self._keepers.values())]
-        if attempts:
-            _, late = await asyncio.wait(attempts, timeout=timeout_seconds)
-            for task in late:
-                task.cancel()
+        """Waits until the first attempt of each new role is over, well or not, or until the timeout."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                for keeper in self._new:
+                    await keeper.first_attempt.wait()
 
 
 class CredentialCache:
@@ -75,6 +77,7 @@ class CredentialCache:
             if identity not in self._keepers:
                 keeper = self._keepers[identity] = Keeper(name, plan, self._pacer, self._now, self._observe)
                 keeper.start(self._token_of_former_key(name, plan))
+                roles._new.append(keeper)
         roles._keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
 
     def put_in_force(self, roles: RoleSet) -> None:

@@ -35,24 +35,27 @@ class EcsRole:
         return await self._sdk.run(self._fetch, deadline_seconds=self._deadline_seconds)
 
     async def _fetch(self) -> Credential:
-        # A provider for each fetch: its own cache hands out ended tokens when the metadata service is away.
-        provider = EcsRamRoleCredentialsProvider(
-            role_name=self._role_name,
-            disable_imds_v1=True,
-            http_options=HttpOptions(connect_timeout=_STEP_MILLISECONDS, read_timeout=_STEP_MILLISECONDS),
-            async_update_enabled=False,
-        )
-        if self._host != METADATA_HOST:
-            # The SDK has no setting for the host.
-            provider._EcsRamRoleCredentialsProvider__metadata_service_host = self._host
         try:
+            # A provider for each fetch: its own cache hands out ended tokens when the metadata service is away.
+            provider = EcsRamRoleCredentialsProvider(
+                role_name=self._role_name,
+                disable_imds_v1=True,
+                http_options=HttpOptions(connect_timeout=_STEP_MILLISECONDS, read_timeout=_STEP_MILLISECONDS),
+                async_update_enabled=False,
+            )
+            if self._host != METADATA_HOST:
+                # The SDK has no setting for the host.
+                provider._EcsRamRoleCredentialsProvider__metadata_service_host = self._host
             answer: Any = await provider.get_credentials_async()
             expiration = datetime.fromtimestamp(answer.get_expiration(), UTC)
         except RetryError:
             raise FetchFailed(f"the metadata service at {self._host} does not answer") from None
         except CredentialException as error:
             raise FetchFailed(_complaint(str(error.message))) from None
-        except (TypeError, ValueError, KeyError, AttributeError):
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            if "disabled" in str(error):
+                message = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids it; take it out of the environment"
+                raise FetchFailed(message, loud=True) from None
             raise FetchFailed("the metadata service gave an answer that is no credential") from None
         except (OSError, aiohttp.ClientError) as error:
             raise FetchFailed(f"the metadata service broke off ({type(error).__name__})") from None

@@ -129,7 +129,7 @@ class Keeper:
 
     def renew(self) -> None:
         """What is held is not good any more, whatever it says of itself."""
-        if not self._backoff.failures:
+        if not self._backoff.failures and not self._retired:
             self._begin_attempt()
 
     def retire(self) -> None:
@@ -151,7 +151,7 @@ class Keeper:
     async def get(self) -> Credential:
         """Raises `CredentialsUnavailable` when nothing usable is held and no attempt gives hope of it."""
         credential = self.usable()
-        if credential is None and self._attempt is None and self._backoff.failures == 0:
+        if credential is None and self._attempt is None and self._backoff.failures == 0 and not self._retired:
             # The token ended before its time by our clock, which was set or slept.
             self._begin_attempt()
         if credential is None and self._attempt is not None and not self._backoff.open:
@@ -175,8 +175,11 @@ class Keeper:
         return _NO_END if token.expiration is None else token.expiration - self._now()
 
     async def _run(self) -> None:
-        while not self._retired:
-            await self._pause(await self._fetch())
+        try:
+            while not self._retired:
+                await self._pause(await self._fetch())
+        finally:
+            self._end_attempt()
 
     async def _pause(self, seconds: float) -> None:
         if self._retired:

@@ -73,10 +73,18 @@ class _NoScheduler:
     def shutdown(self, **_options: object) -> None: ...
 
 
+class _NoExitHandlers:
+    """In place of the module in which the SDK notes each of those schedulers, for good."""
+
+    @staticmethod
+    def register(*_arguments: object, **_options: object) -> None: ...
+
+
 def _put_up() -> None:
     DaraCore.async_do_action = staticmethod(_noted(DaraCore.async_do_action))
     TeaCore.async_do_action = staticmethod(_noted(TeaCore.async_do_action))
     ecs_ram_role.BackgroundScheduler = _NoScheduler
+    ecs_ram_role.atexit = _NoExitHandlers
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -28,7 +28,7 @@ def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], Callback
             except web.HTTPRequestEntityTooLarge:
                 raise TooLarge("the callback's body is too large") from None
 
-        received = Received(request.raw_path, request.headers, read_body, request.remote or "", exchange.request_id)
+        received = Received(request.raw_path, request.headers, read_body, exchange.address, exchange.request_id)
         key = await receiver.receive(rules, received)
         return web.json_response({"ok": True, "key": key})
 

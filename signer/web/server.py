@@ -24,6 +24,8 @@ from signer.web.wishes import MAX_BODY_BYTES
 log = logging.getLogger("oss_signer")
 
 _SETTLE_SECONDS = 10.0
+_BACKLOG = 4096
+"""Connections that the system accepts for us while we are busy; it may have a lower limit (net.core.somaxconn)."""
 
 
 class CannotListen(Exception):
@@ -36,7 +38,7 @@ def listening(address: str) -> Iterator[socket.socket]:
     host, _, port = address.rpartition(":")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=1024)
+        sock = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}: {error.strerror}; set server.listen or server.admin") from None
     with sock:
@@ -70,14 +72,18 @@ async def serve(
                 for each, sock in ((routes, public), (admin_routes, admin)):
                     runners.append(runner(Front(service, each, request_log), max_body_bytes=MAX_BODY_BYTES))
                     await runners[-1].setup()
-                    await web.SockSite(runners[-1], sock).start()
+                    await web.SockSite(runners[-1], sock, backlog=_BACKLOG).start()
                 log.info("listening", extra={"public": _url(public), "admin": _url(admin)})
                 if started is not None:
                     started(_url(public), _url(admin))
-                await service.settle(_SETTLE_SECONDS)
-                registry = service.current.registry
-                log.info("ready", extra={"apps": len(registry.apps), "roles": len(service.role_states())})
-                await stop.wait()
+                stopped = asyncio.create_task(stop.wait())
+                settled = asyncio.create_task(service.settle(_SETTLE_SECONDS))
+                await asyncio.wait((stopped, settled), return_when=asyncio.FIRST_COMPLETED)
+                if not stop.is_set():
+                    registry = service.current.registry
+                    log.info("ready", extra={"apps": len(registry.apps), "roles": len(service.role_states())})
+                settled.cancel()
+                await stopped
                 log.info("stopping")
         finally:
             following.cancel()

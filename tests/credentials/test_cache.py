@@ -330,3 +330,28 @@ async def test_every_attempt_is_told_with_its_reason(cache: Served, clock: Clock
     assert told[:2] == [("r", "start", False), ("r", "retry", False)]
     assert ("r", "retry", True) in told
     assert ("r", "advisory", True) in told
+
+
+async def test_who_still_holds_a_role_that_was_taken_away_is_told_and_does_not_wait(
+    cache: Served, clock: Clock
+) -> None:
+    """An upload that began with the former definitions, and asks only after its role's token has ended."""
+    source = Source(clock)
+    cache.serve({"r": plan(source)})
+    await cache.get("r")
+    former = cache.roles
+    cache.serve({})
+    clock.moment += timedelta(hours=2)
+    async with asyncio.timeout(10):
+        with pytest.raises(CredentialsUnavailable):
+            await former.get("r")
+
+
+async def test_only_new_roles_are_waited_for(cache: Served, clock: Clock) -> None:
+    stuck = Source(clock)
+    stuck.gate.clear()
+    cache.serve({"stuck": plan(stuck, identity="stuck")})
+    cache.serve({"stuck": plan(stuck, identity="stuck"), "new": plan(Source(clock), identity="new")})
+    async with asyncio.timeout(10):
+        await cache.settle(3600)
+    assert [state.usable for state in cache.states()] == [True, False]

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 from signer.assembly import Sources
+from signer.credentials.cache import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import Source
 from signer.definitions.parse import parse
 from signer.environment import Environment
-from signer.v4 import Credential
 
 _AT_ONCE = 8
 """As many as the signer itself starts in a second."""
@@ -29,7 +29,7 @@ async def main(config: Path, count: int) -> None:
     environment = Environment(os.environ)
     sdk = SdkThread()
     plans = Sources(sdk, environment).plans(
-        parse({str(config): config.read_text("utf-8")}, environment.read()), no_base
+        parse({str(config): config.read_text("utf-8")}, environment.read()), RoleSet()
     )
     sources = [plan.source for plan in plans.values()]
     started = time.monotonic()
@@ -40,10 +40,6 @@ async def main(config: Path, count: int) -> None:
         tell(count, started)
     finally:
         sdk.close()
-
-
-async def no_base(_role: str) -> Credential:
-    raise NotImplementedError
 
 
 async def fetch(sources: list[Source], count: int) -> None:

@@ -84,6 +84,16 @@ async def reload(running: Signer) -> tuple[int, dict[str, Any]]:
         return answer.status, await answer.json()
 
 
+async def changes_by(running: Signer, file: Path, text: str) -> list[str]:
+    """What the signer logs when it takes this edit over; asked to, unless its own watch is faster."""
+    before = len(running.output)
+    write(file, text)
+    status, outcome = await reload(running)
+    assert status == 200, outcome
+    changes: list[str] = (await until_logged(running, "definitions reloaded", since=before))["changes"]
+    return changes
+
+
 async def last_reload(running: Signer) -> dict[str, Any]:
     """As /status shows it to programs."""
     async with running.session.get(f"{running.admin}/status", headers={"Accept": "application/json"}) as answer:

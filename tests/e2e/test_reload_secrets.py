@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.reloading import reload, write
+from tests.e2e.reloading import changes_by, reload, write
 from tests.e2e.running import LOCAL_ENVIRON, Signer, signer
 from tests.e2e.test_commands import run
 
@@ -84,5 +84,7 @@ async def test_a_new_secret_is_a_change_that_is_told(session: aiohttp.ClientSess
     write(tmp_path / "planted", f"{PLANTED}-by-file\n")
     write(config := tmp_path / "signer.yaml", former := definitions(tmp_path, "one"))
     async with signer(session, config, environ=ENVIRON) as running:
-        write(config, former.replace(f"{PLANTED}-one,", f"{PLANTED}-other,"))
-        assert (await reload(running))[1]["changes"] == ["~ credentials.clear: access_key_secret *** has another value"]
+        edited = former.replace(f"{PLANTED}-one,", f"{PLANTED}-other,")
+        assert await changes_by(running, config, edited) == [
+            "~ credentials.clear: access_key_secret *** has another value"
+        ]

@@ -247,6 +247,16 @@ async def test_headers_are_judged_as_oss_does(cloud: Cloud, session: aiohttp.Cli
         assert await _answer(session, request.method, url, request.headers()) == expected, name
 
 
+async def test_a_bucket_in_the_host_is_signed_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    await put(cloud, name="a.txt")
+    for host, expected in (
+        ("photos.oss-cn-hangzhou.aliyuncs.com", GOOD),
+        ("photos.example.com", (404, "NoSuchBucket", "0015-00000101")),
+    ):
+        headers = {**ByHand().headers(), "Host": host}
+        assert await _answer(session, "GET", URL(f"{cloud.oss}/a.txt"), headers) == expected
+
+
 BY_URL: list[tuple[str, ByHand, tuple[int, str, str]]] = [
     ("right", ByHand(), GOOD),
     ("for 7 days", ByHand(expires="604800"), GOOD),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import stat
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.stores.processes import (
     run,
     serves,
     signer_on,
+    why_not,
 )
 
 
@@ -99,6 +102,22 @@ async def _failed(running: Signer) -> bool:
 def _shown(place: Place) -> str:
     """How each message about a store begins."""
     return place.url.partition("?")[0].partition("#")[0]
+
+
+async def test_a_silent_server_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"127.0.0.1:{silent.getsockname()[1]}"
+        redis = f"redis://{at}/0?key=oss-signer"
+        told = await asyncio.gather(
+            why_not(f"http://{at}/signer.yaml"),
+            why_not(redis),
+            why_not(f"oss://b/k?region=cn-hangzhou&metadata=http://{at}"),
+        )
+    assert list(told) == [
+        f"http://{at}/signer.yaml: no answer within 10 s",
+        f"{redis}: no answer within 10 s",
+        f"oss://b/k: the metadata service at {at} does not answer",
+    ]
 
 
 async def test_mistakes_at_the_start_do_not_take_down_what_has_a_copy(

@@ -42,9 +42,15 @@ async def test_a_token_that_ends_is_replaced(session: aiohttp.ClientSession) -> 
         assert set(await calls(cloud, "GetObject")) == {200}
 
 
-async def test_the_metadata_service_is_needed_once_a_token(place: OssPlace, session: aiohttp.ClientSession) -> None:
+async def test_the_metadata_service_is_asked_once_a_token(place: OssPlace, session: aiohttp.ClientSession) -> None:
     await place.put(definitions("a"))
     async with signer_on(session, place.url) as running:
+
+        async def looked_twice() -> bool:
+            return (await place.cloud.counts())["oss.GetObject"] >= 3
+
+        await eventually(looked_twice)
+        assert (await place.cloud.counts())["metadata.credentials"] == 1
         await place.cloud.set_faults(metadata={"kind": "status", "status": 500})
         await place.put(definitions("b"))
         await eventually(lambda: serves(running, "b"))
@@ -88,7 +94,7 @@ async def test_each_failure_has_its_words(place: OssPlace) -> None:
         (right.replace("region=cn-hangzhou", ""), f"--config {where}: write oss://BUCKET/KEY?region=cn-hangzhou"),
         ("oss://config?region=cn-hangzhou", "--config oss://config: write oss://BUCKET/KEY?region=cn-hangzhou"),
         (right.replace("//config", "//LTAI:secret@config"), f"--config {where}: takes no AccessKey"),
-        (f"{right}&role_name=nobody", f"{where}: the metadata service refused: "),
+        (f"{right}&role_name=nobody", f"{where}: the metadata service knows no role"),
     ):
         told = await why_not(url)
         assert told is not None, url
