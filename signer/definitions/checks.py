@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
+from signer.callers import keys
 from signer.definitions import model
 from signer.definitions.nearest import Names, nearest, plain
 from signer.definitions.quantities import format_duration, format_size
@@ -25,6 +28,8 @@ ECS_TOKEN_LIFE = timedelta(hours=6)
 
 TOKEN_LIFE = timedelta(minutes=15), timedelta(hours=12)
 """What STS takes as DurationSeconds (help page `AssumeRole`), and the most a role's MaxSessionDuration can be."""
+
+SESSION_LIFE = timedelta(minutes=5), timedelta(days=7)
 
 MAX_SOURCES = 5
 """How many entries may be assumed with each other in a row; each costs a fetch before the next."""
@@ -47,7 +52,7 @@ _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field
 
 def app_findings(app_id: str, app: model.App, entries: Entries, known: Names) -> Iterator[Finding]:
     """All that is wrong with an app; `entries` are the usable credentials entries, `known` the names of all."""
-    for check in (_names, _quantities, _domain, _headers, _conditions):
+    for check in (_names, _quantities, _domain, _headers, _conditions, _callers, _downloads):
         yield from check(app)
     entry = entries.get(app.credentials)
     if app.credentials not in known:
@@ -63,7 +68,7 @@ def key_text(app: model.App) -> str:
 
 
 def _names(app: model.App) -> Iterator[Finding]:
-    caller_known = not isinstance(app.callers, model.OpenCallers)
+    caller_known = not any(isinstance(each, model.OpenCallers) for each in app.callers)
     for key, text, known in (
         ("key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS),
         ("key", key_text(app), KEY_PLACEHOLDERS),
@@ -83,6 +88,34 @@ def _names(app: model.App) -> Iterator[Finding]:
             yield (key,), "uses {caller}, but with callers: {type: open} nobody is known; choose another type"
     if "{caller}" in app.key_prefix.replace("{caller}/", ""):
         yield ("key_prefix",), "needs a / right after {caller}, or one caller could reach another's files"
+
+
+def _callers(app: model.App) -> Iterator[Finding]:
+    for index, entry in enumerate(app.callers):
+        path: tuple[str | int, ...] = ("callers", index) if len(app.callers) > 1 else ("callers",)
+        if isinstance(entry, model.OpenCallers) and index < len(app.callers) - 1:
+            yield path, "open takes everyone, so those behind it are never asked; put it last"
+        if isinstance(entry, model.WeChatCallers) and not SESSION_LIFE[0] <= entry.session <= SESSION_LIFE[1]:
+            yield (*path, "session"), "must be from 5m to 7d"
+        if isinstance(entry, model.JwtCallers):
+            for name, text, read in (
+                ("secret", _clear(entry.secret), keys.from_secret),
+                ("public_key", entry.public_key, keys.from_pem),
+            ):
+                try:
+                    if text is not None:
+                        read(text)
+                except keys.BadKey as error:
+                    yield (*path, name), str(error)
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _downloads(app: model.App) -> Iterator[Finding]:
+    if app.downloads is not None and "{caller}" not in app.key_prefix:
+        yield ("downloads",), "a caller may read only below a prefix of its own; put {caller}/ into key_prefix"
 
 
 def _with_mend(complaint: str) -> str:

@@ -34,6 +34,7 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         headers={key.lower(): value for key, value in app.headers.items()},
         conditions=app.conditions,
         callback=None if app.callback is None else _callback_field(app.callback),
+        meta_names=frozenset(app.meta),
     )
     return App(
         id=app_id,
@@ -45,6 +46,7 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         rate_limit=app.rate_limit,
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
+        downloads=None if app.downloads is None else app.downloads.expires,
     )
 
 

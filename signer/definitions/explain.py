@@ -17,7 +17,7 @@ from signer.definitions.nearest import dotted, nearest, plain
 from signer.definitions.yaml_text import Path_
 
 _CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
-_CALLERS = (model.OpenCallers, model.ApiKeyCallers)
+_CALLERS = (model.OpenCallers, model.WeChatCallers, model.JwtCallers, model.ApiKeyCallers)
 
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
@@ -26,6 +26,8 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("defaults",): (model.Defaults,),
     ("apps", "*"): (model.App,),
     ("apps", "*", "callers"): _CALLERS,
+    ("apps", "*", "callers", "*"): _CALLERS,
+    ("apps", "*", "downloads"): (model.Downloads,),
     ("apps", "*", "rate_limit"): (model.RateLimit,),
     ("apps", "*", "callback"): (model.Callback,),
 }
@@ -187,6 +189,8 @@ def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
     """pydantic's location without what the text does not hold: union tags, missing keys, marks of dict keys."""
     path: list[str | int] = []
     for step in loc:
+        if isinstance(value, str):
+            break
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
@@ -202,7 +206,9 @@ def _at(path: Path_, value: Any) -> Any:
 
 
 def _models(path: Path_) -> tuple[type[BaseModel], ...]:
-    shape = tuple("*" if index == 1 and path[0] in MERGED else str(step) for index, step in enumerate(path))
+    shape = tuple(
+        "*" if isinstance(step, int) or (index == 1 and path[0] in MERGED) else step for index, step in enumerate(path)
+    )
     if shape[:1] == ("defaults",) and len(shape) > 1:
         shape = ("apps", "*", *shape[1:])
     return _MODELS.get(shape, ())

@@ -71,8 +71,8 @@ def markdown() -> str:
     parts += [_table(defined["Server"]), "\n## credentials\n\n", _credentials(defined)]
     parts += ["\n## apps and defaults\n\n", _apps(defined)]
     parts += [_section("callers", _kinds(model.CallersEntry), defined)]
-    for name in ("rate_limit", "callback"):
-        entry = defined[{"rate_limit": "RateLimit", "callback": "Callback"}[name]]
+    for name, title in (("rate_limit", "RateLimit"), ("callback", "Callback"), ("downloads", "Downloads")):
+        entry = defined[title]
         parts += [f"\n## {name}\n\n", _intro(entry), _table(entry)]
     parts += [
         "\n## A full example\n\nEvery key of an app, and every type of credentials.\n\n```yaml\n",
@@ -156,7 +156,7 @@ def _type(name: str, member: Schema) -> str:
     if "title" in member:
         return str(member["title"])
     if (
-        name in ("server", "defaults", "apps", "credentials", "callers", "rate_limit", "callback")
+        name in ("server", "defaults", "apps", "credentials", "callers", "rate_limit", "callback", "downloads")
         and "type" not in member
     ):
         return f"[keys](#{'apps-and-defaults' if name == 'defaults' else name})"
@@ -166,6 +166,7 @@ def _type(name: str, member: Schema) -> str:
         return f"list of {member['items'].get('title', 'condition')}s"
     if kind == "object":
         inner = member.get("additionalProperties", {})
+        inner = inner.get("anyOf", [inner])[0]
         return f"text → {inner.get('title', 'text')}" if inner.get("type") else f"[entries](#{_anchor(name)})"
     return {"string": "text", "boolean": "yes or no", "integer": "number"}[kind]
 

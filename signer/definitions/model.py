@@ -9,8 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import Field, SecretStr, StrictBool
 
+from signer.definitions.caller_model import ApiKeyCallers as ApiKeyCallers
+from signer.definitions.caller_model import Callers as Callers
+from signer.definitions.caller_model import CallersEntry as CallersEntry
+from signer.definitions.caller_model import JwtCallers as JwtCallers
+from signer.definitions.caller_model import OpenCallers as OpenCallers
+from signer.definitions.caller_model import WeChatCallers as WeChatCallers
 from signer.definitions.credential_model import AssumedRole as AssumedRole
 from signer.definitions.credential_model import AssumeRole as AssumeRole
 from signer.definitions.credential_model import CredentialEntry as CredentialEntry
@@ -27,10 +33,11 @@ from signer.definitions.scalars import (
     Duration,
     EmptyAsNone,
     MediaType,
+    MetaName,
+    Network,
     Origin,
     Rate,
     Region,
-    Sha256,
     Size,
 )
 
@@ -47,39 +54,11 @@ class Server(Entry):
         description="address of health, metrics and status; never public",
         examples=["127.0.0.1:9180"],
     )
-
-
-class OpenCallers(Entry):
-    """Anyone may ask."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "open"}]})
-
-    type: Literal["open"] = Field(description="this kind of caller")
-
-
-class ApiKeyCallers(Entry):
-    """The team's own servers, by the header `X-Api-Key`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "api_key",
-                    "keys": {"shop": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
-                }
-            ]
-        }
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="proxies whose X-Forwarded-For is believed; none: the peer's own address counts",
+        examples=[["127.0.0.1/32", "10.0.0.0/8"]],
     )
-
-    type: Literal["api_key"] = Field(description="this kind of caller")
-    keys: dict[str, Sha256] = Field(
-        min_length=1,
-        description="SHA-256 of each key, by the name of who holds it: `printf %s KEY | sha256sum`",
-        examples=[{"shop": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}],
-    )
-
-
-CallersEntry = Annotated[OpenCallers | ApiKeyCallers, Field(discriminator="type")]
 
 
 class RateLimit(Entry):
@@ -91,6 +70,20 @@ class RateLimit(Entry):
         description="for each caller id, or each address where anyone may ask; not given: no limit",
         examples=["30/m"],
     )
+    per_address: Rate | None = Field(
+        None, description="for each address, counted before anybody is asked who they are", examples=["60/m"]
+    )
+    when_redis_is_gone: Literal["open", "closed"] = Field(
+        "open",
+        description="with `limits`: `open` goes on with each signer's own counts, `closed` refuses",
+        examples=["open"],
+    )
+
+
+class Downloads(Entry):
+    """URLs to read what a caller has uploaded; `key_prefix` must hold `{caller}`, the role may `oss:GetObject`."""
+
+    expires: Duration = Field(timedelta(minutes=5), description="how long a URL may be used", examples=["5m"])
 
 
 class Callback(Entry):
@@ -181,9 +174,17 @@ class Defaults(Entry):
         description="further PostObject conditions, as Alibaba documents them (help page `postobject`)",
         examples=[[["starts-with", "$x-oss-meta-team", "a"]]],
     )
+    meta: tuple[MetaName, ...] = Field(
+        (), description="`x-oss-meta-` names that a client may give a value", examples=[["team", "taken-at"]]
+    )
     callback: Callback | None = Field(None, description="what OSS tells your server after each upload")
+    downloads: Downloads | None = Field(None, description="not given: none")
 
-    callers: CallersEntry = Field(OpenCallers(type="open"), description="who may ask")
+    callers: Callers = Field(
+        (OpenCallers(type="open"),),
+        min_length=1,
+        description="who may ask; of a list, the first decides whose credential is present",
+    )
     rate_limit: RateLimit = Field(RateLimit(), description="how often")
     cors_origins: tuple[Origin, ...] = Field(
         (),
@@ -211,6 +212,17 @@ class Definitions(Entry):
         None, description="the app of requests that name none", examples=["wx1234567890abcdef"]
     )
     server: Server = Field(Server(), description="where the signer listens")
+    limits: SecretStr | None = Field(
+        None,
+        description="a Redis in which several signers count together; not given: each counts by itself",
+        examples=["redis://redis:6379/0"],
+    )
+    audit: str | None = Field(
+        None,
+        min_length=1,
+        description="one JSON line for each signature goes here: a file, or `stdout`",
+        examples=["/var/log/oss-signer/audit.log", "stdout"],
+    )
     credentials: dict[str, CredentialEntry] = Field(description="who signs: each entry is one role, by a name of yours")
     defaults: Defaults = Field(Defaults(), description="what apps have in common; each may say otherwise")
     apps: dict[AppId, App] = Field(description="the apps, by their WeChat app id")

@@ -45,10 +45,12 @@ class App:
     rules: UploadRules
     role: str
     """The key of its role in `Registry.roles`."""
-    callers: CallersEntry
+    callers: tuple[CallersEntry, ...]
     rate_limit: RateLimit
     cors_origins: frozenset[str]
     generate_signature: bool
+    downloads: timedelta | None
+    """How long a URL to read an object may be used; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)

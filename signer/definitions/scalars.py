@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -113,6 +114,16 @@ def _role_arn(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError as error:
+        strict = "host bits" in str(error)
+        mend = "the address has bits behind the mask" if strict else "write 10.0.0.0/8, or one address"
+        raise ValueError(f"not a network; {mend}") from None
+    return value
+
+
 def _nothing_as_none(value: object) -> object:
     return None if value == "" else value
 
@@ -191,4 +202,14 @@ AppId = Annotated[
     str,
     _matches("^[A-Za-z0-9_-]{1,64}$", "not an app id; use 1 to 64 letters, digits, _ and -"),
     _kind("app id", "^[A-Za-z0-9_-]{1,64}$", ["wx1234567890abcdef"]),
+]
+MetaName = Annotated[
+    str,
+    _matches("^[a-z0-9-]{1,64}$", "not a metadata name; use a to z, 0 to 9 and -, without x-oss-meta-"),
+    _kind("metadata name", "^[a-z0-9-]{1,64}$", ["team"]),
+]
+Network = Annotated[
+    str,
+    _checked(_network),
+    _kind("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", ["10.0.0.0/8", "127.0.0.1"]),
 ]

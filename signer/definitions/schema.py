@@ -63,6 +63,8 @@ def _as_written(default: Any, member: Schema) -> Any:
         return format_duration(default)
     if member.get("title") == "size":
         return default if default < 1000 else format_size(default)
+    if isinstance(default, tuple) and len(default) == 1:
+        return _as_written(default[0], member)
     if isinstance(default, BaseModel):
         return default.model_dump(mode="json", exclude_defaults=True)
     return list(default) if isinstance(default, tuple) else default
@@ -71,7 +73,7 @@ def _as_written(default: Any, member: Schema) -> Any:
 def _without_null(member: Schema) -> Schema:
     """`anyOf` of something and null as that something, which editors explain better."""
     kinds = member.get("anyOf")
-    if kinds is None or "$ref" in kinds[0]:
+    if kinds is None or "$ref" in kinds[0] or kinds[-1] != {"type": "null"}:
         return member
     rest = {key: value for key, value in member.items() if key != "anyOf"}
     kind = kinds[0]
