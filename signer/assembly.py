@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
+
 from signer.callers.api_key import ApiKey
+from signer.callers.bearer import Bearer, Rules
+from signer.callers.jwks import Jwks
+from signer.callers.keys import Key, from_pem, from_secret
 from signer.callers.open import Open
 from signer.callers.protocol import CallerCheck
+from signer.callers.sessions import Sessions
+from signer.callers.several import Several
+from signer.callers.wechat import WeChat
 from signer.credentials.access_key import AccessKey, CannotReadKey
 from signer.credentials.assume_role import AssumeRole
 from signer.credentials.cache import RoleSet
@@ -132,20 +140,54 @@ def _identity(role: Role) -> Hashable:
     return _Identity(_grants(role), role.key, None if role.source is None else _identity(role.source))
 
 
-def caller_checks(
-    registry: Registry, former: Registry | None = None, checks: Mapping[str, CallerCheck] | None = None
-) -> dict[str, CallerCheck]:
-    """A check for each enabled app; those of apps whose `callers` did not change go on with what they know."""
-    return {
-        app.id: checks[app.id]
-        if former is not None and checks is not None and app.id in checks and former.apps[app.id].callers == app.callers
-        else _caller_check(app.callers)
-        for app in registry.apps.values()
-        if app.enabled
-    }
+class CallerChecks:
+    """Makes the caller checks of apps; `outbound` is the session in which they ask others."""
 
+    def __init__(self, outbound: aiohttp.ClientSession) -> None:
+        self._outbound = outbound
 
-def _caller_check(entry: model.CallersEntry) -> CallerCheck:
-    if isinstance(entry, model.ApiKeyCallers):
-        return ApiKey(entry.keys)
-    return Open()
+    def of(
+        self, registry: Registry, former: Registry | None = None, checks: Mapping[str, CallerCheck] | None = None
+    ) -> dict[str, CallerCheck]:
+        """A check for each enabled app; those of apps whose `callers` did not change go on with what they know."""
+        kept = {
+            app_id: check
+            for app_id, check in (checks or {}).items()
+            if former is not None
+            and app_id in registry.apps
+            and registry.apps[app_id].callers == former.apps[app_id].callers
+        }
+        return {
+            app.id: kept.get(app.id) or self._check(app.id, app.callers)
+            for app in registry.apps.values()
+            if app.enabled
+        }
+
+    def _check(self, app_id: str, entries: Sequence[model.CallersEntry]) -> CallerCheck:
+        checks = [self._kind(app_id, entry) for entry in entries]
+        return checks[0] if len(checks) == 1 else Several(checks)
+
+    def _kind(self, app_id: str, entry: model.CallersEntry) -> CallerCheck:
+        if isinstance(entry, model.ApiKeyCallers):
+            return ApiKey(entry.keys)
+        if isinstance(entry, model.WeChatCallers):
+            secret = entry.secret.get_secret_value()
+            return WeChat(
+                self._outbound,
+                Sessions(app_id, secret, entry.session),
+                app_id=entry.app_id or app_id,
+                secret=secret,
+                endpoint=entry.endpoint,
+                timeout_seconds=entry.timeout.total_seconds(),
+            )
+        if isinstance(entry, model.JwtCallers):
+            rules = Rules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
+            return Bearer(self._jwt_key(entry), rules)
+        return Open()
+
+    def _jwt_key(self, entry: model.JwtCallers) -> Key | Jwks:
+        if entry.jwks_url is not None:
+            return Jwks(self._outbound, entry.jwks_url)
+        if entry.public_key is not None:
+            return from_pem(entry.public_key)
+        return from_secret("" if entry.secret is None else entry.secret.get_secret_value())

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from signer import policy
-from signer.assembly import Sources, caller_checks
+from signer.assembly import CallerChecks, Sources
+from signer.audit import AuditLog
 from signer.callers.protocol import Caller, CallerCheck, Evidence
 from signer.credentials.cache import CredentialCache, RoleSet, utc_now
 from signer.credentials.keeper import RoleState
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.skew import ClockSkew
 from signer.definitions.registry import App, Registry
+from signer.downloads import SignedDownload, sign_download
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
-from signer.limits.buckets import Limit
+from signer.limits.buckets import Allowance, Limit, Limiter
 from signer.limits.local import LocalLimiter
+from signer.limits.shared import SharedLimiter
 from signer.metrics import Metrics
+from signer.outbound import new_session
 from signer.policy import SignedUpload, Wish
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,22 @@ class Revision:
     checks: Mapping[str, CallerCheck]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a request gets, and what its answer tells besides."""
+
+    app: App
+    caller: Caller
+    left: Allowance | None
+    """Of the tightest limit; None where there is none."""
+    signed: T
+
+
+@dataclass(slots=True)
+class _Counted:
+    app: App | None = None
+
+
 class Service:
     """Signs for every app of a registry; make it inside a running event loop and close it there."""
 
@@ -41,13 +65,18 @@ class Service:
         self.metrics = Metrics()
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
-        self._limiter = LocalLimiter()
+        self._outbound = new_session()
+        self._limiter: Limiter = (
+            LocalLimiter() if registry.limits is None else SharedLimiter(registry.limits.get_secret_value())
+        )
+        self._audit = None if registry.audit is None else AuditLog(registry.audit)
+        self._caller_checks = CallerChecks(self._outbound)
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
         self._sources = Sources(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._sources.plans(registry, roles))
         self._credentials.put_in_force(roles)
-        self.current = Revision(registry, roles, caller_checks(registry))
+        self.current = Revision(registry, roles, self._caller_checks.of(registry))
         self.metrics.watch(
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
@@ -61,7 +90,7 @@ class Service:
         """
         roles = RoleSet()
         plans = await asyncio.to_thread(self._sources.plans, registry, roles)
-        checks = await asyncio.to_thread(caller_checks, registry, self.current.registry, self.current.checks)
+        checks = await asyncio.to_thread(self._caller_checks.of, registry, self.current.registry, self.current.checks)
         self._credentials.prepare(roles, plans)
         await roles.settle(settle_seconds)
         self.current = Revision(registry, roles, checks)
@@ -69,29 +98,41 @@ class Service:
 
     async def ask(
         self, revision: Revision, app_id: str | None, evidence: Evidence, wish: Wish, *, documented: bool = False
-    ) -> tuple[App, SignedUpload]:
+    ) -> Answer[SignedUpload]:
         """What a request gets: the app it names, who asks, how often, then the signature. Raises a `Problem`."""
-        known = ""
-        try:
-            app = revision.registry.app(app_id)
-            known = app.id
-            upload = await self._answer(revision, app, evidence, wish, documented=documented)
-        except Problem as problem:
-            self.metrics.signed(known, problem.code)
-            if isinstance(problem, RateLimited):
-                self.metrics.rate_limited(known)
-            raise
-        self.metrics.signed(known, "signed")
-        return app, upload
+        with self._counted() as counted:
+            app = counted.app = revision.registry.app(app_id)
+            if documented and not app.generate_signature:
+                raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
+            caller, left = await self._admit(revision, app, evidence)
+            upload = await self.sign(revision, app, caller, wish, documented=documented)
+        self._note(
+            "signature",
+            app,
+            caller,
+            evidence,
+            key=upload.key,
+            key_prefix=upload.key_prefix,
+            max_size=upload.max_size_bytes,
+            expires_at=upload.expires_at,
+        )
+        return Answer(app, caller, left, upload)
 
-    async def _answer(
-        self, revision: Revision, app: App, evidence: Evidence, wish: Wish, *, documented: bool
-    ) -> SignedUpload:
-        if documented and not app.generate_signature:
-            raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
-        caller = await revision.checks[app.id].identify(evidence)
-        await self._limit(app, caller, evidence)
-        return await self.sign(revision, app, caller, wish, documented=documented)
+    async def ask_download(
+        self, revision: Revision, app_id: str, evidence: Evidence, key: str
+    ) -> Answer[SignedDownload]:
+        """A URL to read an object below the caller's own prefix. Raises a `Problem`."""
+        with self._counted() as counted:
+            app = counted.app = revision.registry.app(app_id)
+            if app.downloads is None:
+                raise Forbidden("this app gives no downloads")
+            caller, left = await self._admit(revision, app, evidence)
+            if not app.rules.naming.owns(key, app_id=app.id, caller=caller.id):
+                raise Forbidden("key is not below the prefix of this caller")
+            credential = await revision.roles.get(app.role)
+            download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
+        self._note("download", app, caller, evidence, key=key, expires_at=download.expires_at)
+        return Answer(app, caller, left, download)
 
     async def sign(
         self, revision: Revision, app: App, caller: Caller, wish: Wish, *, documented: bool = False
@@ -101,14 +142,39 @@ class Service:
         credential = await revision.roles.get(app.role)
         return make(app.rules, wish, app_id=app.id, caller=caller.id, credential=credential, now=self._now())
 
-    async def _limit(self, app: App, caller: Caller, evidence: Evidence) -> None:
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[_Counted]:
+        counted = _Counted()
+        try:
+            yield counted
+        except Problem as problem:
+            known = "" if counted.app is None else counted.app.id
+            self.metrics.signed(known, problem.code)
+            if isinstance(problem, RateLimited):
+                self.metrics.rate_limited(known)
+            raise
+        self.metrics.signed("" if counted.app is None else counted.app.id, "signed")
+
+    async def _admit(self, revision: Revision, app: App, evidence: Evidence) -> tuple[Caller, Allowance | None]:
+        """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
+        rates = app.rate_limit
+        if rates.per_address is not None:
+            await self._take(app, [Limit(f"{app.id}:address:{evidence.address}", rates.per_address)])
+        caller = await revision.checks[app.id].identify(evidence)
         limits = []
-        if app.rate_limit.per_caller is not None:
-            limits.append(Limit(f"{app.id}:caller:{caller.id or evidence.address}", app.rate_limit.per_caller))
-        if app.rate_limit.per_app is not None:
-            limits.append(Limit(app.id, app.rate_limit.per_app))
-        if limits:
-            await self._limiter.take(limits)
+        if rates.per_caller is not None:
+            limits.append(Limit(f"{app.id}:caller:{caller.id or evidence.address}", rates.per_caller))
+        if rates.per_app is not None:
+            limits.append(Limit(app.id, rates.per_app))
+        return caller, await self._take(app, limits) if limits else None
+
+    async def _take(self, app: App, limits: list[Limit]) -> Allowance:
+        return await self._limiter.take(limits, open_when_gone=app.rate_limit.when_redis_is_gone == "open")
+
+    def _note(self, event: str, app: App, caller: Caller, evidence: Evidence, **members: object) -> None:
+        if self._audit is not None:
+            about = {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}
+            self._audit.add(event, **about, **members)
 
     def role_states(self) -> list[RoleState]:
         return self.current.roles.states()
@@ -119,4 +185,8 @@ class Service:
 
     async def close(self) -> None:
         await self._credentials.close()
+        await self._limiter.close()
+        await self._outbound.close()
+        if self._audit is not None:
+            await self._audit.close()
         self._sdk.close()

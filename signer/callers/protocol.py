@@ -23,6 +23,7 @@ class Evidence:
     address: str = ""
     code: str | None = field(default=None, repr=False)
     """A wx.login code that came in the body."""
+    request_id: str = ""
 
     def sends(self, name: str) -> bool:
         """Whether the header is there and says something."""

@@ -222,10 +222,10 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
 
 
 def session_policy(app_id: str, app: model.App) -> str:
-    """RAM policy for `oss:PutObject` below the fixed part of the app's prefix (help page `AssumeRole`, Policy)."""
+    """RAM policy below the fixed part of the prefix: PutObject, and GetObject for downloads (help page `AssumeRole`)."""
     statement = {
         "Effect": "Allow",
-        "Action": "oss:PutObject",
+        "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
         "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
     }
     return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))

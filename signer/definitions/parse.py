@@ -73,7 +73,8 @@ def _registry(text: Joined, frame: Frame, read: Mapping[str, Read]) -> Registry:
     found = {app_id: each.cautions for app_id, each in read.items() if each.cautions}
     # It holds no registry: they would hold each other, and neither would ever be freed.
     warnings = partial(_warnings, Cautions(text, server, apps, roles, default_app, found))
-    return freeze(server, apps, roles, default_app, warnings, text)
+    limits, audit = frame.definitions.limits, frame.definitions.audit
+    return freeze(server, apps, roles, default_app, warnings, text, limits=limits, audit=audit)
 
 
 def _warnings(cautions: Cautions) -> list[Mistake]:

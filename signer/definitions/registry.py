@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
@@ -63,6 +65,10 @@ class Registry:
     """What works, but an operator should know of; the places are worked out when somebody asks."""
     text: Joined | None = field(default=None, repr=False)
     """What it was read from."""
+    limits: SecretStr | None = None
+    """The Redis in which several signers count together."""
+    audit: str | None = None
+    """Where the audit log goes: a path, or `stdout`."""
 
     def app(self, app_id: str | None) -> App:
         """The enabled app of that id, or the default one. Raises `UnknownApp`, `AppDisabled`, `InvalidRequest`."""
@@ -92,5 +98,9 @@ def freeze(
     default_app: str | None,
     warnings: Callable[[], list[Mistake]] = list,
     text: Joined | None = None,
+    *,
+    limits: SecretStr | None = None,
+    audit: str | None = None,
 ) -> Registry:
-    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings, text)
+    apps_by_id, roles_by_key = MappingProxyType(apps), MappingProxyType(roles)
+    return Registry(server, apps_by_id, roles_by_key, default_app, warnings, text, limits, audit)

@@ -154,7 +154,7 @@ def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
     }
     roles = {key: _moved(role, cloud) for key, role in registry.roles.items()}
     server = model.Server(listen=address, admin="127.0.0.1:0")
-    return freeze(server, apps, roles, registry.default_app, registry.warnings, registry.text)
+    return freeze(server, apps, roles, registry.default_app, registry.warnings, registry.text, audit=registry.audit)
 
 
 def _create_buckets(cloud: Cloud, registry: Registry) -> None:

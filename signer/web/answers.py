@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from signer.downloads import SignedDownload
 from signer.policy import SignedUpload
 
 
@@ -27,6 +28,10 @@ def documented(upload: SignedUpload) -> dict[str, str]:
         "expires_at": rfc3339(upload.expires_at),
     }
     return answer if upload.key is None else {**answer, "key": upload.key}
+
+
+def download(signed: SignedDownload) -> dict[str, str]:
+    return {"url": signed.url, "expires_at": rfc3339(signed.expires_at)}
 
 
 def whole_form(upload: SignedUpload) -> dict[str, Any]:

@@ -2,55 +2,78 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from typing import Any
+
 from aiohttp import web
 
-from signer.policy import SignedUpload, Wish
-from signer.service import Service
-from signer.web import answers
+from signer.callers.protocol import Evidence
+from signer.errors import InvalidRequest
+from signer.service import Answer, Service
+from signer.web import answers, openapi
+from signer.web.addresses import client_address
 from signer.web.cors import allow_origin
 from signer.web.exchange import Exchange
 from signer.web.routing import Routes
-from signer.web.wishes import evidence, named_app, wish_in_body, wish_in_query
+from signer.web.wishes import named_app, wish_in_body, wish_in_query
 
 
 class Public:
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._openapi = openapi.document().encode()
+        self._trusted = [ip_network(text) for text in service.current.registry.server.trusted_proxies]
 
     def routes(self) -> Routes:
         routes = Routes()
         routes.add("GET", "/generate_signature", self.generate_signature)
         routes.add("OPTIONS", "/generate_signature", self.preflight)
-        routes.add("POST", "/v1/apps/{app_id}/uploads", self.create_upload)
-        routes.add("OPTIONS", "/v1/apps/{app_id}/uploads", self.preflight)
+        for what, method, handler in (("uploads", "POST", self.create_upload), ("downloads", "GET", self.download)):
+            routes.add(method, f"/v1/apps/{{app_id}}/{what}", handler)
+            routes.add("OPTIONS", f"/v1/apps/{{app_id}}/{what}", self.preflight)
+        routes.add("GET", "/openapi.json", self.openapi)
         return routes
 
     async def generate_signature(self, exchange: Exchange) -> web.Response:
         """Alibaba's documented sample endpoint: unchanged client code works against it (help page 92883)."""
         app_id = named_app(exchange.request)
         _note_app(exchange, app_id)
-        upload = await self._ask(exchange, app_id, wish_in_query(exchange.request), documented=True)
-        return web.json_response(answers.documented(upload))
+        wish = wish_in_query(exchange.request)
+        answer = await self._service.ask(exchange.revision, app_id, self._evidence(exchange), wish, documented=True)
+        _tell(exchange, answer)
+        return web.json_response(answers.documented(answer.signed))
 
     async def create_upload(self, exchange: Exchange) -> web.Response:
         """A whole form, every fixed field in it and pinned."""
         _note_app(exchange, exchange.parameter)
-        upload = await self._ask(exchange, exchange.parameter, await wish_in_body(exchange.request))
-        return web.json_response(answers.whole_form(upload), status=201)
+        wish, code = await wish_in_body(exchange.request)
+        evidence = self._evidence(exchange, code)
+        answer = await self._service.ask(exchange.revision, exchange.parameter, evidence, wish)
+        _tell(exchange, answer)
+        return web.json_response(answers.whole_form(answer.signed), status=201)
+
+    async def download(self, exchange: Exchange) -> web.Response:
+        """A URL that reads one of the caller's own objects."""
+        _note_app(exchange, exchange.parameter)
+        key = exchange.request.query.get("key")
+        if not key:
+            raise InvalidRequest("say which object: ?key=")
+        evidence = self._evidence(exchange)
+        answer = await self._service.ask_download(exchange.revision, exchange.parameter, evidence, key)
+        _tell(exchange, answer)
+        return web.json_response(answers.download(answer.signed))
 
     async def preflight(self, exchange: Exchange) -> web.Response:
         """A browser's question before the real request; the answer is in the CORS headers."""
         _note_app(exchange, exchange.parameter or named_app(exchange.request))
         return web.Response(status=204)
 
-    async def _ask(
-        self, exchange: Exchange, app_id: str | None, wish: Wish, *, documented: bool = False
-    ) -> SignedUpload:
-        app, upload = await self._service.ask(
-            exchange.revision, app_id, evidence(exchange.request), wish, documented=documented
-        )
-        exchange.app = app.id
-        return upload
+    async def openapi(self, _exchange: Exchange) -> web.Response:
+        return web.Response(body=self._openapi, content_type="application/json")
+
+    def _evidence(self, exchange: Exchange, code: str | None = None) -> Evidence:
+        exchange.address = client_address(exchange.request, self._trusted)
+        return Evidence(exchange.request.headers, exchange.address, code, exchange.request_id)
 
 
 def _note_app(exchange: Exchange, app_id: str | None) -> None:
@@ -59,3 +82,11 @@ def _note_app(exchange: Exchange, app_id: str | None) -> None:
     if asked in registry.apps:
         exchange.app = asked
         allow_origin(exchange)
+
+
+def _tell(exchange: Exchange, answer: Answer[Any]) -> None:
+    if answer.left is not None:
+        exchange.headers.update(answer.left.headers())
+    if (session := answer.caller.session) is not None:
+        exchange.headers["X-Session"] = session.token
+        exchange.headers["X-Session-Expires-In"] = str(session.expires_in_seconds)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from signer.callers.protocol import Evidence
 from signer.errors import InvalidRequest
 from signer.policy import Wish
+from signer.web.bodies import UploadWish
 
 MAX_BODY_BYTES = 64 * 1024
 _BODY_SECONDS = 10.0
@@ -20,25 +19,12 @@ _REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
 _SIZE = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    filename: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    content_type: Annotated[str, Field(max_length=255)] | None = None
-    size: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    vars: dict[str, str] = {}
-
-
 def named_app(request: web.BaseRequest) -> str | None:
     """`?app_id=`, else header `X-App-Id`, else the app id in the Referer that WeChat sends with each wx.request."""
     if app_id := request.query.get("app_id") or request.headers.get("X-App-Id"):
         return app_id
     match = _REFERER.match(request.headers.get("Referer", ""))
     return match[1] if match else None
-
-
-def evidence(request: web.BaseRequest) -> Evidence:
-    return Evidence(request.headers, request.remote or "")
 
 
 def wish_in_query(request: web.BaseRequest) -> Wish:
@@ -53,20 +39,23 @@ def wish_in_query(request: web.BaseRequest) -> Wish:
     return Wish(filename, query.get("content_type") or None, None if size is None else int(size))
 
 
-async def wish_in_body(request: web.BaseRequest) -> Wish:
-    """The JSON body; none at all is an empty wish. Raises `InvalidRequest` that names the member."""
+async def wish_in_body(request: web.BaseRequest) -> tuple[Wish, str | None]:
+    """The JSON body, and the wx.login code in it; none at all is an empty wish.
+
+    Raises `InvalidRequest` that names the member.
+    """
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             data = await request.read()
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
     if not data.strip():
-        return Wish()
+        return Wish(), None
     try:
-        body = _Body.model_validate_json(data)
+        body = UploadWish.model_validate_json(data)
     except ValidationError as error:
         raise InvalidRequest(_explain(error)) from None
-    return Wish(body.filename, body.content_type, body.size, body.vars)
+    return Wish(body.filename, body.content_type, body.size, body.vars, body.meta), body.code
 
 
 def _explain(error: ValidationError) -> str:
@@ -75,7 +64,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "json_invalid":
         return "the body is no valid JSON"
     if first["type"] in ("model_type", "model_attributes_type"):
-        return "the body is a JSON object with filename, content_type, size and vars, all optional"
+        return "the body is a JSON object with filename, content_type, size, vars and meta, all optional"
     if first["type"] == "extra_forbidden":
-        return f"unknown member {member!r}; known: {', '.join(_Body.model_fields)}"
+        return f"unknown member {member!r}; known: {', '.join(UploadWish.model_fields)}"
     return f"{member}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -79,7 +79,8 @@ def test_everything_of_the_design_is_read() -> None:
     assert rules.conditions == (["starts-with", "$x-oss-meta-team", "a"],)
     assert app.cors_origins == {"https://h5.example.com"}
     assert (app.rate_limit.per_app, app.rate_limit.per_caller) == ((100, 1), (30, 60))
-    assert isinstance(app.callers, ApiKeyCallers)
+    [callers] = app.callers
+    assert isinstance(callers, ApiKeyCallers)
     assert rules.callback is not None
     callback = json.loads(base64.b64decode(rules.callback))
     assert callback["callbackBody"] == "bucket=${bucket}&object=${object}"
