@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import signer
 from signer import check, logs, publish
+from signer.callbacks.queue import CannotOpenQueue
 from signer.callers.protocol import Caller
 from signer.definitions.markdown import markdown
 from signer.definitions.mistakes import BadDefinitions
@@ -51,7 +52,15 @@ def main(arguments: Sequence[str]) -> int:
     except BadDefinitions as error:
         check.tell(error)
         return WRONG
-    except (CannotRead, CannotWrite, CannotCompare, CannotReadEnvironment, CannotListen, demo.CannotStart) as error:
+    except (
+        CannotRead,
+        CannotWrite,
+        CannotCompare,
+        CannotReadEnvironment,
+        CannotListen,
+        CannotOpenQueue,
+        demo.CannotStart,
+    ) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return WRONG
     except KeyboardInterrupt:

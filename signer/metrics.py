@@ -60,6 +60,18 @@ class Metrics:
         self._rate_limited = Counter(
             "oss_signer_rate_limited", "Requests refused for being too many.", ["app"], registry=self._registry
         )
+        self._callbacks = Counter(
+            "oss_signer_callbacks",
+            "OSS's calls after uploads, by outcome.",
+            ["app", "outcome"],
+            registry=self._registry,
+        )
+        self._notifications = Counter(
+            "oss_signer_notifications", "Attempts to hand callbacks on.", ["outcome"], registry=self._registry
+        )
+        self._queue_depth = Gauge(
+            "oss_signer_callback_queue_depth", "Callbacks that wait to be handed on.", registry=self._registry
+        )
         self._request_duration = Histogram(
             "oss_signer_request_duration_seconds",
             "From the request's arrival to its answer.",
@@ -93,6 +105,15 @@ class Metrics:
     ) -> None:
         """From now on a scrape also asks these for what is so at that moment."""
         self._registry.register(_Standing(roles, clock_skew_seconds, apps))
+
+    def callback(self, app_id: str, outcome: str) -> None:
+        self._callbacks.labels(app_id, outcome).inc()
+
+    def notified(self, outcome: str) -> None:
+        self._notifications.labels(outcome).inc()
+
+    def watch_queue(self, depth: Callable[[], int]) -> None:
+        self._queue_depth.set_function(depth)
 
     def signed(self, app_id: str, outcome: str) -> None:
         self._signatures.labels(app_id, outcome).inc()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 from signer import policy
 from signer.assembly import CallerChecks, Sources
 from signer.audit import AuditLog
+from signer.callbacks.receiver import Receiver
+from signer.callbacks.rules import Target
+from signer.callbacks.taking import taking_callbacks
 from signer.callers.protocol import Caller, CallerCheck, Evidence
 from signer.credentials.cache import CredentialCache, RoleSet, utc_now
 from signer.credentials.keeper import RoleState
@@ -175,6 +178,30 @@ class Service:
         if self._audit is not None:
             about = {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}
             self._audit.add(event, **about, **members)
+
+    @contextlib.asynccontextmanager
+    async def taking_callbacks(self) -> AsyncIterator[Receiver]:
+        """Takes OSS's callbacks and hands them on inside the block. Raises `CannotOpenQueue`."""
+        server = self.current.registry.server
+        async with taking_callbacks(
+            self._outbound,
+            queue_address=None if server.callback_queue is None else server.callback_queue.get_secret_value(),
+            keys_also_below=server.callback_keys,
+            target=self._notify_target,
+            audit=self._note_callback,
+            count=self.metrics.callback,
+            count_attempt=self.metrics.notified,
+        ) as (receiver, depth):
+            self.metrics.watch_queue(depth)
+            yield receiver
+
+    def _notify_target(self, app_id: str) -> Target | None:
+        app = self.current.registry.apps.get(app_id)
+        return None if app is None or app.callback is None else app.callback.notify
+
+    def _note_callback(self, event: dict[str, object]) -> None:
+        if self._audit is not None:
+            self._audit.add("callback", **event)
 
     def role_states(self) -> list[RoleState]:
         return self.current.roles.states()

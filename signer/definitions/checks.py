@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from signer.callbacks.body import BadBody, BodyShape
 from signer.callers import keys
 from signer.definitions import model
 from signer.definitions.nearest import Names, nearest, plain
@@ -52,7 +53,7 @@ _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field
 
 def app_findings(app_id: str, app: model.App, entries: Entries, known: Names) -> Iterator[Finding]:
     """All that is wrong with an app; `entries` are the usable credentials entries, `known` the names of all."""
-    for check in (_names, _quantities, _domain, _headers, _conditions, _callers, _downloads):
+    for check in (_names, _quantities, _domain, _headers, _conditions, _callers, _callback, _downloads):
         yield from check(app)
     entry = entries.get(app.credentials)
     if app.credentials not in known:
@@ -91,6 +92,8 @@ def _names(app: model.App) -> Iterator[Finding]:
 
 
 def _callers(app: model.App) -> Iterator[Finding]:
+    if not app.callers:
+        yield ("callers",), "must not be empty"
     for index, entry in enumerate(app.callers):
         path: tuple[str | int, ...] = ("callers", index) if len(app.callers) > 1 else ("callers",)
         if isinstance(entry, model.OpenCallers) and index < len(app.callers) - 1:
@@ -111,6 +114,17 @@ def _callers(app: model.App) -> Iterator[Finding]:
 
 def _clear(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
+
+
+def _callback(app: model.App) -> Iterator[Finding]:
+    if app.callback is None:
+        return
+    try:
+        BodyShape.parse(app.callback.body, app.callback.body_type)
+    except BadBody as error:
+        # A callback that goes elsewhere may say what it likes.
+        if app.callback.notify is not None:
+            yield ("callback", "body"), str(error)
 
 
 def _downloads(app: model.App) -> Iterator[Finding]:
@@ -222,7 +236,7 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
 
 
 def session_policy(app_id: str, app: model.App) -> str:
-    """RAM policy below the fixed part of the prefix: PutObject, and GetObject for downloads (help page `AssumeRole`)."""
+    """RAM policy (help page `AssumeRole`) below the fixed part of the prefix: to put, and for downloads to get."""
     statement = {
         "Effect": "Allow",
         "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],

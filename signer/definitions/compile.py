@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from signer.callbacks.body import BadBody
+from signer.callbacks.rules import CallbackRules, Target, callback_rules
 from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
@@ -47,7 +49,28 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else app.downloads.expires,
+        callback=_callback_rules(app_id, app, rules.naming),
     )
+
+
+def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackRules | None:
+    """For callbacks that come to us; None for one whose body does not say what was uploaded, which goes elsewhere."""
+    if app.callback is None:
+        return None
+    notify = app.callback.notify
+    target = None if notify is None else Target(notify.url, notify.secret.get_secret_value().encode())
+    try:
+        return callback_rules(
+            app_id=app_id,
+            bucket=app.bucket,
+            naming=naming,
+            url=app.callback.url,
+            body=app.callback.body,
+            body_type=app.callback.body_type,
+            notify=target,
+        )
+    except BadBody:
+        return None
 
 
 def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[str, Role]:

@@ -27,6 +27,7 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("apps", "*"): (model.App,),
     ("apps", "*", "callers"): _CALLERS,
     ("apps", "*", "callers", "*"): _CALLERS,
+    ("apps", "*", "callback", "notify"): (model.Notify,),
     ("apps", "*", "downloads"): (model.Downloads,),
     ("apps", "*", "rate_limit"): (model.RateLimit,),
     ("apps", "*", "callback"): (model.Callback,),

@@ -71,7 +71,12 @@ def markdown() -> str:
     parts += [_table(defined["Server"]), "\n## credentials\n\n", _credentials(defined)]
     parts += ["\n## apps and defaults\n\n", _apps(defined)]
     parts += [_section("callers", _kinds(model.CallersEntry), defined)]
-    for name, title in (("rate_limit", "RateLimit"), ("callback", "Callback"), ("downloads", "Downloads")):
+    for name, title in (
+        ("rate_limit", "RateLimit"),
+        ("callback", "Callback"),
+        ("notify", "Notify"),
+        ("downloads", "Downloads"),
+    ):
         entry = defined[title]
         parts += [f"\n## {name}\n\n", _intro(entry), _table(entry)]
     parts += [
@@ -156,7 +161,8 @@ def _type(name: str, member: Schema) -> str:
     if "title" in member:
         return str(member["title"])
     if (
-        name in ("server", "defaults", "apps", "credentials", "callers", "rate_limit", "callback", "downloads")
+        name
+        in ("server", "defaults", "apps", "credentials", "callers", "rate_limit", "callback", "notify", "downloads")
         and "type" not in member
     ):
         return f"[keys](#{'apps-and-defaults' if name == 'defaults' else name})"

@@ -54,6 +54,12 @@ class Server(Entry):
         description="address of health, metrics and status; never public",
         examples=["127.0.0.1:9180"],
     )
+    callback_queue: SecretStr | None = Field(
+        None,
+        description="where callbacks wait until they are handed on: a file, or a Redis that several signers share",
+        examples=["/var/lib/oss-signer/callbacks.db"],
+    )
+    callback_keys: BaseUrl | None = Field(None, description="a further place of OSS's public keys, for the local cloud")
     trusted_proxies: tuple[Network, ...] = Field(
         (),
         description="proxies whose X-Forwarded-For is believed; none: the peer's own address counts",
@@ -86,6 +92,17 @@ class Downloads(Entry):
     expires: Duration = Field(timedelta(minutes=5), description="how long a URL may be used", examples=["5m"])
 
 
+class Notify(Entry):
+    """Where checked callbacks are handed on to, at least once and in order per object."""
+
+    url: BaseUrl = Field(description="where they are posted", examples=["https://api.example.com/uploads"])
+    secret: SecretStr = Field(
+        min_length=16,
+        description="signs what is posted, with HMAC-SHA256",
+        examples=["${NOTIFY_SECRET:-at-least-16-characters}"],
+    )
+
+
 class Callback(Entry):
     """What OSS tells your server after each upload (help page `callback`)."""
 
@@ -102,6 +119,9 @@ class Callback(Entry):
     )
     host: str | None = Field(
         None, description="the Host header of OSS's request; not given: the URL's", examples=["api.example.com"]
+    )
+    notify: Notify | None = Field(
+        None, description="your server, where `url` is this signer's; needs `server.callback_queue`"
     )
 
 
@@ -182,7 +202,6 @@ class Defaults(Entry):
 
     callers: Callers = Field(
         (OpenCallers(type="open"),),
-        min_length=1,
         description="who may ask; of a list, the first decides whose credential is present",
     )
     rate_limit: RateLimit = Field(RateLimit(), description="how often")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from signer.callbacks.rules import CallbackRules
 from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
@@ -53,6 +54,8 @@ class App:
     generate_signature: bool
     downloads: timedelta | None
     """How long a URL to read an object may be used; None: there are none."""
+    callback: CallbackRules | None
+    """For OSS's calls after its uploads, where they come to us."""
 
 
 @dataclass(frozen=True, slots=True)

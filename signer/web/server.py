@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
+from signer.callbacks.rules import CallbackRules
 from signer.reload import Reloader
 from signer.service import Service
 from signer.web.admin import Admin
+from signer.web.callback import callback_handler
+from signer.web.exchange import Exchange
 from signer.web.front import Front
 from signer.web.listeners import runner
 from signer.web.public import Public
@@ -59,12 +62,15 @@ async def serve(
     """
     stop = asyncio.Event()
     server = service.current.registry.server
-    with listening(server.listen) as public, listening(server.admin) as admin:
+    async with contextlib.AsyncExitStack() as stack:
+        public, admin = (stack.enter_context(listening(each)) for each in (server.listen, server.admin))
         following = asyncio.create_task(reloader.follow(), name="follow the store")
         request_log = RequestLog()
         runners: list[web.ServerRunner] = []
         try:
+            receiver = await stack.enter_async_context(service.taking_callbacks())
             routes = Public(service).routes()
+            routes.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver, _callback_rules))
             if extend is not None:
                 await extend(routes, service)
             admin_routes = Admin(service, reloader).routes()
@@ -91,6 +97,12 @@ async def serve(
                 await each_runner.cleanup()
             await request_log.close()
             log.info("stopped")
+
+
+def _callback_rules(exchange: Exchange) -> CallbackRules | None:
+    """Of an app that is switched off too: its uploads did happen."""
+    app = exchange.revision.registry.apps.get(exchange.parameter)
+    return None if app is None else app.callback
 
 
 def _url(sock: socket.socket) -> str:
