@@ -12,7 +12,7 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	tests/setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='signer/*' --fail-under=90
 

@@ -12,6 +12,7 @@ from signer.callers.api_key import ApiKey
 from signer.callers.bearer import Bearer, Rules
 from signer.callers.jwks import Jwks
 from signer.callers.keys import Key, from_pem, from_secret
+from signer.callers.offered import load
 from signer.callers.open import Open
 from signer.callers.protocol import CallerCheck
 from signer.callers.sessions import Sessions
@@ -163,11 +164,13 @@ class CallerChecks:
             if app.enabled
         }
 
-    def _check(self, app_id: str, entries: Sequence[model.CallersEntry]) -> CallerCheck:
+    def _check(self, app_id: str, entries: Sequence[model.AnyCallers]) -> CallerCheck:
         checks = [self._kind(app_id, entry) for entry in entries]
         return checks[0] if len(checks) == 1 else Several(checks)
 
-    def _kind(self, app_id: str, entry: model.CallersEntry) -> CallerCheck:
+    def _kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
+        if isinstance(entry, model.OtherCallers):
+            return load(entry.type)(entry.model_dump(), app_id)
         if isinstance(entry, model.ApiKeyCallers):
             return ApiKey(entry.keys)
         if isinstance(entry, model.WeChatCallers):

@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
+from signer.callers.offered import kinds
 from signer.definitions.credential_model import Entry
 from signer.definitions.scalars import AppId, BaseUrl, Duration, Sha256
 
@@ -105,8 +114,29 @@ class ApiKeyCallers(Entry):
 
 
 CallersEntry = Annotated[OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")]
+
+
+class OtherCallers(Entry):
+    """A kind that another installed package offers; what it takes is its own business."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+_OWN = frozenset({"open", "wechat", "jwt", "api_key"})
+
+
+def _or_other(value: Any, own: ValidatorFunctionWrapHandler) -> Any:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind not in _OWN and kind in kinds():
+        return OtherCallers.model_validate(value)
+    return own(value)
+
+
+AnyCallers = OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers | OtherCallers
 Callers = Annotated[
-    tuple[CallersEntry, ...],
+    tuple[Annotated[CallersEntry, WrapValidator(_or_other)], ...],
     BeforeValidator(_as_list, json_schema_input_type=CallersEntry | tuple[CallersEntry, ...]),
 ]
 """One kind, or several of which the first decides whose credential is present."""

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from signer.callbacks.body import BadBody, BodyShape
 from signer.callers import keys
+from signer.callers.offered import load
 from signer.definitions import model
 from signer.definitions.nearest import Names, nearest, plain
 from signer.definitions.quantities import format_duration, format_size
@@ -55,6 +56,7 @@ def app_findings(app_id: str, app: model.App, entries: Entries, known: Names) ->
     """All that is wrong with an app; `entries` are the usable credentials entries, `known` the names of all."""
     for check in (_names, _quantities, _domain, _headers, _conditions, _callers, _callback, _downloads):
         yield from check(app)
+    yield from _other_callers(app_id, app)
     entry = entries.get(app.credentials)
     if app.credentials not in known:
         yield ("credentials",), f"there is no such entry under credentials; {known.suggestion(app.credentials)}"
@@ -110,6 +112,18 @@ def _callers(app: model.App) -> Iterator[Finding]:
                         read(text)
                 except keys.BadKey as error:
                     yield (*path, name), str(error)
+
+
+def _other_callers(app_id: str, app: model.App) -> Iterator[Finding]:
+    """What a kind of another package says of its entry."""
+    for index, entry in enumerate(app.callers):
+        # Their type is that of the entries of ours, which is what editors are told of.
+        other: model.AnyCallers = entry
+        if isinstance(other, model.OtherCallers):
+            try:
+                load(other.type)(other.model_dump(), app_id)
+            except ValueError as error:
+                yield ("callers", index) if len(app.callers) > 1 else ("callers",), str(error)
 
 
 def _clear(secret: SecretStr | None) -> str | None:

@@ -11,11 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, StrictBool
 
+from signer.definitions.caller_model import AnyCallers as AnyCallers
 from signer.definitions.caller_model import ApiKeyCallers as ApiKeyCallers
 from signer.definitions.caller_model import Callers as Callers
 from signer.definitions.caller_model import CallersEntry as CallersEntry
 from signer.definitions.caller_model import JwtCallers as JwtCallers
 from signer.definitions.caller_model import OpenCallers as OpenCallers
+from signer.definitions.caller_model import OtherCallers as OtherCallers
 from signer.definitions.caller_model import WeChatCallers as WeChatCallers
 from signer.definitions.credential_model import AssumedRole as AssumedRole
 from signer.definitions.credential_model import AssumeRole as AssumeRole

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from signer.callbacks.rules import CallbackRules
 from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
-from signer.definitions.model import CallersEntry, CredentialEntry, RateLimit, Server
+from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 from signer.policy import UploadRules
 
@@ -48,7 +48,7 @@ class App:
     rules: UploadRules
     role: str
     """The key of its role in `Registry.roles`."""
-    callers: tuple[CallersEntry, ...]
+    callers: tuple[AnyCallers, ...]
     rate_limit: RateLimit
     cors_origins: frozenset[str]
     generate_signature: bool

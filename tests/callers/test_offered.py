@@ -126,3 +126,28 @@ def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
     for name in ("first", "second"):
         install(tmp_path, name, {"twice": "other:one"})
     assert run(tmp_path, "result = [callable(loaded('twice')), kinds()]")[0] is True
+
+
+def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
+    project = tomllib.loads(example("toml"))["project"]
+    [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
+    (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
+    install(tmp_path, project["name"], {kind: value})
+    config = tmp_path / "signer.yaml"
+    text = (
+        "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
+        "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{caller}/', CALLERS}}\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    for entry, status, told in (("header: X-SSL-Client-CN", 0, "all good"), ("heder: X", 1, "takes header, not heder")):
+        config.write_text(text.replace("CALLERS", f"callers: {{type: {kind}, {entry}}}"), encoding="utf-8")
+        result = subprocess.run(
+            [sys.executable, "run.py", "check", "--config", str(config)],
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (result.returncode, told in result.stdout + result.stderr) == (status, True), result.stderr
