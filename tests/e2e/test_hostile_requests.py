@@ -1,0 +1,192 @@
+"""50,000 mutated requests, and what schemathesis makes of /openapi.json: never a 500, a traceback or a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.e2e.running import Cloud, Signer, signer
+
+REQUESTS = int(os.environ.get("HOSTILE_REQUESTS", "50000"))
+AT_ONCE = 100
+KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+JWT_SECRET = "a-secret-of-more-than-thirty-two-bytes"
+SECRETS = ("local-secret", JWT_SECRET, "the-secret-of-wechat")
+
+Seed = tuple[bytes, bytes, list[tuple[bytes, bytes]], bytes]
+"""Method, target, headers and body."""
+
+SEEDS: list[Seed] = [
+    (b"GET", b"/generate_signature?app_id=open", [], b""),
+    (b"GET", b"/generate_signature", [(b"Referer", b"https://servicewechat.com/open/1/page-frame.html")], b""),
+    (b"POST", b"/v1/apps/open/uploads", [], b'{"filename": "a.jpg", "content_type": "image/jpeg", "size": 1}'),
+    (b"POST", b"/v1/apps/open/uploads", [(b"X-Request-Id", b"request-0001")], b'{"vars": {"a": "b"}, "filename": "a"}'),
+    (b"POST", b"/v1/apps/known/uploads", [(b"X-Api-Key", b"test"), (b"X-Caller", b"a")], b'{"filename": "a.jpg"}'),
+    (b"POST", b"/v1/apps/known/uploads", [(b"Authorization", b"Bearer eyJhbGciOiJub25lIn0.e30.")], b"{}"),
+    (b"POST", b"/v1/apps/known/uploads", [(b"X-Session", b"a.b.c")], b'{"code": "c"}'),
+    (b"GET", b"/v1/apps/known/downloads?key=known/a/b.jpg", [(b"X-Api-Key", b"test"), (b"X-Caller", b"a")], b""),
+    (
+        b"POST",
+        b"/v1/apps/open/callback",
+        [(b"Authorization", b"eHg="), (b"x-oss-pub-key-url", b"aHR0cDovL3g=")],
+        b"a=b",
+    ),
+    (b"OPTIONS", b"/v1/apps/open/uploads", [(b"Origin", b"https://h5.example.com")], b""),
+    (b"GET", b"/openapi.json", [], b""),
+]
+TOKENS = [
+    b"\x00", b"\r\n", b"\r\n\r\n", b"%00", b"%2e%2e%2f", b"../", b"//", b"\xff\xfe", b"\xe2\x80\xae", b"{{", b'"', b"'",
+    b"Content-Length: 99999999999\r\n", b"Transfer-Encoding: chunked\r\n", b"[" * 200, b'{"a":' * 100, b"A" * 9000,
+    b"Host: y\r\n", b"$", b"${filename}", b"HTTP/9.9", b"?app_id=", b"&size=-1", b"1e400", b"null", b"\xf0\x9f\x92\xa9",
+]  # fmt: skip
+
+
+LAST = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+"""The signer closes after this one, unless a mutated one before it waits for a body that never comes."""
+PATIENCE_SECONDS = 1.0
+
+
+async def answered(reader: asyncio.StreamReader) -> bytes:
+    """All that is said until the signer closes, or waits for more."""
+    said = bytearray()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while chunk := await reader.read(65536):
+                said += chunk
+    return bytes(said)
+
+
+def mutated(chance: random.Random) -> bytes:
+    """Mostly HTTP with something hostile in one of its parts; now and then no HTTP any more."""
+    method, target, headers, body = chance.choice(SEEDS)
+    headers = list(headers)
+    match chance.randrange(6):
+        case 0:
+            target = altered(chance, target).replace(b" ", b"+").replace(b"\r", b"").replace(b"\n", b"")
+        case 1 if headers:
+            at = chance.randrange(len(headers))
+            headers[at] = (headers[at][0], altered(chance, headers[at][1]).replace(b"\r", b"").replace(b"\n", b""))
+        case 2 if headers:
+            headers += [chance.choice(headers)] * chance.randint(1, 3)
+        case 3:
+            method = altered(chance, method)
+        case _:
+            body = altered(chance, body)
+    lines = [method + b" " + target + b" HTTP/1.1", b"Host: x", *(b": ".join(each) for each in headers)]
+    lines += [b"Content-Length: %d" % len(body)] if body else []
+    data = b"\r\n".join(lines) + b"\r\n\r\n" + body
+    return altered(chance, data) if chance.random() < 0.1 else data
+
+
+def altered(chance: random.Random, text: bytes) -> bytes:
+    data = bytearray(text)
+    for _ in range(chance.randint(1, 3)):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(4):
+            case 0:
+                data[at:at] = chance.choice(TOKENS)
+            case 1:
+                del data[at : at + chance.randint(1, 8)]
+            case 2:
+                data[at : at + 1] = bytes([chance.randrange(256)])
+            case _:
+                data[at : at + chance.randint(1, 8)] = chance.choice(TOKENS)
+    return bytes(data)
+
+
+@pytest.fixture
+async def running(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Signer]:
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}
+defaults: {{bucket: photos, region: cn-hangzhou, credentials: r}}
+apps:
+  open:
+    cors_origins: [https://h5.example.com]
+    callback: {{url: https://s.example.com/v1/apps/open/callback, body: "bucket=${{bucket}}&object=${{object}}"}}
+  known:
+    key_prefix: "{{app}}/{{caller}}/"
+    key: "{{uuid}}-{{filename}}"
+    downloads: {{}}
+    callers:
+      - {{type: wechat, secret: the-secret-of-wechat, endpoint: "http://127.0.0.1:1"}}
+      - {{type: jwt, secret: {JWT_SECRET}}}
+      - {{type: api_key, keys: {{shop: {KEY_HASH}}}}}
+""",
+        encoding="utf-8",
+    )
+    async with signer(session, config) as started:
+        yield started
+
+
+def judge(output: str, running: Signer) -> None:
+    log = "".join(running.output)
+    assert "internal error" not in log
+    assert "traceback" not in log.lower()
+    for secret in SECRETS:
+        assert secret not in log + output
+
+
+async def test_mutated_requests_are_answered_or_dropped(running: Signer) -> None:
+    address = urlsplit(running.public)
+    statuses: Counter[int] = Counter()
+    answers: list[bytes] = []
+
+    async def send(seed: int, count: int) -> None:
+        chance = random.Random(seed)
+        while count > 0:
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            batch = min(count, chance.randint(1, 4))
+            count -= batch
+            try:
+                writer.write(b"".join(mutated(chance) for _ in range(batch)) + LAST)
+                said = await answered(reader)
+            except ConnectionError:
+                said = b""
+            finally:
+                writer.close()
+            statuses.update(int(each) for each in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", said))
+            answers.append(said)
+
+    await asyncio.gather(*(send(seed, REQUESTS // AT_ONCE) for seed in range(AT_ONCE)))
+    print(f"{REQUESTS} mutated requests: {dict(sorted(statuses.items()))}")
+    assert not [status for status in statuses if status in (500, 501, 502, 504)]
+    assert statuses[200] > 100
+    assert statuses[400] > 100
+    async with running.session.get(f"{running.public}/generate_signature?app_id=open") as answer:
+        assert answer.status == 200
+    judge(b"".join(answers).decode("latin-1"), running)
+
+
+async def test_what_openapi_says_is_true(running: Signer, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{running.public}/openapi.json"),
+        *(
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+        ),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "1", "-H", "X-Api-Key:test"),
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    async with asyncio.timeout(300):
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-6000:]
+    judge(output.decode(), running)
