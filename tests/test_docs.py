@@ -6,12 +6,15 @@ import asyncio
 import os
 import re
 import sys
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signer.definitions.parse import parse
 from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, local_cloud, signer
@@ -36,10 +39,42 @@ def commands() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+HEAD = (
+    "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, bucket: b-1, credentials: r}\n"
+)
+ENVIRON = {**LOCAL_ENVIRON, "WX_SECRET": "w" * 32, "JWT_SECRET": "j" * 40}
+
+
+def whole(text: str, files: Path) -> list[str]:
+    """What a block says as whole definitions; a part of some gets the rest, and the files that it names."""
+    for path in re.findall(r"\$\{file:([^}]+)\}", text):
+        text = text.replace(path, str(files / Path(path).name))
+    if "version:" in text:
+        return [text]
+    if not text.startswith("callers:"):
+        return [HEAD + text]
+    return [
+        f"{HEAD}apps:\n  a:\n    key_prefix: '{{caller}}/'\n{textwrap.indent(part, '    ')}"
+        for part in re.split(r"^(?=callers:)", text, flags=re.MULTILINE)
+        if part
+    ]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the documents keep under /etc and /run."""
+    directory = tmp_path_factory.mktemp("files")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    (directory / "login.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (directory / "notify").write_text("n" * 32, encoding="ascii")
+    return directory
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_yaml_block_is_read(document: str) -> None:
+def test_every_yaml_block_is_read(document: str, files: Path) -> None:
     for number, text in enumerate(blocks(document, "yaml"), 1):
-        assert parse({f"{document} block {number}": text}, LOCAL_ENVIRON).apps
+        for each in whole(text, files):
+            assert parse({f"{document} block {number}": each}, ENVIRON).apps
 
 
 def test_every_link_and_picture_is_there() -> None:

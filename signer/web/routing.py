@@ -29,7 +29,9 @@ class Routes:
     def find(self, exchange: Exchange) -> Handler:
         """Raises `NotFound` and `MethodNotAllowed`; notes the variable part of the path in the exchange."""
         request = exchange.request
-        methods = self._paths.get(request.path) or self._variable(exchange)
+        # As it was sent: none of our paths needs an escape, and an escaped slash must be no slash.
+        path = request.raw_path.partition("?")[0]
+        methods = self._paths.get(path) or self._variable(exchange, path)
         if methods is None:
             raise NotFound("no such address here; see the HTTP reference")
         handler = methods.get(request.method)
@@ -38,8 +40,8 @@ class Routes:
             raise MethodNotAllowed(f"use {' or '.join(sorted(methods))}")
         return handler
 
-    def _variable(self, exchange: Exchange) -> Methods | None:
-        segments = exchange.request.path.split("/")
+    def _variable(self, exchange: Exchange, path: str) -> Methods | None:
+        segments = path.split("/")
         for (length, index), known in self._patterns.items():
             if length == len(segments):
                 methods = known.get((*segments[:index], *segments[index + 1 :]))

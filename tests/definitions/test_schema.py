@@ -68,7 +68,8 @@ def test_what_is_shipped_is_what_the_models_say(capsys: pytest.CaptureFixture[st
 
 def valid_texts() -> Iterator[Any]:
     for document in [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        blocks = re.findall(r"^```yaml\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        found = re.findall(r"^```yaml\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        blocks = [block for block in found if "version:" in block]  # others show a part
         yield from (pytest.param(text, id=f"{document.name}-{n}") for n, text in enumerate(blocks, 1))
     for file in [ROOT / "config/oss-signer.yaml", *sorted((HERE / "warned").glob("*.yaml"))]:
         yield pytest.param(file.read_text(encoding="utf-8"), id=file.name)
