@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signer.credentials.cache import utc_now
-from signer.definitions import model
 from signer.definitions.diff import changes
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.parse import Parser
@@ -126,7 +125,7 @@ class Reloader:
         self._definitions = definitions
         self._service = service
         self._one_at_a_time = asyncio.Lock()
-        self._started_with = service.current.registry.server
+        self._started_with = _fixed(service.current.registry)
         self.last = started
         service.metrics.reloaded(succeeded=started.succeeded)
         if not started.succeeded:
@@ -163,7 +162,7 @@ class Reloader:
                 log.exception("internal error", extra={"trigger": trigger})
                 self._end(Outcome(utc_now(), trigger, False, in_force, error="internal error; the log says where"))
             else:
-                restart = tuple(self._needs_restart(registry.server))
+                restart = tuple(self._needs_restart(registry))
                 self._end(Outcome(utc_now(), trigger, True, snapshot.revision, told, needs_restart=restart))
                 await self._definitions.keep(snapshot)
             return self.last
@@ -177,10 +176,10 @@ class Reloader:
         await asyncio.to_thread(_let_go, former)
         return tuple(told)
 
-    def _needs_restart(self, server: model.Server) -> Iterator[str]:
-        for name in type(server).model_fields:
-            if getattr(server, name) != getattr(self._started_with, name):
-                yield f"server.{name}"
+    def _needs_restart(self, registry: Registry) -> Iterator[str]:
+        for name, value in _fixed(registry).items():
+            if value != self._started_with[name]:
+                yield name
 
     def _end(self, outcome: Outcome) -> None:
         self.last = outcome
@@ -193,6 +192,13 @@ class Reloader:
             return
         wrong = [str(mistake) for mistake in outcome.mistakes] or [str(outcome.error)]
         log.error("reload refused; the definitions in force go on", extra=told | {"mistakes": _shortened(wrong)})
+
+
+def _fixed(registry: Registry) -> dict[str, object]:
+    """The settings that count from the start on, by name."""
+    server = registry.server
+    named = {f"server.{name}": getattr(server, name) for name in type(server).model_fields}
+    return {**named, "limits": registry.limits, "audit": registry.audit}
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:
