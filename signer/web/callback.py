@@ -10,6 +10,7 @@ from signer.callbacks.receiver import Received, Receiver
 from signer.callbacks.rules import CallbackRules
 from signer.errors import NotFound, TooLarge
 from signer.web.exchange import Exchange, Handler
+from signer.web.wishes import whole_body
 
 
 def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], CallbackRules | None]) -> Handler:
@@ -24,7 +25,7 @@ def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], Callback
 
         async def read_body() -> bytes:
             try:
-                return await request.read()
+                return await whole_body(request)
             except web.HTTPRequestEntityTooLarge:
                 raise TooLarge("the callback's body is too large") from None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from signer.errors import InvalidRequest
@@ -39,16 +40,23 @@ def wish_in_query(request: web.BaseRequest) -> Wish:
     return Wish(filename, query.get("content_type") or None, None if size is None else int(size))
 
 
+async def whole_body(request: web.BaseRequest) -> bytes:
+    """Raises `InvalidRequest` for a body that breaks off, is no HTTP or comes too slowly."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
+    except (ConnectionError, HttpProcessingError, ClientPayloadError):
+        raise InvalidRequest("the body broke off") from None
+
+
 async def wish_in_body(request: web.BaseRequest) -> tuple[Wish, str | None]:
     """The JSON body, and the wx.login code in it; none at all is an empty wish.
 
     Raises `InvalidRequest` that names the member.
     """
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            data = await request.read()
-    except TimeoutError:
-        raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
+    data = await whole_body(request)
     if not data.strip():
         return Wish(), None
     try:
