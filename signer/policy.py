@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from signer import v4
+from signer.callbacks.form_field import CallbackField
+from signer.callbacks.proof import Scope
 from signer.errors import CredentialsUnavailable, InvalidRequest, TooLarge, UnsupportedType
 from signer.object_key import KeyNaming
 
@@ -54,8 +56,7 @@ class UploadRules:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Form fields with a fixed value, pinned by a condition each."""
     conditions: tuple[Condition, ...] = ()
-    callback: str | None = None
-    """The `callback` form field, Base64 as OSS wants it."""
+    callback: CallbackField | None = None
     meta_names: frozenset[str] = frozenset()
     """The `x-oss-meta-*` names, without that prefix, that a wish may give a value."""
 
@@ -108,6 +109,7 @@ def sign_form(
     """
     _check_size(rules, wish)
     prefix, key = rules.naming.keys(app_id=app_id, caller=caller, filename=wish.filename, now=now)
+    expires_at = _end(rules, credential, now)
     content_type = choose_content_type(rules, wish)
     fixed = {
         "x-oss-object-acl": "default",
@@ -118,14 +120,15 @@ def sign_form(
         # OSS documents x-oss-content-type as the first choice for the stored type; pinning both leaves no way round.
         fixed |= {"x-oss-content-type": content_type, "Content-Type": content_type}
     if rules.callback is not None:
-        fixed["callback"] = rules.callback
+        scope = _scope(prefix, key, caller, expires_at)
+        fixed["callback"] = rules.callback.text(scope, app_id=app_id, bucket=rules.bucket)
     fixed |= _callback_variables(rules, wish.vars)
     fixed |= _metadata(rules, wish.meta)
     fields = {"key": key if key is not None else prefix + "${filename}"}
     fields |= fixed
     fields |= {name: value for name, value in _raw_exact_fields(rules) if name not in fields}
     conditions: list[Condition] = [["eq", f"${name.lower()}", value] for name, value in fixed.items()]
-    return _sign(rules, prefix, key, conditions, fields, credential, now)
+    return _sign(rules, prefix, key, conditions, fields, credential, expires_at, now)
 
 
 def sign_documented(
@@ -139,18 +142,35 @@ def sign_documented(
 ) -> SignedUpload:
     """The answer for a client that builds its own form, as Alibaba's sample does (help page 92883).
 
-    Only what the YAML says is pinned: such a client sends no ACL and may send any success status.
+    Only what the YAML says is pinned: such a client sends no ACL and may send any success status. Where there is a
+    callback, the client has to send that field.
     """
     _check_size(rules, wish)
     prefix, key = rules.naming.keys(app_id=app_id, caller=caller, filename=wish.filename, now=now)
+    expires_at = _end(rules, credential, now)
     fixed = dict(rules.headers)
+    fields = {"key": key} if key is not None else {}
     if rules.callback is not None:
-        fixed["callback"] = rules.callback
+        scope = _scope(prefix, key, caller, expires_at)
+        fields["callback"] = fixed["callback"] = rules.callback.text(scope, app_id=app_id, bucket=rules.bucket)
     conditions: list[Condition] = [["eq", f"${name.lower()}", value] for name, value in fixed.items()]
     if rules.content_types:
         conditions.append(_content_type_condition(rules, wish))
-    fields = {"key": key} if key is not None else {}
-    return _sign(rules, prefix, key, conditions, fields, credential, now)
+    return _sign(rules, prefix, key, conditions, fields, credential, expires_at, now)
+
+
+def _end(rules: UploadRules, credential: v4.Credential, now: datetime) -> datetime:
+    """Never after the credential's own. Raises `CredentialsUnavailable` when that is over."""
+    expires_at = (now + rules.expires).replace(microsecond=0)
+    if credential.expiration is not None:
+        expires_at = min(expires_at, credential.expiration.replace(microsecond=0))
+    if expires_at <= now:
+        raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
+    return expires_at
+
+
+def _scope(prefix: str, key: str | None, caller: str | None, expires_at: datetime) -> Scope:
+    return Scope(prefix if key is None else key, key is not None, caller, int(expires_at.timestamp()))
 
 
 def _sign(
@@ -160,14 +180,10 @@ def _sign(
     conditions: list[Condition],
     fields: dict[str, str],
     credential: v4.Credential,
+    expires_at: datetime,
     now: datetime,
 ) -> SignedUpload:
     x_oss_date = v4.format_date(now)
-    expires_at = (now + rules.expires).replace(microsecond=0)
-    if credential.expiration is not None:
-        expires_at = min(expires_at, credential.expiration.replace(microsecond=0))
-    if expires_at <= now:
-        raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
     auth = {
         "x-oss-signature-version": v4.SIGNATURE_VERSION,
         "x-oss-credential": v4.credential_scope(credential.access_key_id, x_oss_date, rules.region),

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from signer import policy
-from signer.assembly import CallerChecks, Sources
+from signer.assembly import CallerChecks, Sources, limiter
 from signer.audit import AuditLog
 from signer.callbacks.receiver import Receiver
 from signer.callbacks.rules import Target
@@ -24,9 +24,7 @@ from signer.definitions.registry import App, Registry
 from signer.downloads import SignedDownload, sign_download
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
-from signer.limits.buckets import Allowance, Limit, Limiter
-from signer.limits.local import LocalLimiter
-from signer.limits.shared import SharedLimiter
+from signer.limits.buckets import Allowance, Limit
 from signer.metrics import Metrics
 from signer.outbound import new_session
 from signer.policy import SignedUpload, Wish
@@ -69,9 +67,7 @@ class Service:
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = new_session()
-        self._limiter: Limiter = (
-            LocalLimiter() if registry.limits is None else SharedLimiter(registry.limits.get_secret_value())
-        )
+        self._limiter = limiter(registry.limits)
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerChecks(self._outbound)
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
@@ -186,6 +182,8 @@ class Service:
         async with taking_callbacks(
             self._outbound,
             queue_address=None if server.callback_queue is None else server.callback_queue.get_secret_value(),
+            most_events=server.callback_queue_limit,
+            timeout_seconds=server.callback_timeout.total_seconds(),
             keys_also_below=server.callback_keys,
             target=self._notify_target,
             audit=self._note_callback,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from signer.callbacks.form_field import CallbackField
 from signer.object_key import KeyNaming, Template
 from signer.policy import SignedUpload, UploadRules, Wish, sign_documented, sign_form
 from signer.v4 import Credential
@@ -88,7 +89,7 @@ def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
         content_types=tuple(choice.sample(["image/jpeg", "image/png", "video/mp4"], choice.randint(0, 3))),
         headers=headers,
         conditions=tuple(conditions[: choice.randint(0, 2)]),
-        callback=choice.choice([None, "eyJjYWxsYmFja1VybCI6Imh0dHBzOi8vYSJ9"]),
+        callback=choice.choice([None, CallbackField(("https://a.example.com/中",), "b=${bucket}", proof_secret=b"s")]),
     )
     secret = "".join(choice.choices("abcXYZ0189+/=", k=30))
     token = choice.choice([None, "CAIS" + "".join(choice.choices("abcXYZ0189+/=", k=300))])

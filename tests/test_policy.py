@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from signer import v4
+from signer.callbacks.form_field import CallbackField
 from signer.errors import CredentialsUnavailable, InvalidRequest, Problem, TooLarge, UnsupportedType
 from signer.object_key import KeyNaming, Template
 from signer.policy import SignedUpload, UploadRules, Wish, sign_documented, sign_form
@@ -65,7 +66,7 @@ def test_the_whole_form_pins_every_fixed_field() -> None:
         headers={"x-oss-storage-class": "IA"},
         content_types=("image/png",),
         success_status=204,
-        callback="Y2I=",
+        callback=CallbackField(("https://a.example.com",), "bucket=${bucket}"),
         conditions=(["eq", "$x-oss-meta-team", "a"],),
     )
     pinned = {
@@ -74,7 +75,7 @@ def test_the_whole_form_pins_every_fixed_field() -> None:
         "success_action_status": "204",
         "x-oss-content-type": "image/png",
         "Content-Type": "image/png",
-        "callback": "Y2I=",
+        "callback": upload.fields["callback"],
         "x:user": "安",
     }
     assert conditions(upload)[len(AUTH) :] == [
@@ -85,6 +86,12 @@ def test_the_whole_form_pins_every_fixed_field() -> None:
     assert {name: sent[name] for name in pinned} == pinned
     assert sent["key"] == "p/${filename}"
     assert sent["x-oss-meta-team"] == "a"
+    assert json.loads(base64.b64decode(sent["callback"])) == {
+        "callbackUrl": "https://a.example.com",
+        "callbackBody": "bucket=${bucket}",
+        "callbackBodyType": "application/x-www-form-urlencoded",
+        "callbackSNI": True,
+    }
 
 
 def test_every_field_that_is_sent_is_named_by_a_condition() -> None:
@@ -193,7 +200,7 @@ def test_a_declared_size_is_checked_before_anyone_uploads(size: int, refusal: ty
 )
 def test_bad_variables_are_refused(variables: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
-        form(Wish(vars=variables), callback="Y2I=")
+        form(Wish(vars=variables), callback=CallbackField(("https://a.example.com",), "b"))
 
 
 def test_variables_without_a_callback_are_refused() -> None:

@@ -97,7 +97,7 @@ class Receiver:
         body = await received.read_body()
         _, mark, query = received.target.partition("?")
         # A proxy may hand on another path than OSS called, which is that of the app's callback.url.
-        targets = dict.fromkeys((received.target, rules.path + mark + query))
+        targets = dict.fromkeys((received.target, *(path + mark + query for path in rules.paths)))
         await self._signatures.check(received.headers, tuple(targets), body)
         uploaded = rules.body.read(body, received.headers.get("Content-Type", ""))
         caller = self._check_place(rules, uploaded, query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -24,11 +26,11 @@ class CallbackRules:
     bucket: str
     naming: KeyNaming
     body: BodyShape
-    path: str
-    """Of the URL that OSS calls; a proxy before us may hand on another."""
+    paths: tuple[str, ...]
+    """Of the URLs that OSS calls; a proxy before us may hand on another."""
     notify: Target | None = None
     proof_secret: bytes | None = field(default=None, repr=False)
-    """Where the app's forms carry proofs (proof.py), none but theirs are taken."""
+    """Where events are handed on, the app's forms carry proofs (proof.py), and no other callbacks are taken."""
 
 
 def callback_rules(
@@ -36,12 +38,17 @@ def callback_rules(
     app_id: str,
     bucket: str,
     naming: KeyNaming,
-    url: str,
+    urls: Sequence[str],
     body: str,
     body_type: str = FORM,
     notify: Target | None = None,
-    proof_secret: bytes | None = None,
 ) -> CallbackRules:
     """Raises `BadBody` for a `callback.body` that does not say what was uploaded."""
     shape = BodyShape.parse(body, body_type)
-    return CallbackRules(app_id, bucket, naming, shape, urlsplit(url).path or "/", notify, proof_secret)
+    paths = tuple(urlsplit(url).path or "/" for url in urls)
+    return CallbackRules(app_id, bucket, naming, shape, paths, notify, proof_secret(notify))
+
+
+def proof_secret(notify: Target | None) -> bytes | None:
+    """Each signer has it, and nobody else who has not the app's own secret; None where nothing is handed on."""
+    return None if notify is None else hmac.digest(notify.secret, b"oss-signer callback proof", "sha256")

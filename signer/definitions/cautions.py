@@ -15,7 +15,7 @@ from signer.definitions.nearest import dotted, plain
 from signer.definitions.registry import App, Role
 from signer.definitions.yaml_text import Path_
 
-_THIS_MACHINE = re.compile(r"(?:127\.|localhost:|\[::1\]:).*|https?://(?:127\.|localhost|\[::1\]).*")
+_THIS_MACHINE = re.compile(r"https?://(?:127\.|localhost|\[::1\]).*")
 
 
 def app_cautions(app: model.App, entry: model.CredentialEntry) -> Iterator[Finding]:
@@ -44,7 +44,6 @@ class Cautions:
     """About the definitions as a whole; worked out when somebody asks."""
 
     text: Joined
-    server: model.Server
     apps: Mapping[str, App]
     roles: Mapping[str, Role]
     default_app: str | None
@@ -65,9 +64,6 @@ class Cautions:
                 self.text.place(("default_app",)),
                 "default_app: this app is switched off; requests that name none are refused",
             )
-        if not _THIS_MACHINE.fullmatch(self.server.admin):
-            message = "server.admin: other machines may reach it; see that the public cannot"
-            yield Mistake(self.text.place(("server", "admin")), message)
 
     def _overlaps(self) -> Iterator[Mistake]:
         """Enabled apps of which one's keys start with the other's prefix; each once, with the nearest around it.

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import SecretStr
 
 from signer.callbacks.body import BadBody, BodyShape
-from signer.callers import keys
 from signer.callers.offered import load
 from signer.definitions import model
 from signer.definitions.nearest import Names, nearest, plain
@@ -48,6 +47,7 @@ RESERVED_FIELDS = frozenset({
 """Fields that have a key of their own in the YAML, or that the signer makes."""
 
 _OWN_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
+_ONLY_THIS_MACHINE = re.compile(r"(?:127\.[0-9.]+|localhost|\[::1\]):[0-9]+|unix:.+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
@@ -103,6 +103,9 @@ def _callers(app: model.App) -> Iterator[Finding]:
         if isinstance(entry, model.WeChatCallers) and not SESSION_LIFE[0] <= entry.session <= SESSION_LIFE[1]:
             yield (*path, "session"), "must be from 5m to 7d"
         if isinstance(entry, model.JwtCallers):
+            # PyJWT takes long to load, so only where somebody wants it.
+            from signer.callers import keys
+
             for name, text, read in (
                 ("secret", _clear(entry.secret), keys.from_secret),
                 ("public_key", entry.public_key, keys.from_pem),
@@ -313,4 +316,12 @@ def _assumed_with(name: str, entry: model.AssumeRole, entries: Entries, known: N
 
 def server_findings(server: model.Server) -> Iterator[Finding]:
     if server.listen == server.admin and not server.listen.endswith(":0"):
-        yield ("admin",), "is the same address as listen; give it a port of its own"
+        yield ("admin",), "is the same address as listen; give it one of its own"
+    elif server.admin_token is None and not _ONLY_THIS_MACHINE.fullmatch(server.admin):
+        yield (
+            ("admin",),
+            "other machines can reach it, and nothing guards it; write 127.0.0.1:9180 or "
+            "unix:/run/oss-signer/admin.sock, or set server.admin_token",
+        )
+    if not timedelta(seconds=1) <= server.callback_timeout <= timedelta(minutes=1):
+        yield ("callback_timeout",), "must be from 1s to 1m"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pydantic import SecretStr
 
 from signer.callbacks.body import BadBody
-from signer.callbacks.rules import CallbackRules, Target, callback_rules
+from signer.callbacks.form_field import CallbackField
+from signer.callbacks.rules import CallbackRules, Target, callback_rules, proof_secret
 from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
@@ -57,20 +56,23 @@ def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackR
     """For callbacks that come to us; None for one whose body does not say what was uploaded, which goes elsewhere."""
     if app.callback is None:
         return None
-    notify = app.callback.notify
-    target = None if notify is None else Target(notify.url, notify.secret.get_secret_value().encode())
     try:
         return callback_rules(
             app_id=app_id,
             bucket=app.bucket,
             naming=naming,
-            url=app.callback.url,
+            urls=app.callback.url.split(";"),
             body=app.callback.body,
             body_type=app.callback.body_type,
-            notify=target,
+            notify=_target(app.callback),
         )
     except BadBody:
         return None
+
+
+def _target(callback: model.Callback) -> Target | None:
+    notify = callback.notify
+    return None if notify is None else Target(notify.url, notify.secret.get_secret_value().encode())
 
 
 def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[str, Role]:
@@ -103,12 +105,6 @@ def _clear(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def _callback_field(callback: model.Callback) -> str:
-    """The `callback` form field: Base64 JSON (help page `callback`)."""
-    document = {
-        "callbackUrl": callback.url,
-        "callbackBody": callback.body,
-        "callbackBodyType": callback.body_type,
-        **({"callbackHost": callback.host} if callback.host else {}),
-    }
-    return base64.b64encode(json.dumps(document, ensure_ascii=False).encode()).decode()
+def _callback_field(callback: model.Callback) -> CallbackField:
+    urls = tuple(callback.url.split(";"))
+    return CallbackField(urls, callback.body, callback.body_type, callback.host, proof_secret(_target(callback)))

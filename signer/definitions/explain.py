@@ -22,6 +22,7 @@ _CALLERS = (model.OpenCallers, model.WeChatCallers, model.JwtCallers, model.ApiK
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
     ("server",): (model.Server,),
+    ("server", "tls"): (model.Tls,),
     ("credentials", "*"): _CREDENTIALS,
     ("defaults",): (model.Defaults,),
     ("apps", "*"): (model.App,),

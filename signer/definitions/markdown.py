@@ -68,7 +68,8 @@ def markdown() -> str:
     document = schema()
     defined: dict[str, Schema] = document["$defs"]
     parts = [_HEAD, "\n## The file\n\n", _table(document), "\n## server\n\n", _intro(defined["Server"])]
-    parts += [_table(defined["Server"]), "\n## credentials\n\n", _credentials(defined)]
+    parts += [_table(defined["Server"]), "\n## tls\n\n", _intro(defined["Tls"]), _table(defined["Tls"])]
+    parts += ["\n## credentials\n\n", _credentials(defined)]
     parts += ["\n## apps and defaults\n\n", _apps(defined)]
     parts += [_section("callers", _kinds(model.CallersEntry), defined)]
     for name, title in (
@@ -162,7 +163,18 @@ def _type(name: str, member: Schema) -> str:
         return str(member["title"])
     if (
         name
-        in ("server", "defaults", "apps", "credentials", "callers", "rate_limit", "callback", "notify", "downloads")
+        in (
+            "server",
+            "tls",
+            "defaults",
+            "apps",
+            "credentials",
+            "callers",
+            "rate_limit",
+            "callback",
+            "notify",
+            "downloads",
+        )
         and "type" not in member
     ):
         return f"[keys](#{'apps-and-defaults' if name == 'defaults' else name})"

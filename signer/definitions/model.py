@@ -32,8 +32,10 @@ from signer.definitions.scalars import (
     AppId,
     BaseUrl,
     Bucket,
+    CallbackUrls,
     Duration,
     EmptyAsNone,
+    FilePath,
     MediaType,
     MetaName,
     Network,
@@ -47,19 +49,51 @@ ACLS = ("default", "private", "public-read", "public-read-write")
 STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 
 
+class Tls(Entry):
+    """A certificate of the signer's own, for installations without nginx; a renewed one is taken up at once."""
+
+    certificate: FilePath = Field(
+        description="PEM file: the certificate, and behind it those that it was issued with",
+        examples=["/etc/letsencrypt/live/upload.example.com/fullchain.pem"],
+    )
+    key: FilePath = Field(
+        description="PEM file: the certificate's private key, not encrypted",
+        examples=["/etc/letsencrypt/live/upload.example.com/privkey.pem"],
+    )
+
+
 class Server(Entry):
     """Where the signer listens. A change counts from the next start on."""
 
-    listen: Address = Field("0.0.0.0:5000", description="public address, `host:port`; put nginx with TLS before it")
+    listen: Address = Field(
+        "0.0.0.0:5000",
+        description="public address, `host:port` or `unix:/path`; put nginx with TLS before it, or see `tls`",
+    )
+    tls: Tls | None = Field(None, description="serve HTTPS without nginx")
     admin: Address = Field(
         "127.0.0.1:9180",
-        description="address of health, metrics and status; never public",
-        examples=["127.0.0.1:9180"],
+        description="address of health, metrics and status: `host:port` or `unix:/path`; never public",
+        examples=["127.0.0.1:9180", "unix:/run/oss-signer/admin.sock"],
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="what `Authorization: Bearer` must hold there; needed where other machines can reach it",
+        examples=["${ADMIN_TOKEN:-at-least-16-characters}"],
     )
     callback_queue: SecretStr | None = Field(
         None,
         description="where callbacks wait until they are handed on: a file, or a Redis that several signers share",
         examples=["/var/lib/oss-signer/callbacks.db"],
+    )
+    callback_queue_limit: int = Field(
+        100_000,
+        ge=1,
+        description="so many callbacks may wait; more are refused, and the client gets 203",
+        examples=[100_000],
+    )
+    callback_timeout: Duration = Field(
+        timedelta(seconds=10), description="how long a server of yours may take to accept one", examples=["10s"]
     )
     callback_keys: BaseUrl | None = Field(None, description="a further place of OSS's public keys, for the local cloud")
     trusted_proxies: tuple[Network, ...] = Field(
@@ -108,7 +142,10 @@ class Notify(Entry):
 class Callback(Entry):
     """What OSS tells your server after each upload (help page `callback`)."""
 
-    url: BaseUrl = Field(description="where OSS posts it", examples=["https://api.example.com/oss"])
+    url: CallbackUrls = Field(
+        description="where OSS posts it; up to 5 with `;` between, tried in turn",
+        examples=["https://api.example.com/oss"],
+    )
     body: str = Field(
         min_length=1,
         description="what OSS posts; `${...}` in it are OSS's own variables and left alone",

@@ -72,7 +72,7 @@ def _registry(text: Joined, frame: Frame, read: Mapping[str, Read]) -> Registry:
     roles = {each.app.role: each.role for each in read.values()}
     found = {app_id: each.cautions for app_id, each in read.items() if each.cautions}
     # It holds no registry: they would hold each other, and neither would ever be freed.
-    warnings = partial(_warnings, Cautions(text, server, apps, roles, default_app, found))
+    warnings = partial(_warnings, Cautions(text, apps, roles, default_app, found))
     limits, audit = frame.definitions.limits, frame.definitions.audit
     return freeze(server, apps, roles, default_app, warnings, text, limits=limits, audit=audit)
 

@@ -43,6 +43,7 @@ class Frame:
             and self.defaults == other.defaults
             and self.keys == other.keys
             and self.definitions.credentials == other.definitions.credentials
+            and (self.definitions.server.callback_queue is None) == (other.definitions.server.callback_queue is None)
         )
 
 
@@ -63,6 +64,7 @@ class Reading:
         self._text = text
         self._environ = environ
         self._mistakes = dict.fromkeys(text.mistakes)
+        self._callback_queue = True
 
     def run(self, former: Frame | None, former_apps: Mapping[str, Read]) -> None:
         """Fills `frame` and `apps`; what has not changed is taken over. Raises `BadDefinitions`."""
@@ -122,6 +124,7 @@ class Reading:
                     self._wrong(("credentials", name, *path), message)
         if definitions is None:
             return
+        self._callback_queue = definitions.server.callback_queue is not None
         for path, message in server_findings(definitions.server):
             self._wrong(("server", *path), message)
         default = definitions.default_app
@@ -157,6 +160,8 @@ class Reading:
         for below, message in app_findings(app_id, app, entries, known):
             if self._text.whole or app.credentials in known or below != ("credentials",):
                 self._wrong((*path, *below), message)
+        if app.callback is not None and app.callback.notify is not None and not self._callback_queue:
+            self._wrong((*path, "callback", "notify"), "has no place to wait in; set server.callback_queue")
         if self.frame is not None and not self._mistakes:
             key, role = compiling.role_of(app, app_id, entries, self.frame.keys)
             compiled = compiling.compile_app(app_id, app, key)

@@ -22,8 +22,8 @@ from signer.definitions.quantities import (
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _PORT = r"(?::[0-9]{1,5})?"
-_HOST_PORT = "write host:port, like 0.0.0.0:5000"
-_ADDRESS = r"^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
+_HOST_PORT = "write host:port, like 0.0.0.0:5000, or unix:/path"
+_ADDRESS = r"^(?:(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix:/[^\x00-\x20\x7f]{1,100})$"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
 _ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
 _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
@@ -85,6 +85,13 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _callback_urls(value: str) -> str:
+    urls = value.split(";")
+    if len(urls) > 5:
+        raise ValueError("OSS takes at most 5 URLs; leave some out")
+    return ";".join(_base_url(url.strip()) for url in urls)
+
+
 def _address_text(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"not an address but a port; {_HOST_PORT}")
@@ -92,9 +99,20 @@ def _address_text(value: object) -> object:
 
 
 def _address(value: str) -> str:
+    if value.startswith("unix:"):
+        if not re.fullmatch(_ADDRESS, value):
+            raise ValueError("not an address; behind unix: write the socket's whole path, at most 100 characters of it")
+        return value
     if not re.fullmatch(_ADDRESS, value) or not _port_fits(value.rpartition("]")[2]):
         fits = _port_fits(value.rpartition("]")[2])
         raise ValueError(f"not an address; {_HOST_PORT if fits else 'a port is at most 65535'}")
+    return value
+
+
+def _file_path(value: str) -> str:
+    # What people try first is ${file:PATH}, which would put the key itself here.
+    if not value or "\n" in value or value.startswith("-----"):
+        raise ValueError("not a file's name; write the path of the PEM file itself, not what it holds")
     return value
 
 
@@ -155,12 +173,18 @@ Rate = Annotated[
     _kind("rate", RATE_PATTERN, ["100/s", "30/m", "1000/h"], "per s m h d"),
 ]
 BaseUrl = Annotated[str, _checked(_base_url), _kind("URL", _BASE_URL, ["https://upload.example.com"])]
+CallbackUrls = Annotated[
+    str,
+    _checked(_callback_urls),
+    _kind("URLs", rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$", ["https://api.example.com/oss"]),
+]
 Address = Annotated[
     str,
     BeforeValidator(_address_text),
     _checked(_address),
     _kind("address", _ADDRESS, ["0.0.0.0:5000", "127.0.0.1:9180"]),
 ]
+FilePath = Annotated[str, _checked(_file_path), _kind("file", "^[^\n]+$", ["/etc/oss-signer/tls/fullchain.pem"])]
 Origin = Annotated[str, _checked(_origin), _kind("origin", _ORIGIN, ["https://h5.example.com"])]
 Bucket = Annotated[str, _checked(_bucket), _kind("bucket name", _BUCKET, ["photos-prod"])]
 Region = Annotated[

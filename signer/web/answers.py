@@ -27,7 +27,11 @@ def documented(upload: SignedUpload) -> dict[str, str]:
         "key_prefix": upload.key_prefix,
         "expires_at": rfc3339(upload.expires_at),
     }
-    return answer if upload.key is None else {**answer, "key": upload.key}
+    if upload.key is not None:
+        answer["key"] = upload.key
+    if (callback := fields.get("callback")) is not None:
+        answer["callback"] = callback
+    return answer
 
 
 def download(signed: SignedDownload) -> dict[str, str]:

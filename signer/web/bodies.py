@@ -52,6 +52,7 @@ class Signature(BaseModel):
     key_prefix: str
     expires_at: str
     key: str | None = None
+    callback: str | None = Field(None, description="the form field of that name, where the app has one")
 
 
 class Download(BaseModel):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import MD5
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tests.callers.stub import body, document, redirect, stub
-from tests.e2e.callback_running import callback_field, upload
+from tests.e2e.callback_running import BODY, Answer
 from tests.e2e.running import Cloud, local_cloud, post_object
 from tests.localcloud.forms import signed_form
 
@@ -29,6 +29,21 @@ ALL = (
     "&width=${imageInfo.width}&format=${imageInfo.format}&mine=${x:mine}&unset=${x:unset}&fixed=1"
 )
 OK = document({"ok": 1})
+
+
+def callback_field(url: str, body: str = BODY, body_type: str | None = None, host: str | None = None) -> str:
+    document = {"callbackUrl": url, "callbackBody": body, "callbackBodyType": body_type, "callbackHost": host}
+    text = json.dumps({name: value for name, value in document.items() if value is not None}, ensure_ascii=False)
+    return base64.b64encode(text.encode()).decode()
+
+
+async def upload(
+    cloud: Cloud, key: str, callback: str, *, content: bytes = b"hello", bucket: str = "photos", **fields: str
+) -> Answer:
+    """Uploads with a form that asks for this callback. `x_name` is sent as `x:name`."""
+    named = {name.replace("x_", "x:", 1): value for name, value in fields.items()}
+    form = signed_form(conditions=[["eq", "$callback", callback]], fields={"key": key, "callback": callback, **named})
+    return Answer(*await post_object(cloud.session, f"{cloud.oss}/{bucket}", form, content))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -82,8 +81,7 @@ def test_everything_of_the_design_is_read() -> None:
     [callers] = app.callers
     assert isinstance(callers, ApiKeyCallers)
     assert rules.callback is not None
-    callback = json.loads(base64.b64decode(rules.callback))
-    assert callback["callbackBody"] == "bucket=${bucket}&object=${object}"
+    assert (rules.callback.body, rules.callback.proof_secret) == ("bucket=${bucket}&object=${object}", None)
     entry = registry.roles[app.role].entry
     assert isinstance(entry, AssumeRole)
     assert entry.access_key_secret is not None

@@ -1,118 +1,148 @@
-"""A signer that takes callbacks as a process, uploads that cause them, and an app's own server that is told."""
+"""A signer that takes callbacks, uploads that cause them, and an app's own server that is told."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 import hmac
 import json
-import os
 import random
-import signal
-import sys
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from tests.e2e.running import ROOT, START_SECONDS, Cloud, post_object
-from tests.localcloud.forms import signed_form
+from tests.e2e.running import START_SECONDS, Cloud, Signer, post_object, signer
 
 BODY = "bucket=${bucket}&object=${object}&etag=${etag}&size=${size}&mimeType=${mimeType}&number=${x:number}"
 SECRET = "what both know and no log says"
+_SAMPLE = re.compile(r'^oss_signer_(\w+?)(?:_total)?(?:\{app="(.*?)",outcome="(.*?)"\}|\{outcome="(.*?)"\})? (\S+)$')
 
 
 @dataclass
 class CallbackSigner:
     """May be killed and started again; its address stays."""
 
-    options: dict[str, Any]
     session: aiohttp.ClientSession
+    cloud: Cloud
+    directory: Path
+    server: dict[str, Any]
+    apps: dict[str, Any]
+    running: Signer | None = None
     address: str = ""
-    process: asyncio.subprocess.Process | None = None
-    output: list[dict[str, Any]] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    """Of all signers that OSS shall try; none: this one alone."""
     log: list[str] = field(default_factory=list)
-    _reading: list[asyncio.Task[None]] = field(default_factory=list)
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self) -> None:
+        self._write()
+        self._stack = contextlib.AsyncExitStack()
+        self.running = await self._stack.enter_async_context(signer(self.session, self.directory / "signer.yaml"))
+        self.log = self.running.output
+        if not self.address:
+            self.address = self.running.public
+            await self.configure()
+
+    async def configure(self) -> None:
+        """Puts what `urls` says into the callbacks of the apps."""
+        assert self.running is not None
+        self._write()
+        async with self.session.post(f"{self.running.admin}/-/reload") as answer:
+            assert answer.status == 200, await answer.text()
+
+    def _write(self) -> None:
         listen = self.address.removeprefix("http://") or "127.0.0.1:0"
-        process = self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.e2e.callback_signer", json.dumps({**self.options, "listen": listen})),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._reading.append(asyncio.create_task(self._read_log(process.stderr)))
-        async with asyncio.timeout(START_SECONDS):
-            line = await process.stdout.readline()
-        assert line, "".join(self.log)
-        self.address = json.loads(line)["address"]
-        self._reading.append(asyncio.create_task(self._read_output(process.stdout)))
-
-    async def _read_output(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            with contextlib.suppress(ValueError):  # a killed process may leave half a line
-                self.output.append(json.loads(line))
-
-    async def _read_log(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            self.log.append(line.decode())
+        whole: dict[str, Any] = {}
+        for app_id, app in self.apps.items():
+            callback = {name: value for name, value in app.items() if name in ("url", "body", "body_type", "notify")}
+            url = ";".join(f"{each}/v1/apps/{app_id}/callback" for each in self.urls or [self.address or "http://none"])
+            whole[app_id] = {
+                "key_prefix": app["key_prefix"],
+                "callback": {"url": url, "body": BODY, **callback},
+            }
+        definitions = {
+            "version": 1,
+            "server": {
+                "listen": listen,
+                "admin": "127.0.0.1:0",
+                "callback_keys": f"{self.cloud.oss}/-/",
+                **self.server,
+            },
+            "audit": str(self.directory / "audit.log"),
+            "credentials": {"r": {"type": "assume_role", "endpoint": self.cloud.sts}},
+            "defaults": {
+                "bucket": "photos",
+                "region": "cn-hangzhou",
+                "domain": f"{self.cloud.oss}/photos",
+                "credentials": "r",
+            },
+            "apps": whole,
+        }
+        (self.directory / "signer.yaml").write_text(json.dumps(definitions), encoding="utf-8")
 
     async def kill(self) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGKILL)
-        await self.process.wait()
+        assert self.running is not None
+        self.running.process.kill()
+        await self._stack.aclose()
 
     async def stop(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            await self.process.wait()
-        await asyncio.gather(*self._reading)
+        await self._stack.aclose()
 
-    async def state(self) -> dict[str, Any]:
-        async with self.session.get(f"{self.address}/state") as answer:
-            found: dict[str, Any] = await answer.json()
-            return found
+    async def counts(self) -> dict[str, int]:
+        """Of the callbacks by app and outcome, of the attempts to hand on by outcome, and how many wait."""
+        assert self.running is not None
+        async with self.session.get(f"{self.running.admin}/metrics") as answer:
+            text = await answer.text()
+        found = {}
+        for line in text.splitlines():
+            if (match := _SAMPLE.match(line)) is None:
+                continue
+            if match[1] == "callbacks":
+                found[f"{match[2]} {match[3]}"] = int(float(match[5]))
+            if match[1] == "notifications":
+                found[f"notify {match[4]}"] = int(float(match[5]))
+            if match[1] == "callback_queue_depth":
+                found["depth"] = int(float(match[5]))
+        return found
 
     def callback_url(self, app: str) -> str:
         return f"{self.address}/v1/apps/{app}/callback"
 
     async def audited(self, count: int) -> list[dict[str, Any]]:
-        """Waits until there are so many, since what it says is read beside."""
+        """The callbacks in the audit log, once there are so many."""
         async with asyncio.timeout(START_SECONDS):
-            while len(found := [entry["audit"] for entry in self.output if "audit" in entry]) < count:
+            while True:
+                lines = (self.directory / "audit.log").read_text(encoding="utf-8").splitlines()
+                found = [entry for line in lines if (entry := json.loads(line))["event"] == "callback"]
+                if len(found) >= count:
+                    return found
                 await asyncio.sleep(0.01)
-        return found
 
 
 @contextlib.asynccontextmanager
 async def callback_signer(
-    session: aiohttp.ClientSession, cloud: Cloud, queue: str, apps: dict[str, Any], **options: Any
+    session: aiohttp.ClientSession,
+    cloud: Cloud,
+    directory: Path,
+    queue: str,
+    apps: dict[str, Any],
+    **server: Any,
 ) -> AsyncIterator[CallbackSigner]:
-    """`url` and `body` of an app may be left out."""
-    whole = {
-        app_id: {"bucket": "photos", "url": f"https://sign.example.com/v1/apps/{app_id}/callback", "body": BODY, **app}
-        for app_id, app in apps.items()
-    }
-    settings = {"queue": queue, "apps": whole, "keys_below": f"{cloud.oss}/-/", **options}
-    signer = CallbackSigner(settings, session)
+    """`url` and `body` of an app may be left out; `server` is what else stands there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "audit.log").touch()
+    running = CallbackSigner(session, cloud, directory, {"callback_queue": queue, **server}, apps)
     try:
-        await signer.start()
-        yield signer
+        await running.start()
+        yield running
     finally:
-        await signer.stop()
-
-
-def callback_field(url: str, body: str = BODY, body_type: str | None = None, host: str | None = None) -> str:
-    document = {"callbackUrl": url, "callbackBody": body, "callbackBodyType": body_type, "callbackHost": host}
-    text = json.dumps({name: value for name, value in document.items() if value is not None}, ensure_ascii=False)
-    return base64.b64encode(text.encode()).decode()
+        await running.stop()
 
 
 @dataclass(frozen=True)
@@ -127,12 +157,20 @@ class Answer:
 
 
 async def upload(
-    cloud: Cloud, key: str, callback: str, *, content: bytes = b"hello", bucket: str = "photos", **fields: str
+    running: CallbackSigner, app: str, filename: str, *, content: bytes = b"hello", **variables: str
 ) -> Answer:
-    """Uploads with a form that asks for this callback. `x_name` is sent as `x:name`."""
-    named = {name.replace("x_", "x:", 1): value for name, value in fields.items()}
-    form = signed_form(conditions=[["eq", "$callback", callback]], fields={"key": key, "callback": callback, **named})
-    return Answer(*await post_object(cloud.session, f"{cloud.oss}/{bucket}", form, content))
+    """Asks for a form and uploads with it; OSS then calls back."""
+    form = await form_of(running, app, filename, **variables)
+    return await send(running.cloud, form, filename, content)
+
+
+async def form_of(running: CallbackSigner, app: str, filename: str, **variables: str) -> dict[str, Any]:
+    assert running.running is not None
+    return await running.running.uploads(app, {"filename": filename, "vars": variables})
+
+
+async def send(cloud: Cloud, form: dict[str, Any], filename: str = "a.jpg", content: bytes = b"hello") -> Answer:
+    return Answer(*await post_object(cloud.session, form["url"], form["fields"], content, filename))
 
 
 def verified(headers: Any, body: bytes, secret: str = SECRET) -> dict[str, Any]:

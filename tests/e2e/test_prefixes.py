@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from signer.callbacks.form_field import CallbackField
 from signer.errors import Problem
 from signer.object_key import KeyNaming, Template
 from signer.policy import UploadRules, Wish, sign_documented, sign_form
@@ -22,7 +22,7 @@ from tests.e2e.running import Cloud, local_cloud, post_object
 
 T = TypeVar("T")
 
-CALLBACK = base64.b64encode(b'{"callbackUrl": "http://127.0.0.1:1/", "callbackBody": "a=${x:a}"}').decode()
+CALLBACK = CallbackField(("http://127.0.0.1:1/",), "a=${x:a}", proof_secret=b"known to signers alone")
 """Nobody takes it: the object is stored all the same."""
 
 KEY = Credential("LTAI-local", "local-secret")
@@ -122,7 +122,7 @@ def test_what_oss_stores_lies_below_the_prefix(
         upload = sign(app, wish, app_id="app", caller=caller, credential=KEY, now=datetime.now(UTC))
     except Problem:
         return
-    fields = {"key": upload.key or upload.key_prefix + "${filename}", "callback": CALLBACK, **upload.fields}
+    fields = {"key": upload.key or upload.key_prefix + "${filename}", **upload.fields}
     if wanted is not None:
         # What a client that obeys nobody asks for.
         fields["key"] = wanted
