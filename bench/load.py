@@ -1,31 +1,56 @@
-"""Load on one address with wrk, and the latencies it saw."""
+"""Load on one address with wrk, and what it saw.
+
+wrk asks again on each connection as soon as it has its answer (a closed loop), so its latencies are those of a server
+that has `connections` requests before it all the time.
+"""
 
 from __future__ import annotations
 
-import re
+import json
+import resource
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from bench.processes import CannotMeasure
+from bench.processes import LOAD_CORE, CannotMeasure, on_core
 
-_PERCENTILE = re.compile(r"^ +([0-9.]+)% +([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
-_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-_RATE = re.compile(r"^Requests/sec: +([0-9.]+)$", re.MULTILINE)
-_REFUSED = re.compile(r"^ +Non-2xx or 3xx responses: ([0-9]+)$", re.MULTILINE)
-_BROKEN = re.compile(
-    r"^ +Socket errors: connect ([0-9]+), read ([0-9]+), write ([0-9]+), timeout ([0-9]+)$", re.MULTILINE
-)
+_SCRIPT = Path(__file__).with_name("load.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked, again and again."""
+
+    url: str
+    """With `NUMBER` in it each number below `count` is asked in turn, written with 16 digits."""
+    method: str = "GET"
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    count: int = 1
+
+
+NUMBER = "%7Bnumber%7D"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one run of wrk saw; percentiles in milliseconds, by their percentage."""
 
-    requests_per_second: float
+    requests: int
+    seconds: float
+    answer_bytes: float
+    """Of each answer, head and body."""
     milliseconds: dict[float, float]
+    cpu_seconds: float
+    """wrk's own."""
     failed: int
     """Requests that got no 2xx or 3xx, and broken connections."""
+
+    @property
+    def requests_per_second(self) -> float:
+        return self.requests / self.seconds
 
     @property
     def p50(self) -> float:
@@ -34,6 +59,10 @@ class Load:
     @property
     def p99(self) -> float:
         return self.milliseconds[99]
+
+    @property
+    def p99_9(self) -> float:
+        return self.milliseconds[99.9]
 
 
 def wrk_program() -> str:
@@ -44,24 +73,34 @@ def wrk_program() -> str:
     return program
 
 
-def wrk(url: str, *, seconds: int, connections: int = 16, threads: int = 1, script: str | None = None) -> Load:
-    """Asks as fast as the answers come. Raises `CannotMeasure` where wrk is missing or fails."""
-    command = [wrk_program(), "--latency", f"-c{connections}", f"-t{threads}", f"-d{seconds}s", "--timeout", "30s"]
-    result = subprocess.run(  # noqa: S603
-        [*command, *(["-s", script] if script else []), url], capture_output=True, text=True, check=False
-    )
+def wrk(target: Target, *, seconds: int, connections: int = 16, core: int | None = LOAD_CORE) -> Load:
+    """Asks as fast as the answers come, from the load's core or another.
+
+    Raises `CannotMeasure` where wrk is missing or fails.
+    """
+    headers = [f"-H{name}: {value}" for name, value in target.headers.items()]
+    command = [wrk_program(), f"-c{connections}", "-t1", f"-d{seconds}s", "--timeout", "30s"]
+    command += ["-s", str(_SCRIPT), *headers, target.url, "--", target.method, target.body or "", str(target.count)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(on_core(core, command), capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode != 0:
         raise CannotMeasure(f"wrk failed: {result.stderr or result.stdout}")
-    return read(result.stdout)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return _read(result.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def read(text: str) -> Load:
-    """wrk's own report."""
-    rate = _RATE.search(text)
-    percentiles = {float(at): float(value) * _MILLISECONDS[unit] for at, value, unit in _PERCENTILE.findall(text)}
-    if rate is None or 99 not in percentiles:
-        raise CannotMeasure(f"wrk's report cannot be read:\n{text}")
-    refused, broken = _REFUSED.search(text), _BROKEN.search(text)
-    failed = int(refused[1]) if refused else 0
-    failed += sum(int(count) for count in broken.groups()) if broken else 0
-    return Load(float(rate[1]), percentiles, failed)
+def _read(text: str, cpu_seconds: float) -> Load:
+    try:
+        told = json.loads(text.splitlines()[-1])
+    except (ValueError, IndexError):
+        raise CannotMeasure(f"wrk's report cannot be read:\n{text}") from None
+    if not told["requests"]:
+        raise CannotMeasure("wrk got no answer at all")
+    return Load(
+        requests=told["requests"],
+        seconds=told["microseconds"] / 1e6,
+        answer_bytes=told["bytes"] / told["requests"],
+        milliseconds={float(at): value / 1000 for at, value in told["latency_microseconds"].items()},
+        cpu_seconds=cpu_seconds,
+        failed=told["refused"] + told["broken"],
+    )

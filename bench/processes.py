@@ -1,4 +1,7 @@
-"""The local cloud and the signer as processes on free ports; each is ended by its own id."""
+"""What is measured, as processes on free ports; each is ended by its own id.
+
+The server that is measured has a core of its own, and whoever asks it another one.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,30 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+SERVER_CORE = 0
+LOAD_CORE = 1
+
 _PATIENCE_SECONDS = 60.0
-_LOCAL_ENVIRON = {
+ENVIRON = {
+    # An installed server has its modules compiled, and none is watched by coverage.
+    **{
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("COVERAGE_")
+    },
     "OSS_ACCESS_KEY_ID": "LTAI-local",
     "OSS_ACCESS_KEY_SECRET": "local-secret",
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/oss-upload",
@@ -36,6 +50,7 @@ class Cloud:
     metadata: str
     sts: str
     oss: str
+    wechat: str
 
     def set_faults(self, **faults: list[dict[str, Any]]) -> None:
         """Of each server those that it shall have; none of those that are not named."""
@@ -52,6 +67,14 @@ class Cloud:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Any other server."""
+
+    public: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Signer:
     """A running signer."""
 
@@ -65,44 +88,99 @@ class Signer:
         return roles
 
 
+def on_core(core: int | None, command: Sequence[str]) -> list[str]:
+    """The command, kept on one core where the system can; None leaves it where it likes."""
+    program = shutil.which("taskset")
+    if core is None or program is None or (os.cpu_count() or 1) <= core:
+        return [*command]
+    return [program, "-c", str(core), *command]
+
+
 @contextlib.contextmanager
 def local_cloud(*arguments: str) -> Iterator[Cloud]:
-    """`python -m localcloud`. Raises `CannotMeasure` when it does not start."""
-    command = [sys.executable, "-m", "localcloud", *arguments]
-    with _running(subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE)) as process:  # noqa: S603
+    """`python -m localcloud`, on the load's core. Raises `CannotMeasure` when it does not start."""
+    command = on_core(LOAD_CORE, [sys.executable, "-m", "localcloud", *arguments])
+    with running(subprocess.Popen(command, cwd=ROOT, env=ENVIRON, stdout=subprocess.PIPE)) as process:  # noqa: S603
         assert process.stdout is not None
         try:
             addresses = json.loads(process.stdout.readline())
         except ValueError:
             raise CannotMeasure("the local cloud did not start; run python -m localcloud to see why") from None
-        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"])
+        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], addresses["wechat"])
 
 
 @contextlib.contextmanager
-def signer(definitions: str) -> Iterator[Signer]:
+def signer(
+    definitions: str | Path,
+    *,
+    core: int | None = None,
+    sock: socket.socket | None = None,
+    worker: int = 1,
+    under: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Signer]:
     """`python run.py serve` on these definitions, once it is ready; its log goes to a file, as it would anywhere.
 
+    A text is the whole of the definitions, a path is where they are. `sock` is handed over as systemd does it
+    (sd_listen_fds(3)), to several workers if need be; `under` is a program that runs it, such as a profiler.
     Raises `CannotMeasure` when it does not start.
     """
     with tempfile.TemporaryDirectory() as directory:
         config, log = Path(directory) / "signer.yaml", Path(directory) / "log"
-        config.write_text(definitions, encoding="utf-8")
-        command = [sys.executable, "run.py", "serve", "--config", str(config)]
-        environ = {**os.environ, **_LOCAL_ENVIRON}
+        if isinstance(definitions, str):
+            config.write_text(definitions, encoding="utf-8")
+        else:
+            config = definitions
+        command = on_core(core, [*under, sys.executable, "run.py", "serve", "--config", str(config)])
+        descriptors = []
+        if sock is not None:
+            descriptors = [sock.fileno()]
+            activated = f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{sock.fileno()}'
+            command = ["sh", "-c", activated, "sh", *command, "--worker", str(worker)]
+        environ = {**ENVIRON, **(environ or {})}
         with (
             log.open("wb") as written,
-            _running(subprocess.Popen(command, cwd=_ROOT, env=environ, stderr=written)) as process,  # noqa: S603
+            running(
+                subprocess.Popen(command, cwd=ROOT, env=environ, stderr=written, pass_fds=descriptors)  # noqa: S603
+            ) as process,
         ):
             wait_until(lambda: process.poll() is not None or '"message": "ready"' in log.read_text("utf-8"))
             if process.poll() is not None:
                 raise CannotMeasure(f"the signer did not start:\n{log.read_text('utf-8')}")
-            said = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+            said = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
             addresses = next(line for line in said if line["message"] == "listening")
             yield Signer(addresses["public"], addresses["admin"], process.pid)
 
 
 @contextlib.contextmanager
-def _running(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def listening(
+    command: Sequence[str], path: str, *, core: int | None, environ: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """A server that takes a socket which listens already, once it answers this path.
+
+    `{fd}` in its command is that socket's number. Raises `CannotMeasure` when it does not start.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as sock, tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603
+            on_core(core, [part.replace("{fd}", str(sock.fileno())) for part in command]),
+            cwd=ROOT,
+            env={**ENVIRON, **(environ or {})},
+            pass_fds=[sock.fileno()],
+            stdout=log,
+            stderr=log,
+        )
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        with running(process):
+            # The socket takes connections whether or not anybody answers them.
+            wait_until(lambda: process.poll() is not None or _answers(address + path))
+            if process.poll() is not None:
+                log.seek(0)
+                raise CannotMeasure(f"{' '.join(command)} did not start:\n{log.read().decode()}")
+            yield Served(address, process.pid)
+
+
+@contextlib.contextmanager
+def running(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     with process:
         try:
             yield process
@@ -121,12 +199,42 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def call(url: str, *, method: str = "GET", body: object = None) -> Any:
     """The JSON that an address of the local cloud or the signer answers, with 503 too: /readyz says so much with it."""
+    return json.loads(exchange(url, method=method, body=None if body is None else json.dumps(body)).text)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said."""
+
+    headers: dict[str, str]
+    text: str
+
+
+def exchange(
+    url: str,
+    *,
+    method: str = "GET",
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_seconds: float = _PATIENCE_SECONDS,
+    accepted: Sequence[int] = (200, 201, 503),
+) -> Answer:
+    """One request on a connection of its own. Raises `CannotMeasure` for an answer of another status."""
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=_PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(address.netloc, timeout=timeout_seconds)
     with contextlib.closing(connection):
-        connection.request(method, address.path, None if body is None else json.dumps(body))
+        target = f"{address.path}?{address.query}" if address.query else address.path
+        connection.request(method, target, body, {**(headers or {})})
         answer = connection.getresponse()
-        text = answer.read()
-    if answer.status not in (200, 201, 503):
-        raise CannotMeasure(f"{method} {url} was answered with {answer.status}")
-    return json.loads(text)
+        text = answer.read().decode()
+    if answer.status not in accepted:
+        raise CannotMeasure(f"{method} {url} was answered with {answer.status}: {text[:500]}")
+    return Answer(dict(answer.getheaders()), text)
+
+
+def _answers(url: str) -> bool:
+    try:
+        exchange(url, timeout_seconds=1)
+    except (OSError, http.client.HTTPException):
+        return False
+    return True

@@ -19,13 +19,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
+from bench.consumption import memory_mib
 from bench.processes import CannotMeasure, call
 from bench.results import write_result
 from bench.table import table
@@ -122,11 +123,11 @@ class Pinger:
         return 1000 * max(took for start, took in self._pings if start < ended and start + took > began)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--apps", type=int, default=10_000)
     parser.add_argument("--reloads", type=int, default=20, help="of one changed file")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         few, many = (measure(apps, options.reloads) for apps in (FEW, options.apps))
     except CannotMeasure as error:
@@ -151,11 +152,11 @@ def measure(apps: int, reloads: int) -> Figures:
         ]
         with running(directory) as signer, Pinger(signer.public) as pinger:
             figures: Figures = {"files": len(files), "start_seconds": signer.started_in_seconds}
-            figures["memory_mib"] = memory_mib(signer.pid, "VmRSS")
+            figures["memory_mib"] = memory_mib(signer.pid)
             for kind, edits in (("reload", one_file), ("reload_of_all", defaults)):
                 measured = asdict(measure_reloads(signer.admin, pinger, edits))
                 figures |= {f"{kind}_{figure}": value for figure, value in measured.items()}
-                figures[f"memory_after_{kind}_mib"] = memory_mib(signer.pid, "VmRSS")
+                figures[f"memory_after_{kind}_mib"] = memory_mib(signer.pid)
             figures["most_memory_mib"] = memory_mib(signer.pid, "VmHWM")
             return figures
 
@@ -230,11 +231,6 @@ def running(config: Path) -> Iterator[Running]:
             yield Running(addresses["public"], addresses["admin"], process.pid, took)
         finally:
             process.terminate()
-
-
-def memory_mib(pid: int, what: str) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024
 
 
 def report(few: Figures, many: Figures, apps: int) -> str:

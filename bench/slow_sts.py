@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from bench.load import Load, wrk, wrk_program
+from bench.load import Load, Target, wrk, wrk_program
 from bench.processes import CannotMeasure, Cloud, Signer, local_cloud, signer, wait_until
 from bench.results import write_result
 from bench.table import table
@@ -24,12 +25,12 @@ MOST_RATIO = 1.1
 HEALTHY, SLOW = "healthy", "slow"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.slow_sts", description=__doc__)
     parser.add_argument("--pairs", type=int, default=7, help="how often each STS is measured")
     parser.add_argument("--seconds", type=int, default=8, help="how long one run takes")
     parser.add_argument("--answers-after", type=int, default=5, metavar="SECONDS", help="how slow the slow STS is")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     load_average = os.getloadavg()[0]
     try:
         wrk_program()
@@ -86,7 +87,7 @@ Figures = dict[str, list[tuple[Load, int]]]
 
 def measure(cloud: Cloud, running: Signer, pairs: int, seconds: int, answers_after: int) -> Figures:
     url = f"{running.public}/generate_signature?app_id=a0"
-    wrk(url, seconds=2)  # to warm up
+    wrk(Target(url), seconds=2)  # to warm up
     figures: Figures = {HEALTHY: [], SLOW: []}
     for number in range(pairs):
         # Who goes first changes, so that what drifts hits both.
@@ -94,7 +95,7 @@ def measure(cloud: Cloud, running: Signer, pairs: int, seconds: int, answers_aft
             become(kind, cloud, answers_after)
             settle(kind, cloud, running)
             before = cloud.counts()["sts.AssumeRole"]
-            load = wrk(url, seconds=seconds)
+            load = wrk(Target(url), seconds=seconds)
             figures[kind].append((load, cloud.counts()["sts.AssumeRole"] - before))
     return figures
 
