@@ -1,10 +1,17 @@
 """What Prometheus is told: the names of DESIGN, all with the prefix `oss_signer_`.
 
 Only counters are labelled by app, and only with ids of apps that exist, so that nobody can make series by asking.
+
+Each worker is a process with a registry and an admin listener of its own, and Prometheus scrapes each as an instance.
+prometheus_client's multiprocess mode would share files between workers instead: those of dead workers to clean up, a
+rule for each gauge how to merge several workers' values, no process or garbage collector figures, and the counts of
+workers that are gone for good. Here a gauge says what one process knows, and a dead worker's series end with it.
 """
 
 from __future__ import annotations
 
+import platform
+from array import array
 from collections.abc import Callable, Iterator
 
 from prometheus_client import (
@@ -15,12 +22,16 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import signer
 from signer.credentials.keeper import Refresh, RoleState
+from signer.readiness import can_sign
+from signer.tallies import Durations, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -43,6 +54,9 @@ _BUCKETS_SECONDS = (
     10.0,
 )
 
+# When each series began: twice as many lines for every scrape, and Prometheus does not ask for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
 
 class Metrics:
     """One process's metrics, in a registry of their own."""
@@ -51,12 +65,15 @@ class Metrics:
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
-        self._signatures = Counter(
+        Gauge("oss_signer_build_info", "1; what runs.", ["version", "python"], registry=self._registry).labels(
+            signer.__version__, platform.python_version()
+        ).set(1)
+        self._signatures = Tally(
             "oss_signer_signatures",
             "Forms asked for; outcome is signed or the code of the problem, app is empty where none is known.",
-            ["app", "outcome"],
-            registry=self._registry,
+            ("app", "outcome"),
         )
+        self._registry.register(self._signatures)
         self._rate_limited = Counter(
             "oss_signer_rate_limited", "Requests refused for being too many.", ["app"], registry=self._registry
         )
@@ -72,16 +89,27 @@ class Metrics:
         self._queue_depth = Gauge(
             "oss_signer_callback_queue_depth", "Callbacks that wait to be handed on.", registry=self._registry
         )
-        self._request_duration = Histogram(
+        self._request_duration = Durations(
             "oss_signer_request_duration_seconds",
             "From the request's arrival to its answer.",
-            buckets=_BUCKETS_SECONDS,
-            registry=self._registry,
+            _BUCKETS_SECONDS,
         )
+        self._registry.register(self._request_duration)
         self._refreshes = Counter(
             "oss_signer_credential_refreshes",
             "Attempts to fetch a role's token, why and how they ended.",
             ["role", "reason", "outcome"],
+            registry=self._registry,
+        )
+        self._reloads = Counter(
+            "oss_signer_config_reloads",
+            "Attempts to take definitions over, the start's included.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._loop_lag = Gauge(
+            "oss_signer_event_loop_lag_seconds",
+            "The longest that the event loop let a timer wait in the last 15 s.",
             registry=self._registry,
         )
         self._reload_successful = Gauge(
@@ -112,19 +140,31 @@ class Metrics:
     def notified(self, outcome: str) -> None:
         self._notifications.labels(outcome).inc()
 
+    def watch_revision(self, revision: Callable[[], str]) -> None:
+        """Of the definitions in force; workers that disagree on it are seen by comparing them."""
+        self._registry.register(_Revision(revision))
+
+    def watch_certificate(self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
+        """Of `server.tls`: when the certificate in force ends, and whether it is what the files hold."""
+        self._registry.register(_Certificate(expires_at, succeeded))
+
+    def watch_loop_lag(self, seconds: Callable[[], float]) -> None:
+        self._loop_lag.set_function(seconds)
+
     def watch_queue(self, depth: Callable[[], int]) -> None:
         self._queue_depth.set_function(depth)
 
     def signed(self, app_id: str, outcome: str) -> None:
-        self._signatures.labels(app_id, outcome).inc()
+        self._signatures.add(app_id, outcome)
 
     def rate_limited(self, app_id: str) -> None:
         self._rate_limited.labels(app_id).inc()
 
     def answered(self, seconds: float) -> None:
-        self._request_duration.observe(seconds)
+        self._request_duration.add(seconds)
 
     def reloaded(self, *, succeeded: bool) -> None:
+        self._reloads.labels("success" if succeeded else "failure").inc()
         self._reload_successful.set(int(succeeded))
         if succeeded:
             self._reload_timestamp.set_to_current_time()
@@ -133,6 +173,22 @@ class Metrics:
         outcome = "success" if refresh.succeeded else "failure"
         self._refreshes.labels(refresh.role, refresh.reason, outcome).inc()
         self._refresh_duration.observe(refresh.seconds)
+
+    def signature_counts(self) -> tuple[list[tuple[str, str]], array[float]]:
+        """App and outcome of each series, and how many forms were asked for since the start.
+
+        New series come last, and none ever goes.
+        """
+        counts = dict(self._signatures.counts)
+        return list(counts), array("d", counts.values())
+
+    def duration_counts(self) -> list[tuple[float, float]]:
+        """Upper bounds of request durations in seconds, and how many requests since the start were below each."""
+        return self._request_duration.cumulative()
+
+    def queue_depth(self) -> float:
+        [gauge] = self._queue_depth.collect()
+        return gauge.samples[0].value
 
     def exposition(self) -> bytes:
         """The text for a scrape; with many apps it takes milliseconds, so it is made off the event loop."""
@@ -154,7 +210,9 @@ class _Standing(Collector):
         usable = GaugeMetricFamily(
             "oss_signer_credential_usable", "1 while the role holds a token that can be signed with.", labels=["role"]
         )
-        for state in self._roles():
+        states = self._roles()
+        skew_seconds = self._clock_skew_seconds()
+        for state in states:
             usable.add_metric([state.role], int(state.usable))
             if state.expires_at is not None:
                 expiry.add_metric([state.role], state.expires_at.timestamp())
@@ -163,6 +221,38 @@ class _Standing(Collector):
         yield GaugeMetricFamily(
             "oss_signer_clock_skew_seconds",
             "Our clock minus that of the STS or metadata service furthest from it.",
-            value=self._clock_skew_seconds(),
+            value=skew_seconds,
         )
+        ready = can_sign(states, skew_seconds)
+        yield GaugeMetricFamily("oss_signer_ready", "1 while /readyz answers 200.", value=int(ready))
         yield GaugeMetricFamily("oss_signer_config_apps", "Apps in the definitions in force.", value=self._apps())
+
+
+class _Revision(Collector):
+    def __init__(self, revision: Callable[[], str]) -> None:
+        self._revision = revision
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "oss_signer_config_info", "1; the revision of the definitions in force.", labels=["revision"]
+        )
+        info.add_metric([self._revision()], 1)
+        yield info
+
+
+class _Certificate(Collector):
+    def __init__(self, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
+        self._expires_at = expires_at
+        self._succeeded = succeeded
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "oss_signer_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in force ends.",
+            value=self._expires_at(),
+        )
+        yield GaugeMetricFamily(
+            "oss_signer_tls_certificate_last_reload_successful",
+            "1 while the certificate in force is what its files hold, 0 after files that could not be used.",
+            value=int(self._succeeded()),
+        )

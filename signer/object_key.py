@@ -6,11 +6,13 @@ A `$` is refused besides, because it is special inside PostObject conditions and
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from signer.errors import InvalidRequest
 
@@ -18,10 +20,15 @@ MAX_KEY_BYTES = 1023
 MAX_FILENAME_BYTES = 255
 MAX_EXTENSION_CHARACTERS = 16
 PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
-KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | {"uuid", "filename", "ext", "stem"}
+_OF_FILE = frozenset({"filename", "ext", "stem"})
+KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _OF_FILE | {"uuid"}
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DATES = {"yyyy": "[0-9]{4}", "mm": "[0-9]{2}", "dd": "[0-9]{2}"}
+_PLAIN = re.compile(r"[ -~]*")
+_USUAL_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
+_DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
+_UNSAFE = str.maketrans(dict.fromkeys('$<>:"|?*{}', "_"))
 _CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
 
 
@@ -36,13 +43,15 @@ def _forbidden(character: str) -> bool:
 
 def complaint(key: str) -> str | None:
     """Why `key` is no safe object key or prefix, or None when it is one."""
+    if _USUAL_KEY.fullmatch(key) and len(key) <= MAX_KEY_BYTES:
+        return None
     if key.startswith(("/", "\\")):
         return "starts with / or \\"
     if "$" in key:
         return "holds a $, which is special in PostObject conditions"
-    if any(_forbidden(character) for character in key):
+    if not _PLAIN.fullmatch(key) and any(_forbidden(character) for character in key):
         return "holds a control or invisible character"
-    if any(part in {".", ".."} for part in re.split(r"[/\\]", key)):
+    if _DOT_SEGMENT.search(key):
         return "holds a . or .. segment"
     if len(key.encode()) > MAX_KEY_BYTES:
         return f"is longer than {MAX_KEY_BYTES} bytes"
@@ -75,7 +84,7 @@ class Template:
         if not self.names:
             return self.text
         text = self.text if values.get("ext") else self.text.replace(".{ext}", "{ext}")
-        return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+        return text.format_map(values)
 
 
 def safe_filename(filename: str) -> str:
@@ -84,8 +93,10 @@ def safe_filename(filename: str) -> str:
     `$`, quotes and wildcards become `_`; at most 255 bytes, cut between characters and before the extension.
     An empty result becomes `file`.
     """
-    name = unicodedata.normalize("NFC", filename.replace("\\", "/").rsplit("/", 1)[-1])
-    name = "".join("_" if c in '$<>:"|?*{}' else c for c in name if not _forbidden(c))
+    name = filename.replace("\\", "/").rsplit("/", 1)[-1]
+    if not _PLAIN.fullmatch(name):
+        name = "".join(c for c in unicodedata.normalize("NFC", name) if not _forbidden(c))
+    name = name.translate(_UNSAFE)
     name = name.strip(" .") or "file"
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > MAX_EXTENSION_CHARACTERS:
@@ -123,15 +134,10 @@ class KeyNaming:
         """
         if not self.prefix.names and self.name is None:
             return self.prefix.text, None
-        values = {
-            "app": app_id,
-            "yyyy": f"{now:%Y}",
-            "mm": f"{now:%m}",
-            "dd": f"{now:%d}",
-        }
+        values = {"app": app_id, **_date_values(now.toordinal())}
         if self.needs_caller:
             values["caller"] = _safe_caller(caller)
-        prefix = self.prefix.expand(values)
+        prefix = self.prefix.text.format_map(values)
         key = None
         if self.name is not None:
             values |= _name_values(self.name, filename)
@@ -151,6 +157,11 @@ class KeyNaming:
         return match is not None and complaint(key) is None and len(key) > match.end()
 
     @property
+    def same_for_all(self) -> bool:
+        """Whether it asks nothing of the caller or the file."""
+        return self.name is None and "caller" not in self.prefix.names
+
+    @property
     def needs_caller(self) -> bool:
         return "caller" in self.prefix.names or (self.name is not None and "caller" in self.name.names)
 
@@ -163,13 +174,33 @@ def _safe_caller(caller: str | None) -> str:
     return caller
 
 
+@lru_cache(maxsize=8)
+def _date_values(day: int) -> dict[str, str]:
+    date = datetime.fromordinal(day)
+    return {"yyyy": f"{date:%Y}", "mm": f"{date:%m}", "dd": f"{date:%d}"}
+
+
+def _uuid4_hex() -> Iterator[str]:
+    """Random UUIDs (RFC 9562); the system is asked for the randomness of many at a time."""
+    while True:
+        block = os.urandom(16 * 256).hex()
+        for start in range(0, len(block), 32):
+            digits = block[start : start + 32]
+            yield f"{digits[:12]}4{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:]}"
+
+
+_UUIDS = _uuid4_hex()
+
+
 def _name_values(name: Template, filename: str | None) -> dict[str, str]:
+    if not name.names & _OF_FILE:
+        return {"uuid": next(_UUIDS), "ext": ""}
     if filename is None and name.names & {"filename", "stem"}:
         raise InvalidRequest("this app names objects after the file: send filename")
     safe = safe_filename(filename) if filename is not None else ""
     stem, dot, extension = safe.rpartition(".")
     return {
-        "uuid": uuid.uuid4().hex,
+        "uuid": next(_UUIDS),
         "filename": safe,
         "stem": stem if dot else safe,
         "ext": extension.lower() if dot else "",

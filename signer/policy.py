@@ -8,13 +8,17 @@ by OSS, so whatever a client must not change is pinned here by a condition of it
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from signer import v4
 from signer.callbacks.form_field import CallbackField
@@ -73,7 +77,11 @@ class Wish:
     """The object's own metadata, by name without `x-oss-meta-`."""
 
 
-@dataclass(frozen=True, slots=True)
+_ONE_SECOND = timedelta(seconds=1)
+NO_WISH = Wish()
+
+
+@dataclass(slots=True, eq=False)
 class SignedUpload:
     """A form that OSS will accept until `expires_at`."""
 
@@ -94,96 +102,162 @@ class SignedUpload:
         return document
 
 
-def sign_form(
-    rules: UploadRules,
-    wish: Wish,
-    *,
-    app_id: str,
-    caller: str | None,
-    credential: v4.Credential,
-    now: datetime,
-) -> SignedUpload:
-    """The whole form, every field that the rules fix in it and pinned, so that a client can change, drop or add none.
+class Forms:
+    """One app's forms. What all of them have in common is worked out once, or once a second."""
 
-    Raises a `Problem` when the wish breaks the rules.
+    __slots__ = (
+        "_app_id",
+        "_common",
+        "_documented",
+        "_documented_for_all",
+        "_fixed",
+        "_raw_fields",
+        "_same_for_all",
+        "_whole",
+        "rules",
+    )
+
+    def __init__(self, app_id: str, rules: UploadRules) -> None:
+        self.rules = rules
+        self._app_id = app_id
+        self._fixed = {
+            "x-oss-object-acl": "default",
+            **rules.headers,
+            "success_action_status": str(rules.success_status),
+        }
+        limits: Condition = ["content-length-range", rules.min_size_bytes, rules.max_size_bytes]
+        self._whole = _Fixed([limits, *_pinned(self._fixed)], rules.conditions)
+        self._documented = _Fixed([limits, *_pinned(rules.headers)], rules.conditions)
+        self._raw_fields = _raw_exact_fields(rules)
+        self._same_for_all = rules.naming.same_for_all
+        self._common: _Common | None = None
+        self._documented_for_all: tuple[_Common, SignedUpload] | None = None
+
+    def whole(self, wish: Wish, *, caller: str | None, credential: v4.Credential, now: datetime) -> SignedUpload:
+        """The whole form: what the rules fix is in it and pinned, so that a client can change, drop or add none.
+
+        Raises a `Problem` when the wish breaks the rules.
+        """
+        rules = self.rules
+        _check_size(rules, wish)
+        prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=wish.filename, now=now)
+        common = self._at(credential, now)
+        fixed: dict[str, str] = {}
+        content_type = choose_content_type(rules, wish)
+        if content_type is not None:
+            # For the stored type OSS looks at x-oss-content-type first; pinning both leaves no way round.
+            fixed = {"x-oss-content-type": content_type, "Content-Type": content_type}
+        if rules.callback is not None:
+            fixed["callback"] = self._callback(rules.callback, prefix, key, caller, common)
+        if wish.vars:
+            fixed |= _callback_variables(rules, wish.vars)
+        if wish.meta:
+            fixed |= _metadata(rules, wish.meta)
+        fields = {"key": key if key is not None else prefix + "${filename}", **self._fixed, **fixed}
+        for name, value in self._raw_fields:
+            fields.setdefault(name, value)
+        return self._sign(prefix, key, self._whole, _pinned(fixed), fields, common)
+
+    def documented(self, wish: Wish, *, caller: str | None, credential: v4.Credential, now: datetime) -> SignedUpload:
+        """The answer for a client that builds its own form, as Alibaba's sample does (help page 92883).
+
+        Only what the YAML says is pinned: such a client sends no ACL and may send any success status. Where there is a
+        callback, the client has to send that field.
+        """
+        common = self._at(credential, now)
+        for_all = wish is NO_WISH and caller is None and self._same_for_all
+        if for_all and self._documented_for_all is not None and self._documented_for_all[0] is common:
+            return self._documented_for_all[1]
+        upload = self._sign_documented(wish, caller, common, now)
+        if for_all:
+            self._documented_for_all = (common, upload)
+        return upload
+
+    def _sign_documented(self, wish: Wish, caller: str | None, common: _Common, now: datetime) -> SignedUpload:
+        rules = self.rules
+        _check_size(rules, wish)
+        prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=wish.filename, now=now)
+        fields = {"key": key} if key is not None else {}
+        conditions: list[Condition] = []
+        if rules.callback is not None:
+            fields["callback"] = self._callback(rules.callback, prefix, key, caller, common)
+            conditions.append(["eq", "$callback", fields["callback"]])
+        if rules.content_types:
+            conditions.append(_content_type_condition(rules, wish))
+        return self._sign(prefix, key, self._documented, conditions, fields, common)
+
+    def _at(self, credential: v4.Credential, now: datetime) -> _Common:
+        common = self._common
+        if common is None or common.credential is not credential or not common.second <= now < common.next_second:
+            common = self._common = _common(self.rules, credential, now)
+        return common
+
+    def _callback(
+        self, callback: CallbackField, prefix: str, key: str | None, caller: str | None, common: _Common
+    ) -> str:
+        scope = Scope(prefix if key is None else key, key is not None, caller, int(common.expires_at.timestamp()))
+        return callback.text(scope, app_id=self._app_id, bucket=self.rules.bucket)
+
+    def _sign(
+        self,
+        prefix: str,
+        key: str | None,
+        fixed: _Fixed,
+        conditions: list[Condition],
+        fields: dict[str, str],
+        common: _Common,
+    ) -> SignedUpload:
+        rules = self.rules
+        of_key = ["eq", "$key", key] if key is not None else ["starts-with", "$key", prefix]
+        more = b"," + orjson.dumps(conditions)[1:-1] if conditions else b""
+        rest = b"".join((common.head_rest, orjson.dumps(of_key), fixed.first, more, fixed.last))
+        policy_rest = base64.b64encode(rest)
+        policy = common.head_base64 + policy_rest.decode()
+        digest = common.hash_of_head.copy()
+        digest.update(policy_rest)
+        fields |= common.auth
+        fields["policy"] = policy
+        fields["x-oss-signature"] = digest.hexdigest()
+        return SignedUpload(rules.url, fields, prefix, key, common.expires_at, rules.max_size_bytes)
+
+
+class _Fixed:
+    """The part of a policy that no form of an app changes, as JSON: what stands before and behind what forms add."""
+
+    __slots__ = ("first", "last")
+
+    def __init__(self, first: list[Condition], last: Sequence[Condition]) -> None:
+        self.first = b"," + orjson.dumps(first)[1:-1]
+        self.last = (b"," + orjson.dumps(last)[1:] if last else b"]") + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all forms have that one app gives out in one second with one credential.
+
+    Their policies begin alike: with `expiration`, the bucket and the authorization, which is most of them for the token
+    in it. That is put into Base64 and hashed once; Base64 goes by three bytes, and what is over is left to the rest.
     """
-    _check_size(rules, wish)
-    prefix, key = rules.naming.keys(app_id=app_id, caller=caller, filename=wish.filename, now=now)
-    expires_at = _end(rules, credential, now)
-    content_type = choose_content_type(rules, wish)
-    fixed = {
-        "x-oss-object-acl": "default",
-        **rules.headers,
-        "success_action_status": str(rules.success_status),
-    }
-    if content_type is not None:
-        # OSS documents x-oss-content-type as the first choice for the stored type; pinning both leaves no way round.
-        fixed |= {"x-oss-content-type": content_type, "Content-Type": content_type}
-    if rules.callback is not None:
-        scope = _scope(prefix, key, caller, expires_at)
-        fixed["callback"] = rules.callback.text(scope, app_id=app_id, bucket=rules.bucket)
-    fixed |= _callback_variables(rules, wish.vars)
-    fixed |= _metadata(rules, wish.meta)
-    fields = {"key": key if key is not None else prefix + "${filename}"}
-    fields |= fixed
-    fields |= {name: value for name, value in _raw_exact_fields(rules) if name not in fields}
-    conditions: list[Condition] = [["eq", f"${name.lower()}", value] for name, value in fixed.items()]
-    return _sign(rules, prefix, key, conditions, fields, credential, expires_at, now)
+
+    credential: v4.Credential
+    second: datetime
+    next_second: datetime
+    expires_at: datetime
+    auth: dict[str, str] = field(repr=False)
+    head_base64: str = field(repr=False)
+    head_rest: bytes = field(repr=False)
+    hash_of_head: hmac.HMAC = field(repr=False)
 
 
-def sign_documented(
-    rules: UploadRules,
-    wish: Wish,
-    *,
-    app_id: str,
-    caller: str | None,
-    credential: v4.Credential,
-    now: datetime,
-) -> SignedUpload:
-    """The answer for a client that builds its own form, as Alibaba's sample does (help page 92883).
-
-    Only what the YAML says is pinned: such a client sends no ACL and may send any success status. Where there is a
-    callback, the client has to send that field.
-    """
-    _check_size(rules, wish)
-    prefix, key = rules.naming.keys(app_id=app_id, caller=caller, filename=wish.filename, now=now)
-    expires_at = _end(rules, credential, now)
-    fixed = dict(rules.headers)
-    fields = {"key": key} if key is not None else {}
-    if rules.callback is not None:
-        scope = _scope(prefix, key, caller, expires_at)
-        fields["callback"] = fixed["callback"] = rules.callback.text(scope, app_id=app_id, bucket=rules.bucket)
-    conditions: list[Condition] = [["eq", f"${name.lower()}", value] for name, value in fixed.items()]
-    if rules.content_types:
-        conditions.append(_content_type_condition(rules, wish))
-    return _sign(rules, prefix, key, conditions, fields, credential, expires_at, now)
-
-
-def _end(rules: UploadRules, credential: v4.Credential, now: datetime) -> datetime:
-    """Never after the credential's own. Raises `CredentialsUnavailable` when that is over."""
-    expires_at = (now + rules.expires).replace(microsecond=0)
+def _common(rules: UploadRules, credential: v4.Credential, now: datetime) -> _Common:
+    """Forms never end after their credential. Raises `CredentialsUnavailable` when that is over."""
+    second = now.replace(microsecond=0)
+    expires_at = second + rules.expires
     if credential.expiration is not None:
         expires_at = min(expires_at, credential.expiration.replace(microsecond=0))
     if expires_at <= now:
         raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
-    return expires_at
-
-
-def _scope(prefix: str, key: str | None, caller: str | None, expires_at: datetime) -> Scope:
-    return Scope(prefix if key is None else key, key is not None, caller, int(expires_at.timestamp()))
-
-
-def _sign(
-    rules: UploadRules,
-    prefix: str,
-    key: str | None,
-    conditions: list[Condition],
-    fields: dict[str, str],
-    credential: v4.Credential,
-    expires_at: datetime,
-    now: datetime,
-) -> SignedUpload:
-    x_oss_date = v4.format_date(now)
+    x_oss_date = v4.format_date(second)
     auth = {
         "x-oss-signature-version": v4.SIGNATURE_VERSION,
         "x-oss-credential": v4.credential_scope(credential.access_key_id, x_oss_date, rules.region),
@@ -191,22 +265,30 @@ def _sign(
     }
     if credential.security_token:
         auth["x-oss-security-token"] = credential.security_token
-    document = {
-        "expiration": expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        "conditions": [
-            {"bucket": rules.bucket},
-            *({name: value} for name, value in auth.items()),
-            ["eq", "$key", key] if key is not None else ["starts-with", "$key", prefix],
-            ["content-length-range", rules.min_size_bytes, rules.max_size_bytes],
-            *conditions,
-            *rules.conditions,
-        ],
-    }
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    policy = base64.b64encode(text.encode()).decode()
+    head = orjson.dumps(
+        {
+            "expiration": f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z",
+            "conditions": [{"bucket": rules.bucket}, *({name: value} for name, value in auth.items())],
+        }
+    ).removesuffix(b"]}")
+    head += b","
+    whole = len(head) // 3 * 3
+    head_base64 = base64.b64encode(head[:whole])
     signing_key = v4.signing_key(credential.access_key_secret, x_oss_date[:8], rules.region)
-    signed = {**fields, **auth, "policy": policy, "x-oss-signature": v4.signature(signing_key, policy)}
-    return SignedUpload(rules.url, signed, prefix, key, expires_at, rules.max_size_bytes)
+    return _Common(
+        credential,
+        second,
+        second + _ONE_SECOND,
+        expires_at,
+        auth,
+        head_base64.decode(),
+        head[whole:],
+        hmac.new(signing_key, head_base64, "sha256"),
+    )
+
+
+def _pinned(fields: Mapping[str, str]) -> list[Condition]:
+    return [["eq", f"${name.lower()}", value] for name, value in fields.items()]
 
 
 def choose_content_type(rules: UploadRules, wish: Wish) -> str | None:
@@ -215,7 +297,7 @@ def choose_content_type(rules: UploadRules, wish: Wish) -> str | None:
     Raises `UnsupportedType` for a type the app does not take, `InvalidRequest` for none where one is needed.
     """
     wanted = wish.content_type
-    if wanted is not None and (len(wanted) > 255 or not _MEDIA_TYPE.fullmatch(wanted)):
+    if wanted is not None and not _is_media_type(wanted):
         raise InvalidRequest("content_type is no media type such as image/jpeg")
     if not rules.content_types:
         return wanted
@@ -223,12 +305,21 @@ def choose_content_type(rules: UploadRules, wish: Wish) -> str | None:
         wanted = _TYPES.guess_type(wish.filename)[0]
     if wanted is None and len(rules.content_types) == 1 and "*" not in rules.content_types[0]:
         wanted = rules.content_types[0]
-    allowed = ", ".join(rules.content_types)
     if wanted is None:
-        raise InvalidRequest(f"say content_type; this app takes {allowed}")
-    if not any(_matches(pattern, wanted) for pattern in rules.content_types):
-        raise UnsupportedType(f"this app takes {allowed}")
+        raise InvalidRequest(f"say content_type; this app takes {', '.join(rules.content_types)}")
+    if not _takes(rules.content_types, wanted):
+        raise UnsupportedType(f"this app takes {', '.join(rules.content_types)}")
     return wanted
+
+
+@lru_cache(maxsize=1024)
+def _is_media_type(text: str) -> bool:
+    return len(text) <= 255 and _MEDIA_TYPE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _takes(patterns: tuple[str, ...], content_type: str) -> bool:
+    return any(_matches(pattern, content_type) for pattern in patterns)
 
 
 def _matches(pattern: str, content_type: str) -> bool:
@@ -262,7 +353,7 @@ def _check_size(rules: UploadRules, wish: Wish) -> None:
 
 def _callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict[str, str]:
     """`x:name` fields for the callback body (help page `callback`), pinned like the rest."""
-    if variables and rules.callback is None:
+    if rules.callback is None:
         raise InvalidRequest("vars are for the upload callback, and this app has none")
     if len(variables) > MAX_VARS:
         raise InvalidRequest(f"at most {MAX_VARS} vars")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from signer import policy
 from signer.assembly import CallerChecks, Sources, limiter
 from signer.audit import AuditLog
 from signer.callbacks.receiver import Receiver
@@ -41,7 +40,7 @@ class Revision:
     checks: Mapping[str, CallerCheck]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer(Generic[T]):
     """What a request gets, and what its answer tells besides."""
 
@@ -50,11 +49,6 @@ class Answer(Generic[T]):
     left: Allowance | None
     """Of the tightest limit; None where there is none."""
     signed: T
-
-
-@dataclass(slots=True)
-class _Counted:
-    app: App | None = None
 
 
 class Service:
@@ -99,30 +93,37 @@ class Service:
         self, revision: Revision, app_id: str | None, evidence: Evidence, wish: Wish, *, documented: bool = False
     ) -> Answer[SignedUpload]:
         """What a request gets: the app it names, who asks, how often, then the signature. Raises a `Problem`."""
-        with self._counted() as counted:
-            app = counted.app = revision.registry.app(app_id)
+        app = None
+        try:
+            app = revision.registry.app(app_id)
             if documented and not app.generate_signature:
                 raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
             caller, left = await self._admit(revision, app, evidence)
             upload = await self.sign(revision, app, caller, wish, documented=documented)
-        self._note(
-            "signature",
-            app,
-            caller,
-            evidence,
-            key=upload.key,
-            key_prefix=upload.key_prefix,
-            max_size=upload.max_size_bytes,
-            expires_at=upload.expires_at,
-        )
+        except Exception as error:
+            self._count_failure(app, error)
+            raise
+        self.metrics.signed(app.id, "signed")
+        if self._audit is not None:
+            self._note(
+                "signature",
+                app,
+                caller,
+                evidence,
+                key=upload.key,
+                key_prefix=upload.key_prefix,
+                max_size=upload.max_size_bytes,
+                expires_at=upload.expires_at,
+            )
         return Answer(app, caller, left, upload)
 
     async def ask_download(
         self, revision: Revision, app_id: str, evidence: Evidence, key: str
     ) -> Answer[SignedDownload]:
         """A URL to read an object below the caller's own prefix. Raises a `Problem`."""
-        with self._counted() as counted:
-            app = counted.app = revision.registry.app(app_id)
+        app = None
+        try:
+            app = revision.registry.app(app_id)
             if app.downloads is None:
                 raise Forbidden("this app gives no downloads")
             caller, left = await self._admit(revision, app, evidence)
@@ -130,6 +131,10 @@ class Service:
                 raise Forbidden("key is not below the prefix of this caller")
             credential = await revision.roles.get(app.role)
             download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
+        except Exception as error:
+            self._count_failure(app, error)
+            raise
+        self.metrics.signed(app.id, "signed")
         self._note("download", app, caller, evidence, key=key, expires_at=download.expires_at)
         return Answer(app, caller, left, download)
 
@@ -137,22 +142,15 @@ class Service:
         self, revision: Revision, app: App, caller: Caller, wish: Wish, *, documented: bool = False
     ) -> SignedUpload:
         """Signs for a caller who is known. Raises a `Problem`."""
-        make = policy.sign_documented if documented else policy.sign_form
-        credential = await revision.roles.get(app.role)
-        return make(app.rules, wish, app_id=app.id, caller=caller.id, credential=credential, now=self._now())
+        make = app.forms.documented if documented else app.forms.whole
+        credential = revision.roles.held(app.role) or await revision.roles.get(app.role)
+        return make(wish, caller=caller.id, credential=credential, now=self._now())
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[_Counted]:
-        counted = _Counted()
-        try:
-            yield counted
-        except Problem as problem:
-            known = "" if counted.app is None else counted.app.id
-            self.metrics.signed(known, problem.code)
-            if isinstance(problem, RateLimited):
-                self.metrics.rate_limited(known)
-            raise
-        self.metrics.signed("" if counted.app is None else counted.app.id, "signed")
+    def _count_failure(self, app: App | None, error: Exception) -> None:
+        known = "" if app is None else app.id
+        self.metrics.signed(known, error.code if isinstance(error, Problem) else Problem.code)
+        if isinstance(error, RateLimited):
+            self.metrics.rate_limited(known)
 
     async def _admit(self, revision: Revision, app: App, evidence: Evidence) -> tuple[Caller, Allowance | None]:
         """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
@@ -160,12 +158,14 @@ class Service:
         if rates.per_address is not None:
             await self._take(app, [Limit(f"{app.id}:address:{evidence.address}", rates.per_address)])
         caller = await revision.checks[app.id].identify(evidence)
+        if rates.per_caller is None and rates.per_app is None:
+            return caller, None
         limits = []
         if rates.per_caller is not None:
             limits.append(Limit(f"{app.id}:caller:{caller.id or evidence.address}", rates.per_caller))
         if rates.per_app is not None:
             limits.append(Limit(app.id, rates.per_app))
-        return caller, await self._take(app, limits) if limits else None
+        return caller, await self._take(app, limits)
 
     async def _take(self, app: App, limits: list[Limit]) -> Allowance:
         return await self._limiter.take(limits, open_when_gone=app.rate_limit.when_redis_is_gone == "open")

@@ -9,7 +9,6 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from hashlib import sha256
 
 SIGNATURE_VERSION = "OSS4-HMAC-SHA256"
 SCOPE_SUFFIX = "aliyun_v4_request"
@@ -25,6 +24,7 @@ class Credential:
     expiration: datetime | None = None
 
 
+@lru_cache(maxsize=64)
 def format_date(moment: datetime) -> str:
     """`x-oss-date`: the UTC moment as `YYYYMMDDTHHMMSSZ`."""
     return moment.strftime("%Y%m%dT%H%M%SZ")
@@ -40,10 +40,10 @@ def signing_key(access_key_secret: str, day: str, region: str) -> bytes:
     """The key derived for one secret, UTC day (`YYYYMMDD`) and region; it changes once a day, so it is kept."""
     key = ("aliyun_v4" + access_key_secret).encode()
     for part in (day, region, "oss", SCOPE_SUFFIX):
-        key = hmac.digest(key, part.encode(), sha256)
+        key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
 def signature(key: bytes, string_to_sign: str) -> str:
     """Lower-case hex HMAC-SHA256; for PostObject the string to sign is the Base64 policy itself."""
-    return hmac.digest(key, string_to_sign.encode(), sha256).hex()
+    return hmac.digest(key, string_to_sign.encode(), "sha256").hex()

@@ -16,7 +16,7 @@ import pytest
 
 from signer.callbacks.form_field import CallbackField
 from signer.object_key import KeyNaming, Template
-from signer.policy import SignedUpload, UploadRules, Wish, sign_documented, sign_form
+from signer.policy import Forms, SignedUpload, UploadRules, Wish
 from signer.v4 import Credential
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -95,8 +95,9 @@ def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
     token = choice.choice([None, "CAIS" + "".join(choice.choices("abcXYZ0189+/=", k=300))])
     credential = Credential("STS.id", secret, token, moment + timedelta(hours=choice.randint(1, 12)))
     wish = Wish(filename=text() + ".jpg", content_type=choice.choice(rules.content_types or ("image/x-" + "y",)))
-    sign = sign_form if exact or choice.random() < 0.5 else sign_documented
-    upload = sign(rules, wish, app_id="a", caller=None, credential=credential, now=moment)
+    forms = Forms("a", rules)
+    sign = forms.whole if exact or choice.random() < 0.5 else forms.documented
+    upload = sign(wish, caller=None, credential=credential, now=moment)
     return upload, secret, region, moment
 
 

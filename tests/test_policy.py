@@ -14,7 +14,7 @@ from signer import v4
 from signer.callbacks.form_field import CallbackField
 from signer.errors import CredentialsUnavailable, InvalidRequest, Problem, TooLarge, UnsupportedType
 from signer.object_key import KeyNaming, Template
-from signer.policy import SignedUpload, UploadRules, Wish, sign_documented, sign_form
+from signer.policy import Forms, SignedUpload, UploadRules, Wish
 
 NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))
@@ -30,12 +30,12 @@ RULES = UploadRules(
 
 def form(wish: Wish = Wish(), *, credential: v4.Credential = STS, **changes: Any) -> SignedUpload:  # noqa: B008
     rules = dataclasses.replace(RULES, **changes)
-    return sign_form(rules, wish, app_id="a", caller=None, credential=credential, now=NOW)
+    return Forms("a", rules).whole(wish, caller=None, credential=credential, now=NOW)
 
 
 def documented(wish: Wish = Wish(), **changes: Any) -> SignedUpload:  # noqa: B008
     rules = dataclasses.replace(RULES, **changes)
-    return sign_documented(rules, wish, app_id="a", caller=None, credential=STS, now=NOW)
+    return Forms("a", rules).documented(wish, caller=None, credential=STS, now=NOW)
 
 
 def conditions(upload: SignedUpload) -> list[Any]:

@@ -15,7 +15,7 @@ from signer.errors import InvalidRequest
 _MAX_ID_CHARACTERS = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evidence:
     """What a request says about who sends it; header names in any case."""
 

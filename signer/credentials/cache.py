@@ -34,6 +34,10 @@ class RoleSet:
         self._new: list[Keeper] = []
         """Those that this set is the first to have."""
 
+    def held(self, role: str) -> Credential | None:
+        """A token that may be signed with, where there is one already."""
+        return self._keepers[role].usable()
+
     async def get(self, role: str) -> Credential:
         """A token that covers the role's apps, or at least its `min_remaining`.
 

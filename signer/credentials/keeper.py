@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from signer.credentials.backoff import Backoff
@@ -24,6 +24,7 @@ log = logging.getLogger("oss_signer.credentials")
 _NO_END = timedelta(days=36500)
 _ENDLESS_SECONDS = 60.0
 """How often a credential without end is read anew; its file may have been rotated."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _JITTER = random.Random()  # noqa: S311
 
 
@@ -75,6 +76,10 @@ class RoleState:
     """None: nothing is held, or what is held has no end."""
     last_error: str | None
     next_attempt_at: datetime | None
+    fetched_at: datetime | None
+    """None: nothing was fetched yet, or what is held was taken over from a former key."""
+    cover: timedelta
+    """How much of a token's life its apps' forms need; it is replaced before no more than that is left."""
 
     @property
     def usable(self) -> bool:
@@ -101,6 +106,8 @@ class Keeper:
         self._now = now
         self._observe = observe
         self._token: Credential | None = None
+        self._usable_until = _NEVER
+        self._fetched_at: datetime | None = None
         self._reason = Reason.START
         self._backoff = Backoff(_JITTER.uniform)
         self._attempt: asyncio.Future[None] | None = None
@@ -114,7 +121,8 @@ class Keeper:
         """`token_of_former_key` serves until a new one is fetched."""
         self._begin_attempt()
         if token_of_former_key is not None:
-            self._token, self._reason = token_of_former_key, Reason.CHANGED
+            self._reason = Reason.CHANGED
+            self._hold(token_of_former_key)
             self._end_attempt()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
@@ -124,6 +132,7 @@ class Keeper:
         if windows == self._windows:
             return
         self._windows = windows
+        self._hold(self._token)
         if self._standing() is not Standing.FRESH and not self._backoff.failures:
             self._begin_attempt()
 
@@ -146,7 +155,11 @@ class Keeper:
             await asyncio.wait([self._task])
 
     def usable(self) -> Credential | None:
-        return self._token if self._standing() is not Standing.NONE else None
+        return self._token if self._now() <= self._usable_until else None
+
+    def _hold(self, token: Credential | None) -> None:
+        self._token = token
+        self._usable_until = _NEVER if token is None else self._windows.usable_until(token.expiration)
 
     async def get(self) -> Credential:
         """Raises `CredentialsUnavailable` when nothing usable is held and no attempt gives hope of it."""
@@ -237,7 +250,9 @@ class Keeper:
 
     def _succeeded(self, credential: Credential, took_seconds: float) -> float:
         changed = self._token != credential
-        self._token = credential
+        self._hold(credential)
+        if changed:
+            self._fetched_at = self._now()
         self._backoff.succeeded()
         self._last_error = None
         wait_seconds = self._plan_next(self._until_refresh(credential))
@@ -300,4 +315,6 @@ class Keeper:
             remaining=None if ends is None else ends - self._now(),
             last_error=self._last_error,
             next_attempt_at=self._next_attempt_at,
+            fetched_at=self._fetched_at,
+            cover=self._windows.cover,
         )

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Standing(StrEnum):
@@ -34,6 +36,12 @@ class Windows:
         if remaining >= self.cover:
             return Standing.FRESH
         return Standing.SHORT if remaining >= min(self.least, self.cover) else Standing.NONE
+
+    def usable_until(self, expiration: datetime | None) -> datetime:
+        """The last moment at which a token may be signed with; one without end may be for ever."""
+        if expiration is None:
+            return _FOR_EVER
+        return expiration - min(self.least, self.cover)
 
     def seconds_usable(self, remaining: timedelta) -> float:
         """How long a token with so much life left may still be signed with."""

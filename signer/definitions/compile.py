@@ -14,7 +14,7 @@ from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
 from signer.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
-from signer.policy import UploadRules
+from signer.policy import Forms, UploadRules
 
 Keys = Mapping[str, KeyTexts]
 
@@ -41,7 +41,7 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         id=app_id,
         name=app.name or app_id,
         enabled=app.enabled,
-        rules=rules,
+        forms=Forms(app_id, rules),
         role=role,
         callers=app.callers,
         rate_limit=app.rate_limit,

@@ -14,7 +14,7 @@ from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
-from signer.policy import UploadRules
+from signer.policy import Forms, UploadRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class App:
     id: str
     name: str
     enabled: bool
-    rules: UploadRules
+    forms: Forms
     role: str
     """The key of its role in `Registry.roles`."""
     callers: tuple[AnyCallers, ...]
@@ -56,6 +56,10 @@ class App:
     """How long a URL to read an object may be used; None: there are none."""
     callback: CallbackRules | None
     """For OSS's calls after its uploads, where they come to us."""
+
+    @property
+    def rules(self) -> UploadRules:
+        return self.forms.rules
 
 
 @dataclass(frozen=True, slots=True)

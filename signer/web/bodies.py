@@ -21,8 +21,8 @@ class UploadWish(BaseModel):
     filename: Filename | None = None
     content_type: ContentType | None = None
     size: SizeBytes | None = None
-    vars: dict[str, str] = Field(default={}, description="variables of the upload callback, sent as x:name")
-    meta: dict[str, str] = Field(default={}, description="the object's own metadata, as x-oss-meta-name")
+    vars: dict[str, str] = Field(default_factory=dict, description="variables of the upload callback, sent as x:name")
+    meta: dict[str, str] = Field(default_factory=dict, description="the object's own metadata, as x-oss-meta-name")
     code: str | None = Field(default=None, max_length=512, description="a code of wx.login, instead of X-WX-Code")
 
 

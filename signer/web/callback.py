@@ -10,13 +10,14 @@ from signer.callbacks.receiver import Received, Receiver
 from signer.callbacks.rules import CallbackRules
 from signer.errors import NotFound, TooLarge
 from signer.web.exchange import Exchange, Handler
+from signer.web.reply import Reply, json_reply
 from signer.web.wishes import whole_body
 
 
 def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], CallbackRules | None]) -> Handler:
     """`rules_of` gives the callback rules of the app that the path names, None where it has no callback."""
 
-    async def callback(exchange: Exchange) -> web.StreamResponse:
+    async def callback(exchange: Exchange) -> Reply:
         rules = rules_of(exchange)
         if rules is None:
             raise NotFound("this app takes no callbacks; give it callback")
@@ -31,6 +32,6 @@ def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], Callback
 
         received = Received(request.raw_path, request.headers, read_body, exchange.address, exchange.request_id)
         key = await receiver.receive(rules, received)
-        return web.json_response({"ok": True, "key": key})
+        return json_reply({"ok": True, "key": key})
 
     return callback

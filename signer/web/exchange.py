@@ -7,15 +7,18 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from signer.service import Revision
+from signer.web.reply import Reply
 
 
 class Exchange:
     """What is known of a request from beginning to end."""
 
-    __slots__ = ("address", "app", "headers", "parameter", "request", "request_id", "revision")
+    __slots__ = ("address", "app", "headers", "parameter", "raw_path", "request", "request_id", "revision")
 
     def __init__(self, request: web.BaseRequest, revision: Revision, request_id: str) -> None:
         self.request = request
+        self.raw_path = request.raw_path
+        """Path and query as they were sent."""
         self.revision = revision
         """What it is answered from, from beginning to end."""
         self.request_id = request_id
@@ -29,4 +32,4 @@ class Exchange:
         """What the answer carries besides its own, refusals too."""
 
 
-Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+Handler = Callable[[Exchange], Awaitable[Reply | web.StreamResponse]]

@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import re
 import time
-import uuid
 
 from aiohttp import web
 
 from signer.errors import Problem
 from signer.service import Service
 from signer.web.exchange import Exchange
-from signer.web.problems import from_http, problem_response
+from signer.web.problems import from_http, problem_reply
+from signer.web.reply import Reply
 from signer.web.request_log import RequestLog
 from signer.web.routing import Routes
 
 log = logging.getLogger("oss_signer")
 
+_PROCESS = os.urandom(10).hex()
+_NUMBERS = itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
 class Front:
     """Answers each request with what its route says, or with the problem that it ran into."""
 
-    def __init__(self, service: Service, routes: Routes, request_log: RequestLog) -> None:
+    def __init__(self, service: Service, routes: Routes, request_log: RequestLog, *, timed: bool = True) -> None:
+        """`timed`: the answers count in the histogram; scrapes and status pages are no signatures."""
         self._service = service
         self._routes = routes
         self._request_log = request_log
+        self._timed = timed
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> Reply | web.StreamResponse:
         started = time.perf_counter()
         exchange = Exchange(request, self._service.current, _request_id(request))
         code = None
+        response: Reply | web.StreamResponse
         try:
             handler = self._routes.find(exchange)
             response = await handler(exchange)
         except Problem as problem:
             code = problem.code
-            response = problem_response(problem, exchange.request_id)
+            response = problem_reply(problem, exchange.request_id)
         except web.HTTPException as error:
             refusal = from_http(error)
             code = refusal.code
-            response = problem_response(refusal, exchange.request_id)
+            response = problem_reply(refusal, exchange.request_id)
         except Exception:
             # The traceback goes to the log without values; the caller learns only the request id.
             code = Problem.code
             log.exception("internal error", extra={"request_id": exchange.request_id})
-            response = problem_response(Problem(), exchange.request_id)
+            response = problem_reply(Problem(), exchange.request_id)
         headers = response.headers
         headers["X-Request-Id"] = exchange.request_id
         headers["Cache-Control"] = "no-store"
-        headers.update(exchange.headers)
+        if exchange.headers:
+            headers.update(exchange.headers)
         seconds = time.perf_counter() - started
-        self._service.metrics.answered(seconds)
+        if self._timed:
+            self._service.metrics.answered(seconds)
         self._request_log.add(exchange, response.status, code, seconds)
         return response
 
 
 def _request_id(request: web.BaseRequest) -> str:
     given = request.headers.get("X-Request-Id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{_PROCESS}{next(_NUMBERS):012x}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from signer.errors import InvalidRequest, Problem, TooLarge
+from signer.web.reply import PROBLEM, Reply, json_reply
 
 
-def problem_response(problem: Problem, request_id: str) -> web.Response:
+def problem_reply(problem: Problem, request_id: str) -> Reply:
     body = {
         "type": "about:blank",
         "title": problem.title,
@@ -18,11 +19,11 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     }
     if not problem.detail:
         del body["detail"]
-    response = web.json_response(body, status=problem.status, content_type="application/problem+json")
-    response.headers.update(problem.headers)
+    reply = json_reply(body, problem.status, PROBLEM)
+    reply.headers.update(problem.headers)
     if problem.retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(problem.retry_after_seconds)
-    return response
+        reply.headers["Retry-After"] = str(problem.retry_after_seconds)
+    return reply
 
 
 def from_http(error: web.HTTPException) -> Problem:

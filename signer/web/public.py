@@ -5,8 +5,6 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from aiohttp import web
-
 from signer.callers.protocol import Evidence
 from signer.errors import InvalidRequest
 from signer.service import Answer, Service
@@ -14,8 +12,9 @@ from signer.web import answers, openapi
 from signer.web.addresses import client_address
 from signer.web.cors import allow_origin
 from signer.web.exchange import Exchange
+from signer.web.reply import Reply, json_reply
 from signer.web.routing import Routes
-from signer.web.wishes import named_app, wish_in_body, wish_in_query
+from signer.web.wishes import named_app, query_of, wish_in_body
 
 
 class Public:
@@ -34,25 +33,26 @@ class Public:
         routes.add("GET", "/openapi.json", self.openapi)
         return routes
 
-    async def generate_signature(self, exchange: Exchange) -> web.Response:
+    async def generate_signature(self, exchange: Exchange) -> Reply:
         """Alibaba's documented sample endpoint: unchanged client code works against it (help page 92883)."""
-        app_id = named_app(exchange.request)
+        query = query_of(exchange.raw_path)
+        app_id = named_app(exchange.request, query)
         _note_app(exchange, app_id)
-        wish = wish_in_query(exchange.request)
+        wish = query.wish()
         answer = await self._service.ask(exchange.revision, app_id, self._evidence(exchange), wish, documented=True)
         _tell(exchange, answer)
-        return web.json_response(answers.documented(answer.signed))
+        return Reply(200, answers.documented_body(answer.signed))
 
-    async def create_upload(self, exchange: Exchange) -> web.Response:
+    async def create_upload(self, exchange: Exchange) -> Reply:
         """A whole form, every fixed field in it and pinned."""
         _note_app(exchange, exchange.parameter)
         wish, code = await wish_in_body(exchange.request)
         evidence = self._evidence(exchange, code)
         answer = await self._service.ask(exchange.revision, exchange.parameter, evidence, wish)
         _tell(exchange, answer)
-        return web.json_response(answers.whole_form(answer.signed), status=201)
+        return json_reply(answers.whole_form(answer.signed), 201)
 
-    async def download(self, exchange: Exchange) -> web.Response:
+    async def download(self, exchange: Exchange) -> Reply:
         """A URL that reads one of the caller's own objects."""
         _note_app(exchange, exchange.parameter)
         key = exchange.request.query.get("key")
@@ -61,15 +61,15 @@ class Public:
         evidence = self._evidence(exchange)
         answer = await self._service.ask_download(exchange.revision, exchange.parameter, evidence, key)
         _tell(exchange, answer)
-        return web.json_response(answers.download(answer.signed))
+        return json_reply(answers.download(answer.signed))
 
-    async def preflight(self, exchange: Exchange) -> web.Response:
+    async def preflight(self, exchange: Exchange) -> Reply:
         """A browser's question before the real request; the answer is in the CORS headers."""
-        _note_app(exchange, exchange.parameter or named_app(exchange.request))
-        return web.Response(status=204)
+        _note_app(exchange, exchange.parameter or named_app(exchange.request, query_of(exchange.raw_path)))
+        return Reply(204, content_type=None)
 
-    async def openapi(self, _exchange: Exchange) -> web.Response:
-        return web.Response(body=self._openapi, content_type="application/json")
+    async def openapi(self, _exchange: Exchange) -> Reply:
+        return Reply(200, self._openapi)
 
     def _evidence(self, exchange: Exchange, code: str | None = None) -> Evidence:
         exchange.address = client_address(exchange.request, self._trusted)

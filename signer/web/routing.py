@@ -30,7 +30,7 @@ class Routes:
         """Raises `NotFound` and `MethodNotAllowed`; notes the variable part of the path in the exchange."""
         request = exchange.request
         # As it was sent: none of our paths needs an escape, and an escaped slash must be no slash.
-        path = request.raw_path.partition("?")[0]
+        path = exchange.raw_path.partition("?")[0]
         methods = self._paths.get(path) or self._variable(exchange, path)
         if methods is None:
             raise NotFound("no such address here; see the HTTP reference")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from signer.callbacks.form_field import CallbackField
 from signer.errors import Problem
 from signer.object_key import KeyNaming, Template
-from signer.policy import UploadRules, Wish, sign_documented, sign_form
+from signer.policy import Forms, UploadRules, Wish
 from signer.v4 import Credential
 from tests.e2e.running import Cloud, local_cloud, post_object
 
@@ -116,10 +116,11 @@ def test_what_oss_stores_lies_below_the_prefix(
     documented: bool,
 ) -> None:
     app = rules(judge, name)
-    sign = sign_documented if documented else sign_form
+    forms = Forms("app", app)
+    sign = forms.documented if documented else forms.whole
     wish = Wish(filename, content_type, 1, variables, meta)
     try:
-        upload = sign(app, wish, app_id="app", caller=caller, credential=KEY, now=datetime.now(UTC))
+        upload = sign(wish, caller=caller, credential=KEY, now=datetime.now(UTC))
     except Problem:
         return
     fields = {"key": upload.key or upload.key_prefix + "${filename}", **upload.fields}

@@ -37,7 +37,7 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logs.set_up(said)
     broken = cast(Service, Broken())
     front = Front(broken, Public(broken).routes(), RequestLog())
-    client: TestClient[web.BaseRequest, None] = TestClient(RawTestServer(front.handle))
+    client: TestClient[web.BaseRequest, None] = TestClient(RawTestServer(cast(Any, front.handle)))
     async with client:
         answer = await client.post("/v1/apps/a/uploads", json={})
         body = await answer.json(content_type="application/problem+json")
