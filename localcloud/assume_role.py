@@ -19,7 +19,7 @@ def assume_role(world: World, texts: dict[str, str]) -> dict[str, object]:
     """The body of the answer but for its RequestId. Raises `Refused`, as all here."""
     role = known_role(world, texts)
     session = checked_session(role, texts)
-    if role.external_id is not None and texts.get("ExternalId") != role.external_id:
+    if not role.trusted or (role.external_id is not None and texts.get("ExternalId") != role.external_id):
         raise Refused(403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM.")
     return issued(world, role, *session)
 
@@ -46,8 +46,7 @@ def checked_session(role: Role, texts: dict[str, str]) -> tuple[str, int, Policy
 
 
 def issued(world: World, role: Role, session_name: str, seconds: int, policy: Policy | None) -> dict[str, object]:
-    policies = tuple(each for each in (role.policy, policy) if each is not None)
-    token = world.issue(account=account_of(role.arn), seconds=seconds, policies=policies)
+    token = world.issue(role_arn=role.arn, seconds=seconds, policies=() if policy is None else (policy,))
     name = role.arn.rpartition("/")[2]
     return {
         "AssumedRoleUser": {

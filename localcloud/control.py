@@ -1,8 +1,9 @@
 """What tests and the demo ask of the local cloud itself, under `/-/` on each of its servers.
 
-`/-/calls` is told in calls.py, `/-/faults` in faults.py, `/-/wechat/` in wechat.py. `/-/waiting` says, by server, how
-many requests a fault holds up. `PUT /-/access-keys/{id}` makes a key, or gives it another secret, or switches it off
-and on: `{"secret": "...", "enabled": true}`; a key that exists keeps what is not given.
+`/-/calls` is told in calls.py, `/-/faults` in faults.py, `/-/wechat/` in wechat.py, roles, CORS and domains in
+grants.py. `/-/waiting` says, by server, how many requests a fault holds up. `PUT /-/access-keys/{id}` makes a key, or
+gives it another secret, or switches it off and on: `{"secret": "...", "enabled": true}`; a key that exists keeps what
+is not given.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.calls import Calls
+from localcloud.cors import rules_for
 from localcloud.faults import Faults
 from localcloud.objects import Objects
 from localcloud.oss import describe
@@ -54,7 +56,7 @@ class Control:
 
     async def create_bucket(self, request: web.Request) -> web.Response:
         wanted = await request.json()
-        bucket = Bucket(wanted["name"], wanted["region"], tuple(wanted.get("cors_origins", ["*"])))
+        bucket = Bucket(wanted["name"], wanted["region"], rules_for(tuple(wanted.get("cors_origins", ["*"]))))
         self._world.buckets[bucket.name] = bucket
         return web.json_response({"name": bucket.name, "region": bucket.region}, status=201)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from localcloud import ram
+from localcloud.bucket_queries import QUERIES, region_of_host
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
 from localcloud.world import Bucket, World
@@ -42,12 +43,16 @@ class _Scope:
 
 def authorize(world: World, request: web.Request, bucket: Bucket, key: str, action: str) -> None:
     """Raises `OssError` when the signature is wrong or its signer may not do that; who does not sign may only read."""
+    if action == "GetBucketInfo":
+        # Any region's endpoint answers it, so what counts is the endpoint's own region.
+        bucket = replace(bucket, region=region_of_host(request.host) or _signing_region(request) or bucket.region)
     signer = verify(world, request, bucket, key)
     if signer is None:
-        if action in ("PutObject", "DeleteObject"):
+        if action in ("PutObject", "DeleteObject", *QUERIES.values()):
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
-    elif action == "ListObjectsV2":
-        if not ram.allows(signer.policies, "oss:ListObjects", f"acs:oss:*:*:{bucket.name}"):
+    elif action == "ListObjectsV2" or action in QUERIES.values():
+        asked = "ListObjects" if action == "ListObjectsV2" else action
+        if not ram.allows(signer.policies, f"oss:{asked}", f"acs:oss:*:*:{bucket.name}"):
             raise denied("Access denied by authorizer's policy.", "0003-00000201")
     else:
         signer.may(f"oss:{action}", bucket.name, key)
@@ -152,6 +157,11 @@ def _compare(signer: Signer, scope: _Scope, date: str, canonical: str, given: st
             "Check your key and signing method."
         )
         raise OssError(403, "SignatureDoesNotMatch", message, "0002-00000201")
+
+
+def _signing_region(request: web.Request) -> str | None:
+    match = re.search(r"Credential=[^/,]+/[^/,]+/([^/,]+)/", request.headers.get("Authorization", ""))
+    return None if match is None or match[1].startswith("oss-") else match[1]
 
 
 def _header_scope(credential: str, bucket: Bucket) -> _Scope:

@@ -7,7 +7,7 @@ import secrets
 from aiohttp import web
 from cachetools import TLRUCache
 
-from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso
+from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso, role_arn
 
 _MAX_TTL_SECONDS = 21600
 _ROTATE_SECONDS = 1800
@@ -74,14 +74,15 @@ class Metadata:
         self._world.counts["metadata.credentials"] += 1
         if (refusal := self._refusal(request)) is not None:
             return refusal
-        if request.match_info["role"] != self._world.instance_role:
+        if self._world.instance_role is None or request.match_info["role"] != self._world.instance_role:
             return web.Response(status=404, text="404 - Not Found")
         now = self._world.now()
         life = self._world.token_seconds or _MAX_TTL_SECONDS
         rotate = min(_ROTATE_SECONDS, life / 2)
-        kept = self._issued is not None and self._issued.id in self._world.tokens
+        arn = role_arn(self._world.instance_role, DEFAULT_ACCOUNT)
+        kept = self._issued is not None and self._issued.id in self._world.tokens and self._issued.role_arn == arn
         if not kept or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
-            self._issued = self._world.issue(account=DEFAULT_ACCOUNT, seconds=life)
+            self._issued = self._world.issue(role_arn=arn, seconds=life)
         return web.json_response(
             {
                 "Code": "Success",

@@ -1,7 +1,8 @@
 """OSS over HTTP: which bucket and key a request means, and what may be done with it.
 
-Buckets are addressed by Host (`bucket.oss-<region>.…`) or, for plain 127.0.0.1 use, by path. Reading needs no signature
-here, whatever the ACL: a convenience for development that the real OSS does not have. One that is there is checked.
+Buckets are addressed by Host (`bucket.oss-<region>.…`, or a domain of their own) or, for plain 127.0.0.1 use, by path.
+Reading objects needs no signature here, whatever the ACL: a convenience for development that the real OSS does not
+have. One that is there is checked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from localcloud.bucket_queries import QUERIES, check_endpoint, get_bucket_info, get_bucket_location
 from localcloud.callbacks import Callbacks
+from localcloud.cors import allow_origin, get_bucket_cors, preflight
 from localcloud.header_signature import authorize
 from localcloud.objects import Objects, StoredObject, http_date
 from localcloud.oss_errors import OssError, error_response, invalid_argument
@@ -36,12 +39,23 @@ class Oss:
 
     async def named(self, request: web.Request) -> tuple[str, str]:
         """The action and the object's key, for `/-/calls`; that of a form is known when the form has been read."""
-        _, key = _address(request)
+        _, key = self._address(request)
         return _action(request, key), key
+
+    def _address(self, request: web.Request) -> tuple[str, str]:
+        path = unquote(request.raw_path.partition("?")[0].lstrip("/"))
+        host = request.host.rpartition(":")[0] or request.host
+        if host in self._world.domains:
+            return self._world.domains[host], path
+        match = _HOST.fullmatch(host)
+        if match is not None:
+            return match[1], path
+        bucket, _, key = path.partition("/")
+        return bucket, key
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         request_id = uuid.uuid4().hex[:24].upper()
-        name, key = _address(request)
+        name, key = self._address(request)
         bucket = self._world.buckets.get(name)
         response: web.StreamResponse
         try:
@@ -55,13 +69,14 @@ class Oss:
         response.headers["x-oss-request-id"] = request_id
         response.headers["Server"] = "AliyunOSS"
         if bucket is not None:
-            _allow_origin(request, response, bucket)
+            allow_origin(request, response, bucket.cors)
         return response
 
     async def _answer(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
         action = _action(request, key)
+        check_endpoint(request.host, bucket, action)
         if action == "OptionObject":
-            return _preflight(request, bucket)
+            return preflight(request, bucket.cors)
         if action:
             self._world.counts[f"oss.{action}"] += 1
         if action == "PostObject":
@@ -76,6 +91,12 @@ class Oss:
             return self._get(bucket, key)
         if action == "ListObjectsV2":
             return self._list(request, bucket)
+        if action == "GetBucketInfo":
+            return get_bucket_info(bucket)
+        if action == "GetBucketLocation":
+            return get_bucket_location(bucket)
+        if action == "GetBucketCors":
+            return get_bucket_cors(bucket.cors)
         raise OssError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 
     def _get(self, bucket: Bucket, key: str) -> web.StreamResponse:
@@ -134,38 +155,8 @@ def _action(request: web.Request, key: str) -> str:
         return {"PUT": "PutObject", "DELETE": "DeleteObject"}[request.method]
     if request.method == "GET" and request.query.get("list-type") == "2":
         return "ListObjectsV2"
-    return ""
-
-
-def _address(request: web.Request) -> tuple[str, str]:
-    path = unquote(request.raw_path.partition("?")[0].lstrip("/"))
-    match = _HOST.fullmatch(request.host.rpartition(":")[0] or request.host)
-    if match is not None:
-        return match[1], path
-    bucket, _, key = path.partition("/")
-    return bucket, key
-
-
-def _allow_origin(request: web.Request, response: web.StreamResponse, bucket: Bucket) -> None:
-    origin = request.headers.get("Origin")
-    if origin is not None and ("*" in bucket.cors_origins or origin in bucket.cors_origins):
-        response.headers["Access-Control-Allow-Origin"] = "*" if "*" in bucket.cors_origins else origin
-        response.headers["Access-Control-Expose-Headers"] = "ETag, x-oss-request-id, x-oss-hash-crc64ecma"
-
-
-def _preflight(request: web.Request, bucket: Bucket) -> web.Response:
-    origin, method = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
-    allowed = "*" in bucket.cors_origins or origin in bucket.cors_origins
-    if origin is None or method is None or not allowed:
-        message = "CORSResponse: This CORS request is not allowed. Rules are not found for this origin."
-        raise OssError(403, "AccessForbidden", message, "0007-00000001")
-    return web.Response(
-        headers={
-            "Access-Control-Allow-Methods": "GET, PUT, POST, HEAD, DELETE",
-            "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", "*"),
-            "Access-Control-Max-Age": "600",
-        }
-    )
+    asked = [QUERIES[name] for name in request.query if name in QUERIES]
+    return asked[0] if request.method == "GET" and asked else ""
 
 
 def describe(stored: StoredObject) -> dict[str, object]:

@@ -9,10 +9,18 @@ from aiohttp import web
 
 class OssError(Exception):
     def __init__(
-        self, status: int, code: str, message: str, ec: str = "", *, argument: tuple[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        ec: str = "",
+        *,
+        argument: tuple[str, str] | None = None,
+        more: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status, self.code, self.message, self.ec, self.argument = status, code, message, ec, argument
+        self.more = more
 
 
 def invalid_argument(message: str, ec: str, name: str, value: str = "") -> OssError:
@@ -25,6 +33,7 @@ def denied(message: str, ec: str) -> OssError:
 
 def error_response(error: OssError, request_id: str, host: str) -> web.Response:
     members = {"Code": error.code, "Message": error.message, "RequestId": request_id, "HostId": host}
+    members |= dict(error.more)
     if error.argument is not None:
         members |= {"ArgumentName": error.argument[0], "ArgumentValue": error.argument[1]}
     if error.ec:

@@ -107,4 +107,4 @@ def signer_of(world: World, key_id: str, security_token: str | None, now: dateti
         raise OssError(403, "InvalidSecurityToken", "The security token you provided is invalid.", "0002-00000008")
     if token.expiration <= now:
         raise OssError(403, "SecurityTokenExpired", "The security token you provided has expired.", "0002-00000007")
-    return Signer(token.secret, token.policies)
+    return Signer(token.secret, world.policies_of(token))

@@ -12,6 +12,7 @@ from aiohttp import web
 from localcloud.calls import Calls
 from localcloud.control import Control
 from localcloud.faults import Faults
+from localcloud.grants import Grants
 from localcloud.metadata import Metadata
 from localcloud.objects import Objects, http_date
 from localcloud.oss import Oss
@@ -31,6 +32,7 @@ async def running(world: World, data: Path, host: str, ports: dict[str, int]) ->
     faults = Faults(world)
     calls = Calls()
     control = Control(world, objects, faults, calls)
+    grants = Grants(world)
     wechat = WeChat(world)
     servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
@@ -48,7 +50,7 @@ async def running(world: World, data: Path, host: str, ports: dict[str, int]) ->
             app = web.Application(
                 middlewares=[calls.middleware(name, server.named), faults.middleware(name)], client_max_size=0
             )
-            app.add_routes([*control.routes(), *wechat.control_routes(), *server.routes()])
+            app.add_routes([*control.routes(), *grants.routes(), *wechat.control_routes(), *server.routes()])
             app.on_response_prepare.append(date)
             runner = web.AppRunner(
                 app,

@@ -11,6 +11,8 @@ from typing import Any
 
 from cachetools import FIFOCache
 
+from localcloud.cors import ANY_PAGE, Rules
+
 Policy = dict[str, Any]
 
 DEFAULT_ACCOUNT = "1234567890123456"
@@ -35,17 +37,20 @@ class Role:
     external_id: str | None = None
     policy: Policy | None = None
     """None may do everything."""
+    trusted: bool = True
+    """Whether its trust policy lets those who call STS here assume it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A temporary credential; it may do what every one of its policies allows."""
+    """A temporary credential; it may do what its role may and every one of its session policies allows."""
 
     id: str
     secret: str
     security_token: str
     expiration: datetime
     account: str
+    role_arn: str
     policies: tuple[Policy, ...] = ()
 
 
@@ -53,7 +58,7 @@ class Token:
 class Bucket:
     name: str
     region: str
-    cors_origins: tuple[str, ...] = ("*",)
+    cors: Rules = ANY_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class World:
     access_keys: dict[str, AccessKey] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
+    """Own domains of buckets: a bucket's name by host."""
     tokens: FIFOCache[str, Token] = field(default_factory=_tokens)
     """Ended ones too, so that they are refused as ended; the oldest are forgotten when there are too many."""
     instance_role: str | None = "oss-uploader"
@@ -97,8 +104,13 @@ class World:
     def has_account(self, account: str) -> bool:
         return any(key.account == account for key in self.access_keys.values())
 
-    def issue(self, *, account: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
-        """A new temporary credential."""
+    def policies_of(self, token: Token) -> tuple[Policy, ...]:
+        """All that have to allow what it does; the role's own counts as it is now."""
+        role = self.roles.get(token.role_arn)
+        return token.policies if role is None or role.policy is None else (role.policy, *token.policies)
+
+    def issue(self, *, role_arn: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
+        """A new temporary credential of that role, narrowed by session policies."""
         life_seconds = EFFECTS.get().life_seconds
         if life_seconds is None:
             life_seconds = self.token_seconds or seconds
@@ -107,11 +119,16 @@ class World:
             secret=secrets.token_urlsafe(32),
             security_token="CAIS" + secrets.token_urlsafe(180),
             expiration=(self.now() + timedelta(seconds=life_seconds)).replace(microsecond=0),
-            account=account,
+            account=account_of(role_arn),
+            role_arn=role_arn,
             policies=policies,
         )
         self.tokens[token.id] = token
         return token
+
+
+def role_arn(name: str, account: str) -> str:
+    return f"acs:ram::{account}:role/{name}"
 
 
 def account_of(role_arn: str) -> str:

@@ -1,45 +1,55 @@
-"""From what the definitions say to the objects that do it: sources of credentials and caller checks."""
+"""From what the definitions say to the objects that do it: sources of credentials and caller checks.
+
+Alibaba's SDKs and PyJWT take longer to load than all the rest, so what needs them is imported where it is named.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
+from pydantic import SecretStr
 
 from signer.callers.api_key import ApiKey
-from signer.callers.bearer import Bearer, Rules
-from signer.callers.jwks import Jwks
-from signer.callers.keys import Key, from_pem, from_secret
 from signer.callers.offered import load
 from signer.callers.open import Open
 from signer.callers.protocol import CallerCheck
-from signer.callers.sessions import Sessions
 from signer.callers.several import Several
-from signer.callers.wechat import WeChat
 from signer.credentials.access_key import AccessKey, CannotReadKey
-from signer.credentials.assume_role import AssumeRole
-from signer.credentials.cache import RoleSet
-from signer.credentials.chained import Chained
-from signer.credentials.default_chain import DefaultChain
-from signer.credentials.ecs_role import EcsRole
+from signer.credentials.chained import Chained, Roles
 from signer.credentials.keeper import RolePlan
-from signer.credentials.oidc import Oidc
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.source import Source
-from signer.credentials.sts import Assumption
 from signer.credentials.windows import Windows
 from signer.definitions import model
 from signer.definitions.references import BadReference, fill
 from signer.definitions.registry import KeyTexts, Registry, Role
+from signer.downloads import load_sdk
 from signer.environment import CannotReadEnvironment, Environment
+from signer.limits.buckets import Limiter
+from signer.limits.local import LocalLimiter
 from signer.v4 import Credential
+
+if TYPE_CHECKING:
+    from signer.callers.jwks import Jwks
+    from signer.callers.keys import Key
 
 _BASE_COVER = timedelta(minutes=5)
 """How long a credential must live that only assumes other roles."""
 
 _KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
+
+
+def limiter(redis_url: SecretStr | None) -> Limiter:
+    """What counts requests: in this process, or in a Redis that several signers share."""
+    if redis_url is None:
+        return LocalLimiter()
+    from signer.limits.shared import SharedLimiter
+
+    return SharedLimiter(redis_url.get_secret_value())
 
 
 class Sources:
@@ -49,11 +59,13 @@ class Sources:
         self._sdk = sdk
         self._environment = environment
 
-    def plans(self, registry: Registry, kept: RoleSet) -> dict[str, RolePlan]:
+    def plans(self, registry: Registry, kept: Roles) -> dict[str, RolePlan]:
         """A plan for each role that an enabled app uses, and for those that they are assumed with.
 
         `kept` is where roles find each other's credentials.
         """
+        if any(app.downloads is not None for app in registry.apps.values()):
+            load_sdk()
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
         covers = dict(registry.longest_expires())
         for role in list(roles.values()):
@@ -64,21 +76,29 @@ class Sources:
                 source = source.source
         return {key: self._plan(role, covers[key], kept) for key, role in roles.items()}
 
-    def _plan(self, role: Role, cover: timedelta, kept: RoleSet) -> RolePlan:
+    def _plan(self, role: Role, cover: timedelta, kept: Roles) -> RolePlan:
         windows = Windows(cover, role.entry.min_remaining)
         return RolePlan(_identity(role), self._source(role, kept), windows, grants=_grants(role))
 
-    def _source(self, role: Role, kept: RoleSet) -> Source:
+    def _source(self, role: Role, kept: Roles) -> Source:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
         if isinstance(entry, model.EcsRamRole):
+            from signer.credentials.ecs_role import EcsRole
+
             return EcsRole(
                 self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
             )
         if isinstance(entry, model.DefaultChain):
+            from signer.credentials.default_chain import DefaultChain
+
             return DefaultChain(self._sdk, deadline_seconds=deadline_seconds)
         if isinstance(entry, model.Static):
             return self._access_key(role)
+        from signer.credentials.assume_role import AssumeRole
+        from signer.credentials.oidc import Oidc
+        from signer.credentials.sts import Assumption
+
         assumption = Assumption(
             role_arn=entry.role_arn,
             session_name=entry.session_name,
@@ -174,6 +194,9 @@ class CallerChecks:
         if isinstance(entry, model.ApiKeyCallers):
             return ApiKey(entry.keys)
         if isinstance(entry, model.WeChatCallers):
+            from signer.callers.sessions import Sessions
+            from signer.callers.wechat import WeChat
+
             secret = entry.secret.get_secret_value()
             return WeChat(
                 self._outbound,
@@ -184,11 +207,16 @@ class CallerChecks:
                 timeout_seconds=entry.timeout.total_seconds(),
             )
         if isinstance(entry, model.JwtCallers):
+            from signer.callers.bearer import Bearer, Rules
+
             rules = Rules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
             return Bearer(self._jwt_key(entry), rules)
         return Open()
 
     def _jwt_key(self, entry: model.JwtCallers) -> Key | Jwks:
+        from signer.callers.jwks import Jwks
+        from signer.callers.keys import from_pem, from_secret
+
         if entry.jwks_url is not None:
             return Jwks(self._outbound, entry.jwks_url)
         if entry.public_key is not None:

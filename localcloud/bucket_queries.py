@@ -1,0 +1,56 @@
+"""What a bucket says of itself, and at which endpoint (help pages `getbucketinfo`, `getbucketlocation`)."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from localcloud.oss_errors import OssError
+from localcloud.world import DEFAULT_ACCOUNT, Bucket
+
+QUERIES = {"bucketInfo": "GetBucketInfo", "location": "GetBucketLocation", "cors": "GetBucketCors"}
+"""The sub-resources that are known here, and what OSS calls asking for them."""
+
+_ENDPOINT = re.compile(r"[a-z0-9][a-z0-9-]*\.oss-(.+?)(?:-internal)?\.[^.]+\..+")
+_ANYWHERE = ("accelerate", "accelerate-overseas")
+
+
+def get_bucket_info(bucket: Bucket) -> web.Response:
+    """It may be asked at any region's endpoint."""
+    region = f"oss-{bucket.region}"
+    return _xml(
+        "<BucketInfo><Bucket><AccessMonitor>Disabled</AccessMonitor><CreationDate>2024-01-01T00:00:00.000Z</CreationDate>"
+        f"<ExtranetEndpoint>{region}.aliyuncs.com</ExtranetEndpoint>"
+        f"<IntranetEndpoint>{region}-internal.aliyuncs.com</IntranetEndpoint>"
+        f"<Location>{region}</Location><StorageClass>Standard</StorageClass><Name>{bucket.name}</Name>"
+        "<BlockPublicAccess>true</BlockPublicAccess>"
+        f"<Owner><DisplayName>{DEFAULT_ACCOUNT}</DisplayName><ID>{DEFAULT_ACCOUNT}</ID></Owner>"
+        "<AccessControlList><Grant>private</Grant></AccessControlList></Bucket></BucketInfo>"
+    )
+
+
+def get_bucket_location(bucket: Bucket) -> web.Response:
+    return _xml(f"<LocationConstraint>oss-{bucket.region}</LocationConstraint>")
+
+
+def region_of_host(host: str) -> str | None:
+    """The region that a bucket's address names; None for acceleration, a domain of one's own and plain addresses."""
+    match = _ENDPOINT.fullmatch(host.partition(":")[0])
+    return None if match is None or match[1] in _ANYWHERE else match[1]
+
+
+def check_endpoint(host: str, bucket: Bucket, action: str) -> None:
+    """Raises AccessDenied at another region's endpoint (help page `http-status-code-403`), with the right one."""
+    region = region_of_host(host)
+    if region not in (None, bucket.region) and action != "GetBucketInfo":
+        message = (
+            "The bucket you are attempting to access must be addressed using the specified endpoint. "
+            "Please send all future requests to this endpoint."
+        )
+        endpoint = ("Endpoint", f"oss-{bucket.region}.aliyuncs.com")
+        raise OssError(403, "AccessDenied", message, "0003-00001403", more=(("Bucket", bucket.name), endpoint))
+
+
+def _xml(text: str) -> web.Response:
+    return web.Response(text=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', content_type="application/xml")

@@ -1,0 +1,97 @@
+"""`domains`: what to paste into the WeChat console for each app, and what WeChat would not take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from signer.domains import unfit
+from tests.stores.processes import run
+
+CONFIG = """
+version: 1
+credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
+defaults: {region: cn-hangzhou, credentials: r}
+apps:
+  wx1: {bucket: photos}
+  wx2: {bucket: photos, key_prefix: two/}
+  wx3:
+    bucket: own
+    domain: https://Upload.example.com/
+    key_prefix: "{caller}/"
+    downloads: {expires: 5m}
+    callers: {type: wechat, secret: anything}
+  plain: {bucket: own, domain: http://upload.example.com}
+  off: {bucket: own, enabled: false}
+"""
+PHOTOS = "https://photos.oss-cn-hangzhou.aliyuncs.com"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "signer.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+async def test_apps_are_grouped_by_what_they_need(config: Path) -> None:
+    told = await run("domains", "--config", config, "--json", "--public-url", "https://sign.example.com/v1")
+    assert told.status == 1
+    document = json.loads(told.out)
+    sign = ["https://sign.example.com"]
+    assert document["groups"] == [
+        {"apps": ["wx1", "wx2"], "domains": {"request": sign, "uploadFile": [PHOTOS], "downloadFile": []}},
+        {
+            "apps": ["wx3"],
+            "domains": {
+                "request": sign,
+                "uploadFile": ["https://upload.example.com"],
+                "downloadFile": ["https://upload.example.com"],
+            },
+        },
+        {
+            "apps": ["plain"],
+            "domains": {"request": sign, "uploadFile": ["http://upload.example.com"], "downloadFile": []},
+        },
+    ]
+    assert list(document["unfit"]) == ["http://upload.example.com"]
+
+
+async def test_for_people(config: Path) -> None:
+    told = await run("domains", "--config", config, "--app", "wx1")
+    assert told.status == 0, told.err
+    lines = told.out.splitlines()
+    assert lines[0] == "Paste into https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
+    assert lines[2] == "wx1:"
+    assert lines[3].split() == ["request合法域名", "(name", "it", "with", "--public-url)"]
+    assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
+
+
+async def test_an_app_that_is_not_there(config: Path) -> None:
+    told = await run("domains", "--config", config, "--app", "wx9")
+    assert told.status == 1
+    assert "wx1" in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    ("domain", "refused", "careful"),
+    [
+        ("https://upload.example.com", 0, 0),
+        (PHOTOS, 0, 0),
+        ("https://upload.example.com:8443", 0, 1),
+        ("http://upload.example.com", 1, 0),
+        ("https://203.0.113.7", 1, 0),
+        ("https://[2001:db8::1]", 1, 0),
+        ("https://localhost", 1, 0),
+        ("https://upload", 1, 0),
+        ("https://upload.corp.internal", 1, 0),
+        ("https://photos.oss-cn-hangzhou-internal.aliyuncs.com", 1, 0),
+        ("https://api.weixin.qq.com", 1, 0),
+        ("https://上传.example.com", 0, 1),
+    ],
+)
+def test_what_wechat_takes(domain: str, refused: int, careful: int) -> None:
+    found = [fatal for fatal, _ in unfit(domain)]
+    assert (found.count(True), found.count(False)) == (refused, careful)

@@ -1,0 +1,177 @@
+"""What a bucket says of itself, to whom, and at which endpoint; its CORS rules; what a role may do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import aiohttp
+import alibabacloud_oss_v2 as oss
+import pytest
+from alibabacloud_oss_v2.aio import AsyncClient
+
+from tests.e2e.running import Cloud
+from tests.localcloud.forms import Key
+from tests.localcloud.sdk import assume, key_of
+
+PAGE = "https://h5.example.com"
+
+
+def client(cloud: Cloud, key: Key, region: str = "cn-hangzhou") -> AsyncClient:
+    provider = oss.credentials.StaticCredentialsProvider(key.id, key.secret, key.token)
+    return AsyncClient(
+        oss.Config(region=region, endpoint=cloud.oss, credentials_provider=provider, retry_max_attempts=1)
+    )
+
+
+async def refused(call: Any) -> tuple[int, str, str]:
+    with pytest.raises(oss.exceptions.OperationError) as caught:
+        await call
+    error = caught.value.unwrap()
+    return error.status_code, error.code, error.ec
+
+
+async def test_a_bucket_tells_its_region_to_whoever_may_ask(cloud: Cloud) -> None:
+    await cloud.create_bucket("far", "cn-shanghai")
+    # GetBucketInfo is answered at any region's endpoint, other questions are not.
+    async with client(cloud, Key()) as near, client(cloud, Key(), "cn-shanghai") as far:
+        info = (await near.get_bucket_info(oss.GetBucketInfoRequest(bucket="far"))).bucket_info
+        assert (info.name, info.location) == ("far", "oss-cn-shanghai")
+        assert (await far.get_bucket_location(oss.GetBucketLocationRequest(bucket="far"))).location == "oss-cn-shanghai"
+        location = oss.GetBucketLocationRequest(bucket="far")
+        assert await refused(near.get_bucket_location(location)) == (400, "InvalidArgument", "0002-00000226")
+        missing = oss.GetBucketInfoRequest(bucket="nobodys")
+        assert (await refused(near.get_bucket_info(missing)))[:2] == (404, "NoSuchBucket")
+
+
+async def test_who_does_not_sign_learns_no_more_than_that_it_is_there(
+    cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    for query in ("bucketInfo", "location", "cors"):
+        async with session.get(f"{cloud.oss}/photos?{query}") as answer:
+            assert answer.status == 403
+            assert "<EC>0003-00000001</EC>" in await answer.text()
+
+
+async def test_another_regions_endpoint_says_where_the_bucket_is(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    for host, status in (("photos.oss-cn-shanghai.aliyuncs.com", 403), ("photos.oss-accelerate.aliyuncs.com", 404)):
+        async with session.get(f"{cloud.oss}/key", headers={"Host": host}) as answer:
+            text = await answer.text()
+            assert answer.status == status, text
+    async with session.get(
+        f"{cloud.oss}/?location", headers={"Host": "photos.oss-cn-shanghai-internal.aliyuncs.com"}
+    ) as answer:
+        text = await answer.text()
+        assert "must be addressed using the specified endpoint" in text
+        assert re.search("<Endpoint>(.*)</Endpoint>", text)[1] == "oss-cn-hangzhou.aliyuncs.com"  # type: ignore[index]
+
+
+async def test_a_domain_of_its_own_leads_to_its_bucket(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    headers = {"Host": "upload.example.com"}
+    async with session.put(f"{cloud.oss}/-/domains/upload.example.com", json={"bucket": "photos"}):
+        pass
+    async with session.get(f"{cloud.oss}/key", headers=headers) as answer:
+        assert "NoSuchKey" in await answer.text()
+    async with session.put(f"{cloud.oss}/-/domains/upload.example.com", json={"bucket": None}):
+        pass
+    async with session.get(f"{cloud.oss}/key", headers=headers) as answer:
+        assert "NoSuchBucket" in await answer.text()
+
+
+async def test_the_first_cors_rule_that_matches_counts(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    rules = [
+        {"allowed_origins": ["https://*.example.com"], "allowed_methods": ["GET"]},
+        {
+            "allowed_origins": [PAGE],
+            "allowed_methods": ["POST"],
+            "allowed_headers": ["x-oss-*"],
+            "expose_headers": ["ETag"],
+            "max_age_seconds": 30,
+        },
+        {"allowed_origins": ["*"], "allowed_methods": ["POST"], "expose_headers": ["x-never"]},
+    ]
+    async with session.put(f"{cloud.oss}/-/buckets/photos/cors", json=rules) as answer:
+        assert answer.status == 200
+    ask = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-Oss-Meta-A"}
+    async with session.options(f"{cloud.oss}/photos/key", headers=ask) as answer:
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+        assert answer.headers["Access-Control-Expose-Headers"] == "ETag"
+        assert answer.headers["Access-Control-Max-Age"] == "30"
+    for change in (
+        {"Access-Control-Request-Headers": "Authorization"},
+        {"Access-Control-Request-Method": "PUT"},
+        {"Origin": "https://other.example.org", "Access-Control-Request-Headers": "X-Oss-Meta-A"},
+    ):
+        async with session.options(f"{cloud.oss}/photos/key", headers=ask | change) as answer:
+            assert answer.status == 403, change
+    sync = oss.Client(
+        oss.Config(
+            region="cn-hangzhou",
+            endpoint=cloud.oss,
+            credentials_provider=oss.credentials.StaticCredentialsProvider("LTAI-local", "local-secret"),
+        )
+    )
+    told = await asyncio.to_thread(sync.get_bucket_cors, oss.GetBucketCorsRequest(bucket="photos"))
+    assert [rule.allowed_methods for rule in told.cors_configuration.cors_rules] == [["GET"], ["POST"], ["POST"]]
+    async with session.put(f"{cloud.oss}/-/buckets/photos/cors", json=[]):
+        pass
+    with pytest.raises(oss.exceptions.OperationError) as caught:
+        await asyncio.to_thread(sync.get_bucket_cors, oss.GetBucketCorsRequest(bucket="photos"))
+    assert caught.value.unwrap().code == "NoSuchCORSConfiguration"
+
+
+async def test_a_role_may_do_what_its_policy_allows_at_once(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    key = key_of(await assume(cloud))
+    put = {"bucket": "photos", "key": "a/1", "body": b""}
+    async with client(cloud, key) as holder:
+        await holder.put_object(oss.PutObjectRequest(**put))
+        policy = {
+            "Version": "1",
+            "Statement": [{"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/b/*"}],
+        }
+        async with session.put(f"{cloud.oss}/-/roles/oss-upload", json={"policy": policy}) as answer:
+            assert answer.status == 200
+        assert (await refused(holder.put_object(oss.PutObjectRequest(**put))))[:2] == (403, "AccessDenied")
+        await holder.put_object(oss.PutObjectRequest(**put | {"key": "b/1"}))
+        info = oss.GetBucketInfoRequest(bucket="photos")
+        assert await refused(holder.get_bucket_info(info)) == (403, "AccessDenied", "0003-00000201")
+
+
+async def test_a_role_that_trusts_nobody_is_not_assumed(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    async with session.put(f"{cloud.sts}/-/roles/oss-upload", json={"trusted": False}):
+        pass
+    with pytest.raises(Exception, match="NoPermission"):
+        await assume(cloud)
+    async with session.put(f"{cloud.sts}/-/roles/oss-upload", json={"trusted": True}):
+        pass
+    assert key_of(await assume(cloud)).id.startswith("STS.")
+
+
+async def test_the_instances_role_can_be_another_or_none(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    place = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
+    for name, told in (("other", "other"), (None, "404 - Not Found")):
+        async with session.put(f"{cloud.metadata}/-/instance-role", json={"name": name}):
+            pass
+        async with session.get(place) as answer:
+            assert (await answer.text()) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("roles/oss-upload", {"policy": {"Version": "2"}}),
+        ("roles/oss-upload", {"anything": 1}),
+        ("instance-role", {"name": 1}),
+        ("buckets/photos/cors", [{"allowed_origins": ["*"]}]),
+        ("buckets/photos/cors", [{"allowed_origins": ["*"], "allowed_methods": ["PATCH"]}]),
+        ("buckets/nobodys/cors", []),
+        ("domains/upload.example.com", {"bucket": 1}),
+    ],
+)
+async def test_what_cannot_be_set_is_refused(
+    cloud: Cloud, session: aiohttp.ClientSession, path: str, wanted: object
+) -> None:
+    async with session.put(f"{cloud.oss}/-/{path}", json=wanted) as answer:
+        assert answer.status == 400
