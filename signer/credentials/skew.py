@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from signer.credentials.sdk_walls import DatedAnswer
+from signer.credentials.dates import DatedAnswer
 
 log = logging.getLogger("oss_signer.clock")
 
@@ -42,7 +42,7 @@ class ClockSkew:
         # The server wrote its Date, cut to seconds, somewhere between our question and its answer.
         self._offsets[answer.server] = (date - answer.answered_at, date + _DATE_GRAIN_SECONDS - answer.asked_at)
         seconds = self._seconds(answer.server)
-        verdict = _verdict(seconds)
+        verdict = verdict_on(seconds)
         before, self._told[answer.server] = self._told.get(answer.server, Verdict.GOOD), verdict
         if verdict is before:
             return
@@ -61,7 +61,7 @@ class ClockSkew:
         return max((self._seconds(server) for server in self._offsets), key=abs, default=0.0)
 
     def verdict(self) -> Verdict:
-        return _verdict(self.seconds())
+        return verdict_on(self.seconds())
 
     def _seconds(self, server: str) -> float:
         earliest, latest = self._offsets[server]
@@ -71,7 +71,8 @@ class ClockSkew:
         return max(0.0, ours - latest)
 
 
-def _verdict(seconds: float) -> Verdict:
+def verdict_on(seconds: float) -> Verdict:
+    """On a clock that is so far off."""
     if abs(seconds) >= FAIL.total_seconds():
         return Verdict.WRONG
     return Verdict.OFF if abs(seconds) >= WARN.total_seconds() else Verdict.GOOD

@@ -1,0 +1,36 @@
+"""The files of monitoring/ as they stand: what the signer's metrics are asked, and by whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tests.monitoring.tools import MONITORING
+
+
+def dashboard() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((MONITORING / "oss-signer.dashboard.json").read_text(encoding="utf-8"))
+    return found
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((MONITORING / "oss-signer.rules.yml").read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def alerts() -> set[str]:
+    return {rule["alert"] for rule in rules() if "alert" in rule}
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Each of the dashboard's with its panel's title."""
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]

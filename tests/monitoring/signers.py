@@ -1,0 +1,199 @@
+"""Three signers, one of them well, and what each exposed in three scrapes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.e2e.reloading import HANG_SECONDS, reload, write
+from tests.e2e.running import Cloud, Signer, local_cloud, post_object, signer
+from tests.monitoring.scrapes import Scrape, scrape
+from tests.monitoring.tools import MONITORING, Prometheus, prometheus
+
+HEAD = """\
+version: 1
+server: {{listen: "{listen}", admin: "127.0.0.1:0", callback_queue: "{queue}", callback_keys: "{cloud.oss}/-/"}}
+defaults: {{bucket: photos, region: cn-hangzhou, domain: "{cloud.oss}/photos", credentials: good}}
+"""
+GOOD_ROLE = """\
+credentials:
+  good: {{type: assume_role, endpoint: "{cloud.sts}"}}
+"""
+MORE_ROLES = """\
+  clock: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
+  dead: {{type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}}
+  fading: {{type: assume_role, endpoint: "{cloud.sts}", duration: 15m, access_key_id: {key_id}}}
+"""
+CALLBACK_APP = """\
+  told:
+    callback:
+      url: "{public}/v1/apps/told/callback"
+      body: bucket=${{bucket}}&object=${{object}}&size=${{size}}
+      notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
+"""
+APPS = "apps:\n  plain: {}\n  limited: {rate_limit: {per_app: 2/h}}\n"
+MORE_APPS = """\
+  stuck: {credentials: dead}
+  slowly: {credentials: fading, expires: 2m}
+  timed: {credentials: clock}
+  shut: {callers: {type: api_key, keys: {shop: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}}}
+"""
+CALLBACKS_WAIT = 3
+
+
+@dataclass
+class Fleet:
+    """Signers as one Prometheus sees them."""
+
+    well: Signer
+    scrapes_of_well: list[Scrape]
+    troubled: Signer
+    scrapes_of_troubled: list[Scrape]
+    with_tls: Signer
+    scrapes_with_tls: list[Scrape]
+    """Its certificate ends in five days and was replaced by something that is none."""
+    prometheus: Prometheus
+    """Scrapes them all, by the configuration of monitoring/ but for addresses and pace."""
+
+
+@contextlib.asynccontextmanager
+async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        await cloud.create_bucket("photos")
+        well = Definitions(directory / "well.yaml", cloud, GOOD_ROLE, APPS)
+        troubled = Definitions(directory / "troubled.yaml", cloud, GOOD_ROLE + MORE_ROLES, APPS + MORE_APPS)
+        await cloud.set_faults(metadata={"kind": "clock", "offset_seconds": 1000})
+        well.write()
+        troubled.write()
+        async with (
+            signer(session, well.file) as first,
+            signer(session, troubled.file) as second,
+            signer_with_tls(session, directory) as third,
+            prometheus(session, scraping(directory, [first, second, third])) as server,
+        ):
+            for definitions, running in ((well, first), (troubled, second)):
+                definitions.public = running.public
+                # A key that was rotated wrongly: the token in use goes on until it ends.
+                definitions.key_id = "LTAI-wrong"
+                definitions.write()
+                assert (await reload(running))[0] == 200
+            write(troubled.file, troubled.text().replace("bucket: photos", "buckit: photos"))
+            assert (await reload(second))[0] == 422
+            scrapes: tuple[list[Scrape], list[Scrape]] = ([], [])
+            for _ in range(3):
+                await some_requests(first, ["plain"] * 10 + ["limited", "told"])
+                await some_requests(second, ["plain"] * 4 + ["limited", "told", "stuck", "shut", "shut"])
+                await some_uploads(first, 1)
+                await some_uploads(second, CALLBACKS_WAIT)
+                for running, taken in zip((first, second), scrapes, strict=True):
+                    taken.append(await scrape(running))
+                await failed_again(second, "fading", scrapes[1][-1])
+            with_tls = [await scrape(third) for _ in range(3)]
+            yield Fleet(first, scrapes[0], second, scrapes[1], third, with_tls, server)
+
+
+def scraping(directory: Path, running: list[Signer]) -> Path:
+    config = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
+    config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
+    config["rule_files"] = [str(MONITORING / name) for name in config["rule_files"]]
+    targets = [each.admin.removeprefix("http://") for each in running]
+    config["scrape_configs"][0]["static_configs"][0]["targets"] = targets
+    write(file := directory / "prometheus.yml", yaml.safe_dump(config))
+    return file
+
+
+@contextlib.asynccontextmanager
+async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> AsyncIterator[Signer]:
+    certificate, key = directory / "cert.pem", directory / "key.pem"
+    write_certificate(certificate, key, timedelta(days=5))
+    server = f'{{listen: "127.0.0.1:0", admin: "127.0.0.1:0", tls: {{certificate: "{certificate}", key: "{key}"}}}}'
+    role = "{type: static, access_key_id: LTAI-tls, access_key_secret: not-a-secret}"
+    apps = "{a: {bucket: photos, region: cn-hangzhou, credentials: fixed}}"
+    text = f"version: 1\nserver: {server}\ncredentials: {{fixed: {role}}}\napps: {apps}\n"
+    write(file := directory / "tls.yaml", text)
+    async with signer(session, file) as running:
+        write(certificate, "no certificate\n")
+        await reload(running)
+        yield running
+
+
+def write_certificate(certificate: Path, key: Path, length: timedelta) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number(), now, now + length)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key.chmod(0o600)
+
+
+@dataclass
+class Definitions:
+    file: Path
+    cloud: Cloud
+    roles: str
+    apps: str
+    public: str = ""
+    key_id: str = "LTAI-local"
+
+    def text(self) -> str:
+        told = CALLBACK_APP.format(public=self.public or "http://127.0.0.1:1")
+        listen = self.public.removeprefix("http://") or "127.0.0.1:0"
+        filled = (HEAD + self.roles).format(
+            listen=listen, queue=self.file.with_suffix(".db"), cloud=self.cloud, key_id=self.key_id
+        )
+        return filled + self.apps + told
+
+    def write(self) -> None:
+        write(self.file, self.text())
+
+
+async def some_requests(running: Signer, apps: list[str]) -> None:
+    for app in apps:
+        async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as answer:
+            await answer.read()
+
+
+async def some_uploads(running: Signer, number: int) -> None:
+    for _ in range(number):
+        form = await running.uploads("told", {"filename": "a.jpg"})
+        status, text, _ = await post_object(running.session, form["url"], form["fields"], b"x")
+        assert status == 200, text
+
+
+async def failed_again(running: Signer, role: str, since: Scrape) -> None:
+    """Waits for the next attempt to fetch the role's token."""
+
+    def failures(taken: Scrape) -> float:
+        return sum(
+            value
+            for (name, labels), value in taken.values.items()
+            if name == "oss_signer_credential_refreshes_total" and {("role", role), ("outcome", "failure")} <= {*labels}
+        )
+
+    async def failed() -> bool:
+        return failures(await scrape(running)) > failures(since)
+
+    await eventually(failed)
+
+
+async def eventually(happened: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(HANG_SECONDS):
+        while not await happened():
+            await asyncio.sleep(0.1)

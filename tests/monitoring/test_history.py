@@ -1,0 +1,107 @@
+"""The hour that the status page draws, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from signer.metrics import Metrics
+from signer.web.status.history import HOUR_SECONDS, POINT_SECONDS, POINTS, SAMPLE_SECONDS, History, quantile
+from signer.web.status.loop_lag import LoopLag
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def history(metrics: Metrics, clock: Clock) -> History:
+    return History(metrics, LoopLag(), monotonic=clock)
+
+
+def let_pass(seconds: float, history: History, clock: Clock) -> None:
+    for _ in range(int(seconds / SAMPLE_SECONDS)):
+        clock.now += SAMPLE_SECONDS
+        history.sample()
+
+
+def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metrics, clock: Clock) -> None:
+    history.sample()
+    for _ in range(4):
+        for _ in range(60):
+            metrics.signed("a", "signed")
+            metrics.answered(0.002)
+        for _ in range(30):
+            metrics.signed("a", "too_large")
+        for _ in range(15):
+            metrics.signed("b", "credentials_unavailable")
+        let_pass(POINT_SECONDS, history, clock)
+    points = history.points()
+    assert len(points) == POINTS
+    known = [point for point in points if point is not None]
+    assert points[: POINTS - len(known)] == [None] * (POINTS - len(known))
+    seen = known[1:4]
+    assert [point.signed_per_second for point in seen] == pytest.approx([2.0] * 3)
+    assert [point.refused_per_second for point in seen] == pytest.approx([1.0] * 3)
+    assert [point.failed_per_second for point in seen] == pytest.approx([0.5] * 3)
+    for point in seen:
+        assert point.median_seconds is not None
+        assert 0.001 < point.median_seconds <= 0.0025
+        assert point.memory_bytes > 1_000_000
+
+
+def test_it_forgets_what_is_more_than_an_hour_old(history: History, metrics: Metrics, clock: Clock) -> None:
+    metrics.signed("early", "signed")
+    history.sample()
+    let_pass(2 * HOUR_SECONDS, history, clock)
+    metrics.signed("late", "signed")
+    metrics.signed("late", "rate_limited")
+    history.sample()
+    assert {app: (counts.signed, counts.refused) for app, counts in history.apps().items()} == {"late": (1, 1)}
+    points = history.points()
+    assert len(points) == POINTS
+    assert None not in points
+    let_pass(2 * HOUR_SECONDS, history, clock)
+    assert history.apps() == {}
+
+
+def test_an_hour_is_all_that_is_kept(history: History, clock: Clock) -> None:
+    let_pass(3 * HOUR_SECONDS, history, clock)
+    assert len(history._samples) <= HOUR_SECONDS / SAMPLE_SECONDS + 1
+    assert len(history._marks) <= HOUR_SECONDS / 300 + 2
+
+
+def test_a_pause_of_the_process_is_a_gap(history: History, clock: Clock) -> None:
+    let_pass(60, history, clock)
+    clock.now += 600
+    let_pass(60, history, clock)
+    gap = int(600 / POINT_SECONDS)
+    assert history.points().count(None) >= POINTS - 6
+    assert history.points()[-gap:].count(None) >= gap - 4
+
+
+@pytest.mark.parametrize(
+    ("below", "share", "expected"),
+    [
+        ([0, 0, 0], 0.5, None),
+        ([10, 10, 10], 0.5, 0.5),
+        ([0, 10, 10], 0.5, 1.5),
+        ([5, 10, 10], 0.5, 1.0),
+        ([0, 0, 10], 0.99, 2.0),
+    ],
+)
+def test_quantiles_are_prometheus_own(below: list[float], share: float, expected: float | None) -> None:
+    assert quantile([1.0, 2.0, float("inf")], below, share) == expected
