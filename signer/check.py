@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from signer.certificate_check import certificate_warnings
 from signer.definitions.excerpt import counted, summary, told, wants_colour
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.registry import Registry
@@ -30,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="URL",
         help="also what a running signer would change if it took these definitions over; "
-        "URL is its admin address (default: that of the definitions)",
+        "URL is its admin address, http://host:port or unix:/path (default: that of the definitions); "
+        "$OSS_SIGNER_ADMIN_TOKEN is sent to it (default: server.admin_token of the definitions)",
     )
 
 
@@ -43,6 +45,7 @@ async def run(options: argparse.Namespace) -> int:
             registry = await definitions.parse((await definitions.load()).files)
         finally:
             await store.close()
+        warnings = [*registry.warnings(), *certificate_warnings(registry)]
         changes = (
             None if options.diff is None else await changes_to(options.diff or admin_url(registry.server), registry)
         )
@@ -54,7 +57,6 @@ async def run(options: argparse.Namespace) -> int:
         if not options.json:
             raise
         return _as_json([{"file": None, "line": None, "column": None, "message": str(error)}])
-    warnings = registry.warnings()
     if options.json:
         shown = {} if changes is None else {"changes": changes}
         return _as_json([], [_members(warning) for warning in warnings], {**_counts(registry), **shown})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 import aiohttp
@@ -13,6 +14,7 @@ from signer.definitions.registry import Registry
 
 PATH = "/-/definitions"
 
+_UNIX = "unix:"
 _SECONDS = 10.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
@@ -23,17 +25,26 @@ class CannotCompare(Exception):
 
 def admin_url(server: model.Server) -> str:
     """Where a signer on this machine with these settings is asked. Raises `CannotCompare` where they do not say it."""
+    if server.admin.startswith(_UNIX):
+        return server.admin
     host, _, port = server.admin.rpartition(":")
     if int(port) == 0:
         raise CannotCompare("server.admin takes any free port; write the running signer's address: --diff URL")
     return f"http://{_EVERYWHERE.get(host, host)}:{port}"
 
 
-async def in_force(url: str) -> dict[str, Section]:
+async def in_force(url: str, token: str | None) -> dict[str, Section]:
     """The parts of the running signer's definitions, secrets masked. Raises `CannotCompare`."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    base = "http://localhost" if url.startswith(_UNIX) else url.rstrip("/")
     try:
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url.rstrip("/") + PATH) as answer:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), connector=_connector(url)) as session,
+            # A redirect would carry the token to somebody else.
+            session.get(base + PATH, headers=headers, allow_redirects=False) as answer,
+        ):
+            if answer.status == 401:
+                raise CannotCompare(f"the signer at {url} has another admin token; set OSS_SIGNER_ADMIN_TOKEN to it")
             if answer.status != 200:
                 raise CannotCompare(f"{url} is no signer's admin address: {PATH} answers {answer.status}")
             return _sections(await answer.json(content_type=None))
@@ -46,19 +57,27 @@ async def in_force(url: str) -> dict[str, Section]:
         raise CannotCompare(f"{url} is no signer's admin address: {PATH} answers something else") from None
 
 
+def _connector(url: str) -> aiohttp.BaseConnector | None:
+    return aiohttp.UnixConnector(url.removeprefix(_UNIX)) if url.startswith(_UNIX) else None
+
+
 async def changes_to(url: str, registry: Registry) -> list[str]:
     """What the signer at `url` would log on taking this over, in the same words. Raises `CannotCompare`."""
-    running = await in_force(url)
+    token = registry.server.admin_token
+    given = os.environ.get("OSS_SIGNER_ADMIN_TOKEN") or (None if token is None else token.get_secret_value())
+    running = await in_force(url, given)
     wanted = await asyncio.to_thread(sections, registry)
     return differences(running, wanted) + [
         f"server.{name} is another; it needs a restart"
         for name in model.Server.model_fields
-        if _server(running).get(name) != _server(wanted).get(name)
+        if _setting(running, name) != _setting(wanted, name)
     ]
 
 
-def _server(found: Mapping[str, Section]) -> Section:
-    return {**model.Server().model_dump(), **found.get("server", {})}
+def _setting(found: Mapping[str, Section], name: str) -> Section:
+    """What is said of it, by its dotted names; its default where that is nothing."""
+    said = {key: value for key, value in found.get("server", {}).items() if key.partition(".")[0] == name}
+    return said or {name: str(model.Server.model_fields[name].default)}
 
 
 def _sections(found: object) -> dict[str, Section]:

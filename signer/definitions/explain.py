@@ -99,7 +99,8 @@ def _complaint(kind: str, context: Mapping[str, Any], otherwise: str, found: Any
             "write [a, b]" if isinstance(found, dict) else "put it in [ ]"
         )
     if kind in ("string_too_short", "too_short"):
-        return "must not be empty"
+        least = context.get("min_length", 1)
+        return "must not be empty" if least == 1 else f"must have at least {least} characters"
     return otherwise[:1].lower() + otherwise[1:]
 
 

@@ -59,6 +59,7 @@ python run.py check --config config --json
 | from a file | `${file:PATH}` | its content without blanks at the ends; keep secrets there |
 
 Inside `{ }` and `[ ]`, put `${...}` in quotes. In a callback's `body`, `${...}` are OSS's own variables and left alone.
+`${file:$CREDENTIALS_DIRECTORY/NAME}` reads what systemd's `LoadCredential=` put there, for each worker its own.
 The YAML is 1.2 and strict: a key stands once, one document a file, no tabs, no tags, no merge keys; nesting at most 32
 deep; aliases may add 10,000 values.
 """

@@ -1,4 +1,7 @@
-"""`${NAME}`, `${NAME:-default}` and `${file:PATH}` in the YAML, filled in from the environment and files."""
+"""`${NAME}`, `${NAME:-default}` and `${file:PATH}` in the YAML, filled in from the environment and files.
+
+A path may begin with `$CREDENTIALS_DIRECTORY/`, where systemd's LoadCredential= puts secrets: each worker has its own.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from signer.definitions.masking import without_secrets
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
+_CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 _MAX_FILE_BYTES = 64 * 1024
 
 _KINDS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
@@ -68,7 +72,7 @@ def values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
 
 def _value(reference: str, environ: Mapping[str, str]) -> str:
     if reference.startswith("file:"):
-        return _file(reference.removeprefix("file:"))
+        return _file(_located(reference.removeprefix("file:"), environ))
     variable = _VARIABLE.fullmatch(reference)
     if variable is None:
         raise _Unfillable(f"this ${{...}} is of no known form; {_KINDS}")
@@ -77,6 +81,15 @@ def _value(reference: str, environ: Mapping[str, str]) -> str:
         name = without_secrets(variable[1])
         raise _Unfillable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
     return value or str(variable[3])
+
+
+def _located(path: str, environ: Mapping[str, str]) -> str:
+    if not path.startswith(_CREDENTIALS):
+        return path
+    directory = environ.get(_CREDENTIALS[1:-1], "")
+    if not directory:
+        raise _Unfillable(f"{_CREDENTIALS[:-1]} is not set; systemd sets it where a unit has LoadCredential=")
+    return f"{directory}/{path.removeprefix(_CREDENTIALS)}"
 
 
 def _file(path: str) -> str:

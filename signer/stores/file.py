@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import logging
-import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
-from stat import S_IMODE, S_ISREG
+from stat import S_IMODE
 
-from watchfiles import Change, awatch
-
+from signer.stores.file_watch import POLL_SECONDS, FileWatch
 from signer.stores.one_text import split
 from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
 from signer.stores.replacing import lock, replace
 
-log = logging.getLogger("oss_signer.stores")
-
 MAX_FILE_BYTES = 16 * 2**20
 
-_POLL_SECONDS = 2.0
-"""Network file systems send no events, so the files are looked at as well."""
-_DEBOUNCE_MILLISECONDS = 100
-_QUIET_SECONDS = 0.2
-_BUSY_SECONDS = 5.0
-"""Who writes for longer than that is not waited for; the definitions are checked in any case."""
 _NEW_FILE_MODE = 0o644
 _READ_TRIES = 20
 _READ_AGAIN_SECONDS = 0.05
 
-Identity = tuple[int, int]
-"""Device and inode."""
-Fingerprint = tuple[tuple[str, int, int, int, int, int], ...]
-
 
 class FileStore:
-    def __init__(self, path: Path, *, poll_seconds: float = _POLL_SECONDS) -> None:
+    def __init__(self, path: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
         self.location = str(path)
         self._path = path
-        self._poll_seconds = poll_seconds
-        self._seen: Fingerprint = ()
-        """Of the files as they were last read, well or not."""
-        self._told_of_no_events = False
+        self._watch = FileWatch(self._files, also=self._places, poll_seconds=poll_seconds)
 
     async def load(self) -> Snapshot:
         return await asyncio.to_thread(self.read)
@@ -54,32 +34,21 @@ class FileStore:
         """As `load`, for those who may block."""
         try:
             for _ in range(_READ_TRIES):
-                self._seen = self._fingerprint()
+                self._watch.seen = self._watch.fingerprint()
                 texts = {str(file): _text(file) for file in self._files()}
-                if self._fingerprint() == self._seen:
+                if self._watch.fingerprint() == self._watch.seen:
                     return _snapshot(texts)
                 # Files of two moments must not be mixed, as while Kubernetes swaps its link.
                 time.sleep(_READ_AGAIN_SECONDS)
         except OSError as error:
-            self._seen = self._fingerprint_or_none()
+            self._watch.seen = self._watch.fingerprint_or_none()
             kind = NothingThere if isinstance(error, FileNotFoundError) else CannotRead
             where = error.filename or self._path
             raise kind(f"{where}: {error.strerror}; say where the YAML is with --config") from None
         raise CannotRead(f"{self._path}: changes all the time while it is read; write it in one go")
 
-    async def watch(self) -> AsyncIterator[None]:
-        """Looks when the system tells of a change near the files, and every few seconds in any case."""
-        while True:
-            directories = await asyncio.to_thread(self._directories)
-            async with contextlib.aclosing(self._occasions(directories)) as occasions:
-                async for _ in occasions:
-                    changed = await self._changed()
-                    if changed:
-                        yield
-                    # Others may be where the files are now, and a directory that was replaced sends us no events.
-                    near = self._directories if changed else partial(_identities, directories)
-                    if await asyncio.to_thread(near) != directories:
-                        break
+    def watch(self) -> AsyncIterator[None]:
+        return self._watch.changes()
 
     async def save(self, text: str, expected_revision: str | None) -> str:
         return await asyncio.to_thread(self._save, text, expected_revision)
@@ -112,79 +81,14 @@ class FileStore:
         except CannotRead as error:
             raise CannotWrite(str(error)) from None
 
-    async def _changed(self) -> bool:
-        """Whether the files are others than were read; waits until nobody writes them any more."""
-        found = await asyncio.to_thread(self._fingerprint_or_none)
-        if found == self._seen:
-            return False
-        until = time.monotonic() + _BUSY_SECONDS
-        former: Fingerprint | None = None
-        while found != former and time.monotonic() < until:
-            await asyncio.sleep(_QUIET_SECONDS)
-            former, found = found, await asyncio.to_thread(self._fingerprint_or_none)
-        return True
-
-    async def _occasions(self, directories: Mapping[Path, Identity]) -> AsyncGenerator[None]:
-        """Yields at each event in one of these directories, and `poll_seconds` after the last."""
-        try:
-            async for changes in awatch(
-                *directories,
-                watch_filter=None,
-                debounce=_DEBOUNCE_MILLISECONDS,
-                rust_timeout=int(self._poll_seconds * 1000),
-                yield_on_timeout=True,
-                recursive=False,
-            ):
-                yield
-                if any(change is Change.deleted and Path(path) in directories for change, path in changes):
-                    # One that is made anew is not watched, though it may have the inode of the former.
-                    return
-        except (OSError, RuntimeError) as error:
-            # The system's limit of watches may be used up, or a directory is gone just now.
-            if directories and not self._told_of_no_events:
-                self._told_of_no_events = True
-                log.warning(f"no events of changed files; looking every {self._poll_seconds:g} s: {error}")
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            yield
-
     def _files(self) -> list[Path]:
         """In a directory without the hidden ones, which editors and copying programs keep there for a while."""
         if not self._path.is_dir():
             return [self._path]
         return sorted(file for file in self._path.glob("*.yaml") if not file.name.startswith("."))
 
-    def _directories(self) -> dict[Path, Identity]:
-        """Where a change may come from: editors replace files, Kubernetes swaps a link, releases swap directories."""
-        found = {self._path.parent} | ({self._path} if self._path.is_dir() else set())
-        with contextlib.suppress(OSError, RuntimeError):
-            found |= {file.resolve().parent for file in self._files()}
-        return _identities(found)
-
-    def _fingerprint(self) -> Fingerprint:
-        return tuple((str(file), *_state(file.stat())) for file in self._files())
-
-    def _fingerprint_or_none(self) -> Fingerprint:
-        try:
-            return self._fingerprint()
-        except OSError:
-            return ()
-
-
-def _state(stat: os.stat_result) -> tuple[int, int, int, int, int]:
-    # The times of a pipe, as in --config <(...), change by being read.
-    times = (stat.st_mtime_ns, stat.st_ctime_ns) if S_ISREG(stat.st_mode) else (0, 0)
-    return (stat.st_dev, stat.st_ino, *times, stat.st_size)
-
-
-def _identities(directories: Iterable[Path]) -> dict[Path, Identity]:
-    """Of those that are there."""
-    found = {}
-    for directory in directories:
-        with contextlib.suppress(OSError):
-            stat = directory.stat()
-            found[directory] = (stat.st_dev, stat.st_ino)
-    return found
+    def _places(self) -> set[Path]:
+        return {self._path.parent} | ({self._path} if self._path.is_dir() else set())
 
 
 def _snapshot(files: dict[str, str]) -> Snapshot:

@@ -16,10 +16,11 @@ _MOST_HOPS = 16
 def client_address(request: web.BaseRequest, trusted: Networks) -> str:
     """The peer's address; where it is a trusted proxy, the last one in X-Forwarded-For that is none.
 
-    What stands to the left of that was sent by somebody we do not trust.
+    What stands to the left of that was sent by somebody we do not trust. Who comes through a unix socket has no address
+    and is a proxy: the socket's own mode says who may.
     """
     peer = request.remote or ""
-    if not trusted or not _is_in(peer, tuple(trusted)):
+    if peer and (not trusted or not _is_in(peer, tuple(trusted))):
         return peer
     hops = [hop.strip() for header in request.headers.getall("X-Forwarded-For", ()) for hop in header.split(",")]
     for hop in reversed(hops[-_MOST_HOPS:]):

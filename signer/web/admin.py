@@ -6,16 +6,15 @@ import asyncio
 
 from aiohttp import web
 
-import signer
-from signer.credentials.keeper import RoleState
-from signer.credentials.skew import Verdict
 from signer.definitions.diff import sections
 from signer.metrics import CONTENT_TYPE
-from signer.reload import Outcome, Reloader
+from signer.readiness import can_sign
+from signer.reload import Reloader
 from signer.service import Service
-from signer.web.answers import rfc3339
 from signer.web.exchange import Exchange
 from signer.web.routing import Routes
+from signer.web.status.document import outcome as told_outcome
+from signer.web.status.document import role as told_role
 
 
 class Admin:
@@ -28,7 +27,6 @@ class Admin:
         routes.add("GET", "/healthz", self.healthz)
         routes.add("GET", "/readyz", self.readyz)
         routes.add("GET", "/metrics", self.metrics)
-        routes.add("GET", "/status", self.status)
         routes.add("GET", "/-/definitions", self.definitions)
         routes.add("POST", "/-/reload", self.reload)
         return routes
@@ -37,17 +35,22 @@ class Admin:
         return web.Response(text="ok\n")
 
     async def readyz(self, exchange: Exchange) -> web.Response:
-        """200 when every role that an enabled app uses holds a usable credential and our clock is right, else 503."""
+        """200 when every role that an enabled app uses holds a usable credential and our clock is right, else 503.
+
+        `?roles=any` is content with one role: for load balancers, which would take all signers away for one app's role.
+        """
         roles = self._service.role_states()
         skew = self._service.clock_skew
-        unusable = [state.role for state in roles if not state.usable]
-        ready = not unusable and skew.verdict() is not Verdict.WRONG
+        enough = roles
+        if exchange.request.query.get("roles") == "any":
+            enough = [state for state in roles if state.usable] or roles
+        ready = can_sign(enough, skew.seconds())
         body = {
             "ready": ready,
             "apps": len(exchange.revision.registry.apps),
-            "unusable_roles": unusable,
+            "unusable_roles": [state.role for state in roles if not state.usable],
             "clock": {"state": skew.verdict(), "skew_seconds": round(skew.seconds(), 1)},
-            "roles": [_role(state) for state in roles],
+            "roles": [told_role(state) for state in roles],
         }
         return web.json_response(body, status=200 if ready else 503)
 
@@ -56,47 +59,18 @@ class Admin:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def reload(self, _exchange: Exchange) -> web.Response:
-        """Takes the store's definitions over now: 200, or 422 with each mistake, or 503 when the store is away."""
+        """Takes the store's definitions and renewed certificates over now.
+
+        200, or 422 with each mistake or what is wrong with the certificate, or 503 when the store is away.
+        """
         outcome = await self._reloader.reload("request")
         status = 200 if outcome.succeeded else 422 if outcome.mistakes else 503
-        return web.json_response(_outcome(outcome), status=status)
-
-    async def status(self, exchange: Exchange) -> web.Response:
-        """What runs, with which definitions, and how the last reload ended."""
-        body = {
-            "version": signer.__version__,
-            "apps": len(exchange.revision.registry.apps),
-            "roles": [_role(state) for state in self._service.role_states()],
-            "last_reload": _outcome(self._reloader.last),
-        }
-        return web.json_response(body)
+        body = told_outcome(outcome)
+        if self._reloader.renewable is not None:
+            body["certificate_error"] = error = self._reloader.renewable.error
+            status = 422 if error is not None and status == 200 else status
+        return web.json_response(body, status=status)
 
     async def definitions(self, exchange: Exchange) -> web.Response:
         """What is in force, secrets masked, for `check --diff`."""
         return web.json_response(await asyncio.to_thread(sections, exchange.revision.registry))
-
-
-def _outcome(outcome: Outcome) -> dict[str, object]:
-    return {
-        "at": rfc3339(outcome.at),
-        "trigger": outcome.trigger,
-        "succeeded": outcome.succeeded,
-        "revision": outcome.revision,
-        "changes": outcome.changes,
-        "needs_restart": outcome.needs_restart,
-        "mistakes": [mistake.members() for mistake in outcome.mistakes],
-        "error": outcome.error,
-    }
-
-
-def _role(state: RoleState) -> dict[str, object]:
-    return {
-        "role": state.role,
-        "state": state.standing,
-        "usable": state.usable,
-        "circuit_open": state.circuit_open,
-        "expires_at": None if state.expires_at is None else rfc3339(state.expires_at),
-        "expires_in_seconds": None if state.remaining is None else round(state.remaining.total_seconds(), 1),
-        "last_error": state.last_error,
-        "next_attempt_at": None if state.next_attempt_at is None else rfc3339(state.next_attempt_at),
-    }

@@ -143,6 +143,14 @@ def test_references_are_filled_in(tmp_path: Path) -> None:
     assert rules.url == "https://photos-x.oss-cn-beijing.aliyuncs.com"
 
 
+def test_a_file_may_be_where_systemd_puts_credentials(tmp_path: Path) -> None:
+    (tmp_path / "bucket").write_text("photos\n", encoding="utf-8")
+    text = HEAD + "apps: {a: {bucket: '${file:$CREDENTIALS_DIRECTORY/bucket}', region: cn-hangzhou, credentials: r}}\n"
+    assert parse({"a.yaml": text}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).app("a").rules.bucket == "photos"
+    with pytest.raises(BadDefinitions, match=r"\$CREDENTIALS_DIRECTORY is not set; .*LoadCredential="):
+        parse({"a.yaml": text}, {})
+
+
 def test_the_documented_variables_are_the_defaults_of_assume_role() -> None:
     apps = "apps: {a: {bucket: bbb, region: cn-hangzhou, credentials: r}}"
     text = f"version: 1\ncredentials: {{r: {{type: assume_role}}}}\n{apps}"

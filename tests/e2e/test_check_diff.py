@@ -37,13 +37,14 @@ async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
         port = running.admin.rpartition(":")[2]
-        text = revision(2).replace('admin: "127.0.0.1:0"', f'admin: "0.0.0.0:{port}"')
+        text = revision(2).replace('admin: "127.0.0.1:0"', f'admin: "0.0.0.0:{port}", admin_token: a-long-enough-token')
         write(candidate := tmp_path / "candidate.yaml", text)
         checked = await check(candidate, "--diff")
         assert checked.stdout.splitlines()[:-1] == [
             "~ apps.a: max_size 1MiB -> 2MiB",
-            f"~ server: admin 127.0.0.1:0 -> 0.0.0.0:{port}",
+            f"~ server: admin 127.0.0.1:0 -> 0.0.0.0:{port}, admin_token (unset) -> ***",
             "server.admin is another; it needs a restart",
+            "server.admin_token is another; it needs a restart",
         ]
 
 

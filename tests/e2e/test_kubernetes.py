@@ -1,0 +1,203 @@
+"""deploy/kubernetes: valid by Kubernetes' own schemas, consistent, and run as a pod would be.
+
+No cluster is here: the signer runs from a directory laid out as the kubelet lays out a ConfigMap, with RRSA's
+variables, and is asked what the manifests ask.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import kubernetes_validate
+import pytest
+import yaml
+
+from signer.cli import main
+from tests.e2e.layouts import config_map
+from tests.e2e.reloading import until_logged
+from tests.e2e.running import ROOT, Cloud, post_object, signer
+from tests.localcloud.sdk import PROVIDER, ROLE
+from tests.localcloud.test_oidc import token
+
+HERE = ROOT / "deploy/kubernetes"
+SECRETS = {"admin-token": "the-token-of-the-operators", "redis-url": "redis://redis:6379/0"}
+NAME = {"app.kubernetes.io/name": "oss-signer"}
+ADMIN = {"Authorization": f"Bearer {SECRETS['admin-token']}"}
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """By file name."""
+    files = sorted(HERE.rglob("*.yaml"))
+    found = {str(file.relative_to(HERE)): list(yaml.safe_load_all(file.read_text(encoding="utf-8"))) for file in files}
+    assert all(len(documents) == 1 for documents in found.values())
+    return {name: documents[0] for name, documents in found.items()}
+
+
+def kind(name: str) -> dict[str, Any]:
+    [found] = [each for each in manifests().values() if each["kind"] == name]
+    return found
+
+
+def pod() -> dict[str, Any]:
+    spec: dict[str, Any] = kind("Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def container() -> dict[str, Any]:
+    [found] = pod()["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("version", ["1.28", "1.32", kubernetes_validate.latest_version()])
+def test_each_manifest_is_valid_by_the_published_schemas(version: str) -> None:
+    found = manifests()
+    assert len(found) >= 9
+    for name, manifest in found.items():
+        try:
+            kubernetes_validate.validate(manifest, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            pytest.fail(f"{name}: {error}")
+
+
+def test_the_schemas_see_what_is_wrong() -> None:
+    deployment = kind("Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, "1.32", strict=True)
+
+
+def test_they_name_each_other_rightly() -> None:
+    found = manifests()
+    names = {each["metadata"]["name"] for each in found.values()}
+    spaces = {each["metadata"].get("namespace", "oss-signer") for each in found.values()}
+    assert (names, spaces) == ({"oss-signer"}, {"oss-signer"})
+    deployment = kind("Deployment")["spec"]
+    assert deployment["selector"]["matchLabels"] == deployment["template"]["metadata"]["labels"] == NAME
+    assert kind("Service")["spec"]["selector"] == NAME
+    assert kind("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == NAME
+    assert kind("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == NAME
+    assert all(each["labelSelector"]["matchLabels"] == NAME for each in pod()["topologySpreadConstraints"])
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    [service] = kind("Service")["spec"]["ports"]
+    assert service["targetPort"] == "http"
+    main_yaml = kind("ConfigMap")["data"]["main.yaml"]
+    for port, key in ((ports["http"], "listen"), (ports["admin"], "admin")):
+        assert f"{key}: 0.0.0.0:{port}" in main_yaml
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod()["volumes"]}
+    assert mounts.keys() == volumes.keys()
+    assert container()["args"] == ["serve", "--config", mounts["definitions"]]
+    assert set(re.findall(r"\$\{file:([^}]+)\}", main_yaml)) == {f"{mounts['secrets']}/{name}" for name in SECRETS}
+    [rules] = [rule["http"]["paths"] for rule in kind("Ingress")["spec"]["rules"]]
+    assert {rule["path"] for rule in rules} == {"/v1/", "/generate_signature"}
+
+
+def test_a_pod_has_what_the_restricted_standard_asks_and_time_to_end() -> None:
+    """Kubernetes' Pod Security Standards, level restricted, which the namespace enforces."""
+    assert kind("Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    security, inner = pod()["securityContext"], container()["securityContext"]
+    assert security["runAsNonRoot"] and security["runAsUser"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert inner["capabilities"] == {"drop": ["ALL"]} and inner["readOnlyRootFilesystem"]
+    assert inner["allowPrivilegeEscalation"] is False
+    drain_seconds = float(container()["env"][0]["value"])
+    stop_seconds = float(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod()["terminationGracePeriodSeconds"] >= stop_seconds + drain_seconds + 5
+
+
+def test_no_secret_is_among_them_and_the_documents_say_how_to_make_it() -> None:
+    assert "Secret" not in {each["kind"] for each in manifests().values()}
+    text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    assert all(f"--from-literal={name}=" in text for name in SECRETS)
+
+
+def test_the_image_is_made_of_what_is_there() -> None:
+    lines = (HERE / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    ]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    kept = (HERE / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
+    assert {line[1:] for line in kept if line.startswith("!")} == set(copied)
+    user = next(shlex.split(line)[1] for line in lines if line.startswith("USER"))
+    assert user == f"{pod()['securityContext']['runAsUser']}:{pod()['securityContext']['runAsGroup']}"
+
+
+def definitions(secrets: Path, **replaced: str) -> dict[str, str]:
+    """The ConfigMap's files, with the Secret's files where the test has them."""
+    secrets.mkdir(exist_ok=True)
+    for name, value in SECRETS.items():
+        (secrets / name).write_text(value, encoding="ascii")
+    files: dict[str, str] = dict(kind("ConfigMap")["data"])
+    for written, real in {"/run/secrets/oss-signer": str(secrets), **replaced}.items():
+        assert any(written in text for text in files.values()), written
+        files = {name: text.replace(written, real) for name, text in files.items()}
+    return files
+
+
+def rrsa(token_file: Path) -> dict[str, str]:
+    """The variables that ack-pod-identity-webhook sets."""
+    return {
+        "ALIBABA_CLOUD_ROLE_ARN": ROLE,
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": PROVIDER,
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(token_file),
+    }
+
+
+def test_check_finds_nothing_in_the_definitions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in rrsa(tmp_path / "token").items():
+        monkeypatch.setenv(name, value)
+    (mounted := tmp_path / "mounted").mkdir()
+    config_map(mounted, lambda _: definitions(tmp_path / "secrets"))(1)
+    assert main(["check", "--config", str(mounted)]) == 0
+    said = capsys.readouterr()
+    assert said.err == "" and said.out.endswith("all good\n"), said
+
+
+async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    url = await cloud.create_bucket("photos-prod")
+    (token_file := tmp_path / "token").write_text(token(), encoding="ascii")
+    (mounted := tmp_path / "mounted").mkdir()
+
+    def files(number: int) -> dict[str, str]:
+        return definitions(
+            tmp_path / "secrets",
+            **{
+                "0.0.0.0:5000": "127.0.0.1:0",
+                "0.0.0.0:9180": "127.0.0.1:0",
+                "https://sts-vpc.cn-hangzhou.aliyuncs.com": cloud.sts,
+                "bucket: photos-prod": f'bucket: photos-prod\n    domain: "{url}"',
+                "max_size: 10MiB": f"max_size: {number}MiB",
+                f"limits: ${{file:{tmp_path}/secrets/redis-url}}": "",
+                f"callback_queue: ${{file:{tmp_path}/secrets/redis-url}}": "",
+            },
+        )
+
+    edit = config_map(mounted, files)
+    edit(1)
+    async with signer(session, mounted, environ=rrsa(token_file)) as running:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            async with session.get(running.admin + container()[probe]["httpGet"]["path"]) as answer:
+                assert answer.status == 200, probe
+        async with session.get(f"{running.admin}/metrics") as answer:
+            assert answer.status == 401
+        async with session.get(f"{running.admin}/metrics", headers=ADMIN) as answer:
+            assert answer.status == 200
+        app_id = "wx1234567890abcdef"
+        wish = {"filename": "a.jpg", "content_type": "image/jpeg"}
+        form = await running.uploads(app_id, wish)
+        assert form["max_size"] == 2**20
+        assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
+        edit(2)
+        await until_logged(running, "definitions reloaded")
+        assert (await running.uploads(app_id, wish))["max_size"] == 2 * 2**20
+        assert not any(secret in "".join(running.output) for secret in (SECRETS["admin-token"], token_file.read_text()))

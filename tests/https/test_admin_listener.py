@@ -1,0 +1,170 @@
+"""The admin routes: behind a token where others could reach them, on a unix socket, and never open by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from signer.web.sockets import CannotListen, listening
+from tests.e2e.reloading import HANG_SECONDS, HEAD, app
+from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, signer
+from tests.e2e.test_commands import run
+
+TOKEN = "the-token-of-the-operators"
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+def definitions(admin: str, token: str = "") -> str:
+    head = HEAD.replace('admin: "127.0.0.1:0"', f'admin: "{admin}"{token}')
+    return f"{head}apps:\n{app(1)}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Signer, Path]]:
+    """On an address with a token, as it would be in a cluster; one of its two roles has no token."""
+    config = tmp_path_factory.mktemp("guarded") / "signer.yaml"
+    text = definitions("127.0.0.1:0", ', admin_token: "${ADMIN_TOKEN}"') + "  b: {credentials: gone}\n"
+    gone = 'credentials:\n  gone: {type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}\n'
+    config.write_text(text.replace("credentials:\n", gone), encoding="utf-8")
+    async with aiohttp.ClientSession() as session, signer(session, config, environ={"ADMIN_TOKEN": TOKEN}) as running:
+        yield running, config
+        assert TOKEN not in "".join(running.output)
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    "offered", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN[:-1]}", "Bearer é"]
+)
+async def test_without_the_token_only_probes_are_answered(guarded: tuple[Signer, Path], offered: str | None) -> None:
+    running, _ = guarded
+    headers = {} if offered is None else {"Authorization": offered}
+    for method, path in (
+        ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"), ("GET", "/-/definitions"),
+        ("POST", "/-/reload"), ("GET", "/nowhere"), ("GET", "/healthz/"),
+    ):  # fmt: skip
+        async with running.session.request(method, running.admin + path, headers=headers) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (401, "unauthenticated"), path
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    async with running.session.get(f"{running.admin}/healthz", headers=headers) as answer:
+        assert (answer.status, await answer.text()) == (200, "ok\n")
+    for query, ready in (("", False), ("?roles=any", True)):
+        async with running.session.get(f"{running.admin}/readyz{query}", headers=headers) as answer:
+            assert (answer.status, await answer.json()) == (200 if ready else 503, {"ready": ready})
+
+
+@in_one_loop
+async def test_with_the_token_everything_is(guarded: tuple[Signer, Path]) -> None:
+    running, _ = guarded
+    headers = {"Authorization": f"bearer {TOKEN}"}
+    for path in ("/metrics", "/status", "/-/definitions", "/readyz?roles=any"):
+        async with running.session.get(running.admin + path, headers=headers) as answer:
+            text = await answer.text()
+            assert answer.status == 200 and TOKEN not in text
+    assert json.loads(text)["unusable_roles"] == ["gone"]
+
+
+@in_one_loop
+async def test_check_compares_with_the_token_of_the_definitions_or_of_the_environment(
+    guarded: tuple[Signer, Path], tmp_path: Path
+) -> None:
+    running, config = guarded
+    (other := tmp_path / "other.yaml").write_text(config.read_text(encoding="utf-8").replace("1MiB", "2MiB"), "utf-8")
+
+    async def diff(**environ: str) -> tuple[int, str]:
+        arguments = ("check", "--config", other, "--diff", running.admin)
+        done = await asyncio.to_thread(run, *arguments, **LOCAL_ENVIRON, **environ)
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = await diff(ADMIN_TOKEN=TOKEN)
+    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
+    status, said = await diff(ADMIN_TOKEN="another-long-token", OSS_SIGNER_ADMIN_TOKEN=TOKEN)
+    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
+    status, said = await diff(ADMIN_TOKEN="another-long-token")
+    assert status == 1 and "has another admin token; set OSS_SIGNER_ADMIN_TOKEN" in said, said
+
+
+async def healthy(path: Path) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+            session.get("http://localhost/healthz") as answer,
+        ):
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_path: Path) -> None:
+    path, second = tmp_path / "admin.sock", tmp_path / "admin-2.sock"
+    left_over = socket.socket(socket.AF_UNIX)
+    left_over.bind(str(path))
+    left_over.close()
+    (config := tmp_path / "signer.yaml").write_text(definitions(f"unix:{path}"), encoding="utf-8")
+    async with aiohttp.ClientSession() as session, signer(session, config) as running:
+        assert running.admin == f"unix:{path}"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert await healthy(path)
+        for arguments in (["--diff"], ["--diff", running.admin]):
+            checked = await asyncio.to_thread(run, "check", "--config", config, *arguments, **LOCAL_ENVIRON)
+            assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "no changes"), checked.stderr
+        with pytest.raises(CannotListen, match="another process answers there"), listening(running.admin):
+            pass
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "run.py", "serve", "--config", str(config), "--worker", "2",
+            cwd=ROOT, env={**os.environ, **LOCAL_ENVIRON}, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(HANG_SECONDS):
+                while not await healthy(second):
+                    await asyncio.sleep(0.02)
+        finally:
+            worker.terminate()
+            await worker.wait()
+        assert not second.exists() and path.exists()
+    assert not path.exists()
+
+
+def test_what_stands_where_the_socket_should_is_left_alone(tmp_path: Path) -> None:
+    (path := tmp_path / "admin.sock").write_text("somebody's", encoding="utf-8")
+    with pytest.raises(CannotListen, match="something else than a socket is there"), listening(f"unix:{path}"):
+        pass
+    assert path.read_text(encoding="utf-8") == "somebody's"
+
+
+def test_a_public_socket_of_systemd_is_refused_too(tmp_path: Path) -> None:
+    (config := tmp_path / "signer.yaml").write_text(definitions("127.0.0.1:0"), encoding="utf-8")
+    command = f"LISTEN_PID=$$ exec {sys.executable} run.py serve --config {config}"
+    with socket.create_server(("0.0.0.0", 0)) as held:
+        status, said = _run_with(held, command)
+    assert status != 0 and "would be open to other machines on 0.0.0.0; set server.admin_token" in said
+
+
+def _run_with(held: socket.socket, command: str) -> tuple[int, str]:
+    """With the socket as file 3, as systemd passes it."""
+
+    def hand_over() -> None:
+        os.dup2(held.fileno(), 3)
+
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, **LOCAL_ENVIRON, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "admin"},
+        preexec_fn=hand_over,
+        close_fds=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr

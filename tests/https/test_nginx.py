@@ -1,0 +1,204 @@
+"""The nginx site of deploy/nginx, that very file, before two signers: one on a port, one on a unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.e2e.reloading import HANG_SECONDS, HEAD, app
+from tests.e2e.running import Signer, signer
+from tests.https.certificates import Authority, Certbot
+from tests.https.nginx import Nginx, Relay, binary, nginx, relay
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DEFINITIONS = f"""{HEAD}apps:
+{app(1)}  limited: {{rate_limit: {{per_address: 2/h}}}}
+"""
+
+
+@dataclass
+class Front:
+    """nginx with its two signers."""
+
+    nginx: Nginx
+    workers: tuple[Signer, Signer]
+    relay: Relay
+    trusting: ssl.SSLContext
+    root: Path
+
+    def session(self, address: str = "127.0.0.2") -> aiohttp.ClientSession:
+        """Of a client at another address than nginx's own."""
+        connector = aiohttp.TCPConnector(ssl=self.trusting, local_addr=(address, 0))
+        return aiohttp.ClientSession(self.nginx.https, connector=connector)
+
+    async def curl(self, *arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "curl", "-sS", "--cacert", str(self.root), *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        return output.decode()
+
+    async def seen(self, request_id: str) -> dict[str, Any]:
+        """The line that a signer has logged of this request."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while True:
+                for worker in self.workers:
+                    for line in worker.output:
+                        entry: dict[str, Any] = json.loads(line)
+                        if entry.get("request_id") == request_id:
+                            return entry
+                await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    binary()
+    root = tmp_path_factory.mktemp("nginx")
+    authority, files = Authority(), Certbot(root)
+    files.renew(authority.issue())
+    (root / "root.pem").write_text(authority.root_pem, encoding="ascii")
+    by_port, by_socket = root / "by-port.yaml", root / "by-socket.yaml"
+    by_port.write_text(DEFINITIONS.replace("server: {", "server: {trusted_proxies: [127.0.0.1/32], "), encoding="utf-8")
+    by_socket.write_text(DEFINITIONS.replace('"127.0.0.1:0"', f'"unix:{root}/public.sock"', 1), encoding="utf-8")
+    (prefix := root / "prefix").mkdir()
+    async with (
+        aiohttp.ClientSession() as session,
+        signer(session, by_port) as first,
+        signer(session, by_socket) as second,
+        relay(urlsplit(first.public).port or 0) as between,
+        nginx(prefix, [between.address, second.public], files) as running,
+    ):
+        yield Front(running, (first, second), between, authority.trusting(), root / "root.pem")
+        warnings = [line for line in running.said if "buffered to a temporary file" in line]
+        assert warnings == []
+
+
+async def test_forms_are_given_over_https_by_both_and_http_leads_there(front: Front) -> None:
+    async with front.session() as session:
+        for _ in range(4):
+            async with session.post("/v1/apps/a/uploads", json={"filename": "a.jpg"}) as answer:
+                assert answer.status == 201, await answer.text()
+                await front.seen(answer.headers["X-Request-Id"])
+        async with session.get("/generate_signature", params={"app_id": "a"}) as answer:
+            assert answer.status == 200
+    assert all(any('"/v1/apps/a/uploads"' in line for line in worker.output) for worker in front.workers)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{front.nginx.http}/v1/apps/a/uploads?a=b", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["Location"]) == (308, "https://127.0.0.1/v1/apps/a/uploads?a=b")
+
+
+async def test_a_client_is_limited_by_its_own_address_whatever_it_claims(front: Front) -> None:
+    for claimed in ("10.9.8.", ""):
+        async with front.session("127.0.0.3" if claimed else "127.0.0.4") as session:
+            statuses = []
+            for number in range(6):
+                # Each of the two signers counts by itself, and gives two.
+                headers = {"X-Forwarded-For": f"{claimed}{number}"} if claimed else {}
+                async with session.post("/v1/apps/limited/uploads", json={}, headers=headers) as answer:
+                    statuses.append(answer.status)
+            assert statuses == [201] * 4 + [429] * 2
+
+
+async def test_connections_to_the_signers_are_kept(front: Front) -> None:
+    before = front.relay.connections
+    requests = len(front.workers[0].output)
+    async with front.session() as session:
+        for _ in range(30):
+            async with session.post("/v1/apps/a/uploads", json={}) as answer:
+                assert answer.status == 201
+        await front.seen(answer.headers["X-Request-Id"])
+    async with asyncio.timeout(HANG_SECONDS):
+        while len(front.workers[0].output) - requests < 10:
+            await asyncio.sleep(0.02)
+    assert front.relay.connections - before <= 1
+
+
+async def test_the_request_id_goes_through_if_it_is_harmless(front: Front) -> None:
+    async with front.session() as session:
+        for given, kept in (("from-the-phone-1234", True), ("a b", False), ("x" * 65, False)):
+            async with session.post("/v1/apps/a/uploads", json={}, headers={"X-Request-Id": given}) as answer:
+                told = answer.headers.getall("X-Request-Id")
+            assert len(told) == 1 and (told[0] == given) == kept
+            await front.seen(told[0])
+            [line] = [each for each in front.nginx.logged() if each["request_id"] == told[0]]
+            assert (line["address"], line["path"], line["status"]) == ("127.0.0.2", "/v1/apps/a/uploads", 201)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz", "/readyz", "/metrics", "/status", "/-/definitions", "/-/reload", "/openapi.json", "/",
+        "/v1/../metrics", "/v1/..%2fmetrics", "/v1//../status", "/generate_signature/../healthz",
+    ],
+)  # fmt: skip
+async def test_nothing_but_the_public_routes_is_reached(front: Front, path: str) -> None:
+    for method in ("GET", "POST"):
+        said = await front.curl(
+            "--path-as-is", "-X", method, "-w", "\n%{http_code} %{content_type}", front.nginx.https + path
+        )
+        body, _, last = said.rpartition("\n")
+        assert last == "404 application/problem+json"
+        assert json.loads(body)["code"] == "not_found"
+
+
+async def test_big_bodies_are_refused_and_others_arrive_whole(front: Front) -> None:
+    async with front.session() as session:
+        async with session.post("/v1/apps/a/uploads", data=b" " * 70_000) as answer:
+            problem = await answer.json()
+            assert (answer.status, problem["code"]) == (413, "too_large")
+            assert answer.headers["X-Request-Id"] == problem["request_id"]
+        async with session.post("/v1/apps/a/uploads", data=b" " * 65_000 + b"{}") as answer:
+            assert answer.status == 201, await answer.text()
+
+
+async def test_a_slow_body_is_given_up_before_a_signer_hears_of_it(front: Front) -> None:
+    parts = urlsplit(front.nginx.https)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=front.trusting)
+    writer.write(
+        b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: x\r\nX-Request-Id: too-slow-1234\r\nContent-Length: 99\r\n\r\n{"
+    )
+    async with asyncio.timeout(HANG_SECONDS):
+        said = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert said == b"" or said.startswith(b"HTTP/1.1 408")
+    async with front.session() as session:
+        for _ in front.workers:
+            async with session.post("/v1/apps/a/uploads", json={}) as answer:
+                await front.seen(answer.headers["X-Request-Id"])
+    assert not any("too-slow-1234" in line for worker in front.workers for line in worker.output)
+
+
+async def test_it_speaks_http_2_in_front(front: Front) -> None:
+    url = f"{front.nginx.https}/v1/apps/a/uploads"
+    said = await front.curl("--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-X", "POST", url)
+    assert said == "2 201"
+
+
+async def test_one_signer_gone_costs_nobody_a_request_and_both_gone_say_so(front: Front) -> None:
+    """The last one here: it ends the signers."""
+    first, second = front.workers
+    async with front.session() as session:
+        first.process.kill()
+        for _ in range(20):
+            async with session.post("/v1/apps/a/uploads", json={}) as answer:
+                assert answer.status == 201, await answer.text()
+        await first.process.wait()
+        second.process.kill()
+        await second.process.wait()
+        async with session.post("/v1/apps/a/uploads", json={}) as answer:
+            problem = await answer.json()
+            assert (answer.status, answer.headers["Retry-After"], problem["code"]) == (503, "2", "unavailable")

@@ -1,0 +1,261 @@
+"""HTTPS without a proxy: what is spoken, how a certificate is renewed, and what never replaces a good one."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from signer.cli import main
+from tests.e2e.reloading import HANG_SECONDS, HEAD, app, metric, reload, until_logged
+from tests.e2e.running import Signer, signer
+from tests.e2e.test_commands import run
+from tests.https.certificates import DAY, Authority, Certbot, Issued, encrypted_key
+
+REFUSED = (ssl.SSLError, ConnectionResetError)
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass
+class Site:
+    """A running signer with a certificate of our authority's."""
+
+    running: Signer
+    authority: Authority
+    files: Certbot
+    issued: Issued
+    runtime: Path
+
+    def renew(self) -> Issued:
+        self.issued = self.authority.issue()
+        self.files.renew(self.issued)
+        return self.issued
+
+    async def connection(
+        self, context: ssl.SSLContext | None = None, name: str = "localhost"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self.running.public)
+        return await asyncio.open_connection(
+            parts.hostname, parts.port, ssl=context or self.authority.trusting(), server_hostname=name
+        )
+
+    async def handshake(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> ssl.SSLObject:
+        """Of a new connection; what came of it."""
+        _, writer = await self.connection(context, name)
+        found: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        await closed(writer)
+        return found
+
+    async def shown(self) -> bytes | None:
+        return (await self.handshake()).getpeercert(binary_form=True)
+
+    async def until_shown(self, issued: Issued) -> None:
+        async with asyncio.timeout(HANG_SECONDS):
+            while await self.shown() != issued.certificate_der:
+                await asyncio.sleep(0.02)
+
+    async def certificate_on_status(self) -> dict[str, Any]:
+        async with self.running.session.get(f"{self.running.admin}/status") as answer:
+            found: dict[str, Any] = (await answer.json())["certificate"]
+            return found
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """The status of a request for a form on this connection."""
+    writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+    return int(head.split()[1])
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
+
+
+def definitions(files: Certbot) -> str:
+    tls = f"tls: {{certificate: {files.certificate}, key: {files.key}}}"
+    return f"{HEAD.replace('server: {', f'server: {{{tls}, ')}apps:\n{app(1)}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    root = tmp_path_factory.mktemp("tls")
+    authority, files = Authority(), Certbot(root)
+    files.renew(issued := authority.issue())
+    (config := root / "signer.yaml").write_text(definitions(files), encoding="utf-8")
+    (runtime := root / "run").mkdir()
+    environ = {"RUNTIME_DIRECTORY": str(runtime)}
+    async with aiohttp.ClientSession() as session, signer(session, config, environ=environ) as running:
+        yield Site(running, authority, files, issued, runtime)
+        said = "".join(running.output)
+        assert "PRIVATE KEY" not in said and "traceback" not in said, said
+
+
+@in_one_loop
+async def test_a_form_is_given_over_https_and_nothing_over_http(site: Site) -> None:
+    assert site.running.public.startswith("https://")
+    url = f"{site.running.public}/v1/apps/a/uploads"
+    async with site.running.session.post(url, json={}, ssl=site.authority.trusting()) as answer:
+        assert answer.status == 201, await answer.text()
+    with pytest.raises(aiohttp.ClientError):
+        await site.running.session.post(url.replace("https:", "http:"), json={})
+
+
+@in_one_loop
+async def test_it_speaks_what_mozilla_calls_intermediate(site: Site) -> None:
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = site.authority.trusting()
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        found = await site.handshake(context)
+        assert (found.version(), found.selected_alpn_protocol()) == (version.name.replace("_", "."), "http/1.1")
+        assert any(cipher in str(found.cipher()) for cipher in ("GCM", "CHACHA20"))
+    weak = site.authority.trusting()
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA256")
+    with pytest.raises(REFUSED):
+        await site.handshake(weak)
+    old = site.authority.trusting()
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(REFUSED):
+        await site.handshake(old)
+
+
+@in_one_loop
+async def test_a_renewed_certificate_is_for_new_connections_and_the_old_go_on(site: Site) -> None:
+    before, since = site.issued, len(site.running.output)
+    reader, writer = await site.connection()
+    assert await ask(reader, writer) == 201
+    renewed = site.renew()
+    logged = await until_logged(site.running, "certificate renewed", since=since)
+    assert await site.shown() == renewed.certificate_der != before.certificate_der
+    assert await ask(reader, writer) == 201
+    assert writer.get_extra_info("ssl_object").getpeercert(binary_form=True) == before.certificate_der
+    await closed(writer)
+    assert logged["names"] == ["localhost", "127.0.0.1"]
+    ends = renewed.expires_at.timestamp()
+    assert await metric(site.running, "tls_certificate_expiry_timestamp_seconds") == ends
+    assert await metric(site.running, "tls_certificate_last_reload_successful") == 1
+    assert (await site.certificate_on_status())["error"] is None
+
+
+@in_one_loop
+async def test_a_reload_takes_it_over_at_once_and_clients_that_name_no_host_get_it_too(site: Site) -> None:
+    site.renew()
+    assert (await reload(site.running))[0] == 200
+    context = site.authority.trusting()
+    context.check_hostname = False
+    assert (await site.handshake(context, name="")).getpeercert(binary_form=True) == site.issued.certificate_der
+
+
+@in_one_loop
+@pytest.mark.parametrize("case", ["half", "other", "ended", "gone"])
+async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, case: str) -> None:
+    running, good = site.running, site.issued
+    issued = site.authority.issue(ends=-DAY if case == "ended" else 90 * DAY)
+    since = len(running.output)
+    if case == "gone":
+        site.files.certificate.unlink()
+    elif case == "other":
+        site.files.write(issued.chain, issued.key)
+        site.files.turn(site.files.certificate)
+    else:
+        site.files.write(issued.chain[: len(issued.chain) // 2] if case == "half" else issued.chain, issued.key)
+        site.files.turn(site.files.certificate, site.files.key)
+    logged = await until_logged(running, "certificate refused", since=since)
+    said = {
+        "half": "no whole PEM certificate",
+        "other": "is not the key of",
+        "ended": "ended at",
+        "gone": "No such file",
+    }
+    assert said[case] in logged["message"] and logged["level"] == "error"
+    assert await site.shown() == good.certificate_der
+    assert await metric(running, "tls_certificate_last_reload_successful") == 0
+    assert said[case] in (await site.certificate_on_status())["error"]
+    status, outcome = await reload(running)
+    assert (status, outcome["succeeded"]) == (422, True)
+    assert said[case] in outcome["certificate_error"]
+    if case == "half":
+        refused = await asyncio.to_thread(run, "reload", "--runtime-dir", site.runtime)
+        assert refused.returncode == 1 and said[case] in refused.stderr
+    await site.until_shown(site.renew())
+    assert await metric(running, "tls_certificate_last_reload_successful") == 1
+    assert (await reload(running))[0] == 200
+
+
+def told(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    status = main(["check", "--config", str(config)])
+    return status, capsys.readouterr().err
+
+
+def test_check_refuses_what_cannot_be_served_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
+    authority, files = Authority(), Certbot(tmp_path)
+    (config := tmp_path / "signer.yaml").write_text(definitions(files), encoding="utf-8")
+    good, other = authority.issue(), authority.issue()
+    weak = encrypted_key(b"password")
+    for certificate, key, place, said in (
+        (
+            good.chain,
+            other.key,
+            "key",
+            f"{files.key} is not the key of the first certificate in {files.certificate}; name",
+        ),
+        (good.chain, weak, "key", f"{files.key} is encrypted, and nobody is there to type its password; write it"),
+        (good.chain, "nothing", "key", f"{files.key} holds no PEM private key; name the file that certbot calls"),
+        (good.chain, good.key[:90], "key", f"{files.key} holds no whole private key"),
+        (good.key, good.key, "certificate", f"{files.certificate} holds no whole PEM certificate; name the file"),
+    ):
+        files.write(certificate, key)
+        files.turn(files.certificate, files.key)
+        status, error = told(config, capsys)
+        assert status == 1 and f": server.tls.{place}: {said}" in error, error
+        assert error.startswith(f"{config}:2:") and good.key.splitlines()[1] not in error
+    files.key.unlink()
+    assert f"server.tls.key: {files.key} cannot be read: No such file or directory; write" in told(config, capsys)[1]
+    refused = run("serve", "--config", config)
+    assert refused.returncode == 1
+    assert f"server.tls.key: {files.key} cannot be read" in refused.stderr
+
+
+def test_check_warns_of_what_some_phones_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
+    authority, files = Authority(), Certbot(tmp_path)
+    (config := tmp_path / "signer.yaml").write_text(definitions(files), encoding="utf-8")
+    ended, early = authority.issue(ends=-DAY), authority.issue(starts=DAY)
+    for certificate, issued, said in (
+        (
+            ended.chain,
+            ended,
+            f"certificate: ended at {ended.expires_at:%Y-%m-%dT%H:%M:%SZ}, so phones refuse it; renew it",
+        ),
+        (early.chain, early, "certificate: counts only from "),
+        (
+            early.certificate,
+            early,
+            "certificate: holds no certificate of who issued it, so some phones refuse it; name",
+        ),
+    ):
+        files.write(certificate, issued.key)
+        files.turn(files.certificate, files.key)
+        status, error = told(config, capsys)
+        assert status == 0 and f"warning: server.tls.{said}" in error, error
+    files.key.chmod(0o644)
+    assert "warning: server.tls.key: every user of this machine can read it; chmod" in told(config, capsys)[1]
