@@ -56,10 +56,10 @@ def _write(notes: list[Note]) -> None:
 def _line(note: Note) -> str:
     created, request_id, method, raw_path, app, status, code, seconds, address = note
     return (
-        f'{{"time":"{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00","level":"info","logger":"{log.name}",'
-        f'"message":"request","request_id":"{request_id}","method":{_json(method)},"path":{_json(_path(raw_path))},'
-        f'"app":{_json(app)},"status":{status},"code":{_json(code)},"milliseconds":{seconds * 1000:.2f},'
-        f'"address":{_json(address)}}}\n'
+        f'{{"time": "{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00", "level": "info", '
+        f'"logger": "{log.name}", "message": "request", "request_id": "{request_id}", "method": {_json(method)}, '
+        f'"path": {_json(_path(raw_path))}, "app": {_json(app)}, "status": {status}, "code": {_json(code)}, '
+        f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(address)}}}\n'
     )
 
 

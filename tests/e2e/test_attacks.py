@@ -19,15 +19,24 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
-from tests.e2e.running import Cloud, Signer, signer
+from tests.e2e.running import Cloud, Signer, local_cloud, signer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 INJECTED = "a\r\nX-Injected: yes\r\n\r\nbody"
 
 
-@pytest.fixture
-async def running(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Signer]:
-    config = tmp_path / "signer.yaml"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Signer]:
+    config = tmp_path_factory.mktemp("attacks") / "signer.yaml"
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        write(config, cloud)
+        async with signer(session, config) as started:
+            yield started
+
+
+def write(config: Path, cloud: Cloud) -> None:
     config.write_text(
         f"""
 version: 1
@@ -37,8 +46,6 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r, cors_origins: 
 """,
         encoding="utf-8",
     )
-    async with signer(session, config) as started:
-        yield started
 
 
 async def raw(running: Signer, data: bytes) -> bytes:

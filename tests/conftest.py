@@ -1,0 +1,33 @@
+"""The order of the files: those that take long begin first, so that no core waits for the last of them alone."""
+
+from __future__ import annotations
+
+import pytest
+
+LONG = (
+    "e2e/test_credential_promises.py",
+    "e2e/test_soak.py",
+    "e2e/test_sdk_kept_in_place.py",
+    "e2e/test_callbacks.py",
+    "e2e/test_bad_requests.py",
+    "systemd/",
+    "definitions/test_fuzz.py",
+    "e2e/test_uploads.py",
+    "e2e/test_attacks.py",
+    "miniprogram",
+    "e2e/test_h5_upload.py",
+    "test_docs.py",
+    "stores/test_every_store.py",
+    "e2e/test_prefixes.py",
+    "e2e/test_reload_watching.py",
+    "e2e/test_shared_limits.py",
+    "guard/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((index for index, part in enumerate(LONG) if f"/tests/{part}" in path), len(LONG))
+
+    items.sort(key=place)

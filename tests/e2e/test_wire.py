@@ -1,0 +1,135 @@
+"""What goes over the wire: answers are bytes that we put together ourselves, so each way to end one is tested."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.e2e.running import Signer, local_cloud, signer
+
+LONG_SECONDS = 60.0
+ASKED = "/generate_signature?app_id=a"
+MOST_GROWTH_BYTES = 64 * 2**20
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Signer]:
+    config = tmp_path_factory.mktemp("wire") / "signer.yaml"
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        config.write_text(
+            f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}
+apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r, rate_limit: {{per_app: 1000000/s}}}}}}
+""",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as one:
+            yield one
+
+
+@contextlib.asynccontextmanager
+async def connection(to: Signer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    host, _, port = to.public.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        async with asyncio.timeout(LONG_SECONDS):
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+async def head_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    pairs = [line.partition(": ") for line in lines[1:-2]]
+    assert len({name.lower() for name, _, _ in pairs}) == len(pairs), "a header twice"
+    return int(lines[0].split()[1]), {name: value for name, _, value in pairs}
+
+
+async def test_an_answer_says_its_length_and_date_and_the_connection_goes_on(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        for _ in range(2):
+            writer.write(f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            status, headers = await head_of(reader)
+            body = await reader.readexactly(int(headers["Content-Length"]))
+            assert (status, body[:1], body[-1:]) == (200, b"{", b"}")
+            assert headers["Content-Type"] == "application/json; charset=utf-8"
+            assert headers["Cache-Control"] == "no-store"
+            assert "Connection" not in headers
+            parsedate_to_datetime(headers["Date"])
+
+
+async def test_head_is_refused_without_a_body(running: Signer) -> None:
+    """The bytes of a body would be taken for the next answer."""
+    async with connection(running) as (reader, writer):
+        writer.write(f"HEAD {ASKED} HTTP/1.1\r\nHost: a\r\n\r\nGET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        status, headers = await head_of(reader)
+        assert (status, headers["Allow"]) == (405, "GET, OPTIONS")
+        assert (await head_of(reader))[0] == 200
+
+
+async def test_a_preflight_has_neither_a_body_nor_a_length(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(f"OPTIONS {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        status, headers = await head_of(reader)
+        assert (status, "Content-Length" in headers) == (204, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "told"),
+    [
+        ("1.1", "close", "close"),
+        ("1.1", "keep-alive", None),
+        ("1.0", "keep-alive", "keep-alive"),
+        ("1.0", None, None),
+    ],
+)
+async def test_the_connection_ends_as_the_client_wants(
+    running: Signer, version: str, asked: str | None, told: str | None
+) -> None:
+    async with connection(running) as (reader, writer):
+        wish = "" if asked is None else f"Connection: {asked}\r\n"
+        writer.write(f"GET {ASKED} HTTP/{version}\r\nHost: a\r\n{wish}\r\n".encode())
+        status, headers = await head_of(reader)
+        await reader.readexactly(int(headers["Content-Length"]))
+        said = headers.get("Connection")
+        assert (status, said if said != "close" or version == "1.1" else None) == (200, told)
+        if asked != "keep-alive":
+            assert await reader.read() == b"", "it is closed"
+
+
+async def test_a_client_that_never_reads_fills_no_memory(running: Signer) -> None:
+    """It asks and asks on one connection; once what it was sent waits in the socket, no more is answered."""
+    status = Path(f"/proc/{running.process.pid}/status")
+    if not status.exists():
+        pytest.skip("no /proc on this system")
+
+    def memory_bytes() -> int:
+        return int(re.findall(r"VmRSS:\s+(\d+)", status.read_text(encoding="ascii"))[0]) * 1024
+
+    before = memory_bytes()
+    request = f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    async with connection(running) as (_reader, writer):
+        cast(asyncio.Transport, writer.transport).pause_reading()
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):  # until it takes no more of them
+                while sent < 200_000:
+                    writer.write(request * 100)
+                    sent += 100
+                    await writer.drain()
+        async with running.session.get(f"{running.public}{ASKED}") as answer:
+            assert answer.status == 200, "others are served meanwhile"
+        assert memory_bytes() - before < MOST_GROWTH_BYTES
