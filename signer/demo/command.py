@@ -23,11 +23,13 @@ from signer.definitions import model
 from signer.definitions.registry import KeyTexts, Registry, Role, freeze
 from signer.demo.routes import add_page
 from signer.environment import Environment
+from signer.policy import Forms
 from signer.reload import Definitions, Reloader
 from signer.service import Service
 from signer.stores.opening import open_store
 from signer.web.routing import Routes
-from signer.web.server import CannotListen, listening, serve
+from signer.web.server import serve
+from signer.web.sockets import CannotListen, listening
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
 LOCAL_ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
@@ -149,7 +151,9 @@ def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
     """The same apps, signing with the local cloud's credentials and uploading to its OSS. Blocks to create buckets."""
     _create_buckets(cloud, registry)
     apps = {
-        app_id: dataclasses.replace(app, rules=dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
+        app_id: dataclasses.replace(
+            app, forms=Forms(app_id, dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
+        )
         for app_id, app in registry.apps.items()
     }
     roles = {key: _moved(role, cloud) for key, role in registry.roles.items()}

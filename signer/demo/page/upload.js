@@ -1,12 +1,13 @@
-// The upload page: asks the signer for a form, then sends each file straight to OSS.
+// The upload page: the library asks the signer for forms, and sends each file straight to OSS.
 // Everything that comes from a server or a file name reaches the page as text, never as markup.
+import { createUploader } from "./oss-upload.js"; // built from miniprogram/oss-upload
 
 const AT_ONCE = 3;
 const ARRIVED_SHOWN = 60;
 const MASK = "***";
 
 const $ = (id) => document.getElementById(id);
-const state = { apps: [], app: null, uploads: [], arrivals: null };
+const state = { apps: [], app: null, uploads: [], uploaders: new Map(), arrivals: null };
 
 // ---- words -----------------------------------------------------------------------------------------------------
 
@@ -81,6 +82,7 @@ class Refusal extends Error {
   }
 }
 
+/** The demo's own answers: which apps there are, and what has arrived. */
 async function ask(path, options = {}) {
   let response;
   try {
@@ -94,57 +96,44 @@ async function ask(path, options = {}) {
     return null;
   });
   if (response.ok && body !== null) return body;
-  throw problemRefusal(response, body);
-}
-
-function problemRefusal(response, body) {
-  const problem = body ?? {};
-  const title = problem.title || `The signer answered ${response.status}`;
-  const wait = response.headers.get("Retry-After");
-  const again = wait && /^\d+$/.test(wait) ? ` Try again in ${wait} s.` : "";
-  const refusal = new Refusal(
-    sentence(problem.detail ? `${title}: ${problem.detail}` : title) + again,
-    trace([`signer ${response.status}`, problem.code, problem.request_id && `request ${problem.request_id}`]),
-  );
-  refusal.code = problem.code;
-  return refusal;
-}
-
-function ossRefusal(xhr) {
-  const xml = new DOMParser().parseFromString(xhr.responseText, "application/xml");
-  const read = (name) => xml.querySelector(`Error > ${name}`)?.textContent.trim() ?? "";
-  const code = read("Code");
-  const requestId = read("RequestId") || xhr.getResponseHeader("x-oss-request-id");
-  const message = code ? sentence(`OSS refused it: ${code}: ${read("Message")}`) : `OSS answered ${xhr.status}.`;
-  return new Refusal(message, trace([`OSS ${xhr.status}`, read("EC") && `EC ${read("EC")}`, requestId && `request ${requestId}`]));
+  const title = body?.title || `The signer answered ${response.status}`;
+  throw new Refusal(sentence(body?.detail ? `${title}: ${body.detail}` : title));
 }
 
 const trace = (parts) => parts.filter(Boolean).join(" · ");
 
-function askForForm(app, file, signal) {
-  return ask(`/v1/apps/${encodeURIComponent(app.id)}/uploads`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ filename: file.name, content_type: file.type || undefined, size: file.size }),
-    signal,
-  });
+/** The library's own words are Chinese; this page's are English. */
+function refusalOf(error, { file, app, form }) {
+  const { code, status, detail, ossCode, ec, requestId, retryAfterSeconds } = error;
+  if (code === undefined) {
+    console.error(error);
+    return new Refusal("This page failed; its console says why.");
+  }
+  const from = form ? "OSS" : "signer";
+  const request = requestId && `request ${requestId}`;
+  const where = status ? [`${from} ${status}`, form ? ec && `EC ${ec}` : code, request] : [];
+  const again = retryAfterSeconds ? ` Try again in ${retryAfterSeconds} s.` : "";
+  return new Refusal(words() + again, trace(where));
+
+  function words() {
+    if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.max_size_bytes);
+    if (code === "unknown") return "The answer was lost and the form is over: it may have arrived. Retry sends it anew.";
+    if (ossCode) return sentence(`OSS refused it: ${ossCode}: ${detail}`);
+    if (detail) return sentence(detail);
+    if (status) return form ? `OSS answered ${status}.` : `The signer answered ${status}.`;
+    if (!form) return "The signer does not answer. Is it still running?";
+    const host = new URL(form.url).host;
+    if (code === "timeout") return `${host} took too long.`;
+    return `The connection to ${host} broke off, or its CORS rules forbid this page.`;
+  }
 }
 
-function sendForm(form, file, signal, onProgress) {
-  const body = new FormData();
-  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
-  body.append(form.file_field, file, file.name); // OSS ignores every field after the file
-  return new Promise((resolve, reject) => {
-    const xhr = new XMLHttpRequest();
-    signal.addEventListener("abort", () => xhr.abort(), { once: true });
-    xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    xhr.onload = () => (xhr.status >= 200 && xhr.status < 300 ? resolve() : reject(ossRefusal(xhr)));
-    xhr.onabort = () => reject(new DOMException("cancelled", "AbortError"));
-    xhr.onerror = () =>
-      reject(new Refusal(`The connection to ${new URL(form.url).host} broke off, or its CORS rules forbid this page.`));
-    xhr.open(form.method, form.url);
-    xhr.send(body);
-  });
+function uploaderOf(app) {
+  if (!state.uploaders.has(app.id)) {
+    const onProgress = (progress) => showTotal(app, progress);
+    state.uploaders.set(app.id, createUploader({ endpoint: location.origin, appId: app.id, concurrency: AT_ONCE, onProgress }));
+  }
+  return state.uploaders.get(app.id);
 }
 
 // ---- apps and their rules --------------------------------------------------------------------------------------
@@ -182,7 +171,7 @@ function choose(app) {
   $("rule-types").replaceChildren(...types.map((type) => node("span", type, "chip")));
   $("rule-target").textContent = `oss://${app.bucket}/${app.key_prefix}`;
   $("rule-region").textContent = ` ${app.region}`;
-  const naming = { client: "as the file", uuid: "at random", template: "by the app’s template" };
+  const naming = { client: "by this page, unique, with the file’s name", uuid: "at random", template: "by the app’s template" };
   $("rule-naming").textContent = naming[app.key] ?? app.key;
   $("file").accept = app.content_types.join(",");
   if (changed) {
@@ -199,9 +188,9 @@ function choose(app) {
 
 function add(files) {
   if (!state.app) return;
-  for (const file of files) {
+  const added = [...files].map((file) => {
     const element = $("row").content.firstElementChild.cloneNode(true);
-    const upload = { file, app: state.app, element, state: "waiting", cancel: null };
+    const upload = { file, app: state.app, element, state: "", cancel: null, form: null, error: null };
     element.querySelector(".kind").textContent = kindText(file.name);
     element.querySelector(".name").textContent = file.name;
     element.querySelector(".name").title = file.name;
@@ -210,102 +199,98 @@ function add(files) {
     const [cancel, retry] = element.querySelectorAll("button");
     cancel.setAttribute("aria-label", `Cancel ${file.name}`);
     retry.setAttribute("aria-label", `Retry ${file.name}`);
-    cancel.addEventListener("click", () => stop(upload));
-    retry.addEventListener("click", () => again(upload));
-    state.uploads.push(upload);
-    $("files").append(element);
-    enter(upload, "waiting", "Waiting");
-  }
-  pump();
+    cancel.addEventListener("click", () => upload.cancel.abort());
+    retry.addEventListener("click", () => run(upload));
+    return upload;
+  });
+  state.uploads.push(...added);
+  $("files").append(...added.map((upload) => upload.element));
+  for (const upload of added) run(upload);
 }
 
 /** Moves an upload to a state and shows it; the focus stays in the row when its button goes away. */
-function enter(upload, name, words, refusal = null) {
+function enter(upload, name, text, refusal = null) {
   const { element } = upload;
   const [cancel, retry] = element.querySelectorAll("button");
   const running = name === "waiting" || name === "uploading";
   const hadFocus = document.activeElement === cancel || document.activeElement === retry;
   upload.state = name;
   element.dataset.state = name;
-  element.querySelector(".state").textContent = words;
+  element.querySelector(".state").textContent = text;
   say(element.querySelector(".message"), refusal?.message ?? "");
   say(element.querySelector(".trace"), refusal?.trace ?? "");
   cancel.hidden = !running;
   retry.hidden = running || name === "done";
   if (hadFocus) (running ? cancel : name === "done" ? element : retry).focus({ preventScroll: true });
+  showControls();
+}
+
+function showControls() {
+  const any = (...names) => state.uploads.some((upload) => names.includes(upload.state));
   $("files-bar").hidden = state.uploads.length === 0;
-  $("clear").hidden = !state.uploads.some((one) => one.state === "done" || one.state === "cancelled");
+  $("clear").hidden = !any("done", "cancelled");
+  $("retry-all").hidden = !any("failed", "cancelled");
+  $("cancel-all").hidden = !any("waiting", "uploading");
 }
 
-function progress(upload, share) {
-  const percent = Math.floor(share * 100);
+function progress(upload, percent) {
   upload.element.querySelector("progress").value = percent;
-  upload.element.querySelector(".state").textContent = percent < 100 ? `Uploading, ${percent} %` : "Waiting for OSS to answer";
+  upload.element.querySelector(".state").textContent = percent < 99 ? `Uploading, ${percent} %` : "Waiting for OSS to answer";
 }
 
-function stop(upload) {
-  if (upload.cancel) upload.cancel.abort();
-  else cancelled(upload);
-}
-
-function cancelled(upload) {
-  enter(upload, "cancelled", "Cancelled");
-  announce(`${upload.file.name}: cancelled`);
-}
-
-function again(upload) {
-  upload.app = state.apps.find((app) => app.id === upload.app.id) ?? upload.app;
-  upload.element.querySelector("progress").value = 0;
-  enter(upload, "waiting", "Waiting");
-  pump();
-}
-
-function pump() {
-  const running = state.uploads.filter((upload) => upload.state === "uploading").length;
-  const waiting = state.uploads.filter((upload) => upload.state === "waiting");
-  for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - running))) run(upload);
+function showTotal(app, { percent, files, finished, loaded, total }) {
+  if (app.id !== state.app.id) return;
+  $("total").hidden = files < 2;
+  $("total-bar").value = percent;
+  $("total-text").textContent = `${finished} of ${files} finished, ${percent} % · ${sizeText(loaded)} of ${sizeText(total)}`;
 }
 
 async function run(upload) {
-  const { file, app } = upload;
+  const { file, error: retryOf } = upload;
+  const app = (upload.app = state.apps.find((each) => each.id === upload.app.id) ?? upload.app);
   const { signal } = (upload.cancel = new AbortController());
-  enter(upload, "uploading", "Asking for a form");
+  upload.element.querySelector("progress").value = 0;
+  upload.form = upload.error = null;
+  const onState = (name, about) => {
+    if (name === "queued") enter(upload, "waiting", "Waiting");
+    if (name === "signing") enter(upload, "uploading", "Asking for a form");
+    if (name === "waiting") enter(upload, "uploading", `Trying again: ${refusalOf(about, upload).message}`);
+    if (name !== "uploading") return void (upload.form = null);
+    upload.form = about;
+    enter(upload, "uploading", "Uploading");
+    showForm(about, app, about.fields.key);
+  };
+  const onProgress = ({ percent }) => progress(upload, percent);
   try {
-    const form = await askForForm(app, file, signal); // signed when its turn comes, so that it is fresh
-    showForm(form, app);
-    progress(upload, 0);
-    await sendForm(form, file, signal, (share) => progress(upload, share));
-    const key = form.key ?? form.fields.key.replace("${filename}", () => file.name);
-    progress(upload, 1);
+    const { key } = await uploaderOf(app).upload(file, { signal, retryOf, onState, onProgress });
     upload.element.dataset.key = key;
     enter(upload, "done", `Arrived as ${key}`);
     announce(`${file.name}: uploaded`);
+    showForm(upload.form, app, key);
     if (app.id === state.app.id) loadArrived();
   } catch (error) {
-    if (signal.aborted) cancelled(upload);
-    else failed(upload, error);
-  } finally {
-    upload.cancel = null;
-    pump();
+    upload.error = error;
+    if (error.code === "cancelled") {
+      enter(upload, "cancelled", "Cancelled");
+      announce(`${file.name}: cancelled`);
+    } else {
+      const refusal = refusalOf(error, upload);
+      enter(upload, "failed", "Failed", refusal);
+      announce(`${file.name}: ${refusal.message}`);
+    }
   }
-}
-
-function failed(upload, error) {
-  const { file, app } = upload;
-  if (error.code === "too_large") error.message = tooLargeText(file.size, app.max_size_bytes);
-  if (!(error instanceof Refusal)) console.error(error);
-  const refusal = error instanceof Refusal ? error : new Refusal("This page failed; its console says why.");
-  enter(upload, "failed", "Failed", refusal);
-  announce(`${file.name}: ${refusal.message}`);
 }
 
 function clearFinished() {
   const over = (upload) => upload.state === "done" || upload.state === "cancelled";
   for (const upload of state.uploads.filter(over)) upload.element.remove();
   state.uploads = state.uploads.filter((upload) => !over(upload));
-  $("files-bar").hidden = state.uploads.length === 0;
-  $("clear").hidden = true;
+  showControls();
   $("file").focus();
+}
+
+function retryAll() {
+  for (const upload of state.uploads) if (upload.state === "failed" || upload.state === "cancelled") run(upload);
 }
 
 // ---- what was signed -------------------------------------------------------------------------------------------
@@ -333,7 +318,7 @@ function policyText(base64) {
   return `{\n  "expiration": ${JSON.stringify(expiration)},\n  "conditions": [\n${lines.join(",\n")}\n  ]\n}`;
 }
 
-function showForm(form, app) {
+function showForm(form, app, key) {
   $("signed-pair").hidden = false;
   $("signed-note").textContent = `for ${app.name || app.id}, good until ${whenText(form.expires_at)}`;
   $("policy").textContent = policyText(form.fields.policy);
@@ -341,7 +326,7 @@ function showForm(form, app) {
     const row = document.createElement("div");
     const isPolicy = name.toLowerCase() === "policy"; // it holds the token, and stands decoded beside this
     const quiet = isPolicy || isToken(name);
-    const shown = isPolicy ? `${value.length} characters of Base64` : isToken(name) ? MASK : value;
+    const shown = isPolicy ? `${value.length} characters of Base64` : isToken(name) ? MASK : name === "key" ? key : value;
     row.append(node("dt", name), node("dd", shown, quiet ? "quiet" : ""));
     return row;
   });
@@ -352,17 +337,22 @@ function showForm(form, app) {
 
 // ---- what arrived ----------------------------------------------------------------------------------------------
 
+/** Asks what is there; while one answer is on its way, the next question waits for it. */
 async function loadArrived() {
-  state.arrivals?.abort(); // an older answer must not overwrite a newer one
-  const { signal } = (state.arrivals = new AbortController());
   const { app } = state;
+  if (state.arrivals?.app === app) return void (state.arrivals.again = true);
+  state.arrivals?.controller.abort(); // of another app
+  const mine = (state.arrivals = { app, again: false, controller: new AbortController() });
   try {
-    const objects = await ask(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal });
+    const objects = await ask(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal: mine.controller.signal });
     showArrived(objects, app);
     say($("arrived-message"), "");
   } catch (error) {
-    if (!signal.aborted) say($("arrived-message"), error.message);
+    if (!mine.controller.signal.aborted) say($("arrived-message"), error.message);
   }
+  if (state.arrivals !== mine) return;
+  state.arrivals = null;
+  if (mine.again) loadArrived();
 }
 
 function showArrived(objects, app) {
@@ -381,7 +371,7 @@ function showArrived(objects, app) {
 function arrival(object, version) {
   const element = $("object").content.firstElementChild.cloneNode(true);
   const address = webAddress(object.url);
-  const fileName = object.key.split("/").pop();
+  const fileName = object.key.split("/").pop().replace(/^[0-9a-z]{15,}-(?=.)/, ""); // without what makes it unique
   const thumb = element.querySelector(".thumb");
   element.dataset.key = object.key;
   element.dataset.version = version;
@@ -415,6 +405,8 @@ $("file").addEventListener("change", () => {
   $("file").value = ""; // so that the same file can be chosen again
 });
 $("clear").addEventListener("click", clearFinished);
+$("retry-all").addEventListener("click", retryAll);
+$("cancel-all").addEventListener("click", () => state.uploaders.forEach((uploader) => uploader.abort()));
 $("refresh").addEventListener("click", () => loadArrived());
 window.addEventListener("focus", () => loadApps()); // an edited YAML shows without a reload
 

@@ -1,0 +1,46 @@
+// Bundles src/ for mini-programs and for web pages: `node build.mjs [directory]`, by default beside this file.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { minify } from 'terser'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const target = process.argv[2] || here
+// The demo and the sample have copies of their own, so that they run from a fresh clone.
+const page = process.argv[2] ? join(target, 'page') : join(here, '..', '..', 'signer', 'demo', 'page')
+const sample = join(process.argv[2] || join(here, '..', 'sample'), 'miniprogram_npm', 'oss-upload')
+
+/** Names that begin with _ are the library's own and get short ones. */
+const bundle = async (source) => {
+  const { outputFiles } = await build({
+    absWorkingDir: here,
+    entryPoints: [source],
+    bundle: true,
+    minify: true,
+    mangleProps: /^_./,
+    charset: 'utf8',
+    format: 'esm',
+    target: 'es2017',
+    write: false,
+  })
+  const compress = { passes: 4, pure_getters: true, unsafe: true, unsafe_arrows: true, unsafe_methods: true }
+  return (await minify(outputFiles[0].text, { module: true, ecma: 2017, compress })).code
+}
+
+/** Smaller than the wrapper of esbuild's own format for CommonJS. */
+const asCommonJs = (code) =>
+  code.replace(/export\{(.*)\};$/, (_, names) =>
+    names.split(',').map((each) => each.replace(/(\w+) as (\w+)/, 'exports.$2=$1')).join(';') + ';')
+
+const write = (directory, name, code) => {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, name), code + '\n')
+}
+
+const wx = asCommonJs(await bundle('src/wx.mjs'))
+write(join(target, 'miniprogram_dist'), 'index.js', wx)
+write(sample, 'index.js', wx)
+const h5 = await bundle('src/h5.mjs')
+write(target, 'h5.mjs', h5)
+write(page, 'oss-upload.js', h5)

@@ -1,0 +1,41 @@
+// What went wrong: a code for programs, words for the user, and whether it passes by itself.
+
+export const { assign } = Object
+export const nothing = () => {}
+
+const MESSAGES = {
+  cancelled: '已取消上传',
+  network: '网络连接失败',
+  timeout: '网络超时',
+  server: '服务繁忙',
+  domain: '域名未列入合法域名',
+  file: '无法读取文件',
+  login: '微信登录失败',
+  unauthenticated: '请重新登录',
+  app_disabled: '上传已关闭',
+  rate_limited: '操作太频繁',
+  too_large: '文件太大',
+  too_small: '文件太小',
+  unsupported_type: '不支持此类型',
+  expired: '凭证已过期',
+  exists: '同名文件已存在',
+  unknown: '不确定是否已上传',
+  refused: '上传被拒绝',
+}
+
+/** `code` may be empty: then the answer's status, the first of its three parts, gives it. */
+export const failure = (code, detail = '', [status, headers = {}] = [], more) => {
+  // What is neither a result nor a refusal is the page of something between us and the server.
+  const broken = status >= 500 || status < 400
+  const usual = status === 429 ? 'rate_limited' : broken ? 'server' : 'refused'
+  code = code || usual
+  const passes = broken || /^(network|timeout|login|rate_limited|expired)$/.test(code)
+  return assign(new Error((MESSAGES[code] || MESSAGES[usual]) + (passes ? '，请重试' : '')), {
+    code,
+    detail,
+    retryable: passes || code === 'cancelled',
+    status,
+    requestId: headers['x-request-id'],
+    retryAfterSeconds: +headers['retry-after'] || undefined,
+  }, more)
+}

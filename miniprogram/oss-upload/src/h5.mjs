@@ -1,0 +1,45 @@
+// The web page's side of it: XMLHttpRequest, since fetch tells no progress of what is sent.
+import { assign, failure } from './failure.mjs'
+import { makeUploader } from './uploader.mjs'
+
+export { createCancel } from './cancel.mjs'
+
+const post = (url, body, headers, timeoutMs, onSent, onStart) =>
+  new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest()
+    xhr.open('POST', url)
+    xhr.timeout = timeoutMs
+    for (const name in headers) xhr.setRequestHeader(name, headers[name])
+    // With a listener the browser asks the signer for leave first.
+    if (onSent) xhr.upload.onprogress = ({ loaded, total }) => onSent(loaded / total)
+    xhr.onerror = () => reject(failure('network'))
+    xhr.ontimeout = () => reject(failure('timeout'))
+    xhr.onload = () => {
+      const answer = {}
+      // All at once: asked by its name, a header that CORS hides is an error in the console.
+      for (const line of xhr.getAllResponseHeaders().split('\r\n')) {
+        const at = line.indexOf(':')
+        answer[line.slice(0, at).toLowerCase()] = line.slice(at + 2)
+      }
+      resolve([xhr.status, answer, xhr.responseText])
+    }
+    if (onStart) onStart(() => xhr.abort())
+    xhr.send(body)
+  })
+
+const platform = {
+  _now: () => performance.now(),
+
+  _send: (url, headers, body, timeoutMs) => 
+    post(url, body, assign({ 'Content-Type': 'application/json' }, headers), timeoutMs),
+
+  _upload({ url, file_field: field, fields }, key, file, timeoutMs, onSent, onStart) {
+    const body = new FormData()
+    const all = assign({}, fields, { key })
+    for (const name in all) body.append(name, all[name])
+    body.append(field, file) // OSS ignores what comes after the file
+    return post(url, body, {}, timeoutMs, onSent, onStart)
+  },
+}
+
+export const createUploader = (options) => makeUploader(platform, options)

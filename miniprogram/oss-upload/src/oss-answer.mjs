@@ -1,0 +1,21 @@
+// What OSS says in XML (help page `postobject`).
+import { failure } from './failure.mjs'
+
+const CODES = {
+  FileAlreadyExists: 'exists',
+  EntityTooLarge: 'too_large',
+  EntityTooSmall: 'too_small',
+  RequestTimeout: 'timeout',
+}
+
+export const read = (xml, name) => xml.split(new RegExp(`</?${name}>`))[1] || ''
+
+export const refusal = (answer) => {
+  const xml = answer[2]
+  const ossCode = read(xml, 'Code')
+  const detail = read(xml, 'Message')
+  // A token that is over is told in one of several ways; an ended policy only in words (EC 0006-00000213).
+  const expired = /SecurityToken|InvalidAccessKeyId|Policy expired/.test(ossCode + detail)
+  const more = { ossCode, ec: read(xml, 'EC'), requestId: read(xml, 'RequestId') }
+  return failure(expired ? 'expired' : CODES[ossCode], detail, answer, more)
+}

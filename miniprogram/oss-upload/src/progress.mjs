@@ -1,0 +1,46 @@
+// Progress that never goes back: not when a file is sent again, and not when one is given up.
+import { nothing } from './failure.mjs'
+
+const percentOf = (loaded, total) => Math.min(99, (loaded / total) * 100 | 0)
+
+/** Of all files since the last time that none was under way: three functions, that enter, follow and leave a file. */
+export const createTotal = (tell = nothing) => {
+  let loaded
+  let total
+  let percent
+  let files = 0
+  let finished = 0
+
+  const say = () => {
+    percent = finished < files ? Math.max(percent, percentOf(loaded, total)) : 100
+    tell({ loaded, total, percent, files, finished })
+  }
+
+  const enter = () => {
+    if (files === finished) loaded = total = percent = files = finished = 0
+    files++
+  }
+
+  /** One file's progress: a function that takes the share that was sent, and at the end whether it is stored. */
+  const follow = (size, tellFile = nothing) => {
+    let most = 0
+    total += size
+    return (share, isStored) => {
+      const now = Math.floor(Math.min(1, share) * size)
+      const over = isStored !== undefined
+      if (now > most || over) {
+        loaded += now - most
+        most = now
+        if (isStored !== false) tellFile({ loaded: now, total: size, percent: over ? 100 : percentOf(now, size) })
+        say()
+      }
+    }
+  }
+
+  const leave = () => {
+    finished++
+    say()
+  }
+
+  return [enter, follow, leave]
+}

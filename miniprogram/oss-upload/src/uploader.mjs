@@ -1,0 +1,148 @@
+// The way of a file: its turn, a form, OSS, and again where that is worth it.
+import { createCancel } from './cancel.mjs'
+import { failure, nothing } from './failure.mjs'
+import { read, refusal } from './oss-answer.mjs'
+import { createTotal } from './progress.mjs'
+import { createSigner } from './signer.mjs'
+
+const MAX_RETRY_DELAY_MS = 10000
+const MAX_RETRY_AFTER_SECONDS = 60
+// All but letters, digits and what is harmless in every key and address.
+const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
+
+const tries = new WeakMap() // by error: what was tried, for `retryOf`
+
+export const makeUploader = (platform, config) => {
+  const { retries = 5, retryDelayMs = 500, timeoutMs = 15000 } = config
+  const [lives, sign] = createSigner(platform, config, timeoutMs)
+  const [enter, follow, leave] = createTotal(config.onProgress)
+  const cancels = new Set()
+  let queue = []
+  let running = 0
+
+  const begin = () => {
+    if (running >= Math.min(10, config.concurrency || 4) || !queue.length) return
+    running++
+    queue.shift()()
+  }
+
+  const upload = async (file, options = {}) => {
+    const { filename, contentType, vars, meta, signal = createCancel().signal, onState = nothing } = options
+    let { size = file.size } = options
+    const named = filename || file.name
+    const name = named || `${file}`.replace(/.*\//, '')
+    const wish = { filename: name, content_type: contentType || file.type || undefined, vars, meta }
+    let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
+    let progress
+    let result
+    let renewed
+    let failures = 0
+    let over
+    let cancel
+    let end // what else cancelling has to end now
+
+    const cancelled = new Promise((_, reject) => {
+      cancel = () => {
+        over = true
+        if (end) end()
+        reject(failure('cancelled'))
+      }
+    })
+    cancelled.catch(nothing)
+
+    /** Does the next thing, unless the job is cancelled before it is done. */
+    const step = (start) => (over ? cancelled : Promise.race([cancelled, start()]))
+
+    const send = async () => {
+      if (!lives(signed)) {
+        onState('signing')
+        const next = await step(() => sign(wish))
+        const { key: exact, key_prefix: prefix } = next._form
+        const id = Date.now().toString(36) + Math.random().toString(36).slice(2)
+        const own = id + (named ? '-' + named.replace(UNSAFE, '_').slice(-80) : name.match(/\.\w+$/) || '')
+        const to = exact || (key && !key.indexOf(prefix) ? key : prefix + own)
+        // An earlier try may have been stored under its own key: under another one the file would be there twice.
+        if (doubt && to !== key) {
+          doubt = false // retryOf this error is somebody's decision
+          throw failure('unknown')
+        }
+        signed = next
+        key = to
+      }
+      const { _form: form } = signed
+      const { url, max_size: most } = form
+      if (size > most) {
+        throw failure('too_large', '', [], { message: `文件太大，不能超过 ${(most / 1048576).toFixed(1)} MB` })
+      }
+      onState('uploading', form)
+      const doubted = doubt
+      doubt = true
+      const longMs = timeoutMs * 4 + size / 20
+      const answer = await step(() => platform._upload(form, key, file, longMs, progress, (abort) => (end = abort)))
+      const [status, headers, body] = answer
+      const error = status < 300 ? {} : refusal(answer)
+      if (error.code && !(error.code === 'exists' && doubted)) {
+        if (status < 500) doubt = doubted // for sure this try was not stored
+        if (error.code === 'refused') signed._ends = 0 // the next try is not to meet the same form
+        throw error
+      }
+      return {
+        key,
+        url: `${url}/${encodeURIComponent(key).replace(/%2F/g, '/')}`,
+        etag: (headers.etag || read(body, 'ETag')).replace(/"|&quot;/g, '') || undefined,
+        status,
+        body,
+      }
+    }
+
+    enter()
+    cancels.add(cancel)
+    signal.addEventListener('abort', cancel)
+    if (signal.aborted) cancel()
+    try {
+      wish.size = size = size >= 0 ? size : await step(() => platform._size(file))
+      progress = follow(size, options.onProgress)
+      onState('queued')
+      await step(() => new Promise((resolve) => {
+        queue.push(resolve)
+        begin()
+        end = () => (queue = queue.filter((each) => each !== resolve))
+      }))
+      try {
+        for (;;) {
+          try {
+            return (result = await send())
+          } catch (error) {
+            const expired = error.code === 'expired'
+            const wait = error.retryAfterSeconds || 0
+            if (expired && !renewed) {
+              renewed = true
+              signed._ends = 0
+            } else if (over || expired || !error.retryable || failures >= retries || wait > MAX_RETRY_AFTER_SECONDS) {
+              throw error
+            } else {
+              onState('waiting', error)
+              const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * 2 ** failures++) / 2
+              const ms = Math.max(wait * 1000, usual) + Math.random() * usual
+              await step(() => new Promise((resolve) => setTimeout(resolve, ms)))
+            }
+          }
+        }
+      } finally {
+        running--
+        begin()
+      }
+    } catch (error) {
+      error.key = key
+      tries.set(error, { _signed: signed, _key: key, _doubt: doubt })
+      throw error
+    } finally {
+      cancels.delete(cancel)
+      signal.removeEventListener('abort', cancel)
+      if (progress) progress(1, !!result)
+      leave()
+    }
+  }
+
+  return { upload, abort: () => cancels.forEach((cancel) => cancel()) }
+}

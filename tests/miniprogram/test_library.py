@@ -1,0 +1,195 @@
+"""The upload library: its own tests in Node.js, its types, and that the built files are what their sources give."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.e2e import running
+from tests.e2e.running import ROOT
+from tests.miniprogram.local import local_addresses
+
+LIBRARY = ROOT / "miniprogram" / "oss-upload"
+COPIES = {
+    ROOT / "signer" / "demo" / "page" / "oss-upload.js": "h5.mjs",
+    ROOT / "miniprogram" / "sample" / "miniprogram_npm" / "oss-upload" / "index.js": "miniprogram_dist/index.js",
+}
+BUILT = {"miniprogram_dist/index.js": LIBRARY / "miniprogram_dist" / "index.js", "h5.mjs": LIBRARY / "h5.mjs"}
+MAX_BYTES = 6000
+LEAST_COVERAGE = 95.0
+APP_ID = "wx00000000000000aa"
+WECHAT_SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
+TEST_SECONDS = 120
+
+
+def missing(why: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def tools() -> Path:
+    """esbuild, terser, TypeScript and WeChat's typings, installed from the lock file."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        missing("node and npm are not installed")
+    lock, installed = LIBRARY / "package-lock.json", LIBRARY / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        result = run("npm", "ci", "--no-audit", "--no-fund")
+        if result.returncode != 0:
+            missing(f"npm cannot install the library's tools: {result.stderr}")
+    return LIBRARY / "node_modules" / ".bin"
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=LIBRARY, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_built_files_are_what_the_sources_give(tools: Path, tmp_path: Path) -> None:
+    result = run("node", "build.mjs", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    for name, path in BUILT.items():
+        assert path.read_bytes() == (tmp_path / name).read_bytes(), f"{name}: run npm run build in {LIBRARY.name}"
+    for copy, name in COPIES.items():
+        assert copy.read_bytes() == BUILT[name].read_bytes()
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_the_built_files_are_small(name: str) -> None:
+    assert len(BUILT[name].read_bytes()) < MAX_BYTES
+
+
+@pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.h5.json"])
+def test_the_declarations_fit_wechats_typings_and_a_browsers(tools: Path, project: str) -> None:
+    result = run(str(tools / "tsc"), "--project", str(Path(__file__).parent / "types" / project))
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture
+async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """A signer with an app of each kind, a local cloud, and an app's own server: where they are."""
+
+    async def take(request: web.Request) -> web.Response:
+        if request.path == "/bad":
+            return web.Response(status=500)
+        return web.json_response({"seen": (await request.post())["object"], "order": (await request.post())["order"]})
+
+    own = web.Application()
+    own.router.add_post("/{path}", take)
+    runner = web.AppRunner(own)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    own_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as session, local_addresses() as cloud:
+            oss = cloud["oss"]
+            bucket = {"name": "photos", "region": "cn-hangzhou"}
+            async with session.post(f"{oss}/-/buckets", json=bucket) as answer:
+                assert answer.status == 201
+            async with session.put(f"{oss}/-/wechat/apps/{APP_ID}", json={"secret": WECHAT_SECRET}) as answer:
+                assert answer.status == 201
+            config = tmp_path / "signer.yaml"
+            config.write_text(
+                definitions(f"{oss}/photos", cloud["metadata"], cloud["wechat"], own_url), encoding="utf-8"
+            )
+            async with running.signer(session, config) as one:
+                yield {
+                    "SIGNER": one.public,
+                    "OSS": oss,
+                    "WECHAT_APP": APP_ID,
+                    "API_KEY": "the shop's own key",
+                    "FILES": str(tmp_path),
+                }
+    finally:
+        await runner.cleanup()
+
+
+def definitions(bucket: str, metadata: str, wechat: str, own: str) -> str:
+    callback = "body: 'bucket=${bucket}&object=${object}&order=${x:order}'"
+    key_hash = hashlib.sha256(b"the shop's own key").hexdigest()
+    return f"""
+version: 1
+server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}
+credentials: {{r: {{type: ecs_ram_role, endpoint: "{metadata}"}}}}
+defaults: {{bucket: photos, region: cn-hangzhou, domain: "{bucket}", credentials: r, max_size: 1MiB, expires: 15m}}
+apps:
+  free: {{key_prefix: free/}}
+  exact: {{key_prefix: exact/, key: "{{uuid}}.{{ext}}", headers: {{x-oss-forbid-overwrite: "true"}}}}
+  named: {{key_prefix: named/, key: "{{filename}}"}}
+  s201: {{key_prefix: s201/, success_status: 201}}
+  s204: {{key_prefix: s204/, success_status: 204}}
+  typed: {{key_prefix: typed/, content_types: [image/png, image/jpeg]}}
+  nowhere: {{key_prefix: nowhere/, domain: "{bucket}-not"}}
+  off: {{enabled: false}}
+  told: {{key_prefix: told/, callback: {{url: "{own}/good", {callback}}}}}
+  untold: {{key_prefix: untold/, callback: {{url: "{own}/bad", {callback}}}}}
+  limited: {{key_prefix: limited/, key: "{{uuid}}.{{ext}}", rate_limit: {{per_app: 1/s}}}}
+  users:
+    key_prefix: users/
+    callers: {{type: wechat, secret: {WECHAT_SECRET}, endpoint: "{wechat}", app_id: {APP_ID}}}
+  passing:
+    key_prefix: passing/
+    key: "{{uuid}}.{{ext}}"
+    callers: {{type: wechat, secret: {WECHAT_SECRET}, endpoint: "{wechat}", app_id: {APP_ID}}}
+  keyed: {{key_prefix: keyed/, callers: {{type: api_key, keys: {{shop: {key_hash}}}}}}}
+"""
+
+
+async def test_in_node(tools: Path, environ: dict[str, str]) -> None:
+    tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
+    coverage = Path(environ["FILES"]) / "coverage.lcov"
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        "--test",
+        "--test-concurrency=1",
+        "--test-force-exit",
+        "--experimental-test-coverage",
+        "--test-reporter=spec",
+        "--test-reporter-destination=stdout",
+        "--test-reporter=lcov",
+        f"--test-reporter-destination={coverage}",
+        *tests,
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(TEST_SECONDS):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    text = output.decode()
+    assert process.returncode == 0, text
+    covered = line_coverage(coverage.read_text(encoding="utf-8"))
+    shares = {name: 100 * hit / found for name, (hit, found) in covered.items()}
+    print(f"coverage of lines: {shares}", file=sys.stderr)
+    assert {"wx.mjs", "uploader.mjs", "signer.mjs", "progress.mjs"} <= set(covered), text
+    assert min(shares.values()) > LEAST_COVERAGE, shares
+
+
+def line_coverage(lcov: str) -> dict[str, tuple[int, int]]:
+    """Lines that ran, and all there are, by file of the library's sources."""
+    found: dict[str, tuple[int, int]] = {}
+    for record in lcov.split("end_of_record"):
+        name = re.search(r"^SF:.*oss-upload/src/(.+)$", record, re.MULTILINE)
+        if name is not None:
+            lines = dict(re.findall(r"^DA:(\d+),(\d+)$", record, re.MULTILINE))
+            found[name[1]] = (sum(count != "0" for count in lines.values()), len(lines))
+    return found

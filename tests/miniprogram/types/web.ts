@@ -1,0 +1,14 @@
+// The same in a web page: a File, and the browser's own AbortController.
+import { createUploader } from 'oss-upload/h5'
+
+const uploader = createUploader({
+  endpoint: 'https://sign.example.com',
+  appId: 'h5',
+  headers: async (refused) => ({ Authorization: refused ? 'Bearer new' : 'Bearer old' }),
+})
+const controller = new AbortController()
+void uploader.upload(new File(['x'], 'a.txt'), { signal: controller.signal })
+void uploader.upload(new Blob(['x']), { filename: 'a.txt' }).then(({ url }) => url.length)
+
+// @ts-expect-error: no path
+void uploader.upload('wxfile://a.jpg')
