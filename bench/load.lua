@@ -1,4 +1,5 @@
--- For wrk: what to ask (`-- METHOD BODY COUNT`), and at the end one JSON line with what its own report leaves out.
+-- For wrk: what to ask (`-- METHOD BODY COUNT PAUSE`), and at the end one JSON line with what its own report leaves out.
+-- PAUSE is how many milliseconds each connection waits before it asks again.
 -- `%7Bnumber%7D` in the address stands for each number from 0 to COUNT - 1 in turn, in 16 digits.
 local requests, asked = {}, 0
 
@@ -10,6 +11,10 @@ function init(args)
    for number = 0, count - 1 do
       wrk.path = path:gsub("%%7Bnumber%%7D", string.format("%016d", number))
       requests[number] = wrk.format()
+   end
+   local pause = tonumber(args[4] or 0)
+   if pause > 0 then
+      delay = function() return pause end
    end
    if count == 1 then return end
    request = function()

@@ -73,14 +73,22 @@ def wrk_program() -> str:
     return program
 
 
-def wrk(target: Target, *, seconds: int, connections: int = 16, core: int | None = LOAD_CORE) -> Load:
-    """Asks as fast as the answers come, from the load's core or another.
+def wrk(
+    target: Target,
+    *,
+    seconds: int,
+    connections: int = 16,
+    core: int | None = LOAD_CORE,
+    pause_milliseconds: int = 0,
+) -> Load:
+    """Asks as fast as the answers come, or with a pause before each, from the load's core or another.
 
     Raises `CannotMeasure` where wrk is missing or fails.
     """
     headers = [f"-H{name}: {value}" for name, value in target.headers.items()]
     command = [wrk_program(), f"-c{connections}", "-t1", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", str(_SCRIPT), *headers, target.url, "--", target.method, target.body or "", str(target.count)]
+    command.append(str(pause_milliseconds))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(on_core(core, command), capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode != 0:
