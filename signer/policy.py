@@ -133,6 +133,9 @@ class Forms:
         self._common: _Common | None = None
         self._documented_for_all: tuple[_Common, SignedUpload] | None = None
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Forms) and (self._app_id, self.rules) == (other._app_id, other.rules)
+
     def whole(self, wish: Wish, *, caller: str | None, credential: v4.Credential, now: datetime) -> SignedUpload:
         """The whole form: what the rules fix is in it and pinned, so that a client can change, drop or add none.
 

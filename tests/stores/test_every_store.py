@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import stat
 from pathlib import Path
@@ -59,7 +60,7 @@ async def test_away_at_the_start_the_last_good_copy_is_used(
     await remote.go_away()
     result = await run("serve", "--config", remote.url, environ=environ)
     assert (result.status, result.out) == (1, "")
-    assert result.err.startswith(_shown(remote))
+    assert json.loads(result.err)["reason"].startswith(_shown(remote))
     assert "there is no last good copy" in result.err
 
     await remote.come_back()
@@ -140,7 +141,7 @@ async def test_without_a_directory_there_is_no_copy(http: HttpPlace) -> None:
     await http.go_away()
     result = await run("serve", "--config", http.url)
     assert (result.status, result.out) == (1, "")
-    assert result.err == f"{_shown(http)}: cannot be reached (Connection refused)\n"
+    assert json.loads(result.err)["reason"] == f"{_shown(http)}: cannot be reached (Connection refused)"
 
 
 async def test_a_copy_of_another_store_is_none(tmp_path: Path, session: aiohttp.ClientSession, http: HttpPlace) -> None:
