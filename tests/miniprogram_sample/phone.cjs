@@ -1,0 +1,62 @@
+'use strict'
+// What of `wx` the pages need beside the network: the pickers, the clipboard, modals, the screen.
+const fs = require('node:fs')
+const path = require('node:path')
+const { createWx } = require('../miniprogram/wx.js')
+
+const later = (options, kind, result) => setTimeout(() => options[kind] && options[kind](result), 0)
+
+/** A call without callbacks gives a promise, as WeChat's do. */
+const promised = (api) => (options = {}) => {
+  if (options.success || options.fail || options.complete) return void api(options)
+  return new Promise((resolve, reject) => api({ ...options, success: resolve, fail: reject }))
+}
+
+/**
+ * `files`: the directory of what the user picks; temporary paths are wxfile://NAME. `picks`: the names that the next
+ * pickers return; without one the user closes the picker. `answers`: what he says to the next modals, true or false.
+ */
+exports.createPhone = (given) => {
+  const { wx, phone, calls } = createWx(given)
+  const user = { picks: [], answers: [], clipboard: '', modals: [], screens: [] }
+  const picker = (name, describe) =>
+    promised((options) => {
+      const names = user.picks.shift()
+      if (!names) return later(options, 'fail', { errMsg: `${name}:fail cancel` })
+      const tempFiles = names.slice(0, options.count).map((each) => describe(each, options))
+      later(options, 'success', { tempFiles, tempFilePaths: tempFiles.map(({ path }) => path), errMsg: `${name}:ok` })
+    })
+  const size = (name) => fs.statSync(path.join(given.files, name)).size
+  const temporary = (name) => `wxfile://${name}`
+  Object.assign(wx, {
+    chooseMedia: picker('chooseMedia', (name, { mediaType: [fileType] }) => ({
+      tempFilePath: temporary(name),
+      size: size(name),
+      fileType,
+      ...(fileType === 'video' ? { duration: 3, width: 640, height: 360, thumbTempFilePath: temporary('thumb.png') } : {}),
+    })),
+    chooseMessageFile: picker('chooseMessageFile', (name) => ({
+      path: temporary(name),
+      name,
+      size: size(name),
+      time: 1767225600,
+      type: /\.(png|jpg)$/.test(name) ? 'image' : 'file',
+    })),
+    chooseImage: picker('chooseImage', (name) => ({ path: temporary(name), size: size(name) })),
+    setClipboardData: promised((options) => {
+      user.clipboard = options.data
+      later(options, 'success', { errMsg: 'setClipboardData:ok' })
+    }),
+    showModal: promised((options) => {
+      user.modals.push(options)
+      const confirm = user.answers.shift() === true
+      later(options, 'success', { confirm, cancel: !confirm, errMsg: 'showModal:ok' })
+    }),
+    showToast: promised((options) => later(options, 'success', { errMsg: 'showToast:ok' })),
+    setKeepScreenOn: promised((options) => {
+      user.screens.push(options.keepScreenOn)
+      later(options, 'success', { errMsg: 'setKeepScreenOn:ok' })
+    }),
+  })
+  return { wx, phone, calls, user }
+}

@@ -1,0 +1,157 @@
+'use strict'
+// Runs a mini-program's own files: its app.json, JavaScript, WXML and WXSS, in WeChat's own page framework.
+//
+// That is glass-easel with its mini-program adapter and its template compiler: the component framework that WeChat ships
+// (https://developers.weixin.qq.com/miniprogram/dev/framework/custom-component/glass-easel/introduction.html), published
+// by WeChat. It has a Page constructor, runs compiled WXML, and takes taps as touches of the document. miniprogram-simulate
+// is WeChat's too, but made for single components: it has no pages, and its built-in components are empty. Taro's H5
+// runtime is somebody else's framework, and runs code that was written for Taro. The document is jsdom's, so that `wx` can
+// use real sockets and files beside it.
+const fs = require('node:fs')
+const path = require('node:path')
+const { JSDOM } = require('jsdom')
+const { TmplGroup } = require('glass-easel-template-compiler')
+const { COMPONENTS, STYLE } = require('./built_in.cjs')
+
+const WIDTH_PX = 375
+const RPX_ACROSS = 750
+
+const dom = new JSDOM('<!doctype html><html><head></head><body></body></html>', { pretendToBeVisual: true })
+// The framework takes these from the global object, as a browser has them.
+for (const name of ['window', 'document', 'Event', 'MutationObserver', 'HTMLElement', 'Element', 'Node']) {
+  globalThis[name] = name === 'window' ? dom.window : dom.window[name]
+}
+
+const { MiniProgramEnv, glassEasel } = require('glass-easel-miniprogram-adapter')
+
+const read = (file) => fs.readFileSync(file, 'utf8')
+const readJson = (file) => JSON.parse(read(file))
+
+/** Compiles WXML; what the compiler complains of is an error here. */
+const compile = (name, source) => {
+  const group = new TmplGroup()
+  const complaints = group.addTmpl(name, source)
+  if (complaints.length) throw new Error(`${name}.wxml: ${JSON.stringify(complaints)}`)
+  const groups = new Function(`return ${group.getTmplGenObjectGroups()}`)()
+  group.free()
+  return { groupList: groups, content: groups[name] }
+}
+
+/** WXSS as CSS: `rpx` is a 750th of the screen's width, `page` the page's own node. */
+const css = (wxss) =>
+  wxss
+    .replace(/(-?[\d.]+)rpx\b/g, (_, number) => `${(number * WIDTH_PX) / RPX_ACROSS}px`)
+    .replace(/(^|[\s,}])page(?=\s*[{,])/g, '$1body')
+
+/** WeChat's `require`: paths from the file, else packages of miniprogram_npm. Each file runs once, without Node's globals. */
+const createRequire = (root, globals) => {
+  const modules = new Map()
+  const load = (file) => {
+    if (modules.has(file)) return modules.get(file).exports
+    const module = { exports: {} }
+    modules.set(file, module)
+    const names = { module, exports: module.exports, require: requireFrom(path.dirname(file)), ...globals() }
+    for (const hidden of ['process', 'Buffer', 'global', 'globalThis', 'window', 'document', 'fetch', 'AbortController']) {
+      names[hidden] = undefined
+    }
+    new Function(...Object.keys(names), `'use strict';${read(file)}\n//# sourceURL=${file}`)(...Object.values(names))
+    return module.exports
+  }
+  const requireFrom = (directory) => (name) => {
+    if (/^\.{0,2}\//.test(name)) {
+      const file = name[0] === '/' ? path.join(root, name) : path.resolve(directory, name)
+      return load(fs.existsSync(file) ? file : `${file}.js`)
+    }
+    for (let at = directory; at.startsWith(root); at = path.dirname(at)) {
+      const file = path.join(at, 'miniprogram_npm', name, 'index.js')
+      if (fs.existsSync(file)) return load(file)
+    }
+    throw new Error(`module '${name}' is not defined`)
+  }
+  return load
+}
+
+/** The document, where the node of `<image>` is called wx-image: HTML has an image, a text and a progress of its own. */
+const backendContext = () => {
+  const context = new glassEasel.CurrentWindowBackendContext()
+  context.onEvent((target, type, detail, options) => glassEasel.triggerEvent(target, type, detail, options))
+  context.document = {
+    createElement: (name) => document.createElement(name in COMPONENTS ? `wx-${name}` : name),
+    createTextNode: (content) => document.createTextNode(content),
+    createDocumentFragment: () => document.createDocumentFragment(),
+  }
+  return context
+}
+
+/** Every `@name` of app.json's window has to be in both themes. */
+const checkTheme = (root, config) => {
+  if (!config.darkmode) return
+  const themes = readJson(path.join(root, config.themeLocation))
+  for (const value of Object.values(config.window)) {
+    for (const theme of ['light', 'dark']) {
+      if (value[0] === '@' && !themes[theme][value.slice(1)]) throw new Error(`theme.json: ${theme} has no ${value}`)
+    }
+  }
+}
+
+/** The mini-program in `root`, at the first of its pages. `wx` is what its code sees under that name. */
+exports.launch = (root, wx) => {
+  const config = readJson(path.join(root, 'app.json'))
+  checkTheme(root, config)
+  const environment = new MiniProgramEnv()
+  const space = environment.createCodeSpace('', true)
+  const builtIn = environment.createCodeSpace('built-in', true)
+  for (const [name, { template, ...definition }] of Object.entries(COMPONENTS)) {
+    builtIn.addCompiledTemplate(name, compile(name, template))
+    const component = builtIn.component(name).definition(definition).register()
+    space.getComponentSpace().setGlobalUsingComponent(name, component._$)
+  }
+
+  let app
+  let own = {}
+  const globals = () => ({ wx, App: (definition) => (app = definition), getApp: () => app, getCurrentPages: () => [page], ...own })
+  const load = createRequire(root, globals)
+  load(path.join(root, 'app.js'))
+  if (app.onLaunch) app.onLaunch({})
+
+  const [route] = config.pages
+  const file = path.join(root, route)
+  const backend = environment.associateBackend(backendContext())
+  const styled = (name, source) => {
+    space.addStyleSheet(name, `${name}.css`)
+    backend.registerStyleSheetContent(`${name}.css`, source)
+  }
+  styled('app', `${STYLE}\n${css(read(path.join(root, 'app.wxss')))}`)
+  styled(route, css(read(`${file}.wxss`)))
+  space.addComponentStaticConfig(route, readJson(`${file}.json`))
+  space.addCompiledTemplate(route, compile(route, read(`${file}.wxml`)))
+  space.componentEnv(route, (constructors) => {
+    own = constructors
+    load(`${file}.js`)
+  })
+
+  const rendered = backend.createRoot('page', space, route)
+  const page = rendered.get()
+  const placeholder = document.createElement('div')
+  document.body.appendChild(placeholder)
+  if (page.onLoad) page.onLoad({})
+  rendered.attach(document.body, placeholder)
+  if (page.onShow) page.onShow()
+  if (page.onReady) page.onReady()
+
+  return {
+    page,
+    document,
+    /** A finger on the node, as the document gets it. */
+    tap(node) {
+      for (const type of ['mousedown', 'mouseup']) node.dispatchEvent(new dom.window.MouseEvent(type, { bubbles: true }))
+    },
+    /** The page as it stands, for a browser to draw. */
+    html: () => dom.serialize(),
+    close() {
+      if (page.onUnload) page.onUnload()
+      rendered.release()
+      dom.window.close()
+    },
+  }
+}

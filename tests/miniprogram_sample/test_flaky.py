@@ -1,0 +1,117 @@
+"""The sample's page uploads thirty files through a bad network; the local cloud says what has arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.e2e.running import Cloud, local_cloud, signer
+from tests.miniprogram_sample.simulated import install, node, project
+
+ENDPOINT = "http://127.0.0.1:1"
+"""What the page believes; the simulated phone's routes lead elsewhere."""
+BUCKET = "sample-photos"
+SEED = 3
+"""Of the 5 %: the 11th and the 13th upload are among them, and so again after the restart."""
+MOST_FAILED = 5
+"""A form that ends twice for one file is told to the user, who taps "retry": the library renews it once."""
+SIZES = {
+    "images": {f"photo-{number}.png": 30_000 + 7_000 * number for number in range(12)},
+    "videos": {f"clip-{number}.mp4": 400_000 + 90_000 * number for number in range(4)},
+    "documents": {f"报告 {number}.pdf": 25_000 + 11_000 * number for number in range(14)},
+}
+
+
+def definitions(cloud: Cloud) -> str:
+    return f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
+defaults: {{region: cn-hangzhou, credentials: instance}}
+apps:
+  wx1234567890abcdef:
+    bucket: {BUCKET}
+    domain: "{cloud.oss}/{BUCKET}"
+    key_prefix: sample/
+    max_size: 5MiB
+    expires: 2s
+    headers: {{x-oss-forbid-overwrite: "true"}}
+"""
+
+
+async def set_faults(cloud: Cloud, **more: Any) -> None:
+    faults = {"oss": [{"kind": "status", "status": 503, "probability": 0.05}], **more}
+    async with cloud.session.put(f"{cloud.oss}/-/faults", json=faults, params={"seed": SEED}) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def test_thirty_files_arrive_exactly_once_through_a_bad_network(tmp_path: Path) -> None:
+    install()
+    files = tmp_path / "files"
+    files.mkdir()
+    names = [name for sizes in SIZES.values() for name in sizes]
+    for sizes in SIZES.values():
+        for name, size in sizes.items():
+            (files / name).write_bytes(os.urandom(size))
+    assert len(names) == 30
+
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        await cloud.create_bucket(BUCKET)
+        await set_faults(cloud)
+        config = tmp_path / "signer.yaml"
+        config.write_text(definitions(cloud), encoding="utf-8")
+        async with signer(session, config) as first:
+            sample = project(tmp_path, {"endpoint": ENDPOINT, "appId": "wx1234567890abcdef"})
+            given = {
+                "project": str(sample),
+                "files": str(files),
+                "endpoint": ENDPOINT,
+                "signer": first.public,
+                "oss": cloud.oss,
+                **{kind: list(sizes) for kind, sizes in SIZES.items()},
+            }
+            async with node("flaky_run.cjs", given) as run:
+                assert await run.hears() == "cut"
+                await set_faults(cloud, sts={"kind": "revoked"})
+                await first.stop()
+                async with signer(session, config) as second:
+                    run.tell(second.public)
+                    report = await run.hears()
+                    assert second.process.returncode is None
+        await cloud.set_faults()
+        stored = {each["key"]: each for each in await cloud.objects(BUCKET)}
+        contents = {key: await cloud.content(BUCKET, key) for key in stored}
+        async with session.get(f"{cloud.oss}/-/calls", params={"action": "PostObject"}) as answer:
+            calls = await answer.json()
+
+    print({key: report[key] for key in ("tally", "rounds", "failed", "seen")}, file=sys.stderr)
+    assert report["files"] == [] and report["rounds"] <= 3 and report["failed"] <= MOST_FAILED
+    assert report["total"]["percent"] == 100
+    assert report["backwards"] == []
+    assert report["screens"][0] is True and report["screens"][-1] is False
+
+    uploaded = report["uploaded"]
+    assert len(uploaded) == len(stored) == len({each["key"] for each in uploaded}) == 30
+    assert {each["key"] for each in uploaded} == set(stored)
+    assert all(each["url"] == f"{cloud.oss}/{BUCKET}/{each['key']}" for each in uploaded if each["key"].isascii())
+    arrived = sorted(hashlib.sha256(content).hexdigest() for content in contents.values())
+    assert arrived == sorted(hashlib.sha256((files / name).read_bytes()).hexdigest() for name in names)
+    for each in uploaded:
+        if each["name"] in names:
+            assert contents[each["key"]] == (files / each["name"]).read_bytes()
+    written = [call["who"] for call in calls if call["status"] == 200]
+    assert sorted(written) == sorted(stored)
+
+    tally = report["tally"]
+    assert {
+        "uploadFile:fail net::ERR_CONNECTION_RESET",
+        "503",
+        "FileAlreadyExists",
+        "Invalid according to Policy: Policy expired.",
+        "InvalidSecurityToken",
+    } <= set(tally)

@@ -1,0 +1,74 @@
+"""The sample's page, as a browser draws what the simulator has rendered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+import pytest
+from playwright.async_api import async_playwright
+
+from tests.e2e.running import ROOT, local_cloud, signer
+from tests.e2e.test_page import CHROMIUM, FLAGS, Pixel, landscape, png
+from tests.miniprogram_sample.simulated import install, missing, node, project
+
+ENDPOINT = "http://127.0.0.1:1"
+PICTURES: dict[str, tuple[Pixel, Pixel, Pixel, tuple[float, float]]] = {
+    "harbour.png": ((96, 120, 178), (250, 200, 170), (38, 52, 84), (0.70, 0.34)),
+    "terraces.png": ((150, 205, 225), (236, 246, 226), (28, 92, 66), (0.24, 0.22)),
+    "cliffs.png": ((240, 150, 96), (253, 222, 160), (122, 42, 38), (0.40, 0.42)),
+    "thumb.png": ((70, 130, 180), (205, 228, 238), (24, 66, 92), (0.55, 0.20)),
+}
+IMAGES = [name for name in PICTURES if name != "thumb.png"]
+SIZES = {"会议纪要.docx": 180_000, "设计图.zip": 8_600_000, "合同.pdf": 5_400_000, "clip.mp4": 19_300_000}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+@pytest.mark.skipif(os.environ.get("UPDATE_SCREENSHOTS") != "1", reason="UPDATE_SCREENSHOTS=1 writes the pictures")
+async def test_screenshots(tmp_path: Path) -> None:
+    install()
+    if CHROMIUM is None:
+        missing("chromium is not installed")
+    files = tmp_path / "files"
+    files.mkdir()
+    for name, colours in PICTURES.items():
+        (files / name).write_bytes(png(240, 240, landscape(*colours)))
+    for name, size in SIZES.items():
+        (files / name).write_bytes(os.urandom(size))
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        await cloud.create_bucket("photos")
+        config = tmp_path / "signer.yaml"
+        config.write_text(
+            f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
+defaults: {{region: cn-hangzhou, credentials: instance}}
+apps:
+  photos: {{bucket: photos, domain: "{cloud.oss}/photos", key_prefix: "photos/{{yyyy}}/{{mm}}/", max_size: 50MiB}}
+""",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            given = {
+                "project": str(project(tmp_path, {"endpoint": ENDPOINT, "appId": "photos"})),
+                "files": str(files),
+                "endpoint": ENDPOINT,
+                "signer": running.public,
+                "oss": cloud.oss,
+                "images": IMAGES,
+                "documents": ["会议纪要.docx", "设计图.zip", "合同.pdf"],
+                "videos": ["clip.mp4"],
+            }
+            async with node("picture_run.cjs", given) as run:
+                drawn = dict(zip(SCHEMES, [await run.hears(), await run.hears()], strict=True))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = await browser.new_page(viewport={"width": 375, "height": 720}, device_scale_factor=2)
+        for scheme, html in drawn.items():
+            await page.emulate_media(color_scheme=scheme)
+            await page.set_content(html)
+            await page.screenshot(path=ROOT / "docs" / f"miniprogram-{scheme}.png")
+        await browser.close()

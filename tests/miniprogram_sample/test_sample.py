@@ -1,0 +1,174 @@
+"""The sample and the documented page in the simulator, against a running signer and a local cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.e2e.running import START_SECONDS, Cloud, Signer, local_cloud, signer
+from tests.miniprogram_sample.simulated import HERE, ROOT, SAMPLE, install, node, project
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENDPOINT = "http://127.0.0.1:1"
+"""What the page believes; the simulated phone's routes lead elsewhere."""
+BLOCK = re.compile(r"^(```\w+\n.*?^```)$", re.MULTILINE | re.DOTALL)
+DEMO_ENDPOINT = "http://127.0.0.1:5000"
+"""Where `make demo` listens, and where the sample looks for it."""
+DOCUMENTED_APP = "wx00000000000000dd"
+IMAGES = ["photo-1.png", "photo-2.png"]
+DOCUMENTS = ["报告 1.pdf", "notes.pdf", "plan.pdf"]
+FILES = dict.fromkeys([*IMAGES, *DOCUMENTS, "clip.mp4", "photo.jpg"], 60_000) | {"large.pdf": 300_000}
+
+
+@dataclass
+class Place:
+    """Where all of it is."""
+
+    cloud: Cloud
+    signer: Signer
+    files: Path
+
+    async def contents(self, bucket: str) -> dict[str, bytes]:
+        return {each["key"]: await self.cloud.content(bucket, each["key"]) for each in await self.cloud.objects(bucket)}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    install()
+    directory = tmp_path_factory.mktemp("sample")
+    files = directory / "files"
+    files.mkdir()
+    for name, size in FILES.items():
+        (files / name).write_bytes(os.urandom(size))
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        for bucket in ("tour", "doubt", "examplebucket"):
+            await cloud.create_bucket(bucket)
+        config = directory / "signer.yaml"
+        config.write_text(
+            f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
+credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
+defaults: {{region: cn-hangzhou, credentials: instance, max_size: 200KiB}}
+apps:
+  tour: {{bucket: tour, domain: "{cloud.oss}/tour", key_prefix: tour/}}
+  doubt: {{bucket: doubt, domain: "{cloud.oss}/doubt", key: "{{uuid}}.{{ext}}", expires: 2s}}
+  {DOCUMENTED_APP}: {{bucket: examplebucket, key_prefix: exampledir/}}
+""",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            yield Place(cloud, running, files)
+
+
+async def scenario(place: Place, directory: Path, name: str) -> dict[str, object]:
+    given = {
+        "scenario": name,
+        "project": str(project(directory, {"endpoint": ENDPOINT, "appId": name})),
+        "files": str(place.files),
+        "endpoint": ENDPOINT,
+        "signer": place.signer.public,
+        "oss": place.cloud.oss,
+        "images": IMAGES,
+        "documents": DOCUMENTS,
+        "videos": ["clip.mp4"],
+        "tooLarge": "large.pdf",
+    }
+    async with node("tour_run.cjs", given) as run:
+        report: dict[str, object] = await run.hears()
+    return report
+
+
+async def test_a_user_of_the_page(place: Place, tmp_path: Path) -> None:
+    report = await scenario(place, tmp_path, "tour")
+    stored = await place.contents("tour")
+    names = [*IMAGES, *DOCUMENTS, "clip.mp4"]
+    assert sorted(stored.values()) == sorted((place.files / name).read_bytes() for name in names)
+    uploaded = report["uploaded"]
+    assert isinstance(uploaded, list) and {each["key"] for each in uploaded} == set(stored)
+    async with place.cloud.session.get(str(report["link"])) as answer:
+        assert await answer.read() == (place.files / DOCUMENTS[0]).read_bytes()
+
+
+async def test_what_may_be_there_already_is_sent_again_only_when_the_user_says_so(place: Place, tmp_path: Path) -> None:
+    report = await scenario(place, tmp_path, "doubt")
+    stored = await place.contents("doubt")
+    assert list(stored.values()) == 2 * [(place.files / DOCUMENTS[0]).read_bytes()]
+    uploaded = report["uploaded"]
+    assert isinstance(uploaded, list) and uploaded[0]["key"] in stored
+
+
+async def test_the_documented_page_works_unchanged(place: Place, tmp_path: Path) -> None:
+    addresses = {"signer": place.signer.public, "bucket": f"{place.cloud.oss}/examplebucket"}
+    given = {"project": str(project(tmp_path, addresses, HERE / "documented")), "files": str(place.files)}
+    given |= {"appId": DOCUMENTED_APP, "image": "photo.jpg", "document": DOCUMENTS[0]}
+    async with node("documented_run.cjs", given) as run:
+        assert [await run.hears(), await run.hears()] == ["上传成功", "上传成功"]
+    expected = {f"exampledir/{name}": (place.files / name).read_bytes() for name in ("photo.jpg", DOCUMENTS[0])}
+    assert await place.contents("examplebucket") == expected
+
+
+async def test_the_sample_as_it_is_works_at_the_demo(place: Place) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "run.py", "demo", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(START_SECONDS):
+            page, oss = [(await process.stdout.readline()).decode().split()[-1].rstrip("/") for _ in range(2)]
+        given = {"scenario": "first", "project": str(SAMPLE), "files": str(place.files), "images": IMAGES}
+        given |= {"endpoint": DEMO_ENDPOINT, "signer": page, "oss": oss}
+        async with node("tour_run.cjs", given) as run:
+            report = await run.hears()
+        contents = []
+        for each in report["uploaded"]:
+            async with place.cloud.session.get(each["url"]) as answer:
+                contents.append(await answer.read())
+        assert sorted(contents) == sorted((place.files / name).read_bytes() for name in IMAGES)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def test_the_samples_copy_of_the_library_is_the_built_one() -> None:
+    copied, built = SAMPLE / "miniprogram_npm/oss-upload", ROOT / "miniprogram/oss-upload/miniprogram_dist"
+    for path in built.iterdir():
+        assert (copied / path.name).read_bytes() == path.read_bytes(), "run npm run build in miniprogram/oss-upload"
+
+
+async def test_the_sample_calls_wechats_own_interface_as_it_is_typed() -> None:
+    install()
+    tsc = shutil.which("tsc", path=str(HERE / "node_modules" / ".bin"))
+    assert tsc is not None
+    result = subprocess.run(
+        [tsc, "--project", str(HERE / "tsconfig.json")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout
+
+
+async def test_both_documents_say_the_same() -> None:
+    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("miniprogram.md", "miniprogram.zh-CN.md")]
+    outlines = []
+    for text in texts:
+        prose, code = re.split(BLOCK, text)[::2], re.findall(BLOCK, text)
+        lines = "".join(prose).splitlines()
+        first_cells = [re.findall(r"`([^`]+)`", line.split(" | ")[0]) for line in lines if line.startswith("|")]
+        links = [
+            link for link in re.findall(r"\]\(([^)]+)\)", "".join(prose)) if not link.startswith(("miniprogram.", "#"))
+        ]
+        headings = [line.split()[0] for line in lines if line.startswith("#")]
+        outlines.append((code, headings, links, first_cells))
+    assert outlines[0] == outlines[1]
