@@ -1,18 +1,22 @@
-# demo: try it, no account · test: everything · lint: style and types · bench: figures · soak: faults for two minutes
+# demo: try it, no account · test: everything · coverage: the same, with line coverage · lint: style and types · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test coverage lint bench soak clean install uninstall
 
 demo: $(VENV)/.runtime
 	$(BIN)/python run.py demo $(ARGS)
 
 test: $(VENV)/.dev
 	tests/setup
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(VENV)/.dev
+	tests/setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='signer/*' --fail-under=90
 
@@ -22,15 +26,19 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy signer localcloud tests bench run.py
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench.slow_sts
-	$(BIN)/python -m bench.scale
+	bench/setup
+	$(BIN)/python -m bench
 
 soak: $(VENV)/.dev
 	tests/setup
 	SOAK_SECONDS=$${SOAK_SECONDS:-130} $(BIN)/python -m pytest -s tests/e2e/test_soak.py
 
+install uninstall:
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)' WORKERS='$(WORKERS)' PYTHON='$(PYTHON)' \
+	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
+
 clean:
-	rm -rf $(VENV) tests/oracle/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/oracle/node_modules miniprogram/oss-upload/node_modules tests/miniprogram_sample/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,11 +1,13 @@
-"""The command line: serve · check · sign · push · pull · schema · demo."""
+"""The command line: serve · check · reload · sign · doctor · domains · push · pull · schema · demo."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -13,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import signer
-from signer import check, logs, publish
+from signer import check, domains, logs, publish, reload_command
 from signer.callbacks.queue import CannotOpenQueue
 from signer.callers.protocol import Caller
+from signer.certificate_check import certificate_warnings
 from signer.definitions.markdown import markdown
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.registry import Registry
@@ -23,6 +26,7 @@ from signer.definitions.schema import json_schema
 from signer.demo import command as demo
 from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
+from signer.notify import ServiceManager
 from signer.policy import SignedUpload, Wish
 from signer.reload import Definitions, Reloader
 from signer.running_definitions import CannotCompare
@@ -31,7 +35,8 @@ from signer.stores.last_good import last_good
 from signer.stores.opening import open_store
 from signer.stores.protocol import CannotRead, CannotWrite
 from signer.web import answers
-from signer.web.server import CannotListen, serve
+from signer.web.server import serve
+from signer.web.sockets import CannotListen
 
 _loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with contextlib.suppress(ImportError):  # Windows has none
@@ -40,12 +45,17 @@ with contextlib.suppress(ImportError):  # Windows has none
     _loop_factory = new_event_loop
 
 OK, WRONG = 0, 1
+CANNOT_LISTEN, UNEXPECTED = 3, 70
+"""Of `serve`: an address is not to be had; a defect of ours (EX_SOFTWARE of sysexits.h). 2 is argparse's."""
 
 T = TypeVar("T")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command; the exit status is 0, 1 when it says what is wrong, 2 for unknown arguments."""
+    """Runs one command; the exit status is 0, 1 when it says what is wrong, 2 for unknown arguments.
+
+    `serve` has some more.
+    """
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -98,6 +108,24 @@ def _parser() -> argparse.ArgumentParser:
         help="keeps the last good definitions of a remote store here, for a start while it is away "
         "(default: $STATE_DIRECTORY, as systemd sets it)",
     )
+    serving.add_argument(
+        "--worker",
+        type=int,
+        metavar="N",
+        help="which of several signers on this machine this one is, from 1: its admin port is N-1 above the configured "
+        "one, and its log lines name it",
+    )
+    serving.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=os.environ.get("OSS_SIGNER_DRAIN_SECONDS", "5"),
+        metavar="SECONDS",
+        help="how long idle connections may still send a request after SIGTERM (default: $OSS_SIGNER_DRAIN_SECONDS, "
+        "or 5)",
+    )
+    reload_command.add_arguments(
+        command("reload", reload_command.run, "Have a running signer take its definitions over.", config=False)
+    )
     check.add_arguments(command("check", _check, "Read the definitions and say what is wrong with them."))
     sign = command("sign", _sign, "Sign one upload and print the answer and its decoded policy.")
     sign.add_argument("app", metavar="APP")
@@ -105,12 +133,31 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("--content-type")
     sign.add_argument("--size", type=int, help="bytes")
     sign.add_argument("--caller", help="the caller id to put where {caller} stands")
+    _add_doctor_arguments(command("doctor", _doctor, "Look at this machine step by step and say what to do."))
+    domains.add_arguments(command("domains", _domains, "Print the domains for the WeChat console."))
     publish.add_push_arguments(command("push", _push, "Check definitions and put them into a store."))
     command("pull", _pull, "Print the definitions that a store holds.")
     schema = command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
     schema.add_argument("--markdown", action="store_true", help="docs/configuration.md instead")
     demo.add_arguments(command("demo", _demo, "Run the signer with a local cloud and an upload page; no account."))
     return parser
+
+
+def _add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="what was found as JSON, for programs")
+    parser.add_argument("--app", metavar="ID", help="look at what this app needs and at no other")
+    parser.add_argument(
+        "--write", action="store_true", help="also put an empty object below each prefix and remove it again"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="SECONDS", help="how long one answer may take (default: 5)"
+    )
+    parser.add_argument(
+        "--oss-endpoint",
+        default="https://oss-{region}.aliyuncs.com",
+        metavar="URL",
+        help="where OSS is asked (default: %(default)s); another one without {region} holds the bucket in its path",
+    )
 
 
 def _environment(options: argparse.Namespace) -> Environment:
@@ -147,20 +194,46 @@ def _allow_many_connections() -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    logs.set_up(worker=options.worker)
     _allow_many_connections()
+    faulthandler.enable()  # systemd's watchdog sends SIGABRT: the log then says where the event loop stood still
+    manager = ServiceManager()
 
     async def until_stopped() -> int:
         async with _definitions(options, options.state_dir) as definitions:
-            logs.set_up()
             registry, started = await definitions.begin()
+            await asyncio.to_thread(certificate_warnings, registry)
             service = Service(registry, _environment(options))
             try:
-                await serve(service, Reloader(definitions, service, started))
+                await serve(
+                    service,
+                    Reloader(definitions, service, started),
+                    manager=manager,
+                    worker=options.worker,
+                    drain_seconds=options.drain_seconds,
+                )
             finally:
                 await service.close()
         return OK
 
-    return _run(until_stopped())
+    try:
+        return _run(until_stopped())
+    except BadDefinitions as error:
+        check.tell(error)
+        return _ended(manager, WRONG, f"the definitions are wrong: {error.mistakes[0]}")
+    except (CannotRead, CannotReadEnvironment, CannotOpenQueue) as error:
+        return _ended(manager, WRONG, str(error))
+    except CannotListen as error:
+        return _ended(manager, CANNOT_LISTEN, str(error))
+    except Exception as error:
+        return _ended(manager, UNEXPECTED, "internal error", error)
+
+
+def _ended(manager: ServiceManager, status: int, why: str, error: Exception | None = None) -> int:
+    """Says in the last line of the log, and to systemd, why there is no signer any more."""
+    logging.getLogger("oss_signer").critical("ended", extra={"reason": why, "exit_status": status}, exc_info=error)
+    manager.failed(why)
+    return status
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -189,6 +262,20 @@ def _sign(options: argparse.Namespace) -> int:
         return OK
 
     logs.set_up(level=logs.WARNING)
+    return _run(show())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    # Loads all SDKs, which no other command needs.
+    from signer.doctor import command
+
+    return _run(command.run(options))
+
+
+def _domains(options: argparse.Namespace) -> int:
+    async def show() -> int:
+        return domains.show(await _registry(options), options)
+
     return _run(show())
 
 

@@ -19,6 +19,7 @@ class JsonLines(logging.Formatter):
         """`worker`: which of several signers on this machine this one is; each line says so."""
         super().__init__()
         self._worker: dict[str, object] = {} if worker is None else {"worker": worker}
+        self.members = "" if worker is None else f'"worker": {worker}, '
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -42,6 +43,14 @@ def set_up(stream: TextIO = sys.stderr, level: int = logging.INFO, worker: int |
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("oss_signer").setLevel(level)
+
+
+def members_of_each_line() -> str:
+    """What each line says of this process, as a piece of JSON such as `"worker": 2, `; it may be empty."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonLines):
+            return handler.formatter.members
+    return ""
 
 
 def write_lines(text: str) -> None:

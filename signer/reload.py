@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from signer.credentials.cache import utc_now
 from signer.definitions.diff import changes
@@ -119,6 +120,20 @@ class Definitions:
             return self._adapt(self._parser.read(files, self._environment.read()))
 
 
+class Renewable(Protocol):
+    """What besides definitions is taken over when somebody asks for a reload: the certificate of `server.tls`."""
+
+    @property
+    def error(self) -> str | None:
+        """Why the last attempt kept what was in force."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """When what is in force ends."""
+
+    async def renew(self, trigger: str) -> object: ...
+
+
 class Reloader:
     def __init__(self, definitions: Definitions, service: Service, started: Outcome) -> None:
         """`started` is what `begin` gave, together with the registry that the service has in force."""
@@ -127,6 +142,7 @@ class Reloader:
         self._one_at_a_time = asyncio.Lock()
         self._started_with = _fixed(service.current.registry)
         self.last = started
+        self.renewable: Renewable | None = None
         service.metrics.reloaded(succeeded=started.succeeded)
         if not started.succeeded:
             wrong = _shortened([*map(str, started.mistakes), str(started.error)])
@@ -145,6 +161,8 @@ class Reloader:
 
     async def reload(self, trigger: str) -> Outcome:
         """Takes over what the store holds now. Never raises for what an edit or a store can do wrong."""
+        if self.renewable is not None and trigger != "change":
+            await self.renewable.renew(trigger)
         async with self._one_at_a_time:
             in_force = self.last.revision
             try:

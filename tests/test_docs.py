@@ -67,6 +67,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     (directory / "login.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     (directory / "notify").write_text("n" * 32, encoding="ascii")
+    (directory / "admin-token").write_text("a" * 32, encoding="ascii")
     return directory
 
 

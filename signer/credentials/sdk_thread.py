@@ -7,11 +7,12 @@ here none of that can hold up a request, and a deadline really ends what is late
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from signer.credentials.sdk_walls import DatedAnswer, noting_dates
+from signer.credentials.dates import DatedAnswer, noting_dates
 from signer.credentials.source import FetchFailed
 
 T = TypeVar("T")
@@ -25,10 +26,11 @@ class SdkThread:
         """`observe` is told, in the caller's loop, the date of each answer."""
         self._observe = observe
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="alibabacloud-sdk", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        """From the first call on: roles that need no SDK load none."""
 
     def _serve(self) -> None:
+        importlib.import_module("signer.credentials.sdk_walls")
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
@@ -44,6 +46,9 @@ class SdkThread:
                 finally:
                     answers.extend(noted)
 
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="alibabacloud-sdk", daemon=True)
+            self._thread.start()
         future = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
         try:
             async with asyncio.timeout(deadline_seconds + _GRACE_SECONDS):
@@ -58,9 +63,10 @@ class SdkThread:
         """Cancels what still runs and ends the thread."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_GRACE_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=_GRACE_SECONDS)
+        if self._thread is not None:
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_GRACE_SECONDS)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=_GRACE_SECONDS)
         self._loop.close()
 
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -20,44 +17,22 @@ from alibabacloud_credentials.provider import ecs_ram_role
 from darabonba.core import DaraCore
 from Tea.core import TeaCore
 
+from signer.credentials.dates import DatedAnswer, notes
+
 _LOGGERS = ("credentials", "alibabacloud-tea", "darabonba-core", "apscheduler")
 
 Send = Callable[..., Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class DatedAnswer:
-    """What a server's clock said, and when by our monotonic clock (seconds) it was asked and had answered."""
-
-    server: str
-    date: datetime
-    asked_at: float
-    answered_at: float
-
-
-_notes: ContextVar[list[DatedAnswer] | None] = ContextVar("dated_answers", default=None)
-
-
-@contextlib.contextmanager
-def noting_dates() -> Iterator[list[DatedAnswer]]:
-    """Collects the dates of the answers that the SDKs get inside the block, refusals too."""
-    notes: list[DatedAnswer] = []
-    before = _notes.set(notes)
-    try:
-        yield notes
-    finally:
-        _notes.reset(before)
 
 
 def _noted(send: Send) -> Send:
     async def send_and_note(request: Any, runtime_option: Any = None) -> Any:
         asked_at = time.monotonic()
         response = await send(request, runtime_option)
-        notes = _notes.get()
+        noted = notes()
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            if notes is not None:
+            if noted is not None:
                 date = parsedate_to_datetime(response.headers["date"])
-                notes.append(DatedAnswer(request.headers["host"], date, asked_at, time.monotonic()))
+                noted.append(DatedAnswer(request.headers["host"], date, asked_at, time.monotonic()))
         return response
 
     return send_and_note

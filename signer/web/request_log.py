@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from signer.logs import write_lines
+from signer.logs import members_of_each_line, write_lines
 from signer.note_writer import NoteWriter
 from signer.web.exchange import Exchange
 
@@ -50,16 +50,18 @@ class RequestLog:
 
 def _write(notes: list[Note]) -> None:
     if log.isEnabledFor(logging.INFO):
-        write_lines("".join([_line(note) for note in notes]))
+        members = members_of_each_line()
+        write_lines("".join([_line(note, members) for note in notes]))
 
 
-def _line(note: Note) -> str:
+def _line(note: Note, members: str) -> str:
     created, request_id, method, raw_path, app, status, code, seconds, address = note
     return (
         f'{{"time": "{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00", "level": "info", '
-        f'"logger": "{log.name}", "message": "request", "request_id": "{request_id}", "method": {_json(method)}, '
-        f'"path": {_json(_path(raw_path))}, "app": {_json(app)}, "status": {status}, "code": {_json(code)}, '
-        f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(address)}}}\n'
+        f'"logger": "{log.name}", "message": "request", {members}"request_id": "{request_id}", '
+        f'"method": {_json(method)}, "path": {_json(_path(raw_path))}, "app": {_json(app)}, '
+        f'"status": {status}, "code": {_json(code)}, "milliseconds": {seconds * 1000:.2f}, '
+        f'"address": {_json(address)}}}\n'
     )
 
 

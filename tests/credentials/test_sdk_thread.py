@@ -150,9 +150,13 @@ async def test_a_drip_of_bytes_ends_at_the_deadline_and_the_loop_stays_free(sdk:
                 await source.fetch()
 
 
-def test_closing_ends_the_thread() -> None:
+async def test_the_thread_begins_with_the_first_call_and_ends_with_closing() -> None:
+    async def nothing() -> None: ...
+
     before = threading.active_count()
     thread = SdkThread()
+    assert threading.active_count() == before
+    await thread.run(nothing, deadline_seconds=5)
     assert threading.active_count() == before + 1
     thread.close()
     assert threading.active_count() == before

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signer.credentials.sdk_walls import DatedAnswer
+from signer.credentials.dates import DatedAnswer
 from signer.credentials.skew import ClockSkew, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

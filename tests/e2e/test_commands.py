@@ -44,7 +44,12 @@ def test_a_mistake_is_told_with_its_place_and_mend(command: str, tmp_path: Path)
     config.write_text(BROKEN, encoding="utf-8")
     result = run(command, "--config", config)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.splitlines() == [
+    said = result.stderr.splitlines()
+    if command == "serve":
+        last = json.loads(said.pop())
+        assert (last["message"], last["exit_status"]) == ("ended", 1)
+        assert "'credentials' is missing" in last["reason"]
+    assert said == [
         f"{config}:4:3: apps.a: 'credentials' is missing; write it here, or under defaults for all apps",
         "    4 |   a:",
         "      |   ^",
@@ -72,7 +77,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_taken_address_is_told(tmp_path: Path) -> None:
-    from signer.web.server import listening
+    from signer.web.sockets import listening
 
     with listening("127.0.0.1:0") as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -81,7 +86,7 @@ def test_a_taken_address_is_told(tmp_path: Path) -> None:
             f"version: 1\nserver: {{listen: '{address}'}}\ncredentials: {{}}\napps: {{}}\n", encoding="utf-8"
         )
         result = run("serve", "--config", config)
-    assert result.returncode == 1
+    assert result.returncode == 3
     assert f"cannot listen on {address}" in result.stderr
 
 

@@ -1,0 +1,112 @@
+"""Clients that go on asking: some keep their connections, some open one for each request. No request is tried twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+_TIMEOUT_SECONDS = 20.0
+_KEEPING, _OPENING = 16, 4
+"""How many clients of each kind."""
+_PAUSE_SECONDS = 0.12
+"""Between the requests of one client: 20 of them make some 160 a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    client_port: int
+    """Of the connection; 0 where there was none."""
+    why: str
+
+
+@dataclass
+class Load:
+    port: int
+    path: str
+    answered: int = 0
+    slowest_seconds: float = 0.0
+    closes_told: int = 0
+    """Answers that said `Connection: close` to a client that would have kept it."""
+    failures: list[Failure] = field(default_factory=list)
+
+    def reset(self) -> None:
+        self.answered, self.slowest_seconds, self.closes_told, self.failures = 0, 0.0, 0, []
+
+    async def more(self, answers: int) -> None:
+        """Returns when so many more were answered."""
+        wanted = self.answered + answers
+        async with asyncio.timeout(60):
+            while self.answered < wanted:
+                await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def load(port: int, path: str) -> AsyncIterator[Load]:
+    made = Load(port, path)
+    clients = [asyncio.create_task(_client(made, keeps=number < _KEEPING)) for number in range(_KEEPING + _OPENING)]
+    try:
+        yield made
+    finally:
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+
+async def _client(load: Load, *, keeps: bool) -> None:
+    connection: _Connection | None = None
+    try:
+        while True:
+            began = time.monotonic()
+            try:
+                if connection is None or connection.reader.at_eof():
+                    # Closed while nothing was under way, which is no failure: every client opens another.
+                    if connection is not None:
+                        connection.writer.close()
+                    connection = None
+                    connection = await _open(load.port)
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
+                    closes = await connection.ask(load.path, keeps=keeps)
+            except (OSError, EOFError, TimeoutError, ValueError) as error:
+                load.failures.append(Failure(0 if connection is None else connection.client_port, repr(error)))
+                if connection is not None:
+                    connection.writer.close()
+                connection = None
+            else:
+                load.answered += 1
+                load.slowest_seconds = max(load.slowest_seconds, time.monotonic() - began)
+                load.closes_told += closes and keeps
+                if closes:
+                    connection.writer.close()
+                    connection = None
+            await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        if connection is not None:
+            connection.writer.close()
+
+
+@dataclass
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    client_port: int
+
+    async def ask(self, path: str, *, keeps: bool) -> bool:
+        """Whether the connection ends with this answer. Raises OSError, EOFError and ValueError."""
+        kept = "" if keeps else "Connection: close\r\n"
+        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: signer\r\n{kept}\r\n".encode())
+        await self.writer.drain()
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
+        if not head.startswith("http/1.1 200 "):
+            raise ValueError(head.split("\r\n", 1)[0])
+        [length] = [line.partition(":")[2] for line in head.splitlines() if line.startswith("content-length:")]
+        await self.reader.readexactly(int(length))
+        return "connection: close" in head
+
+
+async def _open(port: int) -> _Connection:
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    return _Connection(reader, writer, writer.get_extra_info("sockname")[1])

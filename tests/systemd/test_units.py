@@ -1,0 +1,136 @@
+"""The units and what `make install` makes of them, judged by systemd's own tools and by the list of what 239 knows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import ROOT
+from tests.systemd.known_to_239 import KNOWN
+
+UNITS = ("oss-signer.service", "oss-signer@.service", "oss-signer.socket", "oss-signer.target", "service.conf")
+NEWER = "newer-systemd.conf"
+MOST_EXPOSURE = 1.2
+
+
+def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def make(target: str, destination: Path, *settings: str) -> str:
+    result = run(
+        "make", target, f"DESTDIR={destination}", f"PYTHON={sys.executable}", f"VENV_FROM={sys.prefix}", *settings
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def files(directory: Path) -> dict[str, str]:
+    """Each file and link, with its content or target; packages left out."""
+    return {
+        str(path.relative_to(directory)): str(path.readlink())
+        if path.is_symlink()
+        else path.read_text(encoding="utf-8")
+        for path in sorted(directory.rglob("*"))
+        if (path.is_symlink() or path.is_file()) and "releases" not in path.parts
+    }
+
+
+def directives(name: str) -> list[tuple[str, str]]:
+    section, found = "", []
+    for line in (ROOT / "systemd" / name).read_text(encoding="utf-8").splitlines():
+        if heading := re.fullmatch(r"\[(\w+)\]", line):
+            section = heading[1]
+        elif line and not line.startswith("#"):
+            found.append((section, line.partition("=")[0]))
+    return found
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_the_units_say_nothing_that_systemd_239_does_not_know(name: str) -> None:
+    assert [each for each in directives(name) if each[1] not in KNOWN[each[0]]] == []
+
+
+def test_what_came_later_stands_apart() -> None:
+    assert all(name not in KNOWN[section] for section, name in directives(NEWER))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    destination = tmp_path_factory.mktemp("destination")
+    make("install", destination, "WORKERS=2")
+    return destination
+
+
+def analyzed(*arguments: str) -> str:
+    if shutil.which("systemd-analyze") is None:
+        if os.environ.get("CI"):
+            pytest.fail("not installed: systemd-analyze")
+        pytest.skip("not installed: systemd-analyze")
+    result = run("systemd-analyze", *arguments, SYSTEMD_LOG_LEVEL="warning", SYSTEMD_COLORS="0")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("unit", ["oss-signer.service", "oss-signer@1.service"])
+def test_the_exposure_is_low(unit: str, installed: Path) -> None:
+    # --threshold is in tenths, and exceeding it is a failure.
+    said = analyzed(
+        "security", "--offline=yes", f"--root={installed}", f"--threshold={MOST_EXPOSURE * 10:.0f}", "--no-pager", unit
+    )
+    [exposure] = re.findall(r"Overall exposure level for .*: ([\d.]+)", said)
+    print(f"{unit}: exposure {exposure}")
+    assert float(exposure) <= MOST_EXPOSURE
+
+
+def test_installing_again_changes_nothing(installed: Path) -> None:
+    before = files(installed)
+    make("install", installed, "WORKERS=2")
+    assert files(installed) == before
+
+
+def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
+    wants = tmp_path / "usr/local/lib/systemd/system/oss-signer.target.wants"
+    activates = wants.parent / "oss-signer.socket.d/10-workers.conf"
+    for workers in (3, 1, 2):
+        make("install", tmp_path, f"WORKERS={workers}")
+        expected = [f"oss-signer@{number}.service" for number in range(1, workers + 1)]
+        assert sorted(path.name for path in wants.iterdir()) == (expected if workers > 1 else ["oss-signer.service"])
+        assert activates.exists() is (workers > 1)
+    refused = run("make", "install", f"DESTDIR={tmp_path}", "WORKERS=many")
+    assert "neither a number" in refused.stderr
+
+
+def test_uninstalling_leaves_what_is_the_operators(tmp_path: Path) -> None:
+    make("install", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+    unit = (tmp_path / "usr/lib/systemd/system/oss-signer@.service").read_text(encoding="utf-8")
+    assert "ExecStart=/srv/signer/bin/oss-signer serve" in unit
+    (tmp_path / "etc/sysctl.d/60-oss-signer.conf").write_text("net.core.somaxconn = 8192\n", encoding="utf-8")
+    override = tmp_path / "usr/lib/systemd/system/oss-signer@.service.d/override.conf"
+    override.write_text("[Service]\n", encoding="utf-8")
+    make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+    assert sorted(files(tmp_path)) == [
+        "etc/oss-signer/signer.yaml",
+        "etc/sysctl.d/60-oss-signer.conf",
+        str(override.relative_to(tmp_path)),
+    ]
+    make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+
+
+def test_logrotate_reads_its_file(installed: Path, tmp_path: Path) -> None:
+    program = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("not installed: logrotate")
+        pytest.skip("not installed: logrotate")
+    said = run(program, "--debug", "--state", str(tmp_path / "state"), str(installed / "etc/logrotate.d/oss-signer"))
+    assert said.returncode == 0, said.stderr
+    assert "error" not in said.stderr
