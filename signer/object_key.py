@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -18,6 +18,8 @@ from signer.errors import InvalidRequest
 
 MAX_KEY_BYTES = 1023
 MAX_FILENAME_BYTES = 255
+_SURELY_SHORT_CHARACTERS = MAX_KEY_BYTES // 4
+"""A character has at most four bytes in UTF-8."""
 MAX_EXTENSION_CHARACTERS = 16
 PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
 _OF_FILE = frozenset({"filename", "ext", "stem"})
@@ -26,6 +28,7 @@ KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _OF_FILE | {"uuid"}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DATES = {"yyyy": "[0-9]{4}", "mm": "[0-9]{2}", "dd": "[0-9]{2}"}
 _PLAIN = re.compile(r"[ -~]*")
+_USUAL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}\.[A-Za-z0-9]{1,16}")
 _USUAL_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
 _DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
 _UNSAFE = str.maketrans(dict.fromkeys('$<>:"|?*{}', "_"))
@@ -93,6 +96,8 @@ def safe_filename(filename: str) -> str:
     `$`, quotes and wildcards become `_`; at most 255 bytes, cut between characters and before the extension.
     An empty result becomes `file`.
     """
+    if _USUAL_NAME.fullmatch(filename):
+        return filename
     name = filename.replace("\\", "/").rsplit("/", 1)[-1]
     if not _PLAIN.fullmatch(name):
         name = "".join(c for c in unicodedata.normalize("NFC", name) if not _forbidden(c))
@@ -126,24 +131,39 @@ class KeyNaming:
     prefix: Template
     name: Template | None = None
     """None: the client chooses (policy `starts-with`); otherwise the exact key is prefix + name."""
+    needs_caller: bool = field(init=False, compare=False)
+    _caller_in_prefix: bool = field(init=False, compare=False, repr=False)
+    _of_file: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        of_name = frozenset() if self.name is None else self.name.names
+        object.__setattr__(self, "_caller_in_prefix", "caller" in self.prefix.names)
+        object.__setattr__(self, "_of_file", bool(of_name & _OF_FILE))
+        object.__setattr__(self, "needs_caller", "caller" in self.prefix.names | of_name)
+
+    @property
+    def same_for_all(self) -> bool:
+        """Whether it asks nothing of the caller or the file."""
+        return self.name is None and not self.needs_caller
 
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """The prefix, and the exact key or None when the client chooses.
 
         Raises `InvalidRequest` when the caller or file name can make no safe key.
         """
-        if not self.prefix.names and self.name is None:
-            return self.prefix.text, None
-        values = {"app": app_id, **_date_values(now.toordinal())}
-        if self.needs_caller:
-            values["caller"] = _safe_caller(caller)
-        prefix = self.prefix.text.format_map(values)
-        key = None
-        if self.name is not None:
-            values |= _name_values(self.name, filename)
-            key = prefix + self.name.expand(values)
-        if why := complaint(key or prefix):
-            raise InvalidRequest(f"the object key made for this upload {why}; send a shorter or plainer filename")
+        if self.needs_caller and caller is None:
+            raise _no_caller()
+        day = now.toordinal()
+        prefix = _prefix(self.prefix.text, app_id, caller if self._caller_in_prefix else None, day)
+        name = self.name
+        if name is None:
+            return prefix, None
+        values = _name_values(name, filename) if self._of_file else {"uuid": next(_UUIDS), "ext": ""}
+        if name.names & PREFIX_PLACEHOLDERS:
+            values |= _prefix_values(app_id, caller if "caller" in name.names else None, day)
+        key = prefix + name.expand(values)
+        if (self._of_file or len(key) > _SURELY_SHORT_CHARACTERS) and (why := complaint(key)):
+            raise _no_key(why)
         return prefix, key
 
     def owns(self, key: str, *, app_id: str, caller: str | None) -> bool:
@@ -156,22 +176,35 @@ class KeyNaming:
         match = re.match(pattern, key)
         return match is not None and complaint(key) is None and len(key) > match.end()
 
-    @property
-    def same_for_all(self) -> bool:
-        """Whether it asks nothing of the caller or the file."""
-        return self.name is None and "caller" not in self.prefix.names
 
-    @property
-    def needs_caller(self) -> bool:
-        return "caller" in self.prefix.names or (self.name is not None and "caller" in self.name.names)
+@lru_cache(maxsize=16_384)
+def _prefix(text: str, app_id: str, caller: str | None, day: int) -> str:
+    """Of callers who come again and again. Raises `InvalidRequest`."""
+    prefix = text.format_map(_prefix_values(app_id, caller, day))
+    if why := complaint(prefix):
+        raise _no_key(why)
+    return prefix
+
+
+def _prefix_values(app_id: str, caller: str | None, day: int) -> dict[str, str]:
+    values = {"app": app_id, **_date_values(day)}
+    if caller is not None:
+        values["caller"] = _safe_caller(caller)
+    return values
+
+
+def _no_key(why: str) -> InvalidRequest:
+    return InvalidRequest(f"the object key made for this upload {why}; send a shorter or plainer filename")
 
 
 def _safe_caller(caller: str | None) -> str:
     if caller is None or not _CALLER.fullmatch(caller) or caller.strip(".") == "":
-        raise InvalidRequest(
-            "this caller's id cannot stand in an object key: use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -"
-        )
+        raise _no_caller()
     return caller
+
+
+def _no_caller() -> InvalidRequest:
+    return InvalidRequest("this caller's id cannot stand in an object key: use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -")
 
 
 @lru_cache(maxsize=8)
@@ -193,8 +226,6 @@ _UUIDS = _uuid4_hex()
 
 
 def _name_values(name: Template, filename: str | None) -> dict[str, str]:
-    if not name.names & _OF_FILE:
-        return {"uuid": next(_UUIDS), "ext": ""}
     if filename is None and name.names & {"filename", "stem"}:
         raise InvalidRequest("this app names objects after the file: send filename")
     safe = safe_filename(filename) if filename is not None else ""
