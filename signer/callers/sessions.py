@@ -9,15 +9,18 @@ import hmac
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 import jwt
 
 from signer.callers.keys import Key
 from signer.callers.protocol import Caller, Session
-from signer.callers.tokens import Proof, Remembered, check, text_in
+from signer.callers.tokens import Proof, check, text_in
 from signer.errors import Unauthenticated
 
+_MAX_OWN_CHARACTERS = 512
+"""No session of ours is longer."""
 _MOST_SECONDS_SINCE_LOGIN = 7 * 86400
 """A session is renewed for so long, so that a stolen one is not good for ever."""
 
@@ -28,7 +31,6 @@ class Sessions:
         self._key = Key(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
         self._life_seconds = int(life.total_seconds())
         self._now = now
-        self._remembered = Remembered(now=now)
 
     def begin(self, caller: str) -> Caller:
         """The caller, who has just logged in, with a new session."""
@@ -36,14 +38,13 @@ class Sessions:
 
     def resume(self, token: str) -> Caller:
         """The caller of a session; with a new one once half of it is over. Raises `Unauthenticated`."""
-        proof = self._remembered.get(token)
-        if proof is None:
-            proof = self._proof(token)
-            self._remembered.put(token, proof)
+        caller, proof = _known(self, token) if len(token) <= _MAX_OWN_CHARACTERS else self._read(token)
         now = self._now()
+        if proof.ends_at <= now:
+            raise _over()
         fresh = proof.ends_at - now >= self._life_seconds / 2
         if fresh or now - proof.login_at > _MOST_SECONDS_SINCE_LOGIN:
-            return Caller(proof.caller)
+            return caller
         return self._begin(proof.caller, proof.login_at)
 
     def _begin(self, caller: str, login_at: float) -> Caller:
@@ -52,11 +53,22 @@ class Sessions:
         token = jwt.encode(claims, self._key.value, algorithm=self._key.algorithm)
         return Caller(caller, Session(token, self._life_seconds))
 
-    def _proof(self, token: str) -> Proof:
+    def _read(self, token: str) -> tuple[Caller, Proof]:
         try:
             claims = check(token, self._key, audience=self._app_id)
-            return Proof(text_in(claims, "sub"), claims["exp"], float(claims["auth_time"]))
+            proof = Proof(text_in(claims, "sub"), claims["exp"], float(claims["auth_time"]))
         except (Unauthenticated, KeyError):
-            raise Unauthenticated(
-                "the session is over or is not one of this app's; call wx.login and send its code in X-WX-Code"
-            ) from None
+            raise _over() from None
+        return Caller(proof.caller), proof
+
+
+@lru_cache(maxsize=100_000)
+def _known(sessions: Sessions, token: str) -> tuple[Caller, Proof]:
+    """A client sends the same session again and again. About 60 MB when full; refusals are not kept."""
+    return sessions._read(token)
+
+
+def _over() -> Unauthenticated:
+    return Unauthenticated(
+        "the session is over or is not one of this app's; call wx.login and send its code in X-WX-Code"
+    )

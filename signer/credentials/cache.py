@@ -34,9 +34,9 @@ class RoleSet:
         self._new: list[Keeper] = []
         """Those that this set is the first to have."""
 
-    def held(self, role: str) -> Credential | None:
-        """A token that may be signed with, where there is one already."""
-        return self._keepers[role].usable()
+    def held(self, role: str, now: datetime) -> Credential | None:
+        """A token that may be signed with at this moment, where there is one already."""
+        return self._keepers[role].usable(now)
 
     async def get(self, role: str) -> Credential:
         """A token that covers the role's apps, or at least its `min_remaining`.

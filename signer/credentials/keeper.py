@@ -154,8 +154,8 @@ class Keeper:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def usable(self) -> Credential | None:
-        return self._token if self._now() <= self._usable_until else None
+    def usable(self, now: datetime | None = None) -> Credential | None:
+        return self._token if (now or self._now()) <= self._usable_until else None
 
     def _hold(self, token: Credential | None) -> None:
         self._token = token

@@ -24,7 +24,7 @@ def app_cautions(app: model.App, entry: model.CredentialEntry) -> Iterator[Findi
         return
     if isinstance(entry, model.Static):
         yield ("credentials",), "signs with a static credential, which nothing replaces; use it for tests only"
-    if any(isinstance(each, model.OpenCallers) for each in app.callers) and not _limited(app.rate_limit):
+    if any(isinstance(each, model.OpenCallers) for each in app.callers) and app.rate_limit.unlimited:
         yield (), "gives forms to anyone, as often as they like; set rate_limit, or another type of callers"
     if near := regions.probably_mistyped(app.region):
         yield ("region",), f"no region that this version knows of; did you mean {near}?"
@@ -33,10 +33,6 @@ def app_cautions(app: model.App, entry: model.CredentialEntry) -> Iterator[Findi
             yield ("domain",), "mini-programs upload only to https; write https://"
         if "-internal.aliyuncs.com" in app.domain:
             yield ("domain",), "phones cannot reach OSS's internal endpoint; leave it out"
-
-
-def _limited(limit: model.RateLimit) -> bool:
-    return any(each is not None for each in (limit.per_app, limit.per_caller, limit.per_address))
 
 
 @dataclass(frozen=True, slots=True)

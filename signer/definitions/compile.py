@@ -49,6 +49,7 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else app.downloads.expires,
         callback=_callback_rules(app_id, app, rules.naming),
+        unlimited=app.rate_limit.unlimited,
     )
 
 

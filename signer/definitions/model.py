@@ -121,6 +121,10 @@ class RateLimit(Entry):
         examples=["open"],
     )
 
+    @property
+    def unlimited(self) -> bool:
+        return self.per_app is None and self.per_caller is None and self.per_address is None
+
 
 class Downloads(Entry):
     """URLs to read what a caller has uploaded; `key_prefix` must hold `{caller}`, the role may `oss:GetObject`."""

@@ -56,6 +56,8 @@ class App:
     """How long a URL to read an object may be used; None: there are none."""
     callback: CallbackRules | None
     """For OSS's calls after its uploads, where they come to us."""
+    unlimited: bool
+    """Whether no `rate_limit` is set."""
 
     @property
     def rules(self) -> UploadRules:

@@ -10,18 +10,16 @@ _EXPOSED_HEADERS = (
 )
 
 
-def allow_origin(exchange: Exchange) -> None:
+def allow_origin(exchange: Exchange, origins: frozenset[str]) -> None:
     """Lets the page that sent the request read the answer, refusals too, if its origin is one of the app's."""
     request = exchange.request
-    app = exchange.revision.registry.apps.get(exchange.app or "")
-    if app is None or not app.cors_origins:
-        return
     origin = request.headers.get("Origin")
     exchange.headers["Vary"] = "Origin"
-    if origin is not None and (origin in app.cors_origins or "*" in app.cors_origins):
+    if origin is not None and origin.isprintable() and (origin in origins or "*" in origins):
         exchange.headers["Access-Control-Allow-Origin"] = origin
         exchange.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
         if request.method == "OPTIONS":
-            exchange.headers["Access-Control-Allow-Methods"] = request.headers.get("Access-Control-Request-Method", "")
+            method = request.headers.get("Access-Control-Request-Method", "")
+            exchange.headers["Access-Control-Allow-Methods"] = method if method.isalpha() else ""
             exchange.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
             exchange.headers["Access-Control-Max-Age"] = "600"

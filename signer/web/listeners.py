@@ -40,11 +40,12 @@ class _Connection(RequestHandler):
 
 
 class _Request(web.BaseRequest):
+    stays_open = True
+
     @property
     def keep_alive(self) -> bool:
         """Whether the answer leaves the connection open; it says `Connection: close` when we are about to end."""
-        connection = self.protocol
-        return super().keep_alive and not (isinstance(connection, _Connection) and connection.server.draining)
+        return self.stays_open and super().keep_alive
 
 
 class _Server(web.Server):
@@ -83,7 +84,9 @@ class _Server(web.Server):
     def _request(
         self, message: RawRequestMessage, payload: StreamReader, protocol: Any, writer: Any, task: asyncio.Task[None]
     ) -> web.BaseRequest:
-        return _Request(message, payload, protocol, writer, task, self._loop, client_max_size=self._max_body_bytes)
+        request = _Request(message, payload, protocol, writer, task, self._loop, client_max_size=self._max_body_bytes)
+        request.stays_open = not self.draining
+        return request
 
 
 def runner(front: Front, *, max_body_bytes: int) -> web.ServerRunner:

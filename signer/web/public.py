@@ -78,10 +78,11 @@ class Public:
 
 def _note_app(exchange: Exchange, app_id: str | None) -> None:
     registry = exchange.revision.registry
-    asked = app_id or registry.default_app
-    if asked in registry.apps:
-        exchange.app = asked
-        allow_origin(exchange)
+    app = registry.apps.get(app_id or registry.default_app or "")
+    if app is not None:
+        exchange.app = app.id
+        if app.cors_origins:
+            allow_origin(exchange, app.cors_origins)
 
 
 def _tell(exchange: Exchange, answer: Answer[Any]) -> None:

@@ -1,4 +1,7 @@
-"""One line for each request, written off the event loop: a request only leaves a note."""
+"""One line for each request, put together at once and written off the event loop, many in one piece.
+
+A thread that put them together would hold Python's lock while requests wait; what it writes, it writes without.
+"""
 
 from __future__ import annotations
 
@@ -18,56 +21,36 @@ log = logging.getLogger("oss_signer.request")
 
 _MAX_PATH_CHARACTERS = 256
 
-Note = tuple[float, str, str, str, str | None, int, str | None, float, str]
-
 
 class RequestLog:
     """Make it, add to it and close it in one event loop."""
 
     def __init__(self) -> None:
-        self._notes: NoteWriter[Note] = NoteWriter(_write)
+        self._lines: NoteWriter[str] = NoteWriter(lambda lines: write_lines("".join(lines)))
+        self._wanted = log.isEnabledFor(logging.INFO)
+        self._begin = (
+            f'+00:00", "level": "info", "logger": "{log.name}", "message": "request", {members_of_each_line()}'
+        )
+        self._second = 0
+        self._time = ""
 
     def add(self, exchange: Exchange, status: int, code: str | None, seconds: float) -> None:
-        request = exchange.request
-        self._notes.add(
-            (
-                time.time(),
-                exchange.request_id,
-                request.method,
-                exchange.raw_path,
-                exchange.app,
-                status,
-                code,
-                seconds,
-                exchange.address,
-            )
+        if not self._wanted:
+            return
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._time = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        self._lines.add(
+            f'{{"time": "{self._time}.{int((now - second) * 1000):03d}+00:00", {self._begin}'
+            f'"request_id": "{exchange.request_id}", "method": {_json(exchange.request.method)}, '
+            f'"path": {_path(exchange.raw_path)}, "app": {_json(exchange.app)}, "status": {status}, '
+            f'"code": {_json(code)}, "milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.address)}}}\n'
         )
 
     async def close(self) -> None:
-        """Writes what is still noted."""
-        await self._notes.close()
-
-
-def _write(notes: list[Note]) -> None:
-    if log.isEnabledFor(logging.INFO):
-        members = members_of_each_line()
-        write_lines("".join([_line(note, members) for note in notes]))
-
-
-def _line(note: Note, members: str) -> str:
-    created, request_id, method, raw_path, app, status, code, seconds, address = note
-    return (
-        f'{{"time": "{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00", "level": "info", '
-        f'"logger": "{log.name}", "message": "request", {members}"request_id": "{request_id}", '
-        f'"method": {_json(method)}, "path": {_json(_path(raw_path))}, "app": {_json(app)}, '
-        f'"status": {status}, "code": {_json(code)}, "milliseconds": {seconds * 1000:.2f}, '
-        f'"address": {_json(address)}}}\n'
-    )
-
-
-@lru_cache(maxsize=8)
-def _second(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        """Writes what is still there."""
+        await self._lines.close()
 
 
 @lru_cache(maxsize=4096)
@@ -77,6 +60,6 @@ def _json(value: str | None) -> str:
 
 @lru_cache(maxsize=1024)
 def _path(raw_path: str) -> str:
-    """Without the query, which may hold what no log should."""
+    """As JSON, without the query, which may hold what no log should."""
     path = unquote(raw_path.partition("?")[0][: 3 * _MAX_PATH_CHARACTERS])[:_MAX_PATH_CHARACTERS]
-    return path.encode(errors="replace").decode()
+    return orjson.dumps(path.encode(errors="replace").decode()).decode()

@@ -32,10 +32,12 @@ class Query:
     filename: str | None
     content_type: str | None
     size: str | None
+    plain: bool
+    """Whether it says nothing of the file."""
 
     def wish(self) -> Wish:
         """Raises `InvalidRequest`."""
-        if self.filename is None and self.content_type is None and self.size is None:
+        if self.plain:
             return NO_WISH
         if self.size is not None and not _SIZE.fullmatch(self.size):
             raise InvalidRequest("size is a whole number of bytes")
@@ -51,12 +53,8 @@ def query_of(raw_path: str) -> Query:
 
 def _read_query(raw_path: str) -> Query:
     query = URL(raw_path, encoded=True).query
-    return Query(
-        query.get("app_id") or None,
-        query.get("filename") or None,
-        query.get("content_type") or None,
-        query.get("size"),
-    )
+    of_file = query.get("filename") or None, query.get("content_type") or None, query.get("size")
+    return Query(query.get("app_id") or None, *of_file, plain=of_file == (None, None, None))
 
 
 _query = lru_cache(maxsize=4096)(_read_query)
