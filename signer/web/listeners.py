@@ -40,12 +40,12 @@ class _Connection(RequestHandler):
 
 
 class _Request(web.BaseRequest):
-    stays_open = True
+    server: _Server
 
     @property
     def keep_alive(self) -> bool:
         """Whether the answer leaves the connection open; it says `Connection: close` when we are about to end."""
-        return self.stays_open and super().keep_alive
+        return super().keep_alive and not self.server.draining
 
 
 class _Server(web.Server):
@@ -85,7 +85,7 @@ class _Server(web.Server):
         self, message: RawRequestMessage, payload: StreamReader, protocol: Any, writer: Any, task: asyncio.Task[None]
     ) -> web.BaseRequest:
         request = _Request(message, payload, protocol, writer, task, self._loop, client_max_size=self._max_body_bytes)
-        request.stays_open = not self.draining
+        request.server = self
         return request
 
 

@@ -28,9 +28,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._lines: NoteWriter[str] = NoteWriter(lambda lines: write_lines("".join(lines)))
         self._wanted = log.isEnabledFor(logging.INFO)
-        self._begin = (
-            f'+00:00", "level": "info", "logger": "{log.name}", "message": "request", {members_of_each_line()}'
-        )
+        self._begin = f'"level": "info", "logger": "{log.name}", "message": "request", {members_of_each_line()}'
         self._second = 0
         self._time = ""
 
