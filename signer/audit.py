@@ -10,7 +10,8 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+import orjson
 
 from signer.note_writer import NoteWriter
 
@@ -25,15 +26,22 @@ class AuditLog:
     def __init__(self, target: str) -> None:
         self._path = None if target == STDOUT else Path(target)
         self._file: int | None = None
-        self._notes: NoteWriter[dict[str, Any]] = NoteWriter(self._write)
+        self._lines: NoteWriter[bytes] = NoteWriter(self._write)
 
     def add(self, event: str, **members: object) -> None:
-        """Notes it with the time of now; it is written within a moment, off the event loop."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._notes.add({"time": now, "event": event, **members})
+        """With the time of now; it is written within a moment, off the event loop."""
+        now = datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        line = {"time": now, "event": event, **members}
+        try:
+            text = orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:
+            # Half a character, which UTF-8 knows no bytes for; somebody made it up, and it is to be seen.
+            text = json.dumps(line, default=str).encode() + b"\n"
+        self._lines.add(text)
 
-    def _write(self, notes: list[dict[str, Any]]) -> None:
-        data = "".join(json.dumps(note, ensure_ascii=False, default=str) + "\n" for note in notes).encode()
+    def _write(self, lines: list[bytes]) -> None:
+        data = b"".join(lines)
         if self._path is None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -51,7 +59,7 @@ class AuditLog:
         return self._file
 
     async def close(self) -> None:
-        await self._notes.close()
+        await self._lines.close()
         if self._file is not None:
             os.close(self._file)
 

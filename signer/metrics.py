@@ -74,6 +74,8 @@ class Metrics:
             ("app", "outcome"),
         )
         self._registry.register(self._signatures)
+        self.signed = self._signatures.add
+        """One more of an app, by outcome; "" where no app is known."""
         self._rate_limited = Counter(
             "oss_signer_rate_limited", "Requests refused for being too many.", ["app"], registry=self._registry
         )
@@ -95,6 +97,8 @@ class Metrics:
             _BUCKETS_SECONDS,
         )
         self._registry.register(self._request_duration)
+        self.answered = self._request_duration.add
+        """A request took so many seconds."""
         self._refreshes = Counter(
             "oss_signer_credential_refreshes",
             "Attempts to fetch a role's token, why and how they ended.",
@@ -154,14 +158,8 @@ class Metrics:
     def watch_queue(self, depth: Callable[[], int]) -> None:
         self._queue_depth.set_function(depth)
 
-    def signed(self, app_id: str, outcome: str) -> None:
-        self._signatures.add(app_id, outcome)
-
     def rate_limited(self, app_id: str) -> None:
         self._rate_limited.labels(app_id).inc()
-
-    def answered(self, seconds: float) -> None:
-        self._request_duration.add(seconds)
 
     def reloaded(self, *, succeeded: bool) -> None:
         self._reloads.labels("success" if succeeded else "failure").inc()

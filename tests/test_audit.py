@@ -34,9 +34,11 @@ async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
 async def test_it_may_go_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     audit = AuditLog(STDOUT)
     audit.add("signature", app="a")
+    audit.add("callback", key="half a character: \ud83d")
     await audit.close()
-    [line] = capfdbinary.readouterr().out.splitlines()
-    assert json.loads(line)["app"] == "a"
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert json.loads(lines[0])["app"] == "a"
+    assert json.loads(lines[1])["key"].endswith("\ud83d")
 
 
 async def test_a_file_that_cannot_be_written_is_said_and_ends_nothing(

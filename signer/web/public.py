@@ -72,7 +72,8 @@ class Public:
         return Reply(200, self._openapi)
 
     def _evidence(self, exchange: Exchange, code: str | None = None) -> Evidence:
-        exchange.address = client_address(exchange.request, self._trusted)
+        if self._trusted or not exchange.address:
+            exchange.address = client_address(exchange.request, self._trusted)
         return Evidence(exchange.request.headers, exchange.address, code, exchange.request_id)
 
 
