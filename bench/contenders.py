@@ -117,7 +117,7 @@ def _flask_as_documented(cloud: Cloud, _running: Signer) -> Iterator[Contender]:
 def _busy(cloud: Cloud, _running: Signer) -> Iterator[Contender]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        files = definitions.busy(cloud, directory, apps=10_000, roles=20, expires_seconds=6)
+        files = definitions.busy(cloud, directory, apps=10_000, roles=2, expires_seconds=6)
         with signer(directory, core=SERVER_CORE) as running:
             yield Contender(running.pid, open_target(running.public), lambda: disturbed(cloud, running, files))
 

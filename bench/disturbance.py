@@ -11,14 +11,14 @@ from pathlib import Path
 
 from bench.processes import CannotMeasure, Cloud, Signer, call
 
-EDIT_EVERY_SECONDS = 1.0
+EDIT_EVERY_SECONDS = 3.0
 TOKEN_SECONDS = 10.0
 """The busy definitions' forms last 6 s: such tokens are fetched anew after 2 to 4 s."""
 
 
 @contextlib.contextmanager
 def disturbed(cloud: Cloud, signer: Signer, files: list[Path]) -> Iterator[None]:
-    """Edits a file a second, each put in force at once, while STS gives tokens that end soon.
+    """Edits a file every three seconds, each put in force at once, while STS gives tokens that end soon.
 
     Raises `CannotMeasure` when an edit was not taken over.
     """

@@ -91,6 +91,8 @@ class SignedUpload:
     key: str | None
     expires_at: datetime
     max_size_bytes: int
+    encoded: bytes | None = field(default=None, init=False, repr=False)
+    """What whoever answers with it made of it, for the next who gets the same."""
 
     def policy(self) -> dict[str, Any]:
         """The policy document, decoded; the security token inside it is masked."""

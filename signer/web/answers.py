@@ -12,7 +12,7 @@ from signer.downloads import SignedDownload
 from signer.policy import SignedUpload
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def rfc3339(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -38,10 +38,11 @@ def documented(upload: SignedUpload) -> dict[str, str]:
     return answer
 
 
-@lru_cache(maxsize=1024)
 def documented_body(upload: SignedUpload) -> bytes:
     """As JSON. Where the next client gets the same upload, it gets the same bytes."""
-    return orjson.dumps(documented(upload))
+    if upload.encoded is None:
+        upload.encoded = orjson.dumps(documented(upload))
+    return upload.encoded
 
 
 def download(signed: SignedDownload) -> dict[str, str]:
