@@ -6,18 +6,17 @@ round. Of many apps one is asked, or all in turn; of many roles all are.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench import definitions
-from bench.bounds import Bound, told, verdicts
-from bench.load import NUMBER, Target, wrk_program
-from bench.processes import SERVER_CORE, CannotMeasure, Cloud, local_cloud, signer
-from bench.results import write_result
-from bench.rounds import Contender, Figures, in_turn, summary
+from bench.bounds import Bound, verdicts
+from bench.load import NUMBER, Target
+from bench.part import Rows, run_part
+from bench.processes import SERVER_CORE, Cloud, local_cloud, signer
+from bench.rounds import Contender, in_turn, summary
 from bench.table import table
 
 APPS = (10, 100, 1_000, 10_000)
@@ -54,25 +53,10 @@ def breadths(cloud: Cloud) -> list[list[Breadth]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.breadth", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=1, help="of one run; default: 1")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    options = parser.parse_args(arguments)
-    try:
-        wrk_program()
-        figures = measure(options.seconds, options.rounds)
-    except CannotMeasure as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(report(figures))
-    write_result(
-        "breadth",
-        {"run_seconds": options.seconds, "rounds": options.rounds, "rows": figures, "bounds": told(BOUNDS, figures)},
-    )
-    return 0
+    return run_part("breadth", __doc__, measure, report, BOUNDS, arguments, seconds=1)
 
 
-def measure(seconds: int, rounds: int) -> dict[str, Figures]:
+def measure(seconds: int, rounds: int) -> Rows:
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(local_cloud())
         contenders = {}
@@ -88,7 +72,7 @@ def _started(breadths: list[Breadth]) -> Iterator[dict[str, Contender]]:
         yield {each.name: Contender(running.pid, Target(url, count=each.asked)) for each in breadths}
 
 
-def report(figures: dict[str, Figures]) -> str:
+def report(figures: Rows) -> str:
     head = ("signer with", "requests/s", "CPU us", "p99 ms", "MiB")
     rows = [
         (

@@ -6,7 +6,6 @@ machine with two it takes it from the workers, so what counts there is the CPU t
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import socket
@@ -15,12 +14,12 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench import definitions
-from bench.bounds import Bound, told, verdicts
+from bench.bounds import Bound, verdicts
 from bench.consumption import cpu_seconds
 from bench.contenders import open_target
-from bench.load import Load, wrk, wrk_program
-from bench.processes import LOAD_CORE, CannotMeasure, local_cloud, signer
-from bench.results import write_result
+from bench.load import Load, wrk
+from bench.part import Rows, run_part
+from bench.processes import LOAD_CORE, local_cloud, signer
 from bench.table import table
 
 CONNECTIONS = 64
@@ -34,29 +33,12 @@ BOUNDS = (
     ),
 )
 
-Figures = dict[str, dict[str, float]]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.workers", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=3, help="of one run; default: 3")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    options = parser.parse_args(arguments)
-    try:
-        wrk_program()
-        figures = measure(options.seconds, options.rounds)
-    except CannotMeasure as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(report(figures))
-    write_result(
-        "workers",
-        {"run_seconds": options.seconds, "rounds": options.rounds, "rows": figures, "bounds": told(BOUNDS, figures)},
-    )
-    return 0
+    return run_part("workers", __doc__, measure, report, BOUNDS, arguments, seconds=3)
 
 
-def measure(seconds: int, rounds: int) -> Figures:
+def measure(seconds: int, rounds: int) -> Rows:
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(local_cloud())
         text = definitions.usual(cloud)
@@ -91,7 +73,7 @@ def _load_core(workers: int) -> int | None:
     return workers if (os.cpu_count() or 1) > workers else LOAD_CORE
 
 
-def report(figures: Figures) -> str:
+def report(figures: Rows) -> str:
     head = ("workers", "requests/s", "p99 ms", "CPU us", "wrk's CPU us")
     rows = [
         (

@@ -26,8 +26,9 @@ from signer.definitions.schema import json_schema
 from signer.demo import command as demo
 from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
+from signer.forms import SignedUpload
 from signer.notify import ServiceManager
-from signer.policy import SignedUpload, Wish
+from signer.policy import Wish
 from signer.reload import Definitions, Reloader
 from signer.running_definitions import CannotCompare
 from signer.service import Service

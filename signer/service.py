@@ -23,10 +23,11 @@ from signer.definitions.registry import App, Registry
 from signer.downloads import SignedDownload, sign_download
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
+from signer.forms import SignedUpload
 from signer.limits.buckets import Allowance, Limit
 from signer.metrics import Metrics
 from signer.outbound import new_session
-from signer.policy import SignedUpload, Wish
+from signer.policy import Wish
 
 T = TypeVar("T")
 

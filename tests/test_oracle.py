@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from signer.callbacks.form_field import CallbackField
+from signer.forms import Forms, SignedUpload
 from signer.object_key import KeyNaming, Template
-from signer.policy import Forms, SignedUpload, UploadRules, Wish
+from signer.policy import UploadRules, Wish
 from signer.v4 import Credential
 
 ORACLE = Path(__file__).parent / "oracle"

@@ -13,8 +13,9 @@ from signer.callbacks.rules import CallbackRules, Target, callback_rules, proof_
 from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
+from signer.forms import Forms
 from signer.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
-from signer.policy import Forms, UploadRules
+from signer.policy import UploadRules
 
 Keys = Mapping[str, KeyTexts]
 

@@ -14,7 +14,8 @@ from signer.definitions.joined import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
-from signer.policy import Forms, UploadRules
+from signer.forms import Forms
+from signer.policy import UploadRules
 
 
 @dataclass(frozen=True, slots=True)

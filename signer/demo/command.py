@@ -23,7 +23,7 @@ from signer.definitions import model
 from signer.definitions.registry import KeyTexts, Registry, Role, freeze
 from signer.demo.routes import add_page
 from signer.environment import Environment
-from signer.policy import Forms
+from signer.forms import Forms
 from signer.reload import Definitions, Reloader
 from signer.service import Service
 from signer.stores.opening import open_store

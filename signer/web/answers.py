@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from signer.downloads import SignedDownload
-from signer.policy import SignedUpload
+from signer.forms import SignedUpload
 
 
 @lru_cache(maxsize=64)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import ssl
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.running import ROOT, Cloud
+from tests.e2e.running import Cloud
+from tests.stores.processes import run
 
 PATIENCE_SECONDS = 60.0
 SECRETS = {
@@ -53,28 +52,11 @@ class Examination:
 
 
 async def doctor(*arguments: object, environ: dict[str, str] | None = None) -> Examination:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "run.py",
-        "doctor",
-        *map(str, arguments),
-        cwd=ROOT,
-        env={**os.environ, **SECRETS, **(environ or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode is not None
-    told = out.decode() + err.decode()
+    result = await run("doctor", *arguments, environ={**SECRETS, **(environ or {})})
+    told = result.out + result.err
     assert "Traceback" not in told, told
     assert not [name for name, secret in SECRETS.items() if secret in told], told
-    return Examination(process.returncode, out.decode(), err.decode())
+    return Examination(result.status, result.out, result.err)
 
 
 @dataclass

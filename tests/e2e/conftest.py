@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import aiohttp
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 
-from tests.e2e.running import ROOT, START_SECONDS, Cloud, local_cloud
+from tests.e2e.running import Cloud, local_cloud
+from tests.e2e.upload_page import chromium, running_demo
 
 
 @pytest.fixture
@@ -23,25 +23,21 @@ async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
         yield running
 
 
-@dataclass
-class Demo:
-    """A running `python run.py demo`; `url` is the address of its page."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def demo() -> AsyncIterator[str]:
+    async with running_demo() as url:
+        yield url
 
-    url: str
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
 
 
-@pytest.fixture
-async def demo() -> AsyncIterator[Demo]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "run.py", "demo", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            line = (await process.stdout.readline()).decode()
-        assert line.startswith("The upload page:"), line
-        yield Demo(line.split()[-1])
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport={"width": 1200, "height": 900})
+    page.set_default_timeout(15_000)
+    yield page
+    await page.close()

@@ -195,6 +195,16 @@ async def test_a_proof_in_the_url_tells_another_customers_callback_from_ours(
         assert (await forge(cloud, url, body))["status"] == 403
 
 
+async def test_after_a_change_of_the_secret_only_new_forms_are_taken(
+    signer: CallbackSigner, cloud: Cloud, app_server: Told
+) -> None:
+    form = await form_of(signer, "told", "a.jpg")
+    signer.apps["told"]["notify"] = {**app_server.target, "secret": "another that both know"}
+    await signer.configure()
+    assert (await send(cloud, form)).status == 203
+    assert (await upload(signer, "told", "a.jpg")).status == 200
+
+
 async def test_a_callback_sent_by_another_than_oss_is_refused(
     signer: CallbackSigner, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:

@@ -7,19 +7,17 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.running import ROOT
 from tests.e2e.test_page import landscape, png
-from tests.e2e.upload_page import apps, chromium, expect_state, open_picture_app, row, running_demo
+from tests.e2e.upload_page import apps, expect_state, open_picture_app, row
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,26 +28,6 @@ FILE_BYTES = 512 * 1024
 """100 MiB in all."""
 LEAST_COVERAGE = 0.95
 WAIT_MS = 90_000
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def demo() -> AsyncIterator[str]:
-    async with running_demo() as url:
-        yield url
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    page = await browser.new_page(viewport={"width": 1200, "height": 900})
-    page.set_default_timeout(15_000)
-    yield page
-    await page.close()
 
 
 def album(directory: Path) -> dict[str, Path]:

@@ -10,15 +10,13 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from playwright.async_api import (
-    Browser,
     ConsoleMessage,
     FileChooser,
     FilePayload,
@@ -28,35 +26,13 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.e2e.upload_page import CHROMIUM as CHROMIUM
-from tests.e2e.upload_page import FLAGS as FLAGS
-from tests.e2e.upload_page import chromium, expect_state, open_picture_app, row, running_demo
+from tests.e2e.upload_page import expect_state, open_picture_app, row, running_demo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCREENSHOT = Path(__file__).parents[2] / "docs" / "upload-page.png"
 
 Pixel = tuple[int, int, int]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def demo() -> AsyncIterator[str]:
-    async with running_demo() as url:
-        yield url
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    page = await browser.new_page(viewport={"width": 1200, "height": 900})
-    page.set_default_timeout(15_000)
-    yield page
-    await page.close()
 
 
 def png(width: int, height: int, paint: Callable[[float, float], Pixel]) -> bytes:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from signer.callbacks.form_field import CallbackField
 from signer.errors import Problem
+from signer.forms import Forms
 from signer.object_key import KeyNaming, Template
-from signer.policy import Forms, UploadRules, Wish
+from signer.policy import UploadRules, Wish
 from signer.v4 import Credential
 from tests.e2e.running import Cloud, local_cloud, post_object
 

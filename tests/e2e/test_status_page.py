@@ -14,12 +14,12 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.e2e.reloading import HANG_SECONDS, reload, write
 from tests.e2e.running import ROOT, Cloud, Signer, local_cloud, signer
 from tests.e2e.speeded import speeded_clock, speeded_cloud, speeded_signer
-from tests.e2e.test_page import CHROMIUM, FLAGS, LEAST_CONTRAST
+from tests.e2e.test_page import LEAST_CONTRAST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,18 +73,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
             for number in (5, 5, 5, 7, 17):
                 await ask(signer_process, app_id(number))
             yield signer_process, config
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -11,7 +11,8 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.e2e.running import ROOT, local_cloud, signer
-from tests.e2e.test_page import CHROMIUM, FLAGS, Pixel, landscape, png
+from tests.e2e.test_page import Pixel, landscape, png
+from tests.e2e.upload_page import CHROMIUM, FLAGS
 from tests.miniprogram_sample.simulated import install, missing, node, project
 
 ENDPOINT = "http://127.0.0.1:1"

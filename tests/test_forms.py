@@ -13,8 +13,9 @@ import pytest
 from signer import v4
 from signer.callbacks.form_field import CallbackField
 from signer.errors import CredentialsUnavailable, InvalidRequest, Problem, TooLarge, UnsupportedType
+from signer.forms import Forms, SignedUpload
 from signer.object_key import KeyNaming, Template
-from signer.policy import Forms, SignedUpload, UploadRules, Wish
+from signer.policy import UploadRules, Wish
 
 NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))
