@@ -15,7 +15,7 @@ from signer.callbacks.form_field import CallbackField
 from signer.errors import CredentialsUnavailable, InvalidRequest, Problem, TooLarge, UnsupportedType
 from signer.forms import Forms, SignedUpload
 from signer.object_key import KeyNaming, Template
-from signer.policy import UploadRules, Wish
+from signer.policy import NO_WISH, UploadRules, Wish
 
 NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))
@@ -59,6 +59,23 @@ def test_the_documented_answer_pins_no_more_than_its_client_sends() -> None:
     upload = documented()
     assert conditions(upload) == AUTH
     assert (upload.key, upload.key_prefix) == (None, "p/")
+
+
+def test_an_answer_for_all_is_of_its_own_second_and_credential() -> None:
+    forms = Forms("a", RULES)
+
+    def ask(credential: v4.Credential = STS, later: timedelta = timedelta()) -> SignedUpload:
+        return forms.documented(NO_WISH, caller=None, credential=credential, now=NOW + later)
+
+    first = ask()
+    assert ask(later=timedelta(milliseconds=50)) is first
+    for seconds, date in ((1, "20260310T000000Z"), (-1, "20260309T235958Z"), (0, "20260309T235959Z")):
+        again = ask(later=timedelta(seconds=seconds))
+        assert again.fields["x-oss-date"] == date
+        assert again.expires_at == first.expires_at + timedelta(seconds=seconds)
+    other = ask(dataclasses.replace(STS, access_key_id="STS.other"))
+    assert other.fields["x-oss-credential"].startswith("STS.other/")
+    assert forms.documented(Wish("a.jpg"), caller=None, credential=STS, now=NOW).fields["policy"]
 
 
 def test_the_whole_form_pins_every_fixed_field() -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.errors import InvalidRequest
-from signer.object_key import MAX_FILENAME_BYTES, BadTemplate, KeyNaming, Template, complaint, safe_filename
+from signer.object_key import (
+    MAX_FILENAME_BYTES,
+    PREFIX_PLACEHOLDERS,
+    BadTemplate,
+    KeyNaming,
+    Template,
+    complaint,
+    safe_filename,
+)
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 
@@ -124,3 +132,16 @@ def test_a_caller_that_could_climb_is_refused(caller: str | None) -> None:
 def test_a_bad_template_is_refused_and_says_why(text: str, why: str) -> None:
     with pytest.raises(BadTemplate, match=re.escape(why)):
         Template.parse(text)
+
+
+def test_a_remembered_prefix_is_that_of_the_app_the_caller_and_the_day() -> None:
+    naming = KeyNaming(Template.parse("{app}/{caller}/{dd}/", PREFIX_PLACEHOLDERS))
+    day = datetime(2026, 3, 9, 23, 59, tzinfo=UTC)
+    asked = [("a", "anna", 0), ("a", "anna", 1), ("b", "anna", 0), ("a", "bert", 0), ("a", "anna", 0)]
+    found = [
+        naming.keys(app_id=app, caller=caller, filename=None, now=day + timedelta(days=days))[0]
+        for app, caller, days in asked
+    ]
+    assert found == ["a/anna/09/", "a/anna/10/", "b/anna/09/", "a/bert/09/", "a/anna/09/"]
+    with pytest.raises(InvalidRequest, match="caller"):
+        naming.keys(app_id="a", caller=None, filename=None, now=day)
