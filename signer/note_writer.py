@@ -11,7 +11,7 @@ log = logging.getLogger("oss_signer")
 
 N = TypeVar("N")
 
-_EVERY_SECONDS = 0.05
+_EVERY_SECONDS = 0.01
 _MOST = 500_000
 """So many notes wait at most, should what they are written to hang; what comes then is lost, and counted."""
 
