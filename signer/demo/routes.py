@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from aiohttp import web
 
 from signer.definitions.registry import App
 from signer.errors import NotFound
 from signer.service import Service
 from signer.web.exchange import Exchange
+from signer.web.reply import Reply, json_reply
 from signer.web.routing import Routes
 
 _FILES = Path(__file__).parent / "page"
@@ -21,25 +22,26 @@ _FILES = Path(__file__).parent / "page"
 def add_page(routes: Routes, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str) -> None:
     """Adds the page to the signer's public routes; `oss`: the local OSS, as we and as browsers see it."""
 
-    async def index(_exchange: Exchange) -> web.FileResponse:
-        return web.FileResponse(_FILES / "index.html")
+    files = {each.name: (each.read_bytes(), guess_type(each)[0]) for each in _FILES.iterdir() if each.is_file()}
 
-    async def page(exchange: Exchange) -> web.FileResponse:
-        file = _FILES / exchange.parameter
-        if file not in _FILES.iterdir():
+    async def index(_exchange: Exchange) -> Reply:
+        return Reply(200, *files["index.html"])
+
+    async def page(exchange: Exchange) -> Reply:
+        if exchange.parameter not in files:
             raise NotFound("the page has no such file")
-        return web.FileResponse(file)
+        return Reply(200, *files[exchange.parameter])
 
-    async def apps(exchange: Exchange) -> web.Response:
-        return web.json_response([_describe(each) for each in exchange.revision.registry.apps.values()])
+    async def apps(exchange: Exchange) -> Reply:
+        return json_reply([_describe(each) for each in exchange.revision.registry.apps.values()])
 
-    async def objects(exchange: Exchange) -> web.Response:
-        bucket = service.current.registry.app(exchange.request.query.get("app")).rules.bucket
+    async def objects(exchange: Exchange) -> Reply:
+        bucket = service.current.registry.app(exchange.query.get("app")).rules.bucket
         async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as answer:
             found: list[dict[str, Any]] = await answer.json()
         for each in found:
             each["url"] = f"{oss_for_browsers}/{bucket}/{quote(each['key'])}"
-        return web.json_response(sorted(found, key=lambda each: str(each["last_modified"]), reverse=True))
+        return json_reply(sorted(found, key=lambda each: str(each["last_modified"]), reverse=True))
 
     routes.add("GET", "/", index)
     routes.add("GET", "/demo/apps", apps)

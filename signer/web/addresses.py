@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from aiohttp import web
+from multidict import MultiMapping
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
 _MOST_HOPS = 16
 
 
-def client_address(request: web.BaseRequest, trusted: Networks) -> str:
+def client_address(peer: str, headers: MultiMapping[str], trusted: Networks) -> str:
     """The peer's address; where it is a trusted proxy, the last one in X-Forwarded-For that is none.
 
     What stands to the left of that was sent by somebody we do not trust. Who comes through a unix socket has no address
     and is a proxy: the socket's own mode says who may.
     """
-    peer = request.remote or ""
     if peer and (not trusted or not _is_in(peer, tuple(trusted))):
         return peer
-    hops = [hop.strip() for header in request.headers.getall("X-Forwarded-For", ()) for hop in header.split(",")]
+    hops = [hop.strip() for header in headers.getall("X-Forwarded-For", ()) for hop in header.split(",")]
     for hop in reversed(hops[-_MOST_HOPS:]):
         if not _is_address(hop):
             return peer

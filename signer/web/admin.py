@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-
 from signer.definitions.diff import sections
 from signer.metrics import CONTENT_TYPE
 from signer.readiness import can_sign
 from signer.reload import Reloader
 from signer.service import Service
 from signer.web.exchange import Exchange
+from signer.web.reply import TEXT, Reply, json_reply
 from signer.web.routing import Routes
 from signer.web.status.document import outcome as told_outcome
 from signer.web.status.document import role as told_role
@@ -31,10 +30,10 @@ class Admin:
         routes.add("POST", "/-/reload", self.reload)
         return routes
 
-    async def healthz(self, _exchange: Exchange) -> web.Response:
-        return web.Response(text="ok\n")
+    async def healthz(self, _exchange: Exchange) -> Reply:
+        return Reply(200, b"ok\n", TEXT)
 
-    async def readyz(self, exchange: Exchange) -> web.Response:
+    async def readyz(self, exchange: Exchange) -> Reply:
         """200 when every role that an enabled app uses holds a usable credential and our clock is right, else 503.
 
         `?roles=any` is content with one role: for load balancers, which would take all signers away for one app's role.
@@ -42,7 +41,7 @@ class Admin:
         roles = self._service.role_states()
         skew = self._service.clock_skew
         enough = roles
-        if exchange.request.query.get("roles") == "any":
+        if exchange.query.get("roles") == "any":
             enough = [state for state in roles if state.usable] or roles
         ready = can_sign(enough, skew.seconds())
         body = {
@@ -52,13 +51,13 @@ class Admin:
             "clock": {"state": skew.verdict(), "skew_seconds": round(skew.seconds(), 1)},
             "roles": [told_role(state) for state in roles],
         }
-        return web.json_response(body, status=200 if ready else 503)
+        return json_reply(body, 200 if ready else 503)
 
-    async def metrics(self, _exchange: Exchange) -> web.Response:
+    async def metrics(self, _exchange: Exchange) -> Reply:
         text = await asyncio.to_thread(self._service.metrics.exposition)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+        return Reply(200, text, CONTENT_TYPE)
 
-    async def reload(self, _exchange: Exchange) -> web.Response:
+    async def reload(self, _exchange: Exchange) -> Reply:
         """Takes the store's definitions and renewed certificates over now.
 
         200, or 422 with each mistake or what is wrong with the certificate, or 503 when the store is away.
@@ -69,8 +68,8 @@ class Admin:
         if self._reloader.renewable is not None:
             body["certificate_error"] = error = self._reloader.renewable.error
             status = 422 if error is not None and status == 200 else status
-        return web.json_response(body, status=status)
+        return json_reply(body, status)
 
-    async def definitions(self, exchange: Exchange) -> web.Response:
+    async def definitions(self, exchange: Exchange) -> Reply:
         """What is in force, secrets masked, for `check --diff`."""
-        return web.json_response(await asyncio.to_thread(sections, exchange.revision.registry))
+        return json_reply(await asyncio.to_thread(sections, exchange.revision.registry))

@@ -6,11 +6,11 @@ import hmac
 import socket
 from ipaddress import ip_address
 
-from aiohttp import web
 from pydantic import SecretStr
 
 from signer.errors import Unauthenticated
 from signer.web.exchange import Exchange, Handler
+from signer.web.reply import Reply, json_reply
 from signer.web.routing import Routes
 from signer.web.sockets import CannotListen
 
@@ -32,24 +32,24 @@ class GuardedRoutes(Routes):
         """Raises `Unauthenticated`, and what the routes themselves raise."""
         if self._knows(exchange):
             return self._routes.find(exchange)
-        path = exchange.request.raw_path.partition("?")[0]
+        path = exchange.raw_path.partition("?")[0]
         if path == _LIVENESS:
             return self._routes.find(exchange)
         if path == _READINESS:
             return _only_whether(self._routes.find(exchange))
-        exchange.headers["WWW-Authenticate"] = 'Bearer realm="oss-signer admin"'
+        exchange.reply_headers["WWW-Authenticate"] = 'Bearer realm="oss-signer admin"'
         raise Unauthenticated("the admin routes need Authorization: Bearer with server.admin_token")
 
     def _knows(self, exchange: Exchange) -> bool:
-        scheme, _, offered = exchange.request.headers.get("Authorization", "").partition(" ")
+        scheme, _, offered = exchange.headers.get("Authorization", "").partition(" ")
         equal = hmac.compare_digest(offered.strip().encode("utf-8", "surrogateescape"), self._expected)
         return equal and scheme.lower() == "bearer"
 
 
 def _only_whether(handler: Handler) -> Handler:
-    async def answer(exchange: Exchange) -> web.StreamResponse:
+    async def answer(exchange: Exchange) -> Reply:
         status = (await handler(exchange)).status
-        return web.json_response({"ready": status == 200}, status=status)
+        return json_reply({"ready": status == 200}, status)
 
     return answer
 

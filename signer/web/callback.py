@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from aiohttp import web
+from collections.abc import Awaitable, Callable
 
 from signer.callbacks.receiver import Received, Receiver
 from signer.callbacks.rules import CallbackRules
-from signer.errors import NotFound, TooLarge
+from signer.errors import NotFound
 from signer.web.exchange import Exchange, Handler
 from signer.web.reply import Reply, json_reply
 from signer.web.wishes import whole_body
@@ -22,15 +20,11 @@ def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], Callback
         if rules is None:
             raise NotFound("this app takes no callbacks; give it callback")
         exchange.app = rules.app_id
-        request = exchange.request
 
-        async def read_body() -> bytes:
-            try:
-                return await whole_body(request)
-            except web.HTTPRequestEntityTooLarge:
-                raise TooLarge("the callback's body is too large") from None
+        def read_body() -> Awaitable[bytes]:
+            return whole_body(exchange.body)
 
-        received = Received(request.raw_path, request.headers, read_body, exchange.address, exchange.request_id)
+        received = Received(exchange.raw_path, exchange.headers, read_body, exchange.address, exchange.request_id)
         key = await receiver.receive(rules, received)
         return json_reply({"ok": True, "key": key})
 

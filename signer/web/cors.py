@@ -12,14 +12,13 @@ _EXPOSED_HEADERS = (
 
 def allow_origin(exchange: Exchange, origins: frozenset[str]) -> None:
     """Lets the page that sent the request read the answer, refusals too, if its origin is one of the app's."""
-    request = exchange.request
-    origin = request.headers.get("Origin")
-    exchange.headers["Vary"] = "Origin"
+    origin = exchange.headers.get("Origin")
+    exchange.reply_headers["Vary"] = "Origin"
     if origin is not None and origin.isprintable() and (origin in origins or "*" in origins):
-        exchange.headers["Access-Control-Allow-Origin"] = origin
-        exchange.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
-        if request.method == "OPTIONS":
-            method = request.headers.get("Access-Control-Request-Method", "")
-            exchange.headers["Access-Control-Allow-Methods"] = method if method.isalpha() else ""
-            exchange.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-            exchange.headers["Access-Control-Max-Age"] = "600"
+        exchange.reply_headers["Access-Control-Allow-Origin"] = origin
+        exchange.reply_headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        if exchange.method == "OPTIONS":
+            method = exchange.headers.get("Access-Control-Request-Method", "")
+            exchange.reply_headers["Access-Control-Allow-Methods"] = method if method.isalpha() else ""
+            exchange.reply_headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+            exchange.reply_headers["Access-Control-Max-Age"] = "600"

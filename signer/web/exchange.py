@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from multidict import MultiMapping
 
 from signer.service import Revision
 from signer.web.reply import Reply
@@ -13,23 +15,45 @@ from signer.web.reply import Reply
 class Exchange:
     """What is known of a request from beginning to end."""
 
-    __slots__ = ("address", "app", "headers", "parameter", "raw_path", "request", "request_id", "revision")
+    __slots__ = (
+        "address",
+        "app",
+        "body",
+        "headers",
+        "message",
+        "method",
+        "parameter",
+        "raw_path",
+        "reply_headers",
+        "request_id",
+        "revision",
+    )
 
-    def __init__(self, request: web.BaseRequest, revision: Revision, request_id: str) -> None:
-        self.request = request
-        self.raw_path = request.raw_path
+    def __init__(
+        self, message: RawRequestMessage, body: StreamReader, address: str, revision: Revision, request_id: str
+    ) -> None:
+        self.message = message
+        """As it was parsed."""
+        self.method = message.method
+        self.raw_path = message.path
         """Path and query as they were sent."""
+        self.headers = message.headers
+        self.body = body
         self.revision = revision
         """What it is answered from, from beginning to end."""
         self.request_id = request_id
-        self.address = request.remote or ""
-        """Of who asks; the peer's, or what a proxy that we trust says of it."""
+        self.address = address
+        """Of who asks; the peer's, or what a proxy that we trust says of it; empty for who has none."""
         self.parameter = ""
         """The variable part of the path, such as the app's id."""
         self.app: str | None = None
         """The id of an app that exists; only such ids reach the log."""
-        self.headers: dict[str, str] = {}
+        self.reply_headers: dict[str, str] = {}
         """What the answer carries besides its own, refusals too."""
 
+    @property
+    def query(self) -> MultiMapping[str]:
+        return self.message.url.query
 
-Handler = Callable[[Exchange], Awaitable[Reply | web.StreamResponse]]
+
+Handler = Callable[[Exchange], Awaitable[Reply]]

@@ -8,12 +8,14 @@ import os
 import re
 import time
 
-from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from multidict import MultiMapping
 
 from signer.errors import Problem
 from signer.service import Service
 from signer.web.exchange import Exchange
-from signer.web.problems import from_http, problem_reply
+from signer.web.problems import problem_reply
 from signer.web.reply import Reply
 from signer.web.request_log import RequestLog
 from signer.web.routing import Routes
@@ -35,40 +37,36 @@ class Front:
         self._request_log = request_log
         self._timed = timed
 
-    async def handle(self, request: web.BaseRequest) -> Reply | web.StreamResponse:
+    async def handle(self, message: RawRequestMessage, body: StreamReader, peer: str) -> Reply:
+        """`peer` is the address that the request comes from, empty where there is none."""
         started = time.perf_counter()
-        exchange = Exchange(request, self._service.current, _request_id(request))
+        exchange = Exchange(message, body, peer, self._service.current, _request_id(message.headers))
         code = None
-        response: Reply | web.StreamResponse
         try:
             handler = self._routes.find(exchange)
-            response = await handler(exchange)
+            reply = await handler(exchange)
         except Problem as problem:
             code = problem.code
-            response = problem_reply(problem, exchange.request_id)
-        except web.HTTPException as error:
-            refusal = from_http(error)
-            code = refusal.code
-            response = problem_reply(refusal, exchange.request_id)
+            reply = problem_reply(problem, exchange.request_id)
         except Exception:
             # The traceback goes to the log without values; the caller learns only the request id.
             code = Problem.code
             log.exception("internal error", extra={"request_id": exchange.request_id})
-            response = problem_reply(Problem(), exchange.request_id)
-        headers = response.headers
+            reply = problem_reply(Problem(), exchange.request_id)
+        headers = reply.headers
         headers["X-Request-Id"] = exchange.request_id
         headers["Cache-Control"] = "no-store"
-        if exchange.headers:
-            headers.update(exchange.headers)
+        if exchange.reply_headers:
+            headers.update(exchange.reply_headers)
         seconds = time.perf_counter() - started
         if self._timed:
             self._service.metrics.answered(seconds)
-        self._request_log.add(exchange, response.status, code, seconds)
-        return response
+        self._request_log.add(exchange, reply.status, code, seconds)
+        return reply
 
 
-def _request_id(request: web.BaseRequest) -> str:
-    given = request.headers.get("X-Request-Id")
+def _request_id(headers: MultiMapping[str]) -> str:
+    given = headers.get("X-Request-Id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return f"{_PROCESS}{next(_NUMBERS):012x}"

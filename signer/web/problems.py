@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
-from signer.errors import InvalidRequest, Problem, TooLarge
+from signer.errors import Problem
 from signer.web.reply import PROBLEM, Reply, json_reply
 
 
@@ -24,10 +22,3 @@ def problem_reply(problem: Problem, request_id: str) -> Reply:
     if problem.retry_after_seconds is not None:
         reply.headers["Retry-After"] = str(problem.retry_after_seconds)
     return reply
-
-
-def from_http(error: web.HTTPException) -> Problem:
-    """What aiohttp itself refuses, in our words."""
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return TooLarge("the request body is too large; send only the wish, the file goes to OSS")
-    return InvalidRequest("this is no request we understand")

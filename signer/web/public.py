@@ -36,7 +36,7 @@ class Public:
     async def generate_signature(self, exchange: Exchange) -> Reply:
         """Alibaba's documented sample endpoint: unchanged client code works against it (help page 92883)."""
         query = query_of(exchange.raw_path)
-        app_id = named_app(exchange.request, query)
+        app_id = named_app(exchange.headers, query)
         _note_app(exchange, app_id)
         wish = query.wish()
         answer = await self._service.ask(exchange.revision, app_id, self._evidence(exchange), wish, documented=True)
@@ -46,7 +46,7 @@ class Public:
     async def create_upload(self, exchange: Exchange) -> Reply:
         """A whole form, every fixed field in it and pinned."""
         _note_app(exchange, exchange.parameter)
-        wish, code = await wish_in_body(exchange.request)
+        wish, code = await wish_in_body(exchange.body)
         evidence = self._evidence(exchange, code)
         answer = await self._service.ask(exchange.revision, exchange.parameter, evidence, wish)
         _tell(exchange, answer)
@@ -55,7 +55,7 @@ class Public:
     async def download(self, exchange: Exchange) -> Reply:
         """A URL that reads one of the caller's own objects."""
         _note_app(exchange, exchange.parameter)
-        key = exchange.request.query.get("key")
+        key = exchange.query.get("key")
         if not key:
             raise InvalidRequest("say which object: ?key=")
         evidence = self._evidence(exchange)
@@ -65,7 +65,7 @@ class Public:
 
     async def preflight(self, exchange: Exchange) -> Reply:
         """A browser's question before the real request; the answer is in the CORS headers."""
-        _note_app(exchange, exchange.parameter or named_app(exchange.request, query_of(exchange.raw_path)))
+        _note_app(exchange, exchange.parameter or named_app(exchange.headers, query_of(exchange.raw_path)))
         return Reply(204, content_type=None)
 
     async def openapi(self, _exchange: Exchange) -> Reply:
@@ -73,8 +73,8 @@ class Public:
 
     def _evidence(self, exchange: Exchange, code: str | None = None) -> Evidence:
         if self._trusted or not exchange.address:
-            exchange.address = client_address(exchange.request, self._trusted)
-        return Evidence(exchange.request.headers, exchange.address, code, exchange.request_id)
+            exchange.address = client_address(exchange.address, exchange.headers, self._trusted)
+        return Evidence(exchange.headers, exchange.address, code, exchange.request_id)
 
 
 def _note_app(exchange: Exchange, app_id: str | None) -> None:
@@ -88,7 +88,7 @@ def _note_app(exchange: Exchange, app_id: str | None) -> None:
 
 def _tell(exchange: Exchange, answer: Answer[Any]) -> None:
     if answer.left is not None:
-        exchange.headers.update(answer.left.headers())
+        exchange.reply_headers.update(answer.left.headers())
     if (session := answer.caller.session) is not None:
-        exchange.headers["X-Session"] = session.token
-        exchange.headers["X-Session-Expires-In"] = str(session.expires_in_seconds)
+        exchange.reply_headers["X-Session"] = session.token
+        exchange.reply_headers["X-Session-Expires-In"] = str(session.expires_in_seconds)

@@ -41,7 +41,7 @@ class RequestLog:
             self._second, self._time = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         self._lines.add(
             f'{{"time": "{self._time}.{int((now - second) * 1000):03d}+00:00", {self._begin}'
-            f'"request_id": "{exchange.request_id}", "method": {_json(exchange.request.method)}, '
+            f'"request_id": "{exchange.request_id}", "method": {_json(exchange.method)}, '
             f'"path": {_path(exchange.raw_path)}, "app": {_json(exchange.app)}, "status": {status}, '
             f'"code": {_json(code)}, "milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.address)}}}\n'
         )

@@ -28,15 +28,14 @@ class Routes:
 
     def find(self, exchange: Exchange) -> Handler:
         """Raises `NotFound` and `MethodNotAllowed`; notes the variable part of the path in the exchange."""
-        request = exchange.request
         # As it was sent: none of our paths needs an escape, and an escaped slash must be no slash.
         path = exchange.raw_path.partition("?")[0]
         methods = self._paths.get(path) or self._variable(exchange, path)
         if methods is None:
             raise NotFound("no such address here; see the HTTP reference")
-        handler = methods.get(request.method)
+        handler = methods.get(exchange.method)
         if handler is None:
-            exchange.headers["Allow"] = ", ".join(sorted(methods))
+            exchange.reply_headers["Allow"] = ", ".join(sorted(methods))
             raise MethodNotAllowed(f"use {' or '.join(sorted(methods))}")
         return handler
 

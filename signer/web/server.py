@@ -29,7 +29,6 @@ from signer.web.sites import Site, url_of
 from signer.web.sockets import BACKLOG, for_worker, listening, passed
 from signer.web.status.routes import Status
 from signer.web.tls import certificate_in_force
-from signer.web.wishes import MAX_BODY_BYTES
 
 log = logging.getLogger("oss_signer")
 
@@ -80,7 +79,7 @@ async def serve(
             with signals.heard():
                 for each, sockets, tls in ((routes, public, context), (admin_routes, admin, None)):
                     front = Front(service, each, request_log, timed=each is routes)
-                    runners.append(runner(front, max_body_bytes=MAX_BODY_BYTES))
+                    runners.append(runner(front))
                     await runners[-1].setup()
                     for sock in sockets:
                         await Site(runners[-1], sock, backlog=BACKLOG, ssl_context=tls).start()

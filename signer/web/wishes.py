@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import ClientPayloadError
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+from multidict import MultiMapping
 from pydantic import ValidationError
 from yarl import URL
 
-from signer.errors import InvalidRequest
+from signer.errors import InvalidRequest, TooLarge
 from signer.policy import NO_WISH, Wish
 from signer.web.bodies import UploadWish
 
@@ -60,41 +62,53 @@ def _read_query(raw_path: str) -> Query:
 _query = lru_cache(maxsize=4096)(_read_query)
 
 
-def named_app(request: web.BaseRequest, query: Query) -> str | None:
+def named_app(headers: MultiMapping[str], query: Query) -> str | None:
     """`?app_id=`, else header `X-App-Id`, else the app id in the Referer that WeChat sends with each wx.request."""
-    if app_id := query.app_id or request.headers.get("X-App-Id"):
+    if app_id := query.app_id or headers.get("X-App-Id"):
         return app_id
-    match = _REFERER.match(request.headers.get("Referer", ""))
+    match = _REFERER.match(headers.get("Referer", ""))
     return match[1] if match else None
 
 
-async def whole_body(request: web.BaseRequest) -> bytes:
-    """Raises `InvalidRequest` for a body that breaks off, is no HTTP or comes too slowly."""
+async def whole_body(body: StreamReader) -> bytes:
+    """Raises `TooLarge`, and `InvalidRequest` for a body that breaks off, is no HTTP or comes too slowly."""
     try:
-        if (payload := request.content).is_eof() and payload.total_bytes <= MAX_BODY_BYTES:
+        if body.is_eof():
             # It came together with the head, as small ones do.
-            return payload.read_nowait()
-        async with asyncio.timeout(_BODY_SECONDS):
-            return await request.read()
+            data = body.read_nowait()
+        else:
+            async with asyncio.timeout(_BODY_SECONDS):
+                data = await _read(body)
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
     except (ConnectionError, HttpProcessingError, ClientPayloadError):
         raise InvalidRequest("the body broke off") from None
+    if len(data) > MAX_BODY_BYTES:
+        raise TooLarge("the request body is too large; send only the wish, the file goes to OSS")
+    return data
 
 
-async def wish_in_body(request: web.BaseRequest) -> tuple[Wish, str | None]:
+async def _read(body: StreamReader) -> bytes:
+    """All of it, or more than any may have."""
+    data = bytearray()
+    while len(data) <= MAX_BODY_BYTES and not body.at_eof():
+        data += await body.readany()
+    return bytes(data)
+
+
+async def wish_in_body(body: StreamReader) -> tuple[Wish, str | None]:
     """The JSON body, and the wx.login code in it; none at all is an empty wish.
 
     Raises `InvalidRequest` that names the member.
     """
-    data = await whole_body(request)
+    data = await whole_body(body)
     if not data.strip():
         return Wish(), None
     try:
-        body = UploadWish.model_validate_json(data)
+        said = UploadWish.model_validate_json(data)
     except ValidationError as error:
         raise InvalidRequest(_explain(error)) from None
-    return Wish(body.filename, body.content_type, body.size, body.vars, body.meta), body.code
+    return Wish(said.filename, said.content_type, said.size, said.vars, said.meta), said.code
 
 
 def _explain(error: ValidationError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -108,6 +109,61 @@ async def test_the_connection_ends_as_the_client_wants(
         assert (status, said if said != "close" or version == "1.1" else None) == (200, told)
         if asked != "keep-alive":
             assert await reader.read() == b"", "it is closed"
+
+
+async def test_what_is_no_http_gets_a_problem_and_an_end(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(b"no http\r\n\r\n")
+        status, headers = await head_of(reader)
+        problem = json.loads(await reader.readexactly(int(headers["Content-Length"])))
+        assert (status, problem["code"], headers["Connection"]) == (400, "invalid_request", "close")
+        assert headers["Content-Type"] == "application/problem+json; charset=utf-8"
+        assert await reader.read() == b""
+
+
+async def test_a_client_that_would_speak_another_protocol_is_answered_in_this_one(running: Signer) -> None:
+    """What it sends behind its request may be of that protocol, so that the connection ends."""
+    async with connection(running) as (reader, writer):
+        wish = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n{wish}\r\n".encode() + b"\x81\x02hi")
+        status, headers = await head_of(reader)
+        await reader.readexactly(int(headers["Content-Length"]))
+        assert (status, headers["Connection"]) == (200, "close")
+        assert await reader.read() == b""
+
+
+async def test_a_body_that_nobody_wants_is_taken_and_the_connection_goes_on(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n")
+        status, headers = await head_of(reader)
+        await reader.readexactly(int(headers["Content-Length"]))
+        assert (status, "Connection" in headers) == (404, False)
+        writer.write(b"#" * 300_000 + f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert (await head_of(reader))[0] == 200
+
+
+@pytest.mark.parametrize("sent", [300_000, 100_000])
+async def test_a_body_of_the_largest_size_is_read_and_no_more(running: Signer, sent: int) -> None:
+    """The rest of a larger one is thrown away, however much of it there is."""
+    async with connection(running) as (reader, writer):
+        head = f"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: {sent}\r\n\r\n".encode()
+        writer.write(head + b" " * sent + f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        status, headers = await head_of(reader)
+        problem = json.loads(await reader.readexactly(int(headers["Content-Length"])))
+        assert (status, problem["code"]) == (413, "too_large")
+        assert (await head_of(reader))[0] == 200
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind(running: Signer) -> None:
+    path = "/v1/apps/a/uploads"
+    async with connection(running) as (_reader, writer):
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: leaves-early\r\n".encode())
+        writer.write(b'Content-Length: 100\r\n\r\n{"filename":')
+        await writer.drain()
+    async with asyncio.timeout(LONG_SECONDS):
+        while not (lines := [line for line in running.output if "leaves-early" in line]):
+            await asyncio.sleep(0.01)
+    assert '"status": 400, "code": "invalid_request"' in lines[0]
 
 
 async def test_a_client_that_never_reads_fills_no_memory(running: Signer) -> None:

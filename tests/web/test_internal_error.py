@@ -6,9 +6,8 @@ import io
 import logging
 from typing import Any, cast
 
+import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import RawTestServer, TestClient
 
 from signer import logs
 from signer.credentials.cache import RoleSet
@@ -16,8 +15,11 @@ from signer.definitions.parse import parse
 from signer.metrics import Metrics
 from signer.service import Revision, Service
 from signer.web.front import Front
+from signer.web.listeners import runner
 from signer.web.public import Public
 from signer.web.request_log import RequestLog
+from signer.web.sites import Site, url_of
+from signer.web.sockets import listening
 
 
 class Broken:
@@ -36,11 +38,16 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     logs.set_up(said)
     broken = cast(Service, Broken())
-    front = Front(broken, Public(broken).routes(), RequestLog())
-    client: TestClient[web.BaseRequest, None] = TestClient(RawTestServer(cast(Any, front.handle)))
-    async with client:
-        answer = await client.post("/v1/apps/a/uploads", json={})
-        body = await answer.json(content_type="application/problem+json")
+    listener = runner(Front(broken, Public(broken).routes(), RequestLog()))
+    await listener.setup()
+    with listening("127.0.0.1:0") as sock:
+        await Site(listener, sock).start()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url_of(sock)}/v1/apps/a/uploads", json={}) as answer,
+        ):
+            body = await answer.json(content_type="application/problem+json")
+        await listener.cleanup()
     assert answer.status == 500
     assert (body["code"], body["request_id"]) == ("internal", answer.headers["X-Request-Id"])
     assert "detail" not in body

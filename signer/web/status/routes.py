@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from aiohttp import web
-
 from signer.credentials.cache import utc_now
 from signer.reload import Reloader
 from signer.service import Service
 from signer.web.exchange import Exchange, Handler
+from signer.web.reply import HTML, Reply, json_reply
 from signer.web.routing import Routes
 from signer.web.status.document import document
 from signer.web.status.history import History
@@ -64,17 +63,19 @@ class Status:
         for name, content_type in (("status.css", "text/css"), ("status.js", "text/javascript")):
             routes.add("GET", f"/status/{name}", _file((_ASSETS / name).read_bytes(), content_type))
 
-    async def status(self, exchange: Exchange) -> web.Response:
+    async def status(self, exchange: Exchange) -> Reply:
         """The page for a browser, JSON for everybody else."""
-        query = exchange.request.query
+        query = exchange.query
         digits = query.get("page", "")
         number = int(digits) if digits.isdecimal() and len(digits) <= _MOST_PAGE_DIGITS else 1
         question = Question(query.get("q", "").strip()[:_MOST_TEXT], max(1, number))
-        if _wants_page(exchange.request.headers.get("Accept", "")):
+        if _wants_page(exchange.headers.get("Accept", "")):
             text = await asyncio.to_thread(lambda: page(self._view(question)))
-            return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+            exchange.reply_headers.update(_HEADERS)
+            return Reply(200, text.encode(), HTML)
         members = await asyncio.to_thread(lambda: document(self._view(question)))
-        return web.json_response(members, headers={"Vary": "Accept"})
+        exchange.reply_headers["Vary"] = "Accept"
+        return json_reply(members)
 
     def _view(self, question: Question) -> View:
         return gather(
@@ -101,9 +102,8 @@ def _wants_page(accept: str) -> bool:
 
 
 def _file(content: bytes, content_type: str) -> Handler:
-    async def file(_exchange: Exchange) -> web.Response:
-        return web.Response(
-            body=content, content_type=content_type, charset="utf-8", headers={"X-Content-Type-Options": "nosniff"}
-        )
+    async def file(exchange: Exchange) -> Reply:
+        exchange.reply_headers["X-Content-Type-Options"] = "nosniff"
+        return Reply(200, content, f"{content_type}; charset=utf-8")
 
     return file
