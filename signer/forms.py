@@ -7,12 +7,13 @@ by OSS, so whatever a client must not change is pinned here by a condition of it
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -51,7 +52,7 @@ class SignedUpload:
 
     def policy(self) -> dict[str, Any]:
         """The policy document, decoded; the security token inside it is masked."""
-        text = base64.b64decode(self.fields["policy"]).decode()
+        text = a2b_base64(self.fields["policy"]).decode()
         document: dict[str, Any] = json.loads(text)
         for condition in document["conditions"]:
             if "x-oss-security-token" in condition:
@@ -60,34 +61,21 @@ class SignedUpload:
 
 
 class Forms:
-    """One app's forms. What all of them have in common is worked out once, or once a second."""
+    """One app's forms. What many of them have in common is worked out once, or once a second."""
 
-    __slots__ = (
-        "_app_id",
-        "_common",
-        "_documented",
-        "_documented_for_all",
-        "_fixed",
-        "_raw_fields",
-        "_same_for_all",
-        "_whole",
-        "rules",
-    )
+    __slots__ = ("_app_id", "_documented", "_documented_for_all", "_same_for_all", "_whole", "rules")
 
     def __init__(self, app_id: str, rules: UploadRules) -> None:
         self.rules = rules
         self._app_id = app_id
-        self._fixed = {
+        fixed = {
             "x-oss-object-acl": "default",
             **rules.headers,
             "success_action_status": str(rules.success_status),
         }
-        limits: Condition = ["content-length-range", rules.min_size_bytes, rules.max_size_bytes]
-        self._whole = _Fixed([limits, *_pinned(self._fixed)], rules.conditions)
-        self._documented = _Fixed([limits, *_pinned(rules.headers)], rules.conditions)
-        self._raw_fields = _raw_exact_fields(rules)
+        self._whole = _Kind(rules, pinned=fixed, fields={**_raw_exact_fields(rules), **fixed})
+        self._documented = _Kind(rules, pinned=rules.headers, fields={})
         self._same_for_all = rules.naming.same_for_all
-        self._common: _Common | None = None
         self._documented_for_all: tuple[_Common, SignedUpload] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -101,22 +89,15 @@ class Forms:
         rules = self.rules
         check_size(rules, wish)
         prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=wish.filename, now=now)
-        common = self._at(credential, now)
-        fixed: dict[str, str] = {}
-        content_type = choose_content_type(rules, wish)
-        if content_type is not None:
-            # For the stored type OSS looks at x-oss-content-type first; pinning both leaves no way round.
-            fixed = {"x-oss-content-type": content_type, "Content-Type": content_type}
-        if rules.callback is not None:
-            fixed["callback"] = self._callback(rules.callback, prefix, key, caller, common)
-        if wish.vars:
-            fixed |= callback_variables(rules, wish.vars)
-        if wish.meta:
-            fixed |= metadata(rules, wish.meta)
-        fields = {"key": key if key is not None else prefix + "${filename}", **self._fixed, **fixed}
-        for name, value in self._raw_fields:
-            fields.setdefault(name, value)
-        return self._sign(prefix, key, self._whole, _pinned(fixed), fields, common)
+        common = self._whole.at(credential, now)
+        fields, conditions = _of_content_type(choose_content_type(rules, wish))
+        if rules.callback is not None or wish.vars or wish.meta:
+            more = callback_variables(rules, wish.vars) | metadata(rules, wish.meta)
+            if rules.callback is not None:
+                more["callback"] = self._callback(rules.callback, prefix, key, caller, common)
+            fields = {**fields, **more}
+            conditions += _told(_pinned(more))
+        return self._sign(common, prefix, key, fields, conditions)
 
     def documented(self, wish: Wish, *, caller: str | None, credential: v4.Credential, now: datetime) -> SignedUpload:
         """The answer for a client that builds its own form, as Alibaba's sample does (help page 92883).
@@ -124,7 +105,7 @@ class Forms:
         Only what the YAML says is pinned: such a client sends no ACL and may send any success status. Where there is a
         callback, the client has to send that field.
         """
-        common = self._at(credential, now)
+        common = self._documented.at(credential, now)
         for_all = wish is NO_WISH and caller is None and self._same_for_all
         if for_all and self._documented_for_all is not None and self._documented_for_all[0] is common:
             return self._documented_for_all[1]
@@ -137,20 +118,14 @@ class Forms:
         rules = self.rules
         check_size(rules, wish)
         prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=wish.filename, now=now)
-        fields = {"key": key} if key is not None else {}
-        conditions: list[Condition] = []
+        fields = {}
+        conditions = b""
         if rules.callback is not None:
             fields["callback"] = self._callback(rules.callback, prefix, key, caller, common)
-            conditions.append(["eq", "$callback", fields["callback"]])
+            conditions = _told(_pinned(fields))
         if rules.content_types:
-            conditions.append(content_type_condition(rules, wish))
-        return self._sign(prefix, key, self._documented, conditions, fields, common)
-
-    def _at(self, credential: v4.Credential, now: datetime) -> _Common:
-        common = self._common
-        if common is None or common.credential is not credential or not common.second <= now < common.next_second:
-            common = self._common = _common(self.rules, credential, now)
-        return common
+            conditions += _told([content_type_condition(rules, wish)])
+        return self._sign(common, prefix, key, fields, conditions)
 
     def _callback(
         self, callback: CallbackField, prefix: str, key: str | None, caller: str | None, common: _Common
@@ -159,102 +134,127 @@ class Forms:
         return callback.text(scope, app_id=self._app_id, bucket=self.rules.bucket)
 
     def _sign(
-        self,
-        prefix: str,
-        key: str | None,
-        fixed: _Fixed,
-        conditions: list[Condition],
-        fields: dict[str, str],
-        common: _Common,
+        self, common: _Common, prefix: str, key: str | None, fields: Mapping[str, str], conditions: bytes
     ) -> SignedUpload:
+        """`fields` and `conditions` are those that this form has besides."""
         rules = self.rules
-        of_key = ["eq", "$key", key] if key is not None else ["starts-with", "$key", prefix]
-        more = b"," + orjson.dumps(conditions)[1:-1] if conditions else b""
-        rest = b"".join((common.head_rest, orjson.dumps(of_key), fixed.first, more, fixed.last))
-        policy_rest = base64.b64encode(rest)
-        policy = common.head_base64 + policy_rest.decode()
+        of_key = _told([["eq", "$key", key] if key is not None else ["starts-with", "$key", prefix]])
+        policy_rest = b2a_base64(b"".join((common.head_rest, conditions, of_key[:-1], b"]}")), newline=False)
         digest = common.hash_of_head.copy()
         digest.update(policy_rest)
-        fields |= common.auth
-        fields["policy"] = policy
-        fields["x-oss-signature"] = digest.hexdigest()
-        return SignedUpload(rules.url, fields, prefix, key, common.expires_at, rules.max_size_bytes)
+        signed = {
+            "key": prefix + "${filename}" if key is None else key,
+            **common.fields,
+            **fields,
+            "policy": common.head_base64 + policy_rest.decode(),
+            "x-oss-signature": digest.hexdigest(),
+        }
+        return SignedUpload(rules.url, signed, prefix, key, common.expires_at, rules.max_size_bytes)
 
 
-class _Fixed:
-    """The part of a policy that no form of an app changes, as JSON: what stands before and behind what forms add."""
+class _Kind:
+    """The whole forms of an app, or its documented ones: what all have, and what those of this second have."""
 
-    __slots__ = ("first", "last")
+    __slots__ = ("_common", "_conditions", "_fields", "_rules")
 
-    def __init__(self, first: list[Condition], last: Sequence[Condition]) -> None:
-        self.first = b"," + orjson.dumps(first)[1:-1]
-        self.last = (b"," + orjson.dumps(last)[1:] if last else b"]") + b"}"
+    def __init__(self, rules: UploadRules, *, pinned: Mapping[str, str], fields: Mapping[str, str]) -> None:
+        """`fields` are those that each form has, `pinned` those that each has a condition for."""
+        self._rules = rules
+        self._fields = fields
+        self._conditions = [
+            ["content-length-range", rules.min_size_bytes, rules.max_size_bytes],
+            *_pinned(pinned),
+            *rules.conditions,
+        ]
+        self._common: _Common | None = None
+
+    def at(self, credential: v4.Credential, now: datetime) -> _Common:
+        """Forms never end after their credential. Raises `CredentialsUnavailable` when that is over."""
+        common = self._common
+        if common is None or common.credential is not credential or not common.second <= now < common.next_second:
+            common = self._common = self._made(credential, now)
+        return common
+
+    def _made(self, credential: v4.Credential, now: datetime) -> _Common:
+        rules = self._rules
+        second = now.replace(microsecond=0)
+        expires_at = second + rules.expires
+        if credential.expiration is not None:
+            expires_at = min(expires_at, credential.expiration.replace(microsecond=0))
+        if expires_at <= now:
+            raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
+        x_oss_date = v4.format_date(second)
+        auth = {
+            "x-oss-signature-version": v4.SIGNATURE_VERSION,
+            "x-oss-credential": v4.credential_scope(credential.access_key_id, x_oss_date, rules.region),
+            "x-oss-date": x_oss_date,
+        }
+        if credential.security_token:
+            auth["x-oss-security-token"] = credential.security_token
+        conditions = [{"bucket": rules.bucket}, *({name: value} for name, value in auth.items()), *self._conditions]
+        head = b'{"expiration":"%b","conditions":[%b' % (
+            f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z".encode(),
+            _told(conditions),
+        )
+        whole = len(head) // 3 * 3
+        head_base64 = b2a_base64(head[:whole], newline=False)
+        signing_key = v4.signing_key(credential.access_key_secret, x_oss_date[:8], rules.region)
+        return _Common(
+            credential,
+            second,
+            second + _ONE_SECOND,
+            expires_at,
+            {**self._fields, **auth},
+            head_base64.decode(),
+            head[whole:],
+            hmac.new(signing_key, head_base64, "sha256"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """What all forms have that one app gives out in one second with one credential.
+    """What all forms of one kind have that an app gives out in one second with one credential.
 
-    Their policies begin alike: with `expiration`, the bucket and the authorization, which is most of them for the token
-    in it. That is put into Base64 and hashed once; Base64 goes by three bytes, and what is over is left to the rest.
+    Their policies begin alike; only what a wish asks for and the key come behind it. That beginning is most of a
+    policy, for the token in it. It is put into Base64 and hashed once; Base64 goes by three bytes, and what is over is
+    left to the rest.
     """
 
     credential: v4.Credential
     second: datetime
     next_second: datetime
     expires_at: datetime
-    auth: dict[str, str] = field(repr=False)
+    fields: Mapping[str, str] = field(repr=False)
     head_base64: str = field(repr=False)
     head_rest: bytes = field(repr=False)
     hash_of_head: hmac.HMAC = field(repr=False)
 
 
-def _common(rules: UploadRules, credential: v4.Credential, now: datetime) -> _Common:
-    """Forms never end after their credential. Raises `CredentialsUnavailable` when that is over."""
-    second = now.replace(microsecond=0)
-    expires_at = second + rules.expires
-    if credential.expiration is not None:
-        expires_at = min(expires_at, credential.expiration.replace(microsecond=0))
-    if expires_at <= now:
-        raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
-    x_oss_date = v4.format_date(second)
-    auth = {
-        "x-oss-signature-version": v4.SIGNATURE_VERSION,
-        "x-oss-credential": v4.credential_scope(credential.access_key_id, x_oss_date, rules.region),
-        "x-oss-date": x_oss_date,
-    }
-    if credential.security_token:
-        auth["x-oss-security-token"] = credential.security_token
-    head = orjson.dumps(
-        {
-            "expiration": f"{expires_at:%Y-%m-%dT%H:%M:%S}.000Z",
-            "conditions": [{"bucket": rules.bucket}, *({name: value} for name, value in auth.items())],
-        }
-    ).removesuffix(b"]}")
-    head += b","
-    whole = len(head) // 3 * 3
-    head_base64 = base64.b64encode(head[:whole])
-    signing_key = v4.signing_key(credential.access_key_secret, x_oss_date[:8], rules.region)
-    return _Common(
-        credential,
-        second,
-        second + _ONE_SECOND,
-        expires_at,
-        auth,
-        head_base64.decode(),
-        head[whole:],
-        hmac.new(signing_key, head_base64, "sha256"),
-    )
+@lru_cache(maxsize=1024)
+def _of_content_type(content_type: str | None) -> tuple[Mapping[str, str], bytes]:
+    """The fields that say it, and their conditions.
+
+    For the stored type OSS looks at x-oss-content-type first; pinning both leaves no way round.
+    """
+    if content_type is None:
+        return {}, b""
+    fields = {"x-oss-content-type": content_type, "Content-Type": content_type}
+    return fields, _told(_pinned(fields))
+
+
+def _told(conditions: Sequence[Condition]) -> bytes:
+    """As JSON, for more to come behind them."""
+    return orjson.dumps(conditions)[1:-1] + b"," if conditions else b""
 
 
 def _pinned(fields: Mapping[str, str]) -> list[Condition]:
     return [["eq", f"${name.lower()}", value] for name, value in fields.items()]
 
 
-def _raw_exact_fields(rules: UploadRules) -> list[tuple[str, str]]:
+def _raw_exact_fields(rules: UploadRules) -> dict[str, str]:
     """The fields whose value a raw condition leaves no choice about."""
-    return [
-        (condition[1].removeprefix("$"), condition[2])
+    return {
+        condition[1].removeprefix("$"): condition[2]
         for condition in rules.conditions
         if isinstance(condition, list) and condition[0] == "eq"
-    ]
+    }

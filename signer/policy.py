@@ -134,7 +134,7 @@ def check_size(rules: UploadRules, wish: Wish) -> None:
 
 def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict[str, str]:
     """`x:name` fields for the callback body (help page `callback`), pinned like the rest."""
-    if rules.callback is None:
+    if variables and rules.callback is None:
         raise InvalidRequest("vars are for the upload callback, and this app has none")
     if len(variables) > MAX_VARS:
         raise InvalidRequest(f"at most {MAX_VARS} vars")

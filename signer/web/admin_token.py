@@ -32,10 +32,9 @@ class GuardedRoutes(Routes):
         """Raises `Unauthenticated`, and what the routes themselves raise."""
         if self._knows(exchange):
             return self._routes.find(exchange)
-        path = exchange.raw_path.partition("?")[0]
-        if path == _LIVENESS:
+        if exchange.path == _LIVENESS:
             return self._routes.find(exchange)
-        if path == _READINESS:
+        if exchange.path == _READINESS:
             return _only_whether(self._routes.find(exchange))
         exchange.reply_headers["WWW-Authenticate"] = 'Bearer realm="oss-signer admin"'
         raise Unauthenticated("the admin routes need Authorization: Bearer with server.admin_token")

@@ -23,6 +23,7 @@ class Exchange:
         "message",
         "method",
         "parameter",
+        "path",
         "raw_path",
         "reply_headers",
         "request_id",
@@ -37,6 +38,8 @@ class Exchange:
         self.method = message.method
         self.raw_path = message.path
         """Path and query as they were sent."""
+        self.path = message.path.partition("?")[0]
+        """Not decoded: none of our paths needs an escape, and an escaped slash must be no slash."""
         self.headers = message.headers
         self.body = body
         self.revision = revision

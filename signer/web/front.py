@@ -53,11 +53,9 @@ class Front:
             code = Problem.code
             log.exception("internal error", extra={"request_id": exchange.request_id})
             reply = problem_reply(Problem(), exchange.request_id)
-        headers = reply.headers
-        headers["X-Request-Id"] = exchange.request_id
-        headers["Cache-Control"] = "no-store"
+        reply.headers["X-Request-Id"] = exchange.request_id
         if exchange.reply_headers:
-            headers.update(exchange.reply_headers)
+            reply.headers.update(exchange.reply_headers)
         seconds = time.perf_counter() - started
         if self._timed:
             self._service.metrics.answered(seconds)

@@ -16,6 +16,7 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_NO_CONTENT = HTTPStatus.NO_CONTENT.value
 
 
 class Reply:
@@ -36,19 +37,19 @@ class Reply:
         head = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         if head.count("\n") != len(self.headers):
             raise ValueError("a line break in a header")
-        if self.status != HTTPStatus.NO_CONTENT:
-            head = f"Content-Length: {len(self.body)}\r\n{head}"
         if connection:
             head = f"{head}Connection: {connection}\r\n"
-        text = f"{_STATUS_LINES[self.status]}{head}Date: {_date(int(time.time()))}\r\nServer: oss-signer\r\n\r\n"
-        data = text.encode(errors="surrogateescape")
+        if self.status != _NO_CONTENT:
+            head = f"Content-Length: {len(self.body)}\r\n{head}"
+        data = f"{_STATUS_LINES[self.status]}{head}{_always(int(time.time()))}\r\n".encode(errors="surrogateescape")
         return data if without_body else data + self.body
+
+
+@lru_cache(maxsize=2)
+def _always(second: int) -> str:
+    """What every head has. No answer of ours may be kept: each is somebody's, or of this moment."""
+    return f"Cache-Control: no-store\r\nDate: {formatdate(second, usegmt=True)}\r\nServer: oss-signer\r\n"
 
 
 def json_reply(document: Any, status: int = 200, content_type: str = JSON) -> Reply:
     return Reply(status, orjson.dumps(document), content_type)
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)

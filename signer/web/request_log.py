@@ -39,11 +39,11 @@ class RequestLog:
         second = int(now)
         if second != self._second:
             self._second, self._time = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        what = _what(exchange.method, exchange.path[: 3 * _MAX_PATH_CHARACTERS], exchange.app, status, code)
         self._lines.add(
             f'{{"time": "{self._time}.{int((now - second) * 1000):03d}+00:00", {self._begin}'
-            f'"request_id": "{exchange.request_id}", "method": {_json(exchange.method)}, '
-            f'"path": {_path(exchange.raw_path)}, "app": {_json(exchange.app)}, "status": {status}, '
-            f'"code": {_json(code)}, "milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.address)}}}\n'
+            f'"request_id": "{exchange.request_id}", {what}, '
+            f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.address)}}}\n'
         )
 
     async def close(self) -> None:
@@ -52,12 +52,13 @@ class RequestLog:
 
 
 @lru_cache(maxsize=4096)
-def _json(value: str | None) -> str:
+def _what(method: str, path: str, app: str | None, status: int, code: str | None) -> str:
+    """The path is logged without the query, which may hold what no log should."""
+    shown = unquote(path)[:_MAX_PATH_CHARACTERS].encode(errors="replace").decode()
+    members = {"method": method, "path": shown, "app": app, "status": status, "code": code}
+    return ", ".join(f'"{name}": {_json(value)}' for name, value in members.items())
+
+
+@lru_cache(maxsize=4096)
+def _json(value: str | int | None) -> str:
     return orjson.dumps(value).decode()
-
-
-@lru_cache(maxsize=1024)
-def _path(raw_path: str) -> str:
-    """As JSON, without the query, which may hold what no log should."""
-    path = unquote(raw_path.partition("?")[0][: 3 * _MAX_PATH_CHARACTERS])[:_MAX_PATH_CHARACTERS]
-    return orjson.dumps(path.encode(errors="replace").decode()).decode()

@@ -7,30 +7,28 @@ from signer.web.exchange import Exchange, Handler
 
 Methods = dict[str, Handler]
 
+_LAST = None
+
 
 class Routes:
-    """Paths, of which one segment may be variable: `/v1/apps/{app_id}/uploads`."""
+    """Paths, whose last segment or the one before it may be variable: `/v1/apps/{app_id}/uploads`."""
 
     def __init__(self) -> None:
         self._paths: dict[str, Methods] = {}
-        self._patterns: dict[tuple[int, int], dict[tuple[str, ...], Methods]] = {}
-        """By the number of segments and which one is variable; then by the others."""
+        self._around: dict[tuple[str, str | None], Methods] = {}
+        """By what stands before the variable segment and behind it."""
 
     def add(self, method: str, path: str, handler: Handler) -> None:
-        segments = path.split("/")
-        variable = [index for index, segment in enumerate(segments) if segment.startswith("{")]
-        if not variable:
+        before, brace, rest = path.partition("/{")
+        if not brace:
             self._paths.setdefault(path, {})[method] = handler
             return
-        [index] = variable
-        fixed = (*segments[:index], *segments[index + 1 :])
-        self._patterns.setdefault((len(segments), index), {}).setdefault(fixed, {})[method] = handler
+        _, slash, after = rest.partition("/")
+        self._around.setdefault((before, after if slash else _LAST), {})[method] = handler
 
     def find(self, exchange: Exchange) -> Handler:
         """Raises `NotFound` and `MethodNotAllowed`; notes the variable part of the path in the exchange."""
-        # As it was sent: none of our paths needs an escape, and an escaped slash must be no slash.
-        path = exchange.raw_path.partition("?")[0]
-        methods = self._paths.get(path) or self._variable(exchange, path)
+        methods = self._paths.get(exchange.path) or self._variable(exchange)
         if methods is None:
             raise NotFound("no such address here; see the HTTP reference")
         handler = methods.get(exchange.method)
@@ -39,12 +37,11 @@ class Routes:
             raise MethodNotAllowed(f"use {' or '.join(sorted(methods))}")
         return handler
 
-    def _variable(self, exchange: Exchange, path: str) -> Methods | None:
-        segments = path.split("/")
-        for (length, index), known in self._patterns.items():
-            if length == len(segments):
-                methods = known.get((*segments[:index], *segments[index + 1 :]))
-                if methods is not None:
-                    exchange.parameter = segments[index]
-                    return methods
-        return None
+    def _variable(self, exchange: Exchange) -> Methods | None:
+        path, _, last = exchange.path.rpartition("/")
+        before, _, middle = path.rpartition("/")
+        if (methods := self._around.get((before, last))) is not None:
+            exchange.parameter = middle
+        elif (methods := self._around.get((path, _LAST))) is not None:
+            exchange.parameter = last
+        return methods
