@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from signer.note_writer import NoteWriter
+from signer.line_writer import LineWriter
 
 STDOUT = "stdout"
 
@@ -26,7 +26,7 @@ class AuditLog:
     def __init__(self, target: str) -> None:
         self._path = None if target == STDOUT else Path(target)
         self._file: int | None = None
-        self._lines: NoteWriter[bytes] = NoteWriter(self._write)
+        self._lines = LineWriter(self._write)
 
     def add(self, event: str, **members: object) -> None:
         """With the time of now; it is written within a moment, off the event loop."""
@@ -40,8 +40,7 @@ class AuditLog:
             text = json.dumps(line, default=str).encode() + b"\n"
         self._lines.add(text)
 
-    def _write(self, lines: list[bytes]) -> None:
-        data = b"".join(lines)
+    def _write(self, data: bytes) -> None:
         if self._path is None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()

@@ -138,8 +138,9 @@ class Forms:
     ) -> SignedUpload:
         """`fields` and `conditions` are those that this form has besides."""
         rules = self.rules
-        of_key = _told([["eq", "$key", key] if key is not None else ["starts-with", "$key", prefix]])
-        policy_rest = b2a_base64(b"".join((common.head_rest, conditions, of_key[:-1], b"]}")), newline=False)
+        of_key = b'["starts-with","$key",' if key is None else b'["eq","$key",'
+        rest = b"%b%b%b%b]]}" % (common.head_rest, conditions, of_key, orjson.dumps(prefix if key is None else key))
+        policy_rest = b2a_base64(rest, newline=False)
         digest = common.hash_of_head.copy()
         digest.update(policy_rest)
         signed = {

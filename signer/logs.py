@@ -53,14 +53,18 @@ def members_of_each_line() -> str:
     return ""
 
 
-def write_lines(text: str) -> None:
-    """Whole lines, in one piece, to where all logging goes."""
+def write_lines(lines: bytes) -> None:
+    """In one piece, to where all logging goes."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.acquire()
             try:
-                handler.stream.write(text)
                 handler.flush()
+                if (buffer := getattr(handler.stream, "buffer", None)) is not None:
+                    buffer.write(lines)
+                    buffer.flush()
+                else:
+                    handler.stream.write(lines.decode())
             finally:
                 handler.release()
 

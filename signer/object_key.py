@@ -134,11 +134,14 @@ class KeyNaming:
     needs_caller: bool = field(init=False, compare=False)
     _caller_in_prefix: bool = field(init=False, compare=False, repr=False)
     _of_file: bool = field(init=False, compare=False, repr=False)
+    _more_in_name: bool = field(init=False, compare=False, repr=False)
+    """Whether the name holds what a prefix may hold too."""
 
     def __post_init__(self) -> None:
         of_name = frozenset() if self.name is None else self.name.names
         object.__setattr__(self, "_caller_in_prefix", "caller" in self.prefix.names)
         object.__setattr__(self, "_of_file", bool(of_name & _OF_FILE))
+        object.__setattr__(self, "_more_in_name", bool(of_name & PREFIX_PLACEHOLDERS))
         object.__setattr__(self, "needs_caller", "caller" in self.prefix.names | of_name)
 
     @property
@@ -159,7 +162,7 @@ class KeyNaming:
         if name is None:
             return prefix, None
         values = _name_values(name, filename) if self._of_file else {"uuid": next(_UUIDS), "ext": ""}
-        if name.names & PREFIX_PLACEHOLDERS:
+        if self._more_in_name:
             values |= _prefix_values(app_id, caller if "caller" in name.names else None, day)
         key = prefix + name.expand(values)
         if (self._of_file or len(key) > _SURELY_SHORT_CHARACTERS) and (why := complaint(key)):
@@ -213,13 +216,16 @@ def _date_values(day: int) -> dict[str, str]:
     return {"yyyy": f"{date:%Y}", "mm": f"{date:%m}", "dd": f"{date:%d}"}
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
 def _uuid4_hex() -> Iterator[str]:
     """Random UUIDs (RFC 9562); the system is asked for the randomness of many at a time."""
     while True:
         block = os.urandom(16 * 256).hex()
         for start in range(0, len(block), 32):
             digits = block[start : start + 32]
-            yield f"{digits[:12]}4{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:]}"
+            yield f"{digits[:12]}4{digits[13:16]}{_VARIANT[digits[16]]}{digits[17:]}"
 
 
 _UUIDS = _uuid4_hex()

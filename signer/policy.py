@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from signer.callbacks.form_field import CallbackField
 from signer.errors import InvalidRequest, TooLarge, UnsupportedType
@@ -57,15 +58,14 @@ class UploadRules:
     """The `x-oss-meta-*` names, without that prefix, that a wish may give a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a client says about the file it wants to upload; all of it optional and none of it trusted."""
 
     filename: str | None = None
     content_type: str | None = None
     size_bytes: int | None = None
-    vars: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = MappingProxyType({})
+    meta: Mapping[str, str] = MappingProxyType({})
     """The object's own metadata, by name without `x-oss-meta-`."""
 
 

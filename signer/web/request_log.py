@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 import orjson
 
+from signer.line_writer import LineWriter
 from signer.logs import members_of_each_line, write_lines
-from signer.note_writer import NoteWriter
 from signer.web.exchange import Exchange
 
 log = logging.getLogger("oss_signer.request")
@@ -26,7 +26,7 @@ class RequestLog:
     """Make it, add to it and close it in one event loop."""
 
     def __init__(self) -> None:
-        self._lines: NoteWriter[str] = NoteWriter(lambda lines: write_lines("".join(lines)))
+        self._lines = LineWriter(write_lines)
         self._wanted = log.isEnabledFor(logging.INFO)
         self._begin = f'"level": "info", "logger": "{log.name}", "message": "request", {members_of_each_line()}'
         self._second = 0
@@ -40,11 +40,12 @@ class RequestLog:
         if second != self._second:
             self._second, self._time = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         what = _what(exchange.method, exchange.path[: 3 * _MAX_PATH_CHARACTERS], exchange.app, status, code)
-        self._lines.add(
+        line = (
             f'{{"time": "{self._time}.{int((now - second) * 1000):03d}+00:00", {self._begin}'
             f'"request_id": "{exchange.request_id}", {what}, '
             f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.address)}}}\n'
         )
+        self._lines.add(line.encode())
 
     async def close(self) -> None:
         """Writes what is still there."""
