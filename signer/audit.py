@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,11 +29,9 @@ class AuditLog:
         self._file: int | None = None
         self._lines = LineWriter(self._write)
 
-    def add(self, event: str, **members: object) -> None:
+    def add(self, event: str, members: Mapping[str, object]) -> None:
         """With the time of now; it is written within a moment, off the event loop."""
-        now = datetime.now(UTC)
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        line = {"time": now, "event": event, **members}
+        line = {"time": datetime.now(UTC), "event": event, **members}
         try:
             text = orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:

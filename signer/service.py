@@ -106,16 +106,14 @@ class Service:
             raise
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
-            self._note(
-                "signature",
-                app,
-                caller,
-                evidence,
-                key=upload.key,
-                key_prefix=upload.key_prefix,
-                max_size=upload.max_size_bytes,
-                expires_at=upload.expires_at,
-            )
+            members = {
+                **_told(app, caller, evidence),
+                "key": upload.key,
+                "key_prefix": upload.key_prefix,
+                "max_size": upload.max_size_bytes,
+                "expires_at": upload.expires_at,
+            }
+            self._audit.add("signature", members)
         return Answer(app, caller, left, upload)
 
     async def ask_download(
@@ -136,7 +134,13 @@ class Service:
             self._count_failure(app, error)
             raise
         self.metrics.signed(app.id, "signed")
-        self._note("download", app, caller, evidence, key=key, expires_at=download.expires_at)
+        if self._audit is not None:
+            members = {
+                **_told(app, caller, evidence),
+                "key": key,
+                "expires_at": download.expires_at,
+            }
+            self._audit.add("download", members)
         return Answer(app, caller, left, download)
 
     async def sign(
@@ -176,11 +180,6 @@ class Service:
     async def _take(self, app: App, limits: list[Limit]) -> Allowance:
         return await self._limiter.take(limits, open_when_gone=app.rate_limit.when_redis_is_gone == "open")
 
-    def _note(self, event: str, app: App, caller: Caller, evidence: Evidence, **members: object) -> None:
-        if self._audit is not None:
-            about = {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}
-            self._audit.add(event, **about, **members)
-
     @contextlib.asynccontextmanager
     async def taking_callbacks(self) -> AsyncIterator[Receiver]:
         """Takes OSS's callbacks and hands them on inside the block. Raises `CannotOpenQueue`."""
@@ -205,7 +204,7 @@ class Service:
 
     def _note_callback(self, event: dict[str, object]) -> None:
         if self._audit is not None:
-            self._audit.add("callback", **event)
+            self._audit.add("callback", event)
 
     def role_states(self) -> list[RoleState]:
         return self.current.roles.states()
@@ -221,3 +220,8 @@ class Service:
         if self._audit is not None:
             await self._audit.close()
         self._sdk.close()
+
+
+def _told(app: App, caller: Caller, evidence: Evidence) -> dict[str, object]:
+    """What each line of the audit log says of a request."""
+    return {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}

@@ -17,7 +17,7 @@ async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
     audit = AuditLog(str(path))
     total = 2000
     for number in range(total):
-        audit.add("signature", number=number, key="照片/ü.jpg")
+        audit.add("signature", {"number": number, "key": "照片/ü.jpg"})
         if number % 400 == 399:
             async with asyncio.timeout(10):
                 while not path.exists():
@@ -33,8 +33,8 @@ async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
 
 async def test_it_may_go_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     audit = AuditLog(STDOUT)
-    audit.add("signature", app="a")
-    audit.add("callback", key="half a character: \ud83d")
+    audit.add("signature", {"app": "a"})
+    audit.add("callback", {"key": "half a character: \ud83d"})
     await audit.close()
     lines = capfdbinary.readouterr().out.splitlines()
     assert json.loads(lines[0])["app"] == "a"
@@ -45,6 +45,6 @@ async def test_a_file_that_cannot_be_written_is_said_and_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit = AuditLog(str(tmp_path / "missing" / "audit.log"))
-    audit.add("signature")
+    audit.add("signature", {})
     await audit.close()
     assert "cannot be written" in caplog.text
