@@ -66,7 +66,8 @@ def _figures(found: dict[str, Any]) -> str:
         [
             f"Of {requests['at'][:10]}: Python {machine['python']}, {machine['cores']} cores, load average "
             f"{requests['load_average_before']:.1f} before; medians of {requests['rounds']} runs of "
-            f"{requests['run_seconds']} s, {requests['connections']} connections.",
+            f"{requests['run_seconds']} s, {requests['connections']} connections, cores that "
+            f"{'never' if requests['cores_awake'] else 'may'} sleep.",
             "",
             _requests(requests["rows"]),
             _promises(found),

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench import definitions
+from bench.awake import awake
 from bench.bounds import Bound, told, verdicts
 from bench.contenders import ROWS
 from bench.load import wrk_program
@@ -50,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load_average = os.getloadavg()[0]
     try:
         wrk_program()
-        runs = measure(options.rows, options.seconds, options.rounds)
+        with awake() as cores_awake:
+            runs = measure(options.rows, options.seconds, options.rounds)
     except CannotMeasure as error:
         sys.stderr.write(f"{error}\n")
         return 1
     figures = {letter: summary(each) for letter, each in runs.items()}
-    sys.stdout.write(report(figures, options.seconds, options.rounds))
+    sys.stdout.write(report(figures, options.seconds, options.rounds, cores_awake=cores_awake))
     write_result(
         "requests",
         {
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "run_seconds": options.seconds,
             "rounds": options.rounds,
             "load_average_before": load_average,
+            "cores_awake": cores_awake,
             "rows": {letter: {"title": ROWS[letter].title, **each} for letter, each in figures.items()},
             "bounds": told(BOUNDS, figures),
             "runs": {letter: [asdict(run) for run in each] for letter, each in runs.items()},
@@ -86,7 +89,7 @@ def measure(rows: Sequence[str], seconds: int, rounds: int) -> dict[str, list[Ru
         return in_turn(contenders, seconds, rounds)
 
 
-def report(figures: dict[str, Figures], seconds: int, rounds: int) -> str:
+def report(figures: dict[str, Figures], seconds: int, rounds: int, *, cores_awake: bool) -> str:
     head = ("", "requests/s", "to (a)", "p50 ms", "p99 ms", "p99.9 ms", "CPU us", "MiB", "answer bytes")
     ceiling: Any = figures.get("a")
     rows = [
@@ -105,7 +108,8 @@ def report(figures: dict[str, Figures], seconds: int, rounds: int) -> str:
     ]
     bounds = [bound.row() for bound in verdicts(BOUNDS, figures)]
     return (
-        f"Medians of {rounds} runs of {seconds} s in turn; one core, {CONNECTIONS} connections that always wait.\n"
+        f"Medians of {rounds} runs of {seconds} s in turn; one core, {CONNECTIONS} connections that always wait, "
+        f"cores that {'never' if cores_awake else 'may'} sleep.\n"
         f"{table(head, rows)}{table(('bound', 'measured', 'promised', ''), bounds) if bounds else ''}"
     )
 
