@@ -1,4 +1,7 @@
-"""Who is compared: each a server on the server's core, and what it is asked. Their letters are those of the table."""
+"""Who is compared: each a server on the server's core, and what it is asked. Their letters are those of the table.
+
+(h) is no bound's: it tells how much of (d) is aiohttp's own work on a body.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +39,25 @@ def uploads_target(public: str) -> Target:
 
 
 @contextlib.contextmanager
-def _hello(_cloud: Cloud, running: Signer) -> Iterator[Contender]:
-    like = exchange(open_target(running.public).url)
+def _hello_like(target: Target) -> Iterator[Contender]:
+    """Asked as `target` is, and answers with as many bytes."""
+    like = exchange(target.url, method=target.method, body=target.body, headers=target.headers)
     headers = {name: value for name, value in like.headers.items() if name not in ("Content-Length", "Date", "Server")}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"body": like.text, "headers": headers}, file)
         file.flush()
         command = [sys.executable, "-m", "bench.hello", "{fd}", file.name]
         with listening(command, "/hello", core=SERVER_CORE) as server:
-            yield Contender(server.pid, Target(f"{server.public}/hello"))
+            url = f"{server.public}/hello"
+            yield Contender(server.pid, Target(url, target.method, target.body, target.headers))
+
+
+def _hello(_cloud: Cloud, running: Signer) -> contextlib.AbstractContextManager[Contender]:
+    return _hello_like(open_target(running.public))
+
+
+def _hello_posted(_cloud: Cloud, running: Signer) -> contextlib.AbstractContextManager[Contender]:
+    return _hello_like(uploads_target(running.public))
 
 
 @contextlib.contextmanager
@@ -124,6 +137,7 @@ def _busy(cloud: Cloud, _running: Signer) -> Iterator[Contender]:
 
 ROWS = {
     "a": Row("aiohttp hello, the ceiling", _hello),
+    "h": Row("the same, asked as (d) is", _hello_posted),
     "b": Row("signer: open app", _open_app),
     "c": Row("signer: caller and exact key", _exact_key),
     "d": Row("signer: POST uploads", _uploads),

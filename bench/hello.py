@@ -1,6 +1,7 @@
 """The ceiling: aiohttp on uvloop, one handler that returns a constant. `python -m bench.hello FD FILE`
 
-FD is a socket that listens; FILE is JSON with the `body` and the `headers` to answer every GET with. No access log.
+FD is a socket that listens; FILE is JSON with the `body` and the `headers` to answer every request with. What is POSTed
+is read first. No access log.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ async def serve(sock: socket.socket, body: bytes, headers: dict[str, str]) -> No
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(body=body, headers=headers)
 
+    async def read(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(body=body, headers=headers)
+
     application = web.Application()
     application.router.add_get("/hello", hello)
+    application.router.add_post("/hello", read)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.SockSite(runner, sock, backlog=4096).start()

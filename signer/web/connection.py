@@ -56,26 +56,28 @@ class Connection(RequestHandler):
     async def start(self) -> None:
         """Answers one request after the other, until either side wants no more."""
         try:
-            while await self._answer(*await self._next()):
-                self._wait_for_another()
+            stays = True
+            while stays:
+                if not self._messages:
+                    self._waiter = self._loop.create_future()
+                    try:
+                        await self._waiter
+                    finally:
+                        self._waiter = None
+                stays = await self._answer(*self._take())
         finally:
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
 
-    async def _next(self) -> tuple[Any, StreamReader]:
-        if not self._messages:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message, body = self._messages.popleft()
+    def _take(self) -> tuple[Any, StreamReader]:
+        """The next message; what the parser could not read is no `RawRequestMessage`."""
+        taken = self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        return message, body
+        return taken
 
     async def _answer(self, message: Any, body: StreamReader) -> bool:
         """Whether another request may come."""
@@ -108,7 +110,12 @@ class Connection(RequestHandler):
             self._request_in_progress = False
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
-        return stays and not self._close and not self._force_close
+        if not stays or self._close or self._force_close:
+            return False
+        self._next_keepalive_close_time = closes_at = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(closes_at, self._process_keepalive)
+        return True
 
     async def _skip(self, body: StreamReader) -> bool:
         """Takes what no handler wanted; to close before would take the reply away from a client that still sends."""
@@ -117,11 +124,6 @@ class Connection(RequestHandler):
                 while not body.is_eof():
                     await body.readany()
         return body.is_eof()
-
-    def _wait_for_another(self) -> None:
-        self._next_keepalive_close_time = closes_at = self._loop.time() + self._keepalive_timeout
-        if self._keepalive_handle is None:
-            self._keepalive_handle = self._loop.call_at(closes_at, self._process_keepalive)
 
 
 _NO_HTTP = problem_reply(InvalidRequest("this is no HTTP request we understand"), "-")
