@@ -9,7 +9,7 @@ from signer.callbacks.rules import CallbackRules
 from signer.errors import NotFound
 from signer.web.exchange import Exchange, Handler
 from signer.web.reply import Reply, json_reply
-from signer.web.wishes import whole_body
+from signer.web.request_body import whole_body
 
 
 def callback_handler(receiver: Receiver, rules_of: Callable[[Exchange], CallbackRules | None]) -> Handler:

@@ -7,7 +7,6 @@ cancelled, or to keep something in context variables. None of ours does, and tha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +19,9 @@ from aiohttp.web_protocol import RequestHandler
 from signer.errors import InvalidRequest
 from signer.web.front import Front
 from signer.web.problems import problem_reply
+from signer.web.request_body import skip
 
 log = logging.getLogger("oss_signer")
-
-_LINGER_SECONDS = 10.0
 
 
 class Connection(RequestHandler):
@@ -47,6 +45,13 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         if self._body is not None:
             self._body.set_exception(ConnectionResetError("the client has gone"))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        body = self._body
+        if body is not None and self._messages and not body.is_eof():
+            # Only an error comes before the end of a body, and aiohttp leaves those who wait for the body to wait.
+            body.set_exception(ConnectionError("what the client sends is no HTTP"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Each body that ends asks for it; most were never paused."""
@@ -86,8 +91,9 @@ class Connection(RequestHandler):
         try:
             if isinstance(message, RawRequestMessage):
                 reply = await self._front.handle(message, body, self._peer)
-                # What follows a request to speak another protocol is not read as HTTP.
-                stays = not (message.should_close or self._upgraded or self._close) and self._may_stay()
+                # What follows a broken body, or a request to speak another protocol, is not read as HTTP.
+                over = message.should_close or self._upgraded or self._close or body.exception() is not None
+                stays = not over and self._may_stay()
                 connection = "close" if not stays else "keep-alive" if message.version == HttpVersion10 else ""
                 data = reply.encode(connection, without_body=message.method == "HEAD")
             else:
@@ -99,7 +105,7 @@ class Connection(RequestHandler):
             if self._paused:
                 await self._drain_helper()
             if not body.is_eof():
-                stays = await self._skip(body) and stays
+                stays = await skip(body) and stays
         except ConnectionError:
             return False
         except Exception:
@@ -116,14 +122,6 @@ class Connection(RequestHandler):
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(closes_at, self._process_keepalive)
         return True
-
-    async def _skip(self, body: StreamReader) -> bool:
-        """Takes what no handler wanted; to close before would take the reply away from a client that still sends."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while not body.is_eof():
-                    await body.readany()
-        return body.is_eof()
 
 
 _NO_HTTP = problem_reply(InvalidRequest("this is no HTTP request we understand"), "-")

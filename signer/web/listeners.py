@@ -12,6 +12,8 @@ from signer.web.connection import Connection
 from signer.web.front import Front
 
 _SHUTDOWN_SECONDS = 5.0
+_WAITS = 2
+"""aiohttp waits for a request under way, and then for as long again for its connection."""
 _KEEPALIVE_SECONDS = 75.0
 """Above nginx's own 60 s, so that it is never we who close a connection it is about to use."""
 
@@ -31,7 +33,8 @@ class _Server(web.Server):
         self.unused.clear()
 
     def __init__(self, front: Front) -> None:
-        super().__init__(_never, access_log=None, keepalive_timeout=_KEEPALIVE_SECONDS)
+        # A small body that unpacks to a large one is nothing that any client of ours sends.
+        super().__init__(_never, access_log=None, keepalive_timeout=_KEEPALIVE_SECONDS, auto_decompress=False)
         self._front = front
         self._open = 0
         self.unused = asyncio.Event()
@@ -48,7 +51,7 @@ async def _never(_request: web.BaseRequest) -> NoReturn:
 
 def runner(front: Front) -> web.ServerRunner:
     """Not yet set up; its `cleanup` lets requests under way end, for 5 s at most."""
-    return web.ServerRunner(_Server(front), shutdown_timeout=_SHUTDOWN_SECONDS)
+    return web.ServerRunner(_Server(front), shutdown_timeout=_SHUTDOWN_SECONDS / _WAITS)
 
 
 async def drain(listener: web.ServerRunner, *, seconds: float, hurry: asyncio.Event) -> None:

@@ -46,7 +46,7 @@ class Public:
     async def create_upload(self, exchange: Exchange) -> Reply:
         """A whole form, every fixed field in it and pinned."""
         _note_app(exchange, exchange.parameter)
-        wish, code = await wish_in_body(exchange.body)
+        wish, code = await wish_in_body(exchange.body, exchange.headers)
         evidence = self._evidence(exchange, code)
         answer = await self._service.ask(exchange.revision, exchange.parameter, evidence, wish)
         _tell(exchange, answer)

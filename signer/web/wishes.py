@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from aiohttp import ClientPayloadError
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from multidict import MultiMapping
 from pydantic import ValidationError
 from yarl import URL
 
-from signer.errors import InvalidRequest, TooLarge
+from signer.errors import InvalidRequest
 from signer.policy import NO_WISH, Wish
 from signer.web.bodies import UploadWish
+from signer.web.request_body import whole_body
 
-MAX_BODY_BYTES = 64 * 1024
-_BODY_SECONDS = 10.0
 _MAX_REMEMBERED_CHARACTERS = 256
 
 _REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
@@ -70,43 +66,19 @@ def named_app(headers: MultiMapping[str], query: Query) -> str | None:
     return match[1] if match else None
 
 
-async def whole_body(body: StreamReader) -> bytes:
-    """Raises `TooLarge`, and `InvalidRequest` for a body that breaks off, is no HTTP or comes too slowly."""
-    try:
-        if body.is_eof():
-            # It came together with the head, as small ones do.
-            data = body.read_nowait()
-        else:
-            async with asyncio.timeout(_BODY_SECONDS):
-                data = await _read(body)
-    except TimeoutError:
-        raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
-    except (ConnectionError, HttpProcessingError, ClientPayloadError):
-        raise InvalidRequest("the body broke off") from None
-    if len(data) > MAX_BODY_BYTES:
-        raise TooLarge("the request body is too large; send only the wish, the file goes to OSS")
-    return data
-
-
-async def _read(body: StreamReader) -> bytes:
-    """All of it, or more than any may have."""
-    data = bytearray()
-    while len(data) <= MAX_BODY_BYTES and not body.at_eof():
-        data += await body.readany()
-    return bytes(data)
-
-
-async def wish_in_body(body: StreamReader) -> tuple[Wish, str | None]:
+async def wish_in_body(body: StreamReader, headers: MultiMapping[str]) -> tuple[Wish, str | None]:
     """The JSON body, and the wx.login code in it; none at all is an empty wish.
 
-    Raises `InvalidRequest` that names the member.
+    Raises `TooLarge`, and `InvalidRequest` that names the member.
     """
     data = await whole_body(body)
     if not data.strip():
-        return Wish(), None
+        return NO_WISH, None
     try:
         said = UploadWish.model_validate_json(data)
     except ValidationError as error:
+        if "Content-Encoding" in headers:
+            raise InvalidRequest("send the body as it is, without Content-Encoding") from None
         raise InvalidRequest(_explain(error)) from None
     return Wish(said.filename, said.content_type, said.size, said.vars, said.meta), said.code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator
@@ -152,6 +153,56 @@ async def test_a_body_of_the_largest_size_is_read_and_no_more(running: Signer, s
         problem = json.loads(await reader.readexactly(int(headers["Content-Length"])))
         assert (status, problem["code"]) == (413, "too_large")
         assert (await head_of(reader))[0] == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+async def test_a_packed_body_is_not_unpacked(running: Signer, coding: str) -> None:
+    """However small it is, what it unpacks to may be large."""
+    packed = gzip.compress(b'{"filename": "cat.jpg"}')
+    async with running.session.post(
+        f"{running.public}/v1/apps/a/uploads", data=packed, headers={"Content-Encoding": coding}
+    ) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, problem["code"]) == (400, "invalid_request")
+    assert "without Content-Encoding" in problem["detail"]
+
+
+async def test_a_body_that_nobody_wants_is_not_taken_for_ever(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert (await head_of(reader))[0] == 404
+        with pytest.raises(ConnectionError):
+            while True:
+                writer.write(b"10000\r\n" + b"#" * 0x10000 + b"\r\n")
+                await writer.drain()
+
+
+async def test_a_body_that_turns_out_to_be_no_http_ends_the_connection(running: Signer) -> None:
+    """Anybody may send such: that is nothing to wake an operator for."""
+    async with connection(running) as (reader, writer):
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        status, headers = await head_of(reader)
+        await reader.readexactly(int(headers["Content-Length"]))
+        assert status == 404
+        writer.write(b"no chunk\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+    assert not [line for line in running.output if '"level": "error"' in line]
+
+
+async def test_a_wish_that_turns_out_to_be_no_http_is_refused_at_once(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nX-Request-Id: breaks-off\r\n")
+        writer.write(b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"fil\r\n')
+        await writer.drain()
+        async with running.session.get(f"{running.public}{ASKED}") as answer:
+            assert answer.status == 200, "by now it has read what came so far"
+        writer.write(b"no chunk\r\n")
+        status, headers = await head_of(reader)
+        problem = json.loads(await reader.readexactly(int(headers["Content-Length"])))
+        assert (status, problem["request_id"], problem["detail"]) == (400, "breaks-off", "the body broke off")
+        assert headers["Connection"] == "close"
+        assert await reader.read() == b""
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind(running: Signer) -> None:
