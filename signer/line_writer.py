@@ -40,14 +40,17 @@ class LineWriter:
 
     def _hand_over(self) -> None:
         self._timer = None
-        if not self._batches.empty():
+        if self._batches.empty():
+            self._batches.put(self._taken())
+        else:
             self._timer = self._loop.call_later(_EVERY_SECONDS, self._hand_over)
-            return
+
+    def _taken(self) -> list[bytes]:
         if self._lost:
             log.error("lines were lost, since they could not be written fast enough", extra={"lines": self._lost})
             self._lost = 0
         lines, self._lines = self._lines, []
-        self._batches.put(lines)
+        return lines
 
     def _write_batches(self) -> None:
         while (lines := self._batches.get()) is not None:
@@ -61,7 +64,6 @@ class LineWriter:
         """Writes what is still there."""
         if self._timer is not None:
             self._timer.cancel()
-        lines, self._lines = self._lines, []
-        self._batches.put(lines)
+        self._batches.put(self._taken())
         self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
