@@ -54,8 +54,8 @@ class Connection(RequestHandler):
             body.set_exception(ConnectionError("what the client sends is no HTTP"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Each body that ends asks for it; most were never paused."""
-        if self._reading_paused or resume_parser:
+        """Whoever reads from a body asks for it; most were never paused."""
+        if self._reading_paused:
             super().resume_reading(resume_parser)
 
     async def start(self) -> None:

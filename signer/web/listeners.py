@@ -19,30 +19,34 @@ _KEEPALIVE_SECONDS = 75.0
 
 
 class _Server(web.Server):
-    draining = False
-
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        super().connection_lost(handler, exc)
-        self._open -= 1
-        if not self._open:
-            self.unused.set()
-
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        self._open += 1
-        self.unused.clear()
-
     def __init__(self, front: Front) -> None:
-        # A small body that unpacks to a large one is nothing that any client of ours sends.
-        super().__init__(_never, access_log=None, keepalive_timeout=_KEEPALIVE_SECONDS, auto_decompress=False)
+        super().__init__(
+            _never,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            # A small body that unpacks to a large one is nothing that any client of ours sends.
+            auto_decompress=False,
+        )
         self._front = front
         self._open = 0
+        self.draining = False
         self.unused = asyncio.Event()
         """Set while there is no connection."""
         self.unused.set()
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, front=self._front, may_stay=lambda: not self.draining, **self._kwargs)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._open += 1
+        self.unused.clear()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._open -= 1
+        if not self._open:
+            self.unused.set()
 
 
 async def _never(_request: web.BaseRequest) -> NoReturn:
