@@ -53,7 +53,7 @@ class Front:
             code = Problem.code
             log.exception("internal error", extra={"request_id": exchange.request_id})
             reply = problem_reply(Problem(), exchange.request_id)
-        reply.headers["X-Request-Id"] = exchange.request_id
+        reply.request_id = exchange.request_id
         if exchange.reply_headers:
             reply.headers.update(exchange.reply_headers)
         seconds = time.perf_counter() - started

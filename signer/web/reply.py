@@ -22,26 +22,33 @@ _NO_CONTENT = HTTPStatus.NO_CONTENT.value
 class Reply:
     """Bytes with a status and headers; one object answers one request."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "content_type", "headers", "request_id", "status")
 
     def __init__(self, status: int, body: bytes = b"", content_type: str | None = JSON) -> None:
         self.status = status
         self.body = body
-        self.headers: dict[str, str] = {} if content_type is None else {"Content-Type": content_type}
+        self.content_type = content_type
+        self.headers: dict[str, str] = {}
+        """Those that it has besides."""
+        self.request_id = "-"
 
     def encode(self, connection: str = "", *, without_body: bool = False) -> bytes:
         """What goes over the wire; `connection` is the header of that name, none where it is empty.
 
         `without_body`: the head alone, as an answer to HEAD is. Raises `ValueError` for a line break in a header.
         """
-        head = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        if head.count("\n") != len(self.headers):
-            raise ValueError("a line break in a header")
-        if connection:
-            head = f"{head}Connection: {connection}\r\n"
+        head = f"{_STATUS_LINES[self.status]}X-Request-Id: {self.request_id}\r\n{_always(int(time.time()))}"
         if self.status != _NO_CONTENT:
-            head = f"Content-Length: {len(self.body)}\r\n{head}"
-        data = f"{_STATUS_LINES[self.status]}{head}{_always(int(time.time()))}\r\n".encode(errors="surrogateescape")
+            head += f"Content-Length: {len(self.body)}\r\n"
+        if self.content_type is not None:
+            head += f"Content-Type: {self.content_type}\r\n"
+        if connection:
+            head += f"Connection: {connection}\r\n"
+        for name, value in self.headers.items():
+            if "\r" in value or "\n" in value:
+                raise ValueError("a line break in a header")
+            head += f"{name}: {value}\r\n"
+        data = f"{head}\r\n".encode(errors="surrogateescape")
         return data if without_body else data + self.body
 
 
