@@ -7,7 +7,6 @@ by OSS, so whatever a client must not change is pinned here by a condition of it
 
 from __future__ import annotations
 
-import hmac
 import json
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
@@ -141,14 +140,12 @@ class Forms:
         of_key = b'["starts-with","$key",' if key is None else b'["eq","$key",'
         rest = b"%b%b%b%b]]}" % (common.head_rest, conditions, of_key, orjson.dumps(prefix if key is None else key))
         policy_rest = b2a_base64(rest, newline=False)
-        digest = common.hash_of_head.copy()
-        digest.update(policy_rest)
         signed = {
             "key": prefix + "${filename}" if key is None else key,
             **common.fields,
             **fields,
             "policy": common.head_base64 + policy_rest.decode(),
-            "x-oss-signature": digest.hexdigest(),
+            "x-oss-signature": common.signature.with_rest(policy_rest),
         }
         return SignedUpload(rules.url, signed, prefix, key, common.expires_at, rules.max_size_bytes)
 
@@ -208,7 +205,7 @@ class _Kind:
             {**self._fields, **auth},
             head_base64.decode(),
             head[whole:],
-            hmac.new(signing_key, head_base64, "sha256"),
+            v4.Signature(signing_key, head_base64),
         )
 
 
@@ -228,7 +225,7 @@ class _Common:
     fields: Mapping[str, str] = field(repr=False)
     head_base64: str = field(repr=False)
     head_rest: bytes = field(repr=False)
-    hash_of_head: hmac.HMAC = field(repr=False)
+    signature: v4.Signature = field(repr=False)
 
 
 @lru_cache(maxsize=1024)

@@ -9,9 +9,13 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 
 SIGNATURE_VERSION = "OSS4-HMAC-SHA256"
 SCOPE_SUFFIX = "aliyun_v4_request"
+
+_BLOCK_BYTES = 64
+_INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,23 @@ def signing_key(access_key_secret: str, day: str, region: str) -> bytes:
     return key
 
 
-def signature(key: bytes, string_to_sign: str) -> str:
-    """Lower-case hex HMAC-SHA256; for PostObject the string to sign is the Base64 policy itself."""
-    return hmac.digest(key, string_to_sign.encode(), "sha256").hex()
+class Signature:
+    """HMAC-SHA256 over texts that begin alike, with the beginning hashed once; the text is a policy in Base64.
+
+    These are the two hashes of RFC 2104. An `hmac.HMAC` can be copied too, but that takes half as long again.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes, beginning: bytes) -> None:
+        """`key` has at most 64 bytes, as a signing key does."""
+        padded = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(padded.translate(_INNER_PAD) + beginning)
+        self._outer = sha256(padded.translate(_OUTER_PAD))
+
+    def with_rest(self, rest: bytes) -> str:
+        """Lower-case hex, of the beginning and this."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(rest)
+        outer.update(inner.digest())
+        return outer.hexdigest()

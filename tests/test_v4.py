@@ -5,6 +5,9 @@ from __future__ import annotations
 import hmac
 from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from signer import v4
 
 
@@ -20,7 +23,15 @@ def test_the_key_is_the_documented_chain() -> None:
     for part in (b"20240713", b"us-west-1", b"oss", b"aliyun_v4_request"):
         key = hmac.digest(key, part, "sha256")
     assert v4.signing_key("secret", "20240713", "us-west-1") == key
-    assert v4.signature(key, "cG9saWN5") == hmac.new(key, b"cG9saWN5", "sha256").hexdigest()
+
+
+@given(st.binary(min_size=1, max_size=64), st.binary(max_size=300), st.lists(st.binary(max_size=300), min_size=1))
+def test_a_signature_is_hmac_sha256_of_its_beginning_and_each_rest(
+    key: bytes, beginning: bytes, rests: list[bytes]
+) -> None:
+    signature = v4.Signature(key, beginning)
+    for rest in rests:
+        assert signature.with_rest(rest) == hmac.new(key, beginning + rest, "sha256").hexdigest()
 
 
 def test_a_credential_shows_no_secret() -> None:
