@@ -107,7 +107,10 @@ class Service:
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                **_told(app, caller, evidence),
+                "app": app.id,
+                "caller": caller.id,
+                "address": evidence.address,
+                "request_id": evidence.request_id,
                 "key": upload.key,
                 "key_prefix": upload.key_prefix,
                 "max_size": upload.max_size_bytes,
@@ -136,7 +139,10 @@ class Service:
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                **_told(app, caller, evidence),
+                "app": app.id,
+                "caller": caller.id,
+                "address": evidence.address,
+                "request_id": evidence.request_id,
                 "key": key,
                 "expires_at": download.expires_at,
             }
@@ -220,8 +226,3 @@ class Service:
         if self._audit is not None:
             await self._audit.close()
         self._sdk.close()
-
-
-def _told(app: App, caller: Caller, evidence: Evidence) -> dict[str, object]:
-    """What each line of the audit log says of a request."""
-    return {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}

@@ -8,31 +8,24 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from multidict import MultiMapping
 
+from signer.callers.protocol import Evidence
 from signer.service import Revision
 from signer.web.reply import Reply
 
 
-class Exchange:
-    """What is known of a request from beginning to end."""
+class Exchange(Evidence):
+    """What is known of a request from beginning to end; who sends it is told by some of that."""
 
-    __slots__ = (
-        "address",
-        "app",
-        "body",
-        "headers",
-        "message",
-        "method",
-        "parameter",
-        "path",
-        "raw_path",
-        "reply_headers",
-        "request_id",
-        "revision",
-    )
+    __slots__ = ("app", "body", "message", "method", "parameter", "path", "raw_path", "reply_headers", "revision")
 
     def __init__(
         self, message: RawRequestMessage, body: StreamReader, address: str, revision: Revision, request_id: str
     ) -> None:
+        """`address` is the peer's, until a proxy that we trust says another; empty for who has none."""
+        self.headers = message.headers
+        self.address = address
+        self.code = None
+        self.request_id = request_id
         self.message = message
         """As it was parsed."""
         self.method = message.method
@@ -40,13 +33,9 @@ class Exchange:
         """Path and query as they were sent."""
         self.path = message.path.partition("?")[0]
         """Not decoded: none of our paths needs an escape, and an escaped slash must be no slash."""
-        self.headers = message.headers
         self.body = body
         self.revision = revision
         """What it is answered from, from beginning to end."""
-        self.request_id = request_id
-        self.address = address
-        """Of who asks; the peer's, or what a proxy that we trust says of it; empty for who has none."""
         self.parameter = ""
         """The variable part of the path, such as the app's id."""
         self.app: str | None = None

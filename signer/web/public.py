@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from signer.callers.protocol import Evidence
 from signer.errors import InvalidRequest
 from signer.service import Answer, Service
 from signer.web import answers, openapi
@@ -39,16 +38,17 @@ class Public:
         app_id = named_app(exchange.headers, query)
         _note_app(exchange, app_id)
         wish = query.wish()
-        answer = await self._service.ask(exchange.revision, app_id, self._evidence(exchange), wish, documented=True)
+        self._note_address(exchange)
+        answer = await self._service.ask(exchange.revision, app_id, exchange, wish, documented=True)
         _tell(exchange, answer)
         return Reply(200, answers.documented_body(answer.signed))
 
     async def create_upload(self, exchange: Exchange) -> Reply:
         """A whole form, every fixed field in it and pinned."""
         _note_app(exchange, exchange.parameter)
-        wish, code = await wish_in_body(exchange.body, exchange.headers)
-        evidence = self._evidence(exchange, code)
-        answer = await self._service.ask(exchange.revision, exchange.parameter, evidence, wish)
+        wish, exchange.code = await wish_in_body(exchange.body, exchange.headers)
+        self._note_address(exchange)
+        answer = await self._service.ask(exchange.revision, exchange.parameter, exchange, wish)
         _tell(exchange, answer)
         return json_reply(answers.whole_form(answer.signed), 201)
 
@@ -58,8 +58,8 @@ class Public:
         key = exchange.query.get("key")
         if not key:
             raise InvalidRequest("say which object: ?key=")
-        evidence = self._evidence(exchange)
-        answer = await self._service.ask_download(exchange.revision, exchange.parameter, evidence, key)
+        self._note_address(exchange)
+        answer = await self._service.ask_download(exchange.revision, exchange.parameter, exchange, key)
         _tell(exchange, answer)
         return json_reply(answers.download(answer.signed))
 
@@ -71,10 +71,9 @@ class Public:
     async def openapi(self, _exchange: Exchange) -> Reply:
         return Reply(200, self._openapi)
 
-    def _evidence(self, exchange: Exchange, code: str | None = None) -> Evidence:
+    def _note_address(self, exchange: Exchange) -> None:
         if self._trusted or not exchange.address:
             exchange.address = client_address(exchange.address, exchange.headers, self._trusted)
-        return Evidence(exchange.headers, exchange.address, code, exchange.request_id)
 
 
 def _note_app(exchange: Exchange, app_id: str | None) -> None:
