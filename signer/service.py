@@ -107,10 +107,7 @@ class Service:
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                "app": app.id,
-                "caller": caller.id,
-                "address": evidence.address,
-                "request_id": evidence.request_id,
+                **_asked(app, caller, evidence),
                 "key": upload.key,
                 "key_prefix": upload.key_prefix,
                 "max_size": upload.max_size_bytes,
@@ -139,10 +136,7 @@ class Service:
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                "app": app.id,
-                "caller": caller.id,
-                "address": evidence.address,
-                "request_id": evidence.request_id,
+                **_asked(app, caller, evidence),
                 "key": key,
                 "expires_at": download.expires_at,
             }
@@ -226,3 +220,8 @@ class Service:
         if self._audit is not None:
             await self._audit.close()
         self._sdk.close()
+
+
+def _asked(app: App, caller: Caller, evidence: Evidence) -> dict[str, object]:
+    """What each line of the audit log says of the request that it is for."""
+    return {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}

@@ -52,20 +52,21 @@ async def test_what_a_sink_that_hangs_cannot_take_is_counted(caplog: pytest.LogC
     assert lines[1:3] == [b"0", b"1"], "the newest are lost, and none of those that waited"
 
 
+@pytest.mark.parametrize("error", [OSError("disk full"), ValueError("I/O operation on closed file")])
 async def test_an_error_of_the_sink_is_said_and_more_is_tried(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     written: list[bytes] = []
 
     def write(lines: bytes) -> None:
         if b"bad" in lines:
-            raise OSError("disk full")
+            raise error
         written.append(lines)
 
     writer = LineWriter(write)
     writer.add(b"bad\n")
     async with asyncio.timeout(10):
-        while "disk full" not in str([vars(record).get("reason") for record in caplog.records]):
+        while str(error) not in str([vars(record).get("reason") for record in caplog.records]):
             await asyncio.sleep(0.001)
     writer.add(b"good\n")
     await writer.close()
