@@ -9,7 +9,8 @@ import pytest
 
 from signer.line_writer import LineWriter
 
-MORE_THAN_MAY_WAIT = 500_100
+BURSTS, BURST = 4, 200_000
+"""More than may wait: the first burst with the thread, of the others half a million."""
 
 
 async def test_all_lines_are_written_in_order() -> None:
@@ -40,15 +41,18 @@ async def test_what_a_sink_that_hangs_cannot_take_is_counted(caplog: pytest.LogC
     writer.add(b"first\n")
     async with asyncio.timeout(10):
         await asyncio.to_thread(begun.wait)
-    for number in range(MORE_THAN_MAY_WAIT):
-        writer.add(b"%d\n" % number)
+    for burst in range(BURSTS):
+        for number in range(BURST):
+            writer.add(b"%d\n" % (burst * BURST + number))
+        # Nothing is to happen meanwhile: what is added waits.
+        await asyncio.sleep(0.05)
     may_go_on.set()
     await writer.close()
     lines = b"".join(written).splitlines()
     [record] = [record for record in caplog.records if "were lost" in record.message]
     lost = vars(record)["lines"]
     assert lost > 0
-    assert len(lines) + lost == 1 + MORE_THAN_MAY_WAIT
+    assert len(lines) + lost == 1 + BURSTS * BURST
     assert lines[1:3] == [b"0", b"1"], "the newest are lost, and none of those that waited"
 
 

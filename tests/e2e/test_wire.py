@@ -161,6 +161,14 @@ async def test_a_body_of_the_largest_size_is_read_and_no_more(running: Signer, s
         assert (await head_of(reader))[0] == 200
 
 
+async def test_a_wish_without_an_end_is_refused_once_it_is_too_large(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write((b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 2)
+        status, _, problem = await problem_of(reader)
+        assert (status, problem["code"]) == (413, "too_large")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 async def test_a_packed_body_is_not_unpacked(running: Signer, coding: str) -> None:
     """However small it is, what it unpacks to may be large."""
