@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 
-from signer import reload_command
+from signer.commands import reload
 
 
 def start() -> int:
     """Loads the command line and hands it the arguments; returns the exit status."""
     if sys.argv[1:2] == ["reload"]:
-        return reload_command.main(sys.argv[2:])
+        return reload.main(sys.argv[2:])
     # What is loaded stays. To look for garbage in it meanwhile, or ever after, costs a tenth of the start.
     gc.disable()
     from signer.cli import main

@@ -14,24 +14,24 @@ import aiohttp
 from pydantic import SecretStr
 
 from signer.callers.api_key import ApiKey
-from signer.callers.offered import load
+from signer.callers.first_match import Several
 from signer.callers.open import Open
+from signer.callers.plugins import load
 from signer.callers.protocol import CallerCheck
-from signer.callers.several import Several
-from signer.credentials.access_key import AccessKey, CannotReadKey
-from signer.credentials.chained import Chained, Roles
 from signer.credentials.keeper import RolePlan
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.source import Source
+from signer.credentials.sources.access_key import AccessKey, CannotReadKey
+from signer.credentials.sources.other_role import Chained, Roles
+from signer.credentials.sources.protocol import Source
 from signer.credentials.windows import Windows
 from signer.definitions import model
 from signer.definitions.references import BadReference, fill
 from signer.definitions.registry import KeyTexts, Registry, Role
-from signer.downloads import load_sdk
 from signer.environment import CannotReadEnvironment, Environment
 from signer.limits.buckets import Limiter
 from signer.limits.local import LocalLimiter
-from signer.v4 import Credential
+from signer.signing.presigned_url import load_sdk
+from signer.signing.v4 import Credential
 
 if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
@@ -84,20 +84,20 @@ class Sources:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
         if isinstance(entry, model.EcsRamRole):
-            from signer.credentials.ecs_role import EcsRole
+            from signer.credentials.sources.ecs_ram_role import EcsRole
 
             return EcsRole(
                 self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
             )
         if isinstance(entry, model.DefaultChain):
-            from signer.credentials.default_chain import DefaultChain
+            from signer.credentials.sources.default_chain import DefaultChain
 
             return DefaultChain(self._sdk, deadline_seconds=deadline_seconds)
         if isinstance(entry, model.Static):
             return self._access_key(role)
-        from signer.credentials.assume_role import AssumeRole
-        from signer.credentials.oidc import Oidc
-        from signer.credentials.sts import Assumption
+        from signer.credentials.sources.assume_role import AssumeRole
+        from signer.credentials.sources.oidc import Oidc
+        from signer.credentials.sources.sts_call import Assumption
 
         assumption = Assumption(
             role_arn=entry.role_arn,

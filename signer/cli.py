@@ -15,29 +15,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import signer
-from signer import check, domains, logs, publish, reload_command
-from signer.callbacks.queue import CannotOpenQueue
+from signer.api import answers
 from signer.callers.protocol import Caller
-from signer.certificate_check import certificate_warnings
+from signer.commands import check, demo, domains, push_pull, reload
+from signer.commands.certificate_check import certificate_warnings
 from signer.definitions.markdown import markdown
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.registry import Registry
 from signer.definitions.schema import json_schema
-from signer.demo import command as demo
+from signer.delivery.queue import CannotOpenQueue
 from signer.environment import CannotReadEnvironment, Environment
 from signer.errors import Problem
-from signer.forms import SignedUpload
-from signer.notify import ServiceManager
-from signer.policy import Wish
-from signer.reload import Definitions, Reloader
-from signer.running_definitions import CannotCompare
+from signer.live.last_good import last_good
+from signer.live.reload import Definitions, Reloader
+from signer.live.running_definitions import CannotCompare
+from signer.server.serve import serve
+from signer.server.sockets import CannotListen
+from signer.server.systemd_notify import ServiceManager
 from signer.service import Service
-from signer.stores.last_good import last_good
-from signer.stores.opening import open_store
+from signer.signing.form import SignedUpload
+from signer.signing.rules import UploadRequest
 from signer.stores.protocol import CannotRead, CannotWrite
-from signer.web import answers
-from signer.web.server import serve
-from signer.web.sockets import CannotListen
+from signer.stores.store_factory import open_store
+from signer.telemetry import logs
 
 _loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with contextlib.suppress(ImportError):  # Windows has none
@@ -124,8 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         help="how long idle connections may still send a request after SIGTERM (default: $OSS_SIGNER_DRAIN_SECONDS, "
         "or 5)",
     )
-    reload_command.add_arguments(
-        command("reload", reload_command.run, "Have a running signer take its definitions over.", config=False)
+    reload.add_arguments(
+        command("reload", reload.run, "Have a running signer take its definitions over.", config=False)
     )
     check.add_arguments(command("check", _check, "Read the definitions and say what is wrong with them."))
     sign = command("sign", _sign, "Sign one upload and print the answer and its decoded policy.")
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("--caller", help="the caller id to put where {caller} stands")
     _add_doctor_arguments(command("doctor", _doctor, "Look at this machine step by step and say what to do."))
     domains.add_arguments(command("domains", _domains, "Print the domains for the WeChat console."))
-    publish.add_push_arguments(command("push", _push, "Check definitions and put them into a store."))
+    push_pull.add_push_arguments(command("push", _push, "Check definitions and put them into a store."))
     command("pull", _pull, "Print the definitions that a store holds.")
     schema = command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
     schema.add_argument("--markdown", action="store_true", help="docs/configuration.md instead")
@@ -242,13 +242,13 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _sign(options: argparse.Namespace) -> int:
-    wish = Wish(options.filename, options.content_type, options.size)
+    request = UploadRequest(options.filename, options.content_type, options.size)
 
     async def sign(registry: Registry) -> SignedUpload:
         service = Service(registry, _environment(options))
         try:
             app = registry.app(options.app)
-            return await service.sign(service.current, app, Caller(options.caller), wish)
+            return await service.sign(service.current, app, Caller(options.caller), request)
         finally:
             await service.close()
 
@@ -267,10 +267,10 @@ def _sign(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    # Loads all SDKs, which no other command needs.
-    from signer.doctor import command
+    # Imports all SDKs, which no other command needs.
+    from signer.commands import doctor
 
-    return _run(command.run(options))
+    return _run(doctor.run(options))
 
 
 def _domains(options: argparse.Namespace) -> int:
@@ -281,11 +281,11 @@ def _domains(options: argparse.Namespace) -> int:
 
 
 def _push(options: argparse.Namespace) -> int:
-    return _run(publish.run_push(options))
+    return _run(push_pull.run_push(options))
 
 
 def _pull(options: argparse.Namespace) -> int:
-    return _run(publish.run_pull(options))
+    return _run(push_pull.run_pull(options))
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The one path from an app, a caller and a wish to a signed upload. It knows no HTTP."""
+"""The one path from an app, a caller and a request to a signed upload. It knows no HTTP."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from signer.assembly import CallerChecks, Sources, limiter
-from signer.audit import AuditLog
-from signer.callbacks.receiver import Receiver
-from signer.callbacks.rules import Target
-from signer.callbacks.taking import taking_callbacks
-from signer.callers.protocol import Caller, CallerCheck, Evidence
-from signer.credentials.cache import CredentialCache, RoleSet, utc_now
+from signer.callers.protocol import Caller, CallerCheck
+from signer.clock import utc_now
+from signer.credentials.cache import CredentialCache, RoleSet
+from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.keeper import RoleState
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.skew import ClockSkew
 from signer.definitions.registry import App, Registry
-from signer.downloads import SignedDownload, sign_download
+from signer.delivery.callback_rules import Target
+from signer.delivery.callback_service import taking_callbacks
+from signer.delivery.receiver import Receiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
-from signer.forms import SignedUpload
 from signer.limits.buckets import Allowance, Limit
-from signer.metrics import Metrics
 from signer.outbound import new_session
-from signer.policy import Wish
+from signer.request_context import RequestContext
+from signer.signing.form import SignedUpload
+from signer.signing.presigned_url import SignedDownload, sign_download
+from signer.signing.rules import UploadRequest
+from signer.telemetry.audit import AuditLog
+from signer.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -91,7 +93,13 @@ class Service:
         self._credentials.put_in_force(roles)
 
     async def ask(
-        self, revision: Revision, app_id: str | None, evidence: Evidence, wish: Wish, *, documented: bool = False
+        self,
+        revision: Revision,
+        app_id: str | None,
+        context: RequestContext,
+        request: UploadRequest,
+        *,
+        documented: bool = False,
     ) -> Answer[SignedUpload]:
         """What a request gets: the app it names, who asks, how often, then the signature. Raises a `Problem`."""
         app = None
@@ -99,15 +107,15 @@ class Service:
             app = revision.registry.app(app_id)
             if documented and not app.generate_signature:
                 raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
-            caller, left = await self._admit(revision, app, evidence)
-            upload = await self.sign(revision, app, caller, wish, documented=documented)
+            caller, left = await self._admit(revision, app, context)
+            upload = await self.sign(revision, app, caller, request, documented=documented)
         except Exception as error:
             self._count_failure(app, error)
             raise
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                **_asked(app, caller, evidence),
+                **_asked(app, caller, context),
                 "key": upload.key,
                 "key_prefix": upload.key_prefix,
                 "max_size": upload.max_size_bytes,
@@ -117,7 +125,7 @@ class Service:
         return Answer(app, caller, left, upload)
 
     async def ask_download(
-        self, revision: Revision, app_id: str, evidence: Evidence, key: str
+        self, revision: Revision, app_id: str, context: RequestContext, key: str
     ) -> Answer[SignedDownload]:
         """A URL to read an object below the caller's own prefix. Raises a `Problem`."""
         app = None
@@ -125,7 +133,7 @@ class Service:
             app = revision.registry.app(app_id)
             if app.downloads is None:
                 raise Forbidden("this app gives no downloads")
-            caller, left = await self._admit(revision, app, evidence)
+            caller, left = await self._admit(revision, app, context)
             if not app.rules.naming.owns(key, app_id=app.id, caller=caller.id):
                 raise Forbidden("key is not below the prefix of this caller")
             credential = await revision.roles.get(app.role)
@@ -136,7 +144,7 @@ class Service:
         self.metrics.signed(app.id, "signed")
         if self._audit is not None:
             members = {
-                **_asked(app, caller, evidence),
+                **_asked(app, caller, context),
                 "key": key,
                 "expires_at": download.expires_at,
             }
@@ -144,7 +152,7 @@ class Service:
         return Answer(app, caller, left, download)
 
     async def sign(
-        self, revision: Revision, app: App, caller: Caller, wish: Wish, *, documented: bool = False
+        self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, documented: bool = False
     ) -> SignedUpload:
         """Signs for a caller who is known. Raises a `Problem`."""
         make = app.forms.documented if documented else app.forms.whole
@@ -152,7 +160,7 @@ class Service:
         credential = revision.roles.held(app.role, now)
         if credential is None:
             credential, now = await revision.roles.get(app.role), self._now()
-        return make(wish, caller=caller.id, credential=credential, now=now)
+        return make(request, caller=caller.id, credential=credential, now=now)
 
     def _count_failure(self, app: App | None, error: Exception) -> None:
         known = "" if app is None else app.id
@@ -160,19 +168,19 @@ class Service:
         if isinstance(error, RateLimited):
             self.metrics.rate_limited(known)
 
-    async def _admit(self, revision: Revision, app: App, evidence: Evidence) -> tuple[Caller, Allowance | None]:
+    async def _admit(self, revision: Revision, app: App, context: RequestContext) -> tuple[Caller, Allowance | None]:
         """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
         rates = app.rate_limit
         if app.unlimited:
-            return await revision.checks[app.id].identify(evidence), None
+            return await revision.checks[app.id].identify(context), None
         if rates.per_address is not None:
-            await self._take(app, [Limit(f"{app.id}:address:{evidence.address}", rates.per_address)])
-        caller = await revision.checks[app.id].identify(evidence)
+            await self._take(app, [Limit(f"{app.id}:address:{context.client_address}", rates.per_address)])
+        caller = await revision.checks[app.id].identify(context)
         if rates.per_caller is None and rates.per_app is None:
             return caller, None
         limits = []
         if rates.per_caller is not None:
-            limits.append(Limit(f"{app.id}:caller:{caller.id or evidence.address}", rates.per_caller))
+            limits.append(Limit(f"{app.id}:caller:{caller.id or context.client_address}", rates.per_caller))
         if rates.per_app is not None:
             limits.append(Limit(app.id, rates.per_app))
         return caller, await self._take(app, limits)
@@ -222,6 +230,6 @@ class Service:
         self._sdk.close()
 
 
-def _asked(app: App, caller: Caller, evidence: Evidence) -> dict[str, object]:
+def _asked(app: App, caller: Caller, context: RequestContext) -> dict[str, object]:
     """What each line of the audit log says of the request that it is for."""
-    return {"app": app.id, "caller": caller.id, "address": evidence.address, "request_id": evidence.request_id}
+    return {"app": app.id, "caller": caller.id, "address": context.client_address, "request_id": context.request_id}

@@ -9,8 +9,9 @@ import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from signer.callers.protocol import Caller, Evidence
+from signer.callers.protocol import Caller
 from signer.errors import Unauthenticated
+from signer.request_context import RequestContext
 
 
 class ApiKey:
@@ -22,12 +23,12 @@ class ApiKey:
             for digest in ([digests] if isinstance(digests, str) else digests)
         ]
 
-    def presented(self, evidence: Evidence) -> bool:
-        return evidence.sends("X-Api-Key")
+    def presented(self, context: RequestContext) -> bool:
+        return context.has_header("X-Api-Key")
 
-    async def identify(self, evidence: Evidence) -> Caller:
+    async def identify(self, context: RequestContext) -> Caller:
         """Raises `Unauthenticated` when the key is missing or unknown. Every digest is compared, in constant time."""
-        key, acts_for = evidence.header("X-Api-Key"), evidence.header("X-Caller")
+        key, acts_for = context.header("X-Api-Key"), context.header("X-Caller")
         digest = sha256((key or "").encode(errors="surrogatepass")).digest()
         names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
         if key is None or not names:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from signer.callers.jwks import Jwks
 from signer.callers.keys import PUBLISHED, Key
-from signer.callers.protocol import Caller, Evidence
+from signer.callers.protocol import Caller
 from signer.callers.tokens import NOT_TAKEN, Proof, Remembered, check, text_in, unverified_header
 from signer.errors import Unauthenticated
+from signer.request_context import RequestContext
 
 _REMEMBER_SECONDS = 300.0
 """A token whose key its issuer withdraws is good for so long at most."""
@@ -30,11 +31,11 @@ class Bearer:
         self._rules = rules
         self._remembered = Remembered()
 
-    def presented(self, evidence: Evidence) -> bool:
-        return any(_is_bearer(value) for value in evidence.headers.getall("Authorization", ()))
+    def presented(self, context: RequestContext) -> bool:
+        return any(_is_bearer(value) for value in context.headers.getall("Authorization", ()))
 
-    async def identify(self, evidence: Evidence) -> Caller:
-        value = evidence.header("Authorization")
+    async def identify(self, context: RequestContext) -> Caller:
+        value = context.header("Authorization")
         if value is None or not _is_bearer(value):
             raise Unauthenticated("send a token in Authorization: Bearer")
         token = value[7:].strip()

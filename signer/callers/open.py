@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from signer.callers.protocol import Caller, Evidence
+from signer.callers.protocol import Caller
+from signer.request_context import RequestContext
 
 ANYONE = Caller()
 
 
 class Open:
-    def presented(self, evidence: Evidence) -> bool:
+    def presented(self, context: RequestContext) -> bool:
         return True
 
-    async def identify(self, evidence: Evidence) -> Caller:
+    async def identify(self, context: RequestContext) -> Caller:
         return ANYONE

@@ -8,36 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from multidict import CIMultiDict, MultiMapping
-
 from signer.errors import InvalidRequest
+from signer.request_context import RequestContext
 
 _MAX_ID_CHARACTERS = 128
-
-
-@dataclass(slots=True)
-class Evidence:
-    """What a request says about who sends it; header names in any case."""
-
-    headers: MultiMapping[str] = field(default_factory=CIMultiDict, repr=False)
-    address: str = ""
-    code: str | None = field(default=None, repr=False)
-    """A wx.login code that came in the body."""
-    request_id: str = ""
-
-    def sends(self, name: str) -> bool:
-        """Whether the header is there and says something."""
-        return any(self.headers.getall(name, ()))
-
-    def header(self, name: str) -> str | None:
-        """What the header says; None when it is not there or empty.
-
-        Raises `InvalidRequest` when it comes twice: a proxy before us may have judged the other one.
-        """
-        values = self.headers.getall(name, ())
-        if len(values) > 1:
-            raise InvalidRequest(f"send {name} once")
-        return values[0] or None if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +27,7 @@ class Caller:
     """Who asks: an id that may stand in limits and logs, or None for anyone.
 
     Raises `InvalidRequest` for an id that is empty, long, or holds control or invisible characters. Whether it may
-    stand in an object key is up to `signer.object_key`.
+    stand in an object key is up to `signer.signing.object_key`.
     """
 
     id: str | None = None
@@ -65,10 +39,10 @@ class Caller:
 
 
 class CallerCheck(Protocol):
-    def presented(self, evidence: Evidence) -> bool:
+    def presented(self, context: RequestContext) -> bool:
         """Whether the request carries what this kind looks at; of several kinds the first one decides."""
         ...
 
-    async def identify(self, evidence: Evidence) -> Caller:
+    async def identify(self, context: RequestContext) -> Caller:
         """Raises `InvalidRequest`, `Unauthenticated`, `Forbidden`, `RateLimited` or `IdentityUnavailable`."""
         ...

@@ -13,10 +13,11 @@ from typing import Any
 
 import aiohttp
 
-from signer.callers.protocol import Caller, Evidence
+from signer.callers.protocol import Caller
 from signer.callers.sessions import Sessions
 from signer.errors import Forbidden, IdentityUnavailable, Problem, RateLimited, Unauthenticated
 from signer.outbound import whole_body
+from signer.request_context import RequestContext
 
 log = logging.getLogger("oss_signer.callers")
 
@@ -56,13 +57,13 @@ class WeChat:
         self._failures = 0
         self._rests_until = 0.0
 
-    def presented(self, evidence: Evidence) -> bool:
-        return evidence.sends("X-Session") or evidence.sends("X-WX-Code") or bool(evidence.code)
+    def presented(self, context: RequestContext) -> bool:
+        return context.has_header("X-Session") or context.has_header("X-WX-Code") or bool(context.login_code)
 
-    async def identify(self, evidence: Evidence) -> Caller:
+    async def identify(self, context: RequestContext) -> Caller:
         """A session needs nothing of WeChat; only a code is sent there. Of both, the code is newer."""
-        session = evidence.header("X-Session")
-        code = evidence.header("X-WX-Code") or evidence.code
+        session = context.header("X-Session")
+        code = context.header("X-WX-Code") or context.login_code
         if not code:
             if session is None:
                 raise Unauthenticated("call wx.login and send its code in X-WX-Code, or the session that answered it")

@@ -10,15 +10,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from signer.clock import utc_now
 from signer.credentials.keeper import Keeper, Refresh, RolePlan, RoleState
 from signer.credentials.pacer import Pacer
-from signer.v4 import Credential
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+from signer.signing.v4 import Credential
 
 
 class RoleSet:

@@ -14,10 +14,10 @@ from enum import StrEnum
 
 from signer.credentials.backoff import Backoff
 from signer.credentials.pacer import Pacer
-from signer.credentials.source import FetchFailed, Source
-from signer.credentials.windows import Standing, Windows
+from signer.credentials.sources.protocol import FetchFailed, Source
+from signer.credentials.windows import TokenState, Windows
 from signer.errors import CredentialsUnavailable
-from signer.v4 import Credential
+from signer.signing.v4 import Credential
 
 log = logging.getLogger("oss_signer.credentials")
 
@@ -69,7 +69,7 @@ class RoleState:
     """What is known of a role, for /readyz, metrics and logs."""
 
     role: str
-    standing: Standing
+    token_state: TokenState
     circuit_open: bool
     expires_at: datetime | None
     remaining: timedelta | None
@@ -83,7 +83,7 @@ class RoleState:
 
     @property
     def usable(self) -> bool:
-        return self.standing is not Standing.NONE
+        return self.token_state is not TokenState.UNUSABLE
 
 
 class Keeper:
@@ -133,7 +133,7 @@ class Keeper:
             return
         self._windows = windows
         self._hold(self._token)
-        if self._standing() is not Standing.FRESH and not self._backoff.failures:
+        if self._token_state() is not TokenState.FRESH and not self._backoff.failures:
             self._begin_attempt()
 
     def renew(self) -> None:
@@ -181,8 +181,8 @@ class Keeper:
             wait = (self._next_attempt_at - self._now()).total_seconds()
         return CredentialsUnavailable("no credential can be had for this app right now", retry_after_seconds=wait)
 
-    def _standing(self) -> Standing:
-        return Standing.NONE if self._token is None else self._windows.standing(self._remaining(self._token))
+    def _token_state(self) -> TokenState:
+        return TokenState.UNUSABLE if self._token is None else self._windows.token_state(self._remaining(self._token))
 
     def _remaining(self, token: Credential) -> timedelta:
         return _NO_END if token.expiration is None else token.expiration - self._now()
@@ -209,10 +209,10 @@ class Keeper:
         if self._backoff.failures:
             return Reason.RETRY
         return {
-            Standing.FRESH: Reason.ADVISORY,
-            Standing.SHORT: Reason.MANDATORY,
-            Standing.NONE: Reason.ENDED,
-        }[self._standing()]
+            TokenState.FRESH: Reason.ADVISORY,
+            TokenState.SHORT: Reason.MANDATORY,
+            TokenState.UNUSABLE: Reason.ENDED,
+        }[self._token_state()]
 
     def _begin_attempt(self) -> None:
         if self._attempt is None:
@@ -243,7 +243,7 @@ class Keeper:
 
     def _check(self, credential: Credential) -> None:
         remaining = self._remaining(credential)
-        if self._windows.standing(remaining) is Standing.NONE:
+        if self._windows.token_state(remaining) is TokenState.UNUSABLE:
             raise FetchFailed("the credential it gave has ended or ends too soon; is a clock wrong?")
         if self._token is not None and remaining < self._remaining(self._token):
             raise FetchFailed("the credential it gave ends sooner than the one in use")
@@ -309,7 +309,7 @@ class Keeper:
         ends = None if self._token is None else self._token.expiration
         return RoleState(
             role=name,
-            standing=self._standing(),
+            token_state=self._token_state(),
             circuit_open=self._backoff.open,
             expires_at=ends,
             remaining=None if ends is None else ends - self._now(),

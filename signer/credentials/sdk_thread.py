@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from signer.credentials.dates import DatedAnswer, noting_dates
-from signer.credentials.source import FetchFailed
+from signer.credentials.server_dates import DatedAnswer, noting_dates
+from signer.credentials.sources.protocol import FetchFailed
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class SdkThread:
         """From the first call on: roles that need no SDK load none."""
 
     def _serve(self) -> None:
-        importlib.import_module("signer.credentials.sdk_walls")
+        importlib.import_module("signer.credentials.sdk_patches")
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 

@@ -19,11 +19,11 @@ from enum import StrEnum
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Standing(StrEnum):
+class TokenState(StrEnum):
     FRESH = "fresh"
     SHORT = "short"
     """Usable, but forms end before their app's `expires`."""
-    NONE = "none"
+    UNUSABLE = "unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Windows:
     """The longest `expires` of the apps that use the role."""
     least: timedelta
 
-    def standing(self, remaining: timedelta) -> Standing:
+    def token_state(self, remaining: timedelta) -> TokenState:
         if remaining >= self.cover:
-            return Standing.FRESH
-        return Standing.SHORT if remaining >= min(self.least, self.cover) else Standing.NONE
+            return TokenState.FRESH
+        return TokenState.SHORT if remaining >= min(self.least, self.cover) else TokenState.UNUSABLE
 
     def usable_until(self, expiration: datetime | None) -> datetime:
         """The last moment at which a token may be signed with; one without end may be for ever."""

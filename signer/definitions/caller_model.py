@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from signer.callers.offered import kinds
+from signer.callers.plugins import kinds
 from signer.definitions.credential_model import Entry
 from signer.definitions.scalars import AppId, BaseUrl, Duration, Sha256
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from signer.callbacks.body import BadBody, BodyShape
-from signer.callers.offered import load
+from signer.callers.plugins import load
 from signer.definitions import model
-from signer.definitions.nearest import Names, nearest, plain
 from signer.definitions.quantities import format_duration, format_size
-from signer.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, BadTemplate, Template
-from signer.policy import MAX_EXPIRES, MAX_OBJECT_BYTES
+from signer.definitions.suggestions import Names, nearest, plain
+from signer.delivery.callback_body import BadBody, BodyShape
+from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, BadTemplate, Template
+from signer.signing.rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 
 SESSION_POLICY_CHARACTERS = 2048
 """What STS takes at most (help page `AssumeRole`)."""

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from signer.callbacks.body import BadBody
-from signer.callbacks.form_field import CallbackField
-from signer.callbacks.rules import CallbackRules, Target, callback_rules, proof_secret
 from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
-from signer.forms import Forms
-from signer.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
-from signer.policy import UploadRules
+from signer.delivery.callback_body import BadBody
+from signer.delivery.callback_rules import CallbackRules, Target, callback_rules, proof_secret
+from signer.signing.callback_field import CallbackField
+from signer.signing.form import Forms
+from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
+from signer.signing.rules import UploadRules
 
 Keys = Mapping[str, KeyTexts]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from signer.definitions.joined import MERGED, Joined
 from signer.definitions.masking import MASK, SECRET_KEYS
+from signer.definitions.merge import MERGED, Joined
 from signer.definitions.registry import Registry
 from signer.definitions.yaml_text import Path_
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from signer.definitions import model
-from signer.definitions.joined import MERGED, Joined
+from signer.definitions.merge import MERGED, Joined
 from signer.definitions.mistakes import Mistake
-from signer.definitions.nearest import dotted, nearest, plain
+from signer.definitions.suggestions import dotted, nearest, plain
 from signer.definitions.yaml_text import Path_
 
 _CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from signer.definitions.cautions import Cautions
 from signer.definitions.excerpt import with_excerpts
-from signer.definitions.joined import Joined, join
+from signer.definitions.merge import Joined, join
 from signer.definitions.mistakes import BadDefinitions, Mistake, in_order
 from signer.definitions.reading import Frame, Read, Reading
 from signer.definitions.registry import Registry, freeze
+from signer.definitions.warnings import Cautions
 from signer.definitions.yaml_text import YamlFile
 
 

@@ -11,15 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from signer.definitions import compile as compiling
 from signer.definitions import model
-from signer.definitions.cautions import app_cautions
 from signer.definitions.checks import Entries, Finding, app_findings, credential_findings, server_findings
 from signer.definitions.explain import explain
-from signer.definitions.joined import Joined
 from signer.definitions.masking import MASK
+from signer.definitions.merge import Joined
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake
-from signer.definitions.nearest import Names, dotted
 from signer.definitions.registry import App, KeyTexts, Role
 from signer.definitions.scalars import AppId
+from signer.definitions.suggestions import Names, dotted
+from signer.definitions.warnings import app_cautions
 from signer.definitions.yaml_text import Path_
 
 _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)

@@ -9,13 +9,13 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from signer.callbacks.rules import CallbackRules
-from signer.definitions.joined import Joined
+from signer.definitions.merge import Joined
 from signer.definitions.mistakes import Mistake
 from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
+from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
-from signer.forms import Forms
-from signer.policy import UploadRules
+from signer.signing.form import Forms
+from signer.signing.rules import UploadRules
 
 
 @dataclass(frozen=True, slots=True)

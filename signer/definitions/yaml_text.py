@@ -13,8 +13,8 @@ import yaml
 
 from signer.definitions.masking import lines_of
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake, Place
-from signer.definitions.nearest import dotted, plain
 from signer.definitions.references import BadReference, fill, values
+from signer.definitions.suggestions import dotted, plain
 from signer.definitions.syntax import MAX_DEPTH, compose
 
 Path_ = tuple[str | int, ...]

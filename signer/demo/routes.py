@@ -11,10 +11,10 @@ import aiohttp
 
 from signer.definitions.registry import App
 from signer.errors import NotFound
+from signer.http.exchange import Exchange
+from signer.http.reply import Reply, json_reply
+from signer.http.router import Routes
 from signer.service import Service
-from signer.web.exchange import Exchange
-from signer.web.reply import Reply, json_reply
-from signer.web.routing import Routes
 
 _FILES = Path(__file__).parent / "page"
 

@@ -9,25 +9,25 @@ from urllib.parse import urlsplit
 
 from signer.assembly import Sources
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.source import FetchFailed
+from signer.credentials.sources.protocol import FetchFailed
 from signer.definitions import model
-from signer.doctor.asking import Asking, NoAnswer, Step
-from signer.doctor.bucket import signed, unsigned
-from signer.doctor.callback_keys import callback_keys
-from signer.doctor.clock import clock, wrong
-from signer.doctor.cors import cors
-from signer.doctor.credential import Tokens, credential
-from signer.doctor.domain import certificate, domain
 from signer.doctor.findings import About, Finding, Verdict
-from signer.doctor.listen import listen
-from signer.doctor.metadata import metadata
-from signer.doctor.oss import Endpoint, Oss
+from signer.doctor.http_probe import Asking, NoAnswer, Step
+from signer.doctor.oss_probe import Endpoint, Oss
 from signer.doctor.plan import BucketUse, Ids, Plan, PrefixUse
-from signer.doctor.redis import SCHEMES, answers
-from signer.doctor.wechat import wechat
-from signer.doctor.write import write
+from signer.doctor.steps.bucket import signed, unsigned
+from signer.doctor.steps.callback_keys import callback_keys
+from signer.doctor.steps.clock import clock, wrong
+from signer.doctor.steps.cors import cors
+from signer.doctor.steps.credential import Tokens, credential
+from signer.doctor.steps.domain import certificate, domain
+from signer.doctor.steps.listen import listen
+from signer.doctor.steps.metadata import metadata
+from signer.doctor.steps.redis import SCHEMES, answers
+from signer.doctor.steps.wechat import wechat
+from signer.doctor.steps.write import write
 from signer.environment import Environment
-from signer.v4 import Credential
+from signer.signing.v4 import Credential
 
 Steps = Iterator[tuple[About, Step]]
 

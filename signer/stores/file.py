@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from stat import S_IMODE
 
+from signer.atomic_write import lock, replace
+from signer.stores.bundle import split
 from signer.stores.file_watch import POLL_SECONDS, FileWatch
-from signer.stores.one_text import split
 from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
-from signer.stores.replacing import lock, replace
 
 MAX_FILE_BYTES = 16 * 2**20
 

@@ -18,7 +18,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from signer.stores import address, one_text
+from signer.stores import address, bundle
 from signer.stores.polling import Polling
 from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
 
@@ -89,7 +89,7 @@ class HttpStore:
             held = await self._get(None)
         except CannotRead as error:
             raise CannotWrite(f"the PUT was answered with {status}, but then: {error}") from None
-        if held.snapshot.revision != one_text.revision(data):
+        if held.snapshot.revision != bundle.revision(data):
             raise CannotWrite(f"{self.location}: answered the PUT with {status}, but holds something else now")
         return held.snapshot.revision
 
@@ -130,7 +130,7 @@ class HttpStore:
                 self._check(answer.status)
                 data = await self._body(answer)
                 etag = answer.headers.get("ETag")
-            snapshot = await asyncio.to_thread(one_text.snapshot, self.location, data)
+            snapshot = await asyncio.to_thread(bundle.snapshot, self.location, data)
             self._held = _Held(etag, snapshot)
             return self._held
         raise CannotRead(f"{self.location}: redirects more than {_MAX_REDIRECTS} times")
@@ -156,8 +156,8 @@ class HttpStore:
         data = bytearray()
         async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
             data += chunk
-            if len(data) > one_text.MAX_BYTES:
-                raise one_text.too_large(self.location)
+            if len(data) > bundle.MAX_BYTES:
+                raise bundle.too_large(self.location)
         return bytes(data)
 
     @contextlib.asynccontextmanager

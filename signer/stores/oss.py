@@ -16,14 +16,14 @@ import aiohttp
 import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.aio import AsyncClient
 
-from signer.credentials.cache import utc_now
-from signer.credentials.ecs_role import METADATA_HOST, EcsRole
+from signer.clock import utc_now
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.source import FetchFailed
-from signer.stores import address, one_text
+from signer.credentials.sources.ecs_ram_role import METADATA_HOST, EcsRole
+from signer.credentials.sources.protocol import FetchFailed
+from signer.signing.v4 import Credential
+from signer.stores import address, bundle
 from signer.stores.polling import Polling
 from signer.stores.protocol import CannotRead, NothingThere, Snapshot
-from signer.v4 import Credential
 
 _POLL_SECONDS = 10.0
 _STEP_SECONDS = 5.0
@@ -62,7 +62,7 @@ class OssStore:
     async def load(self) -> Snapshot:
         self._polling.loaded = None
         etag, data = await self._call(self._read)
-        snapshot = await asyncio.to_thread(one_text.snapshot, self.location, data)
+        snapshot = await asyncio.to_thread(bundle.snapshot, self.location, data)
         self._polling.loaded = etag
         return snapshot
 
@@ -86,7 +86,7 @@ class OssStore:
         async with found.body as body:
             async for chunk in await body.iter_bytes():
                 data += chunk
-                if len(data) > one_text.MAX_BYTES:
+                if len(data) > bundle.MAX_BYTES:
                     break
         return str(found.etag), bytes(data)
 

@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from signer.credentials.backoff import Backoff
-from signer.stores import address, one_text
+from signer.stores import address, bundle
 from signer.stores.polling import Polling
 from signer.stores.protocol import CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
 
@@ -99,7 +99,7 @@ class RedisStore:
             raise CannotWrite(str(error)) from None
         if not done:
             raise ChangedMeanwhile(self.location)
-        return one_text.revision(data)
+        return bundle.revision(data)
 
     async def close(self) -> None:
         with contextlib.suppress(exceptions.RedisError, OSError):
@@ -112,10 +112,10 @@ class RedisStore:
         with self._errors():
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 # Not GET: what somebody put there by mistake may be large.
-                held = await cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, one_text.MAX_BYTES))
+                held = await cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
         if not held:
             raise NothingThere(f"{self.location}: this key is not there; push the definitions into it")
-        return await asyncio.to_thread(one_text.snapshot, self.location, held)
+        return await asyncio.to_thread(bundle.snapshot, self.location, held)
 
     async def _listen(self, told: asyncio.Event) -> None:
         """Sets `told` at each message, and after each time of not having listened."""

@@ -7,33 +7,34 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from signer.callers.protocol import Caller, CallerCheck, Evidence
+from signer.callers.protocol import Caller, CallerCheck
 from signer.errors import Problem
+from signer.request_context import RequestContext
 
 
-def sent(*headers: tuple[str, str], code: str | None = None) -> Evidence:
-    return Evidence(CIMultiDict(headers), "192.0.2.7", code)
+def sent(*headers: tuple[str, str], code: str | None = None) -> RequestContext:
+    return RequestContext(CIMultiDict(headers), "192.0.2.7", code)
 
 
-def bearing(token: str) -> Evidence:
+def bearing(token: str) -> RequestContext:
     return sent(("Authorization", f"Bearer {token}"))
 
 
-async def caller(check: CallerCheck, evidence: Evidence) -> str | None:
-    return (await check.identify(evidence)).id
+async def caller(check: CallerCheck, context: RequestContext) -> str | None:
+    return (await check.identify(context)).id
 
 
-async def session_of(check: CallerCheck, evidence: Evidence) -> str:
+async def session_of(check: CallerCheck, context: RequestContext) -> str:
     """The session that the answer holds."""
-    found: Caller = await check.identify(evidence)
+    found: Caller = await check.identify(context)
     assert found.session is not None
     return found.session.token
 
 
-async def refused(check: CallerCheck, evidence: Evidence, kind: type[Problem], *words: str) -> Any:
+async def refused(check: CallerCheck, context: RequestContext, kind: type[Problem], *words: str) -> Any:
     """It raises exactly this kind of problem, in these words."""
     with pytest.raises(Problem) as raised:
-        await check.identify(evidence)
+        await check.identify(context)
     problem = raised.value
     assert type(problem) is kind, problem.detail
     for word in words:

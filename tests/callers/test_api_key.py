@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from signer.callers.api_key import ApiKey
 from signer.callers.protocol import Caller, CallerCheck
 from signer.errors import InvalidRequest, Problem, Unauthenticated
-from signer.object_key import KeyNaming, Template
+from signer.signing.object_key import KeyNaming, Template
 from tests.callers.asking import caller, refused, sent
 
 
@@ -40,8 +40,8 @@ async def test_a_server_may_ask_for_a_user(servers: ApiKey) -> None:
     "key", ["", "new-key ", "NEW-KEY", "new-ke", "shop", digest("new-key"), "\udc80", "\ud800", "猫", "x" * 100_000]
 )
 async def test_other_keys_are_refused(key: str, servers: ApiKey) -> None:
-    for evidence in (sent(("X-Api-Key", key)), sent(("X-Api-Key", key), ("X-Caller", "anna"))):
-        await refused(servers, evidence, Unauthenticated, "X-Api-Key")
+    for context in (sent(("X-Api-Key", key)), sent(("X-Api-Key", key), ("X-Caller", "anna"))):
+        await refused(servers, context, Unauthenticated, "X-Api-Key")
 
 
 async def test_a_hash_is_compared_to_its_end(servers: ApiKey) -> None:
@@ -52,8 +52,8 @@ async def test_a_hash_is_compared_to_its_end(servers: ApiKey) -> None:
 
 async def test_no_key_is_not_an_empty_one() -> None:
     servers = ApiKey({"shop": digest("")})
-    for evidence in (sent(), sent(("X-Api-Key", ""))):
-        await refused(servers, evidence, Unauthenticated)
+    for context in (sent(), sent(("X-Api-Key", ""))):
+        await refused(servers, context, Unauthenticated)
 
 
 async def test_nobody_is_named_without_a_key(servers: ApiKey) -> None:

@@ -19,14 +19,15 @@ from multidict import CIMultiDict
 
 from signer.callers.api_key import ApiKey
 from signer.callers.bearer import Bearer, Rules
+from signer.callers.first_match import Several
 from signer.callers.jwks import Jwks
 from signer.callers.keys import from_pem, from_secret
-from signer.callers.protocol import CallerCheck, Evidence
+from signer.callers.protocol import CallerCheck
 from signer.callers.sessions import Sessions
-from signer.callers.several import Several
 from signer.callers.wechat import WeChat
 from signer.errors import Problem
 from signer.outbound import new_session
+from signer.request_context import RequestContext
 from tests.callers.keys import SHARED, Keys, encoded, jwk, public_pem
 from tests.callers.local_wechat import SECRET
 from tests.callers.stub import Stub, body, document, stub
@@ -73,11 +74,11 @@ class Checks:
     def new_jwks(self) -> Bearer:
         return Bearer(Jwks(self.outbound, self.issuer.url), Rules())
 
-    def problem(self, check: CallerCheck, evidence: Evidence) -> Problem | None:
+    def problem(self, check: CallerCheck, context: RequestContext) -> Problem | None:
         """What the check says; anything but a `Problem` comes out of here."""
-        check.presented(evidence)
+        check.presented(context)
         try:
-            self.runner.run(check.identify(evidence))
+            self.runner.run(check.identify(context))
         except Problem as problem:
             return problem
         return None
@@ -106,11 +107,11 @@ def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(headers=st.lists(st.tuples(st.sampled_from(NAMES), ANY_VALUE), max_size=4), code=st.none() | ANY_VALUE)
+@given(headers=st.lists(st.tuples(st.sampled_from(NAMES), ANY_VALUE), max_size=4), login_code=st.none() | ANY_VALUE)
 def test_any_headers(checks: Checks, headers: list[tuple[str, str]], code: str | None) -> None:
-    evidence = Evidence(CIMultiDict(headers), "192.0.2.7", code)
+    context = RequestContext(CIMultiDict(headers), "192.0.2.7", code)
     for kind in checks.kinds.values():
-        assert says_nothing_of(checks.problem(kind, evidence), MARK)
+        assert says_nothing_of(checks.problem(kind, context), MARK)
 
 
 @settings(deadline=None, max_examples=300)
@@ -146,7 +147,7 @@ def test_tokens_of_any_content_under_a_good_signature(
 def _ask_all(checks: Checks, token: str) -> None:
     for kind in checks.kinds.values():
         for name, value in (("Authorization", f"Bearer {token}"), ("X-Session", token)):
-            assert says_nothing_of(checks.problem(kind, Evidence(CIMultiDict([(name, value)]))), token)
+            assert says_nothing_of(checks.problem(kind, RequestContext(CIMultiDict([(name, value)]))), token)
 
 
 @settings(deadline=None, max_examples=200)
@@ -157,7 +158,7 @@ def _ask_all(checks: Checks, token: str) -> None:
 def test_wechat_may_answer_anything(checks: Checks, answer: Any, status: int) -> None:
     checks.wechat.answer = body(json.dumps(answer).encode(), status)
     assert says_nothing_of(
-        checks.problem(checks.new_wechat(), Evidence(code="some-code-of-wx-login")), "some-code-of-wx-login"
+        checks.problem(checks.new_wechat(), RequestContext(login_code="some-code-of-wx-login")), "some-code-of-wx-login"
     )
 
 
@@ -175,9 +176,9 @@ JWK = st.fixed_dictionaries(
 def test_an_issuer_may_publish_anything(checks: Checks, keys: Keys, published: Any) -> None:
     checks.issuer.answer = document(published)
     token = jwt.encode({"sub": "anna", "exp": 2**40}, keys.ec, "ES256", headers={"kid": "e"})
-    evidence = Evidence(CIMultiDict({"Authorization": f"Bearer {token}"}))
+    context = RequestContext(CIMultiDict({"Authorization": f"Bearer {token}"}))
 
-    assert says_nothing_of(checks.problem(checks.new_jwks(), evidence), token)
+    assert says_nothing_of(checks.problem(checks.new_jwks(), context), token)
 
 
 def test_the_examples_reach_the_servers(checks: Checks) -> None:

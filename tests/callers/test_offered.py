@@ -18,16 +18,16 @@ from tests.e2e.running import ROOT
 USE = """
 import asyncio, json, sys
 from multidict import CIMultiDict
-from signer.callers.offered import CannotLoad, kinds, load
-from signer.callers.protocol import Evidence
+from signer.callers.plugins import CannotLoad, kinds, load
+from signer.request_context import RequestContext
 from signer.errors import Problem
 
 def asked(check, *headers):
-    evidence = Evidence(CIMultiDict(headers))
+    context = RequestContext(CIMultiDict(headers))
     try:
-        return [check.presented(evidence), asyncio.run(check.identify(evidence)).id]
+        return [check.presented(context), asyncio.run(check.identify(context)).id]
     except Problem as problem:
-        return [check.presented(evidence), problem.code]
+        return [check.presented(context), problem.code]
 
 def loaded(kind):
     try:

@@ -15,10 +15,11 @@ from aiohttp import web
 from signer.callers.bearer import Bearer, Rules
 from signer.callers.jwks import Jwks
 from signer.callers.keys import from_pem, from_secret
-from signer.callers.protocol import Caller, CallerCheck, Evidence
+from signer.callers.protocol import Caller, CallerCheck
 from signer.callers.sessions import Sessions
 from signer.callers.wechat import WeChat
 from signer.errors import Problem
+from signer.request_context import RequestContext
 from tests.callers.asking import bearing, sent
 from tests.callers.keys import SHARED, Keys, public_pem, signed
 from tests.callers.local_wechat import SECRET
@@ -93,10 +94,12 @@ async def test_what_goes_wrong_at_wechat_tells_no_secret(
     assert SECRET not in out + err
 
 
-async def _tells_nothing(check: CallerCheck, evidence: Evidence, log: pytest.LogCaptureFixture, *secrets: str) -> None:
+async def _tells_nothing(
+    check: CallerCheck, context: RequestContext, log: pytest.LogCaptureFixture, *secrets: str
+) -> None:
     with pytest.raises(Problem) as raised:
-        await check.identify(evidence)
-    everything = told(raised.value) + all_records(log) + repr(evidence) + repr(check) + repr(vars(raised.value))
+        await check.identify(context)
+    everything = told(raised.value) + all_records(log) + repr(context) + repr(check) + repr(vars(raised.value))
     for secret in secrets:
         assert secret not in everything
 

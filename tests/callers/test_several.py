@@ -10,10 +10,10 @@ import pytest
 
 from signer.callers.api_key import ApiKey
 from signer.callers.bearer import Bearer, Rules
+from signer.callers.first_match import Several
 from signer.callers.keys import from_secret
 from signer.callers.open import Open
 from signer.callers.sessions import Sessions
-from signer.callers.several import Several
 from signer.callers.wechat import WeChat
 from signer.errors import Unauthenticated
 from tests.callers.asking import caller, refused, sent

@@ -10,10 +10,10 @@ import pytest
 
 from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.keeper import Refresh, RolePlan, RoleState
-from signer.credentials.source import FetchFailed
+from signer.credentials.sources.protocol import FetchFailed
 from signer.credentials.windows import Windows
 from signer.errors import CredentialsUnavailable
-from signer.v4 import Credential
+from signer.signing.v4 import Credential
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from signer.credentials.backoff import Backoff
 from signer.credentials.pacer import AT_ONCE, FETCHES_PER_SECOND, Pacer
-from signer.credentials.windows import Standing, Windows
+from signer.credentials.windows import TokenState, Windows
 
 MINUTE = timedelta(minutes=1)
 
 
 def test_a_token_is_fresh_then_short_then_nothing() -> None:
     windows = Windows(cover=15 * MINUTE, least=MINUTE)
-    assert windows.standing(15 * MINUTE) is Standing.FRESH
-    assert windows.standing(15 * MINUTE - timedelta(seconds=1)) is Standing.SHORT
-    assert windows.standing(MINUTE) is Standing.SHORT
-    assert windows.standing(MINUTE - timedelta(seconds=1)) is Standing.NONE
-    assert Windows(cover=timedelta(seconds=5), least=MINUTE).standing(timedelta(seconds=5)) is Standing.FRESH
+    assert windows.token_state(15 * MINUTE) is TokenState.FRESH
+    assert windows.token_state(15 * MINUTE - timedelta(seconds=1)) is TokenState.SHORT
+    assert windows.token_state(MINUTE) is TokenState.SHORT
+    assert windows.token_state(MINUTE - timedelta(seconds=1)) is TokenState.UNUSABLE
+    assert Windows(cover=timedelta(seconds=5), least=MINUTE).token_state(timedelta(seconds=5)) is TokenState.FRESH
 
 
 @given(life=st.integers(1, 43200), cover=st.integers(0, 43200))

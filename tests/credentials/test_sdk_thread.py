@@ -11,13 +11,13 @@ from datetime import timedelta
 
 import pytest
 
-from signer.credentials.access_key import AccessKey
-from signer.credentials.assume_role import AssumeRole
-from signer.credentials.ecs_role import EcsRole
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.source import FetchFailed, Source
-from signer.credentials.sts import Assumption
-from signer.v4 import Credential
+from signer.credentials.sources.access_key import AccessKey
+from signer.credentials.sources.assume_role import AssumeRole
+from signer.credentials.sources.ecs_ram_role import EcsRole
+from signer.credentials.sources.protocol import FetchFailed, Source
+from signer.credentials.sources.sts_call import Assumption
+from signer.signing.v4 import Credential
 
 SECRET = "the-access-key-secret"
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

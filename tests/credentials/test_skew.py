@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signer.credentials.dates import DatedAnswer
-from signer.credentials.skew import ClockSkew, Verdict
+from signer.credentials.clock_skew import ClockSkew, ClockState
+from signer.credentials.server_dates import DatedAnswer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def skew(clocks: Clocks) -> ClockSkew:
 
 
 def test_nothing_is_wrong_before_anyone_has_answered(skew: ClockSkew) -> None:
-    assert (skew.seconds(), skew.verdict()) == (0.0, Verdict.GOOD)
+    assert (skew.seconds(), skew.state()) == (0.0, ClockState.GOOD)
 
 
 @pytest.mark.parametrize("took_seconds", [0.0, 0.7, 5.0])
@@ -54,20 +54,26 @@ def test_a_slow_answer_is_no_skew(skew: ClockSkew, clocks: Clocks, took_seconds:
 
 @pytest.mark.parametrize(
     ("ahead", "verdict"),
-    [(299, Verdict.GOOD), (302, Verdict.OFF), (839, Verdict.OFF), (842, Verdict.WRONG), (-302, Verdict.OFF)],
+    [
+        (299, ClockState.GOOD),
+        (302, ClockState.OFF),
+        (839, ClockState.OFF),
+        (842, ClockState.WRONG),
+        (-302, ClockState.OFF),
+    ],
 )
-def test_the_verdict_follows_the_skew(skew: ClockSkew, clocks: Clocks, ahead: int, verdict: Verdict) -> None:
+def test_the_verdict_follows_the_skew(skew: ClockSkew, clocks: Clocks, ahead: int, verdict: ClockState) -> None:
     clocks.ours += timedelta(seconds=ahead)
     skew.observe(clocks.answer())
     assert skew.seconds() == pytest.approx(ahead, abs=1)
-    assert skew.verdict() is verdict
+    assert skew.state() is verdict
 
 
 def test_a_clock_that_is_set_right_is_right_at_once(skew: ClockSkew, clocks: Clocks) -> None:
     """No answer has to come in between: the next may be half an hour away."""
     clocks.ours -= timedelta(minutes=20)
     skew.observe(clocks.answer())
-    assert skew.verdict() is Verdict.WRONG
+    assert skew.state() is ClockState.WRONG
     clocks.passes(60)
     assert skew.seconds() == pytest.approx(-1200, abs=1)
     clocks.ours += timedelta(minutes=20)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signer.domains import unfit
+from signer.commands.domains import unfit
 from tests.stores.processes import run
 
 CONFIG = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signer.doctor.oss import refusal
+from signer.doctor.oss_probe import refusal
 
 ENDPOINT = (
     '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>The bucket you are attempting to '

@@ -1,11 +1,11 @@
-"""What attackers try at the door itself; at callers see tests/callers, at callbacks tests/callbacks.
+"""What attackers try at the door itself; at callers see tests/callers, at callbacks tests/delivery.
 
 | attack | where |
 |---|---|
 | replayed code, token of another app, expired | tests/callers/test_wechat.py, test_sessions.py |
 | alg none, key confusion | tests/callers/test_jwt.py |
 | JWKS flood | tests/callers/test_jwks.py |
-| forged callback; key URL with userinfo, look-alike host, redirect, huge body | tests/callbacks/test_signature.py |
+| forged callback; key URL with userinfo, look-alike host, redirect, huge body | tests/delivery/test_signature.py |
 | header injection, path tricks, slow body, huge headers | here |
 """
 

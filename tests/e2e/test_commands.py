@@ -77,7 +77,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_taken_address_is_told(tmp_path: Path) -> None:
-    from signer.web.sockets import listening
+    from signer.server.sockets import listening
 
     with listening("127.0.0.1:0") as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signer.callbacks.form_field import CallbackField
 from signer.errors import Problem
-from signer.forms import Forms
-from signer.object_key import KeyNaming, Template
-from signer.policy import UploadRules, Wish
-from signer.v4 import Credential
+from signer.signing.callback_field import CallbackField
+from signer.signing.form import Forms
+from signer.signing.object_key import KeyNaming, Template
+from signer.signing.rules import UploadRequest, UploadRules
+from signer.signing.v4 import Credential
 from tests.e2e.running import Cloud, local_cloud, post_object
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ def test_what_oss_stores_lies_below_the_prefix(
     app = rules(judge, name)
     forms = Forms("app", app)
     sign = forms.documented if documented else forms.whole
-    wish = Wish(filename, content_type, 1, variables, meta)
+    wish = UploadRequest(filename, content_type, 1, variables, meta)
     try:
         upload = sign(wish, caller=caller, credential=KEY, now=datetime.now(UTC))
     except Problem:

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from signer.web.sockets import CannotListen, listening
+from signer.server.sockets import CannotListen, listening
 from tests.e2e.reloading import HANG_SECONDS, HEAD, app
 from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, signer
 from tests.e2e.test_commands import run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from signer.metrics import Metrics
-from signer.web.status.history import HOUR_SECONDS, POINT_SECONDS, POINTS, SAMPLE_SECONDS, History, quantile
-from signer.web.status.loop_lag import LoopLag
+from signer.admin.status.history import HOUR_SECONDS, POINT_SECONDS, POINTS, SAMPLE_SECONDS, History, quantile
+from signer.admin.status.loop_lag import LoopLag
+from signer.telemetry.metrics import Metrics
 
 
 class Clock:

@@ -16,8 +16,8 @@ from unittest.mock import patch
 import aiohttp
 
 from signer.cli import main
-from signer.stores.opening import open_store
 from signer.stores.protocol import CannotRead
+from signer.stores.store_factory import open_store
 from tests.e2e.running import ROOT, START_SECONDS, Signer
 
 PATIENCE_SECONDS = 30.0

@@ -8,9 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from signer.atomic_write import lock
 from signer.stores.file import FileStore
 from signer.stores.protocol import ChangedMeanwhile
-from signer.stores.replacing import lock
 from tests.stores.places import FilePlace, HttpPlace
 from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on
 

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from signer.stores.opening import open_store
 from signer.stores.protocol import ChangedMeanwhile, WritableStore
+from signer.stores.store_factory import open_store
 from tests.stores.places import RedisPlace, redis_place
 from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on, why_not
 

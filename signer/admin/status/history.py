@@ -1,0 +1,213 @@
+"""How it went in the last hour: sampled every few seconds from what Prometheus is told, in bounded memory.
+
+A request pays nothing for it: the counters are there anyway, and a thread reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, compress, islice, pairwise, repeat
+
+from signer.admin.status.loop_lag import LoopLag
+from signer.admin.status.process import memory_bytes
+from signer.errors import Problem
+from signer.telemetry.metrics import Metrics
+
+log = logging.getLogger("oss_signer")
+
+HOUR_SECONDS = 3600.0
+SAMPLE_SECONDS = 5.0
+POINT_SECONDS = 30.0
+POINTS = int(HOUR_SECONDS / POINT_SECONDS)
+_MARK_SECONDS = 300.0
+_QUANTILES = (0.5, 0.99)
+
+SIGNED, REFUSED, FAILED = "signed", "refused", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was so at one moment; the counts are those since the start."""
+
+    at: float
+    """Of the monotonic clock."""
+    signed: float
+    refused: float
+    failed: float
+    durations: array[float]
+    queue_depth: float
+    memory_bytes: int
+    loop_lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How it went between two samples, about half a minute apart."""
+
+    seconds_ago: float
+    signed_per_second: float
+    refused_per_second: float
+    failed_per_second: float
+    median_seconds: float | None
+    """None: there was no request."""
+    p99_seconds: float | None
+    queue_depth: float
+    memory_bytes: int
+    loop_lag_seconds: float
+
+
+@dataclass(slots=True)
+class AppCounts:
+    """What one app's requests came to in the last hour."""
+
+    signed: float = 0.0
+    refused: float = 0.0
+    """For something that the client can mend, or for being too many."""
+    failed: float = 0.0
+    """For something that only we can mend."""
+
+    @property
+    def asked(self) -> float:
+        return self.signed + self.refused + self.failed
+
+
+class History:
+    def __init__(self, metrics: Metrics, loop_lag: LoopLag, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._loop_lag = loop_lag
+        self._monotonic = monotonic
+        self._bounds: list[float] = []
+        self._kinds = {kind: bytearray() for kind in (SIGNED, REFUSED, FAILED)}
+        """For each series of signatures, by its place, whether it is of that kind."""
+        self._samples: deque[Sample] = deque(maxlen=int(HOUR_SECONDS / SAMPLE_SECONDS) + 1)
+        self._marks: deque[tuple[float, array[float]]] = deque([(self._monotonic(), array("d"))])
+        """Every five minutes, all counts in their order: a few megabytes with ten thousand apps."""
+
+    async def follow(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self.sample)
+            except Exception:
+                log.exception("internal error in the status page's history")
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def sample(self) -> None:
+        """Takes one; may run in any thread, one at a time."""
+        now = self._monotonic()
+        series, counts = self._metrics.signature_counts()
+        self._learn(series)
+        signed, refused, failed = (sum(compress(counts, kind)) for kind in self._kinds.values())
+        durations = self._metrics.duration_counts()
+        self._bounds = [bound for bound, _ in durations]
+        self._samples.append(
+            Sample(
+                now,
+                signed,
+                refused,
+                failed,
+                array("d", (count for _, count in durations)),
+                self._metrics.queue_depth(),
+                memory_bytes(),
+                self._loop_lag.worst_seconds(),
+            )
+        )
+        if now - self._marks[-1][0] >= _MARK_SECONDS:
+            self._marks.append((now, counts))
+        while len(self._marks) > 1 and self._marks[1][0] <= now - HOUR_SECONDS:
+            self._marks.popleft()
+
+    def _learn(self, series: Sequence[tuple[str, ...]]) -> None:
+        failures = failure_codes()
+        for _, outcome in islice(series, len(self._kinds[SIGNED]), None):
+            kind = SIGNED if outcome == SIGNED else FAILED if outcome in failures else REFUSED
+            for each, places in self._kinds.items():
+                places.append(each == kind)
+
+    def apps(self) -> dict[str, AppCounts]:
+        """By the id of each app that was asked for in the last hour; "" stands for ids that are none."""
+        failures = failure_codes()
+        found: dict[str, AppCounts] = {}
+        # The order of the series never changes, so a place is enough to know them by.
+        series, counts = self._metrics.signature_counts()
+        former = chain(self._marks[0][1], repeat(0.0))
+        for (app, outcome), now, before in zip(series, counts, former, strict=False):
+            if now > before:
+                _add(found.setdefault(app, AppCounts()), outcome, now - before, failures)
+        return found
+
+    def points(self) -> list[Point | None]:
+        """The last hour, oldest first, one for each half minute; None where nothing was sampled."""
+        now = self._monotonic()
+        points: list[Point | None] = [None] * POINTS
+        for before, after in pairwise(self._last_of_each_slot()):
+            # A slot has its place by the clock, not by its age, so that a curve moves on without changing its shape.
+            place = POINTS - 1 - (int(now // POINT_SECONDS) - int(after.at // POINT_SECONDS))
+            elapsed = after.at - before.at
+            if 0 <= place < POINTS and elapsed >= SAMPLE_SECONDS / 2:
+                points[place] = self._point(before, after, elapsed, now)
+        return points
+
+    def _last_of_each_slot(self) -> Iterator[Sample]:
+        """The first sample of all, then the last of each half minute."""
+        samples = list(self._samples)
+        for index, sample in enumerate(samples):
+            slot = int(sample.at // POINT_SECONDS)
+            ends = index + 1 == len(samples) or int(samples[index + 1].at // POINT_SECONDS) != slot
+            if index == 0 or ends:
+                yield sample
+
+    def _point(self, before: Sample, after: Sample, elapsed: float, now: float) -> Point:
+        below = [late - early for early, late in zip(before.durations, after.durations, strict=True)]
+        median, p99 = (quantile(self._bounds, below, share) for share in _QUANTILES)
+        return Point(
+            seconds_ago=round(now - after.at, 1),
+            signed_per_second=(after.signed - before.signed) / elapsed,
+            refused_per_second=(after.refused - before.refused) / elapsed,
+            failed_per_second=(after.failed - before.failed) / elapsed,
+            median_seconds=median,
+            p99_seconds=p99,
+            queue_depth=after.queue_depth,
+            memory_bytes=after.memory_bytes,
+            loop_lag_seconds=after.loop_lag_seconds,
+        )
+
+
+def quantile(bounds: Sequence[float], below: Sequence[float], share: float) -> float | None:
+    """As PromQL's histogram_quantile: straight between two bounds, and the highest one beyond them."""
+    wanted = share * below[-1] if below else 0.0
+    if wanted <= 0:
+        return None
+    low, seen = 0.0, 0.0
+    for bound, count in zip(bounds, below, strict=True):
+        if count >= wanted:
+            return low if bound == float("inf") else low + (bound - low) * (wanted - seen) / (count - seen)
+        low, seen = bound, count
+    return low
+
+
+def failure_codes() -> frozenset[str]:
+    """Of the problems that only we can mend."""
+    return frozenset(_codes(Problem))
+
+
+def _codes(problem: type[Problem]) -> Iterator[str]:
+    if problem.status >= 500:
+        yield problem.code
+    for each in problem.__subclasses__():
+        yield from _codes(each)
+
+
+def _add(counts: AppCounts, outcome: str, count: float, failures: frozenset[str]) -> None:
+    if outcome == SIGNED:
+        counts.signed += count
+    elif outcome in failures:
+        counts.failed += count
+    else:
+        counts.refused += count

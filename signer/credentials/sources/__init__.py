@@ -1,0 +1,1 @@
+"""The places that credentials come from, one module each."""

@@ -1,0 +1,66 @@
+"""`type: oidc`: a role assumed with the pod's own OIDC token, RRSA in ACK (help page `AssumeRoleWithOIDC`)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from alibabacloud_sts20150401 import models
+
+from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.sts_call import Assumption, client, issued
+from signer.signing.v4 import Credential
+
+_MAX_TOKEN_BYTES = 20_000
+"""STS takes a token of at most 20,000 characters."""
+
+
+class Oidc:
+    """No AccessKey: STS trusts the cluster that signed the token. The file is read anew for each fetch, as
+    Kubernetes replaces it while the pod runs.
+    """
+
+    def __init__(
+        self,
+        sdk: SdkThread,
+        assumption: Assumption,
+        *,
+        provider_arn: str,
+        token_file: Path,
+        endpoint: str,
+        deadline_seconds: float,
+    ) -> None:
+        self._sdk = sdk
+        self._assumption = assumption
+        self._provider_arn = provider_arn
+        self._token_file = token_file
+        self._endpoint = endpoint
+        self._deadline_seconds = deadline_seconds
+
+    async def fetch(self) -> Credential:
+        return await self._sdk.run(self._assume, deadline_seconds=self._deadline_seconds)
+
+    async def _assume(self) -> Credential:
+        wanted = self._assumption
+        request = models.AssumeRoleWithOIDCRequest(
+            oidcprovider_arn=self._provider_arn,
+            oidctoken=await asyncio.to_thread(self._token),
+            role_arn=wanted.role_arn,
+            role_session_name=wanted.session_name,
+            duration_seconds=int(wanted.duration.total_seconds()),
+            policy=wanted.session_policy,
+        )
+        sts = client(self._endpoint)
+        return await issued(
+            lambda runtime: sts.assume_role_with_oidcwith_options_async(request, runtime), self._deadline_seconds
+        )
+
+    def _token(self) -> str:
+        try:
+            with self._token_file.open("rb") as file:
+                return file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
+        except OSError as error:
+            raise FetchFailed(f"the OIDC token file {self._token_file}: {error.strerror}", loud=True) from None
+        except ValueError:
+            raise FetchFailed(f"the OIDC token file {self._token_file} holds no token", loud=True) from None

@@ -1,0 +1,1 @@
+"""OSS upload callbacks: receive, verify, queue and deliver them."""

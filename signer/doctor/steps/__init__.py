@@ -1,0 +1,1 @@
+"""The steps of the command doctor, one module each."""

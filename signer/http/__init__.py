@@ -1,0 +1,1 @@
+"""HTTP without routes: adapters to aiohttp, dispatch, router, problem bodies, request log, CORS."""

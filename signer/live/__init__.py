@@ -1,0 +1,1 @@
+"""Changes while the signer runs: watch a store, reload, last good copy."""

@@ -1,0 +1,1 @@
+"""Pure functions that name, restrict and sign an upload; no I/O."""

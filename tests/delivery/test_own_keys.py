@@ -1,0 +1,60 @@
+"""Which keys could be an app's, judged by the keys that its forms allow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.delivery.own_keys import is_own_key
+from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
+
+APP = "wx1234567890abcdef"
+
+
+def naming(prefix: str, key: str | None = None) -> KeyNaming:
+    return KeyNaming(Template.parse(prefix, PREFIX_PLACEHOLDERS), None if key is None else Template.parse(key))
+
+
+@given(
+    prefix=st.sampled_from(["", "photos/", "p/{caller}/", "{app}/{yyyy}/{mm}/{dd}/", "照片/{caller}/{yyyy}-{mm}/"]),
+    key=st.sampled_from(
+        [None, "{uuid}.{ext}", "{caller}/{stem}-{uuid}.{ext}", "{filename}", "fixed.bin", "{yyyy}.{ext}"]
+    ),
+    caller=st.from_regex(r"[A-Za-z0-9_@=+:-][A-Za-z0-9._@=+:-]{0,40}", fullmatch=True),
+    filename=st.text(min_size=1, max_size=60),
+    now=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)),
+)
+def test_every_key_that_a_form_allows_is_own(
+    prefix: str, key: str | None, caller: str, filename: str, now: datetime
+) -> None:
+    made = naming(prefix, key)
+    below, exact = made.keys(app_id=APP, caller=caller, filename=filename, now=now.replace(tzinfo=UTC))
+    assert is_own_key(made, APP, exact if exact is not None else below + "any name/at all.jpg")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "uploaded"),
+    [
+        ("photos/", None, "photo/a.jpg"),
+        ("photos/", None, "photos/"),
+        ("photos/", None, "other/photos/a.jpg"),
+        ("p.hotos/", None, "pxhotos/a.jpg"),
+        ("p/{caller}/", None, "p//a.jpg"),
+        ("p/{caller}/", None, "p/../a.jpg"),
+        ("p/{caller}/", None, "p/a b/a.jpg"),
+        ("p/{caller}/", None, "p/a.jpg"),
+        ("{app}/", None, "wx0000000000000000/a.jpg"),
+        ("{yyyy}/{mm}/", None, "2026/13/a.jpg"),
+        ("{yyyy}/{mm}/", None, "26/01/a.jpg"),
+        ("", "{uuid}.{ext}", "a.jpg"),
+        ("", "{uuid}.{ext}", "0123456789abcdef0123456789abcdef."),
+        ("", "{filename}", "a/b.jpg"),
+        ("", None, "x" * 1024),
+        ("a/", "fixed", "a/fixed\n"),
+    ],
+)
+def test_other_keys_are_not(prefix: str, key: str | None, uploaded: str) -> None:
+    assert not is_own_key(naming(prefix, key), APP, uploaded)

@@ -1,0 +1,147 @@
+"""Object keys: whatever a client sends, a key is safe, readable and below its prefix."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.errors import InvalidRequest
+from signer.signing.object_key import (
+    MAX_FILENAME_BYTES,
+    PREFIX_PLACEHOLDERS,
+    BadTemplate,
+    KeyNaming,
+    Template,
+    complaint,
+    safe_filename,
+)
+
+NOW = datetime(2026, 3, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("照片 1.jpg", "照片 1.jpg"),
+        ("e\u0301te.png", "éte.png"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\a.jpg", "a.jpg"),
+        ("a\r\nb.jpg", "ab.jpg"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("${filename}", "__filename_"),
+        ("..", "file"),
+        ("", "file"),
+        (".bashrc", "bashrc"),
+        ("a?b*c.jpg", "a_b_c.jpg"),
+        ("é" * 200 + ".jpeg", "é" * 125 + ".jpeg"),
+        ("x" * 300, "x" * 254),
+        ("\U0001f600" * 100 + ".png", "\U0001f600" * 62 + ".png"),
+    ],
+)
+def test_file_names_become_safe_and_stay_readable(sent: str, kept: str) -> None:
+    assert safe_filename(sent) == kept
+
+
+def test_a_character_is_never_cut_from_its_marks() -> None:
+    cut = safe_filename("x" * 250 + "q\u0323\u0307\u0308" + ".a")
+    assert cut == "x" * 250 + ".a"
+
+
+@given(st.text(max_size=600))
+def test_no_file_name_is_unsafe(sent: str) -> None:
+    safe = safe_filename(sent)
+    assert 1 <= len(safe.encode()) <= MAX_FILENAME_BYTES
+    assert not set(safe) & set('/\\$<>:"|?*{}')
+    assert all(unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in safe)
+    assert safe not in {".", ".."}
+    assert complaint(safe) is None
+    assert safe_filename(safe) == safe
+
+
+@given(
+    prefix=st.sampled_from(["", "photos/", "照片/{caller}/", "{app}/{yyyy}/{mm}/{dd}/"]),
+    name=st.sampled_from(["{filename}", "{uuid}.{ext}", "{stem}-{uuid}", "{caller}/{filename}"]),
+    caller=st.text(max_size=140) | st.sampled_from(["ann", "..", ".", "a/b", "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"]),
+    filename=st.text(max_size=600),
+)
+def test_every_key_is_below_its_prefix_or_refused(prefix: str, name: str, caller: str, filename: str) -> None:
+    naming = KeyNaming(Template.parse(prefix), Template.parse(name))
+    try:
+        made, key = naming.keys(app_id="a", caller=caller, filename=filename, now=NOW)
+    except InvalidRequest:
+        assert naming.needs_caller
+        return
+    assert key is not None
+    assert key.startswith(made)
+    assert made.count("/") == prefix.count("/")
+    assert key.count("/") == prefix.count("/") + name.count("/")
+    assert complaint(key) is None
+
+
+def test_placeholders_are_filled() -> None:
+    naming = KeyNaming(Template.parse("{app}/{caller}/{yyyy}-{mm}-{dd}/"), Template.parse("{stem}~{filename}~{ext}"))
+    prefix, key = naming.keys(app_id="wx1", caller="ann", filename="Cat.JPG", now=NOW)
+    assert prefix == "wx1/ann/2026-03-09/"
+    assert key == "wx1/ann/2026-03-09/Cat~Cat.JPG~jpg"
+
+
+def test_a_missing_extension_takes_its_dot_along() -> None:
+    naming = KeyNaming(Template.parse(""), Template.parse("{uuid}.{ext}"))
+    _, key = naming.keys(app_id="a", caller=None, filename=None, now=NOW)
+    assert key is not None
+    assert len(key) == 32
+    assert "." not in key
+
+
+def test_each_uuid_is_new() -> None:
+    naming = KeyNaming(Template.parse(""), Template.parse("{uuid}"))
+    keys = {naming.keys(app_id="a", caller=None, filename=None, now=NOW)[1] for _ in range(100)}
+    assert len(keys) == 100
+
+
+@pytest.mark.parametrize("caller", [None, "", "..", "a/b", "a b", "照片", "x" * 129, "a\\b"])
+def test_a_caller_that_could_climb_is_refused(caller: str | None) -> None:
+    naming = KeyNaming(Template.parse("{caller}/"))
+    with pytest.raises(InvalidRequest):
+        naming.keys(app_id="a", caller=caller, filename=None, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/a/", "starts with /"),
+        ("\\a", "starts with /"),
+        ("a/../b/", ".."),
+        ("./a", ".."),
+        ("a$b/", "$"),
+        ("a\nb", "control"),
+        ("a\u202eb", "invisible"),
+        ("{who}/", "unknown placeholder {who}"),
+        ("{}/", "unknown placeholder"),
+        ("a{b", "brace"),
+        ("a}b", "brace"),
+        ("x" * 1024, "1023"),
+        ("照" * 342, "1023"),
+    ],
+)
+def test_a_bad_template_is_refused_and_says_why(text: str, why: str) -> None:
+    with pytest.raises(BadTemplate, match=re.escape(why)):
+        Template.parse(text)
+
+
+def test_a_remembered_prefix_is_that_of_the_app_the_caller_and_the_day() -> None:
+    naming = KeyNaming(Template.parse("{app}/{caller}/{dd}/", PREFIX_PLACEHOLDERS))
+    day = datetime(2026, 3, 9, 23, 59, tzinfo=UTC)
+    asked = [("a", "anna", 0), ("a", "anna", 1), ("b", "anna", 0), ("a", "bert", 0), ("a", "anna", 0)]
+    found = [
+        naming.keys(app_id=app, caller=caller, filename=None, now=day + timedelta(days=days))[0]
+        for app, caller, days in asked
+    ]
+    assert found == ["a/anna/09/", "a/anna/10/", "b/anna/09/", "a/bert/09/", "a/anna/09/"]
+    with pytest.raises(InvalidRequest, match="caller"):
+        naming.keys(app_id="a", caller=None, filename=None, now=day)

@@ -1,0 +1,38 @@
+"""The signature, by hand from the documented steps; test_oracle.py holds it against Alibaba's own SDK."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.signing import v4
+
+
+def test_the_date_and_the_scope_have_their_forms() -> None:
+    moment = datetime(2024, 7, 13, 13, 34, 14, tzinfo=UTC)
+    assert v4.format_date(moment) == "20240713T133414Z"
+    scope = v4.credential_scope("LTAI", "20240713T133414Z", "us-west-1")
+    assert scope == "LTAI/20240713/us-west-1/oss/aliyun_v4_request"
+
+
+def test_the_key_is_the_documented_chain() -> None:
+    key = b"aliyun_v4secret"
+    for part in (b"20240713", b"us-west-1", b"oss", b"aliyun_v4_request"):
+        key = hmac.digest(key, part, "sha256")
+    assert v4.signing_key("secret", "20240713", "us-west-1") == key
+
+
+@given(st.binary(min_size=1, max_size=64), st.binary(max_size=300), st.lists(st.binary(max_size=300), min_size=1))
+def test_a_signature_is_hmac_sha256_of_its_beginning_and_each_rest(
+    key: bytes, beginning: bytes, rests: list[bytes]
+) -> None:
+    signature = v4.Signature(key, beginning)
+    for rest in rests:
+        assert signature.with_rest(rest) == hmac.new(key, beginning + rest, "sha256").hexdigest()
+
+
+def test_a_credential_shows_no_secret() -> None:
+    assert repr(v4.Credential("LTAI", "the-secret", "the-token")) == "Credential(access_key_id='LTAI', expiration=None)"

@@ -1,0 +1,50 @@
+"""The audit log: every line arrives, whatever logrotate does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from signer.telemetry.audit import STDOUT, AuditLog
+
+
+async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
+    """The file is renamed again and again while lines are added, as logrotate does without copytruncate."""
+    path = tmp_path / "audit.log"
+    audit = AuditLog(str(path))
+    total = 2000
+    for number in range(total):
+        audit.add("signature", {"number": number, "key": "照片/ü.jpg"})
+        if number % 400 == 399:
+            async with asyncio.timeout(10):
+                while not path.exists():
+                    await asyncio.sleep(0.01)
+            path.rename(tmp_path / f"audit.log.{number}")
+    await audit.close()
+    lines = [json.loads(line) for file in tmp_path.iterdir() for line in file.read_text(encoding="utf-8").splitlines()]
+    assert sorted(line["number"] for line in lines) == list(range(total))
+    assert {line["key"] for line in lines} == {"照片/ü.jpg"}
+    assert all(line["event"] == "signature" and line["time"] for line in lines)
+    assert path.stat().st_mode & 0o007 == 0
+
+
+async def test_it_may_go_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    audit = AuditLog(STDOUT)
+    audit.add("signature", {"app": "a"})
+    audit.add("callback", {"key": "half a character: \ud83d"})
+    await audit.close()
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert json.loads(lines[0])["app"] == "a"
+    assert json.loads(lines[1])["key"].endswith("\ud83d")
+
+
+async def test_a_file_that_cannot_be_written_is_said_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = AuditLog(str(tmp_path / "missing" / "audit.log"))
+    audit.add("signature", {})
+    await audit.close()
+    assert "cannot be written" in caplog.text
