@@ -24,6 +24,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy signer localcloud tests bench run.py
+	$(BIN)/lint-imports --no-logo --no-cache
 
 bench: $(VENV)/.dev
 	bench/setup
