@@ -34,7 +34,7 @@ from signer.server.sockets import CannotListen
 from signer.server.systemd_notify import ServiceManager
 from signer.service import Service
 from signer.signing.form import SignedUpload
-from signer.signing.rules import UploadRequest
+from signer.signing.upload_rules import UploadRequest
 from signer.stores.protocol import CannotRead, CannotWrite
 from signer.stores.store_factory import open_store
 from signer.telemetry import logs

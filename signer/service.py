@@ -17,9 +17,9 @@ from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.keeper import RoleState
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
-from signer.delivery.callback_rules import Target
-from signer.delivery.callback_service import taking_callbacks
-from signer.delivery.receiver import Receiver
+from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.callback_service import callback_service
+from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits.buckets import Allowance, Limit
@@ -27,7 +27,7 @@ from signer.outbound import new_session
 from signer.request_context import RequestContext
 from signer.signing.form import SignedUpload
 from signer.signing.presigned_url import SignedDownload, sign_download
-from signer.signing.rules import UploadRequest
+from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
@@ -189,13 +189,13 @@ class Service:
         return await self._limiter.take(limits, open_when_gone=app.rate_limit.when_redis_is_gone == "open")
 
     @contextlib.asynccontextmanager
-    async def taking_callbacks(self) -> AsyncIterator[Receiver]:
+    async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
         """Takes OSS's callbacks and hands them on inside the block. Raises `CannotOpenQueue`."""
         server = self.current.registry.server
-        async with taking_callbacks(
+        async with callback_service(
             self._outbound,
             queue_address=None if server.callback_queue is None else server.callback_queue.get_secret_value(),
-            most_events=server.callback_queue_limit,
+            max_events=server.callback_queue_limit,
             timeout_seconds=server.callback_timeout.total_seconds(),
             keys_also_below=server.callback_keys,
             target=self._notify_target,
@@ -206,7 +206,7 @@ class Service:
             self.metrics.watch_queue(depth)
             yield receiver
 
-    def _notify_target(self, app_id: str) -> Target | None:
+    def _notify_target(self, app_id: str) -> NotifyTarget | None:
         app = self.current.registry.apps.get(app_id)
         return None if app is None or app.callback is None else app.callback.notify
 

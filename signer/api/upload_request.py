@@ -14,7 +14,7 @@ from yarl import URL
 from signer.api.schemas import UploadRequestBody
 from signer.errors import InvalidRequest
 from signer.http.request_body import whole_body
-from signer.signing.rules import EMPTY_REQUEST, UploadRequest
+from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
 
 _MAX_REMEMBERED_CHARACTERS = 256
 

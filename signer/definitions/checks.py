@@ -14,9 +14,9 @@ from signer.callers.plugins import load
 from signer.definitions import model
 from signer.definitions.quantities import format_duration, format_size
 from signer.definitions.suggestions import Names, nearest, plain
-from signer.delivery.callback_body import BadBody, BodyShape
-from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, BadTemplate, Template
-from signer.signing.rules import MAX_EXPIRES, MAX_OBJECT_BYTES
+from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
+from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
+from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 
 SESSION_POLICY_CHARACTERS = 2048
 """What STS takes at most (help page `AssumeRole`)."""
@@ -84,7 +84,7 @@ def _names(app: model.App) -> Iterator[Finding]:
             continue
         try:
             Template.parse(text, known)
-        except BadTemplate as error:
+        except InvalidTemplate as error:
             yield (key,), _with_mend(str(error))
             continue
         if "caller" in placeholders and not caller_known:
@@ -137,8 +137,8 @@ def _callback(app: model.App) -> Iterator[Finding]:
     if app.callback is None:
         return
     try:
-        BodyShape.parse(app.callback.body, app.callback.body_type)
-    except BadBody as error:
+        CallbackBodyFormat.parse(app.callback.body, app.callback.body_type)
+    except InvalidBodyTemplate as error:
         # A callback that goes elsewhere may say what it likes.
         if app.callback.notify is not None:
             yield ("callback", "body"), str(error)

@@ -10,12 +10,12 @@ from pydantic import SecretStr
 from signer.definitions import model
 from signer.definitions.checks import Entries, key_text, session_policy
 from signer.definitions.registry import App, KeyTexts, Role
-from signer.delivery.callback_body import BadBody
-from signer.delivery.callback_rules import CallbackRules, Target, callback_rules, proof_secret
+from signer.delivery.callback_body import InvalidBodyTemplate
+from signer.delivery.callback_rules import CallbackRules, NotifyTarget, callback_rules, proof_secret
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
-from signer.signing.rules import UploadRules
+from signer.signing.upload_rules import UploadRules
 
 Keys = Mapping[str, KeyTexts]
 
@@ -68,13 +68,13 @@ def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackR
             body_type=app.callback.body_type,
             notify=_target(app.callback),
         )
-    except BadBody:
+    except InvalidBodyTemplate:
         return None
 
 
-def _target(callback: model.Callback) -> Target | None:
+def _target(callback: model.Callback) -> NotifyTarget | None:
     notify = callback.notify
-    return None if notify is None else Target(notify.url, notify.secret.get_secret_value().encode())
+    return None if notify is None else NotifyTarget(notify.url, notify.secret.get_secret_value().encode())
 
 
 def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[str, Role]:

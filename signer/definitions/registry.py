@@ -15,7 +15,7 @@ from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Ser
 from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 from signer.signing.form import Forms
-from signer.signing.rules import UploadRules
+from signer.signing.upload_rules import UploadRules
 
 
 @dataclass(frozen=True, slots=True)

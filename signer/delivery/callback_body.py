@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from signer.errors import InvalidRequest, UnsupportedType
-
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+from signer.signing.callback_field import FORM_BODY, JSON_BODY
 
 _MAX_MEMBERS = 200
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
@@ -22,12 +21,12 @@ _MARK = "\ue000"
 """A private character, which no template holds, around a variable's name."""
 
 
-class BadBody(ValueError):
+class InvalidBodyTemplate(ValueError):
     """A `callback.body` that cannot be used; the text says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Uploaded:
+class ReportedUpload:
     """What a callback tells."""
 
     bucket: str
@@ -37,36 +36,38 @@ class Uploaded:
 
 
 @dataclass(frozen=True, slots=True)
-class BodyShape:
+class CallbackBodyFormat:
     """Which members of an app's callbacks say what was uploaded."""
 
     bucket: str
     key: str
 
     @classmethod
-    def parse(cls, template: str, body_type: str = FORM) -> BodyShape:
-        """Raises `BadBody`."""
+    def parse(cls, template: str, body_type: str = FORM_BODY) -> CallbackBodyFormat:
+        """Raises `InvalidBodyTemplate`."""
         if _MARK in template:
-            raise BadBody("holds a private character")
+            raise InvalidBodyTemplate("holds a private character")
         for name in _VARIABLE.findall(template):
             if name.lower().startswith("x:") and not _CUSTOM.fullmatch(name):
-                raise BadBody(f"names ${{{name}}}; custom variables are x: and lower-case letters, digits, _ -")
-        members = _json_template(template) if body_type == JSON else _form_template(template)
+                raise InvalidBodyTemplate(
+                    f"names ${{{name}}}; custom variables are x: and lower-case letters, digits, _ -"
+                )
+        members = _json_template(template) if body_type == JSON_BODY else _form_template(template)
         found = {value: name for name, value in members if isinstance(value, str)}
         for variable in ("bucket", "object"):
             if f"{_MARK}{variable}{_MARK}" not in found:
-                raise BadBody(f"has no member that is just ${{{variable}}}; write {_example(body_type)}")
+                raise InvalidBodyTemplate(f"has no member that is just ${{{variable}}}; write {_example(body_type)}")
         return cls(found[f"{_MARK}bucket{_MARK}"], found[f"{_MARK}object{_MARK}"])
 
-    def read(self, data: bytes, content_type: str) -> Uploaded:
+    def read(self, data: bytes, content_type: str) -> ReportedUpload:
         """A body by its Content-Type. Raises `InvalidRequest` and `UnsupportedType`."""
         bare = content_type.partition(";")[0].strip().lower()
-        if bare == FORM:
+        if bare == FORM_BODY:
             members = _form(data)
-        elif bare == JSON:
+        elif bare == JSON_BODY:
             members = _json(data)
         else:
-            raise UnsupportedType(f"a callback is {FORM} or {JSON}")
+            raise UnsupportedType(f"a callback is {FORM_BODY} or {JSON_BODY}")
         bucket, key = members.get(self.bucket), members.get(self.key)
         if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
             raise InvalidRequest(f"the callback does not say {self.bucket} and {self.key}; is its body the app's?")
@@ -74,11 +75,11 @@ class BodyShape:
             json.dumps(members, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise InvalidRequest("the callback's body holds half of a character") from None
-        return Uploaded(bucket, key, members)
+        return ReportedUpload(bucket, key, members)
 
 
 def _example(body_type: str) -> str:
-    if body_type == JSON:
+    if body_type == JSON_BODY:
         return '{"bucket": ${bucket}, "object": ${object}}'
     return "bucket=${bucket}&object=${object}"
 
@@ -95,11 +96,11 @@ def _json_template(template: str) -> list[tuple[str, Any]]:
     try:
         document = json.loads(_VARIABLE.sub(rf'"{_MARK}\1{_MARK}"', template))
     except (ValueError, RecursionError):
-        raise BadBody(
-            f"is no JSON; OSS puts texts in quotes itself, so its variables stand without: write {_example(JSON)}"
+        raise InvalidBodyTemplate(
+            f"is no JSON; OSS puts texts in quotes itself, so its variables stand without: write {_example(JSON_BODY)}"
         ) from None
     if not isinstance(document, dict):
-        raise BadBody(f"is no JSON object; write {_example(JSON)}")
+        raise InvalidBodyTemplate(f"is no JSON object; write {_example(JSON_BODY)}")
     return list(document.items())
 
 

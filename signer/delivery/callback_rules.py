@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from signer.delivery.callback_body import FORM, BodyShape
+from signer.delivery.callback_body import CallbackBodyFormat
+from signer.signing.callback_field import FORM_BODY
 from signer.signing.object_key import KeyNaming
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class NotifyTarget:
     """Where an app's events go."""
 
     url: str
@@ -25,10 +26,10 @@ class CallbackRules:
     app_id: str
     bucket: str
     naming: KeyNaming
-    body: BodyShape
+    body: CallbackBodyFormat
     paths: tuple[str, ...]
     """Of the URLs that OSS calls; a proxy before us may hand on another."""
-    notify: Target | None = None
+    notify: NotifyTarget | None = None
     proof_secret: bytes | None = field(default=None, repr=False)
     """Where events are handed on, the app's forms carry proofs (proof.py), and no other callbacks are taken."""
 
@@ -40,15 +41,15 @@ def callback_rules(
     naming: KeyNaming,
     urls: Sequence[str],
     body: str,
-    body_type: str = FORM,
-    notify: Target | None = None,
+    body_type: str = FORM_BODY,
+    notify: NotifyTarget | None = None,
 ) -> CallbackRules:
-    """Raises `BadBody` for a `callback.body` that does not say what was uploaded."""
-    shape = BodyShape.parse(body, body_type)
+    """Raises `InvalidBodyTemplate` for a `callback.body` that does not say what was uploaded."""
+    shape = CallbackBodyFormat.parse(body, body_type)
     paths = tuple(urlsplit(url).path or "/" for url in urls)
     return CallbackRules(app_id, bucket, naming, shape, paths, notify, proof_secret(notify))
 
 
-def proof_secret(notify: Target | None) -> bytes | None:
+def proof_secret(notify: NotifyTarget | None) -> bytes | None:
     """Each signer has it, and nobody else who has not the app's own secret; None where nothing is handed on."""
     return None if notify is None else hmac.digest(notify.secret, b"oss-signer callback proof", "sha256")

@@ -7,29 +7,29 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 
-from signer.delivery.callback_rules import Target
-from signer.delivery.callback_signature import Signatures
-from signer.delivery.deliverer import TIMEOUT_SECONDS, Notifier
+from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.callback_signature import CallbackVerifier
+from signer.delivery.deliverer import TIMEOUT_SECONDS, Deliverer
 from signer.delivery.public_keys import PublicKeys
-from signer.delivery.queue import MOST_EVENTS, Queue
+from signer.delivery.queue import DEFAULT_MAX_EVENTS, EventQueue
 from signer.delivery.queue_factory import open_queue
-from signer.delivery.receiver import Receiver
+from signer.delivery.receiver import CallbackReceiver
 
 
 @contextlib.asynccontextmanager
-async def taking_callbacks(
+async def callback_service(
     outbound: aiohttp.ClientSession,
     *,
     queue_address: str | None,
-    target: Callable[[str], Target | None],
+    target: Callable[[str], NotifyTarget | None],
     audit: Callable[[dict[str, object]], None],
     count: Callable[[str, str], None],
     count_attempt: Callable[[str], None],
     keys_also_below: str | None = None,
-    most_events: int = MOST_EVENTS,
+    max_events: int = DEFAULT_MAX_EVENTS,
     timeout_seconds: float = TIMEOUT_SECONDS,
     first_retry_seconds: float = 1.0,
-) -> AsyncIterator[tuple[Receiver, Callable[[], int]]]:
+) -> AsyncIterator[tuple[CallbackReceiver, Callable[[], int]]]:
     """The receiver, and what tells how many events wait; inside it events are handed on.
 
     `queue_address` is None where no app has a `notify`. `target` says where an app's events go now. `audit` is given
@@ -40,12 +40,12 @@ async def taking_callbacks(
     async with contextlib.AsyncExitStack() as stack:
         keys = PublicKeys(outbound)
         stack.push_async_callback(keys.close)
-        signatures = Signatures(keys, also_below=keys_also_below)
-        queue: Queue | None = None
+        signatures = CallbackVerifier(keys, also_below=keys_also_below)
+        queue: EventQueue | None = None
         if queue_address is not None:
-            queue = await open_queue(queue_address, lease_seconds=2 * timeout_seconds, most_events=most_events)
+            queue = await open_queue(queue_address, lease_seconds=2 * timeout_seconds, max_events=max_events)
             stack.push_async_callback(queue.close)
-            notifier = Notifier(
+            notifier = Deliverer(
                 queue,
                 outbound,
                 target,
@@ -54,6 +54,6 @@ async def taking_callbacks(
                 first_retry_seconds=first_retry_seconds,
             )
             stack.push_async_callback(notifier.close)
-            yield Receiver(signatures, queue, wake=notifier.wake, audit=audit, count=count), queue.depth
+            yield CallbackReceiver(signatures, queue, wake=notifier.wake, audit=audit, count=count), queue.depth
         else:
-            yield Receiver(signatures, None, audit=audit, count=count), lambda: 0
+            yield CallbackReceiver(signatures, None, audit=audit, count=count), lambda: 0

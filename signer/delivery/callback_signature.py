@@ -46,7 +46,7 @@ def key_address(url: str, also_below: str | None = None) -> str | None:
     return None
 
 
-class Signatures:
+class CallbackVerifier:
     """Checks callbacks with the keys that OSS publishes."""
 
     def __init__(self, keys: PublicKeys, *, also_below: str | None = None) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from signer.delivery.callback_rules import Target
-from signer.delivery.events import Claim, Event
-from signer.delivery.queue import Queue, QueueUnavailable
+from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.events import ClaimedEvent, UploadEvent
+from signer.delivery.queue import EventQueue, QueueUnavailable
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -50,14 +50,14 @@ class _Standing:
         return 1 if now >= self.rests_until and not self.in_flight else 0
 
 
-class Notifier:
+class Deliverer:
     """Make and close it in the event loop that it runs in."""
 
     def __init__(
         self,
-        queue: Queue,
+        queue: EventQueue,
         outbound: aiohttp.ClientSession,
-        target: Callable[[str], Target | None],
+        target: Callable[[str], NotifyTarget | None],
         *,
         count: Callable[[str], None] = lambda outcome: None,
         timeout_seconds: float = TIMEOUT_SECONDS,
@@ -118,7 +118,7 @@ class Notifier:
             if not claims:
                 await self._wait()
 
-    async def _take(self) -> list[Claim]:
+    async def _take(self) -> list[ClaimedEvent]:
         free = _AT_ONCE - len(self._sending)
         if free <= 0:
             return []
@@ -135,7 +135,7 @@ class Notifier:
         except TimeoutError:
             pass
 
-    async def _tell(self, claim: Claim) -> None:
+    async def _tell(self, claim: ClaimedEvent) -> None:
         """One attempt, from its claim to its end in the queue."""
         app = claim.event.app
         standing = self._standings[app]
@@ -167,14 +167,14 @@ class Notifier:
             standing.in_flight -= 1
             self._wake.set()
 
-    async def _release(self, claim: Claim) -> None:
+    async def _release(self, claim: ClaimedEvent) -> None:
         try:
             async with asyncio.timeout(_ENDING_SECONDS):
                 await asyncio.shield(self._queue.release(claim))
         except (TimeoutError, QueueUnavailable):
             pass
 
-    async def _send(self, event: Event) -> str | None:
+    async def _send(self, event: UploadEvent) -> str | None:
         """Why it did not succeed, or None. Never follows a redirect."""
         target = self._target(event.app)
         if target is None:
@@ -205,7 +205,7 @@ class Notifier:
         standing.failures = 0
         standing.rests_until = 0.0
 
-    def _went_wrong(self, claim: Claim, standing: _Standing, why: str) -> None:
+    def _went_wrong(self, claim: ClaimedEvent, standing: _Standing, why: str) -> None:
         self._count(FAILED)
         standing.failures += 1
         beyond = standing.failures - _OPEN_AFTER_FAILURES
@@ -233,7 +233,7 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.digest(secret, timestamp.encode() + b"." + body, "sha256").hex()
 
 
-def _said(event: Event, why: str) -> dict[str, object]:
+def _said(event: UploadEvent, why: str) -> dict[str, object]:
     return {
         "app": event.app,
         "event_id": event.id,

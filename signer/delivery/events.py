@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class UploadEvent:
     id: str
     app: str
     object: str
@@ -18,10 +18,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedEvent:
     """The first event of an object, held by one worker for a while; no other gets an event of this object meanwhile."""
 
-    event: Event
+    event: UploadEvent
     failures: int
     """How often it was tried in vain."""
     holder: str

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from signer.delivery.events import Claim, Event
+from signer.delivery.events import ClaimedEvent, UploadEvent
 
-MOST_EVENTS = 100_000
+DEFAULT_MAX_EVENTS = 100_000
 
 
 class QueueFull(Exception):
@@ -26,27 +26,27 @@ class CannotOpenQueue(Exception):
     """The text says why and how to mend it."""
 
 
-class Queue(Protocol):
-    async def put(self, event: Event) -> None:
+class EventQueue(Protocol):
+    async def put(self, event: UploadEvent) -> None:
         """When this returns the event survives us. Raises `QueueFull`, `QueueUnavailable`."""
         ...
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[Claim]:
+    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
         """Claims due events, of each app as many as it has room for. Raises `QueueUnavailable`.
 
         `room` is by app; apps that it does not name have `room_for_others`.
         """
         ...
 
-    async def done(self, claim: Claim) -> None:
+    async def done(self, claim: ClaimedEvent) -> None:
         """Forgets the event; the object's next one is due. A claim that has ended changes nothing."""
         ...
 
-    async def later(self, claim: Claim, seconds: float) -> None:
+    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
         """Lets it be claimed again after so long, as tried in vain once more."""
         ...
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: ClaimedEvent) -> None:
         """Lets it be claimed again now, as not tried."""
         ...
 

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from signer.delivery.callback_body import Uploaded
+from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
-from signer.delivery.callback_signature import Signatures
-from signer.delivery.events import Event
-from signer.delivery.own_keys import is_own_key
-from signer.delivery.queue import Queue, QueueFull, QueueUnavailable
+from signer.delivery.callback_signature import CallbackVerifier
+from signer.delivery.events import UploadEvent
+from signer.delivery.key_ownership import is_key_of_app
+from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable
 from signer.errors import Forbidden, Problem
 from signer.signing.callback_proof import read_proof
 
@@ -29,7 +29,7 @@ _TELL_AGAIN_SECONDS = 60.0
 ACCEPTED = "accepted"
 
 
-class CallbackNotTaken(Problem):
+class CallbackNotAccepted(Problem):
     """OSS tells the client 203: the object is stored, and its app not told."""
 
     code, status, title = "callback_not_taken", 503, "Callback not taken"
@@ -40,7 +40,7 @@ class CallbackNotTaken(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class CallbackRequest:
     """A callback as it came in."""
 
     target: str
@@ -51,11 +51,11 @@ class Received:
     request_id: str = ""
 
 
-class Receiver:
+class CallbackReceiver:
     def __init__(
         self,
-        signatures: Signatures,
-        queue: Queue | None,
+        signatures: CallbackVerifier,
+        queue: EventQueue | None,
         *,
         wake: Callable[[], None] = lambda: None,
         audit: Callable[[dict[str, object]], None] = lambda event: None,
@@ -76,15 +76,15 @@ class Receiver:
         self._answer_seconds = answer_seconds
         self._told_at: dict[str, float] = {}
 
-    async def receive(self, rules: CallbackRules, received: Received) -> str:
+    async def receive(self, rules: CallbackRules, received: CallbackRequest) -> str:
         """The key of what was uploaded, once it is kept for sure. Raises a `Problem`, in time for OSS."""
         try:
             async with asyncio.timeout(self._answer_seconds):
                 key = await self._receive(rules, received)
         except TimeoutError:
             self._count(rules.app_id, "timeout")
-            raise CallbackNotTaken(f"not done within {self._answer_seconds:g} s", "timeout") from None
-        except CallbackNotTaken as problem:
+            raise CallbackNotAccepted(f"not done within {self._answer_seconds:g} s", "timeout") from None
+        except CallbackNotAccepted as problem:
             self._count(rules.app_id, problem.outcome)
             raise
         except Problem as problem:
@@ -93,7 +93,7 @@ class Receiver:
         self._count(rules.app_id, ACCEPTED)
         return key
 
-    async def _receive(self, rules: CallbackRules, received: Received) -> str:
+    async def _receive(self, rules: CallbackRules, received: CallbackRequest) -> str:
         body = await received.read_body()
         _, mark, query = received.target.partition("?")
         # A proxy may hand on another path than OSS called, which is that of the app's callback.url.
@@ -107,7 +107,7 @@ class Receiver:
             if rules.notify is not None:
                 await self._keep(event)
             outcome = ACCEPTED
-        except CallbackNotTaken as problem:
+        except CallbackNotAccepted as problem:
             outcome = problem.outcome
             raise
         finally:
@@ -125,7 +125,7 @@ class Receiver:
             )
         return uploaded.key
 
-    def _check_place(self, rules: CallbackRules, uploaded: Uploaded, query: str) -> str | None:
+    def _check_place(self, rules: CallbackRules, uploaded: ReportedUpload, query: str) -> str | None:
         """Who uploaded it, where that is known. Raises `Forbidden` for what the app's forms cannot have uploaded."""
         if rules.proof_secret is not None:
             scope = read_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=uploaded.bucket)
@@ -134,11 +134,11 @@ class Receiver:
             return scope.caller
         if uploaded.bucket != rules.bucket:
             raise Forbidden("the upload went to another bucket than this app's")
-        if not is_own_key(rules.naming, rules.app_id, uploaded.key):
+        if not is_key_of_app(rules.naming, rules.app_id, uploaded.key):
             raise Forbidden("the object is none of this app's: its key has another prefix or shape")
         return None
 
-    def _event(self, rules: CallbackRules, uploaded: Uploaded, caller: str | None) -> Event:
+    def _event(self, rules: CallbackRules, uploaded: ReportedUpload, caller: str | None) -> UploadEvent:
         now = self._now()
         event_id = uuid.uuid4().hex
         document = {
@@ -152,19 +152,19 @@ class Receiver:
             "callback": uploaded.members,
         }
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return Event(event_id, rules.app_id, f"{rules.app_id}/{uploaded.bucket}/{uploaded.key}", body, now)
+        return UploadEvent(event_id, rules.app_id, f"{rules.app_id}/{uploaded.bucket}/{uploaded.key}", body, now)
 
-    async def _keep(self, event: Event) -> None:
+    async def _keep(self, event: UploadEvent) -> None:
         if self._queue is None:
-            raise CallbackNotTaken("there is no queue for notifications", "queue_unavailable")
+            raise CallbackNotAccepted("there is no queue for notifications", "queue_unavailable")
         try:
             await self._queue.put(event)
         except QueueFull:
             self._tell("the callback queue is full; callbacks are refused", waiting=self._queue.depth())
-            raise CallbackNotTaken("too many notifications wait", "queue_full") from None
+            raise CallbackNotAccepted("too many notifications wait", "queue_full") from None
         except QueueUnavailable as error:
             self._tell("callbacks cannot be kept; they are refused", reason=str(error))
-            raise CallbackNotTaken("the notification cannot be kept right now", "queue_unavailable") from None
+            raise CallbackNotAccepted("the notification cannot be kept right now", "queue_unavailable") from None
         self._wake()
 
     def _tell(self, message: str, **about: object) -> None:

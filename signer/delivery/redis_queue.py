@@ -17,8 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from signer.delivery import redis_scripts
-from signer.delivery.events import Claim, Event
-from signer.delivery.queue import MOST_EVENTS, CannotOpenQueue, QueueFull, QueueUnavailable
+from signer.delivery.events import ClaimedEvent, UploadEvent
+from signer.delivery.queue import DEFAULT_MAX_EVENTS, CannotOpenQueue, QueueFull, QueueUnavailable
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -35,7 +35,7 @@ _LEAST_VERSION = (6, 2)
 class RedisQueue:
     """Connects when it is first used, so that a Redis that is away keeps no signer from starting."""
 
-    def __init__(self, url: str, *, lease_seconds: float, most_events: int = MOST_EVENTS) -> None:
+    def __init__(self, url: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> None:
         """Raises `CannotOpenQueue` for a URL that is none; its text repeats nothing of it."""
         try:
             pool = BlockingConnectionPool.from_url(
@@ -52,7 +52,7 @@ class RedisQueue:
         self._redis: Any = Redis(connection_pool=pool)
         self._consumer = uuid.uuid4().hex
         self._lease_seconds = lease_seconds
-        self._most_events = most_events
+        self._most_events = max_events
         self._depth = 0
         self._looked_over = False
         self._tidied_at = time.monotonic()
@@ -61,26 +61,26 @@ class RedisQueue:
             for name in ("PUT", "TAKE", "DONE", "LATER", "RELEASE", "TIDY")
         }
 
-    async def put(self, event: Event) -> None:
+    async def put(self, event: UploadEvent) -> None:
         record = {"app": event.app, "object": event.object, "at": event.received_at, "body": event.body.decode()}
         text = json.dumps(record, ensure_ascii=False)
         if not await self._run("PUT", event.id, event.app, event.object, text, self._most_events):
             raise QueueFull
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[Claim]:
+    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
         await self._look_over()
         until = time.monotonic() + self._lease_seconds
         rooms = [value for app, free in room.items() for value in (app, max(0, free))]
         self._depth, taken = await self._run("TAKE", self._consumer, self._lease, most, room_for_others, *rooms)
         return [_claim(entry, until) for entry in taken]
 
-    async def done(self, claim: Claim) -> None:
+    async def done(self, claim: ClaimedEvent) -> None:
         self._depth = await self._end("DONE", claim, claim.event.object) or self._depth
 
-    async def later(self, claim: Claim, seconds: float) -> None:
+    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
         await self._end("LATER", claim, int(seconds * 1000))
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: ClaimedEvent) -> None:
         await self._end("RELEASE", claim)
 
     def depth(self) -> int:
@@ -95,7 +95,7 @@ class RedisQueue:
     def _lease(self) -> int:
         return int(self._lease_seconds * 1000)
 
-    async def _end(self, script: str, claim: Claim, *arguments: str | int) -> int:
+    async def _end(self, script: str, claim: ClaimedEvent, *arguments: str | int) -> int:
         ended: int = await self._run(script, self._consumer, claim.event.app, claim.holder, claim.event.id, *arguments)
         return ended
 
@@ -133,11 +133,11 @@ def _warnings(info: dict[str, Any]) -> Iterator[str]:
         yield "Redis keeps the callback queue in memory only; set its appendonly to yes"
 
 
-def _claim(entry: list[Any], until: float) -> Claim:
+def _claim(entry: list[Any], until: float) -> ClaimedEvent:
     entry_id, event_id, text, failures = entry
     record = json.loads(text)
-    event = Event(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])
-    return Claim(event, failures, entry_id.decode(), until)
+    event = UploadEvent(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])
+    return ClaimedEvent(event, failures, entry_id.decode(), until)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from signer.delivery.events import Claim, Event
-from signer.delivery.queue import MOST_EVENTS, QueueFull
+from signer.delivery.events import ClaimedEvent, UploadEvent
+from signer.delivery.queue import DEFAULT_MAX_EVENTS, QueueFull
 from signer.delivery.sqlite_thread import SqliteThread
 
 _FAR_SECONDS = 3600.0
@@ -63,20 +63,20 @@ class SqliteQueue:
     """Make it with `open`. Several processes of one machine may have the same file open."""
 
     def __init__(
-        self, thread: SqliteThread, lease_seconds: float, most_events: int, now: Callable[[], float] = time.time
+        self, thread: SqliteThread, lease_seconds: float, max_events: int, now: Callable[[], float] = time.time
     ) -> None:
         self._thread = thread
         self._lease_seconds = lease_seconds
-        self._most_events = most_events
+        self._most_events = max_events
         self._now = now
         self._depth = 0
 
     @classmethod
-    async def open(cls, path: Path, *, lease_seconds: float, most_events: int = MOST_EVENTS) -> SqliteQueue:
+    async def open(cls, path: Path, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> SqliteQueue:
         """Raises `CannotOpenQueue`."""
-        return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, most_events)
+        return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, max_events)
 
-    async def put(self, event: Event) -> None:
+    async def put(self, event: UploadEvent) -> None:
         now = self._now()
 
         def put(connection: sqlite3.Connection) -> None:
@@ -91,12 +91,12 @@ class SqliteQueue:
 
         await self._thread.run(put, QueueFull)
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[Claim]:
+    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
         now, until = self._now(), time.monotonic() + self._lease_seconds
 
-        def take(connection: sqlite3.Connection) -> list[Claim]:
+        def take(connection: sqlite3.Connection) -> list[ClaimedEvent]:
             self._counted(connection)
-            claims: list[Claim] = []
+            claims: list[ClaimedEvent] = []
             apps = [app for (app,) in connection.execute(_APPS)]
             random.shuffle(apps)
             for app in apps:
@@ -109,7 +109,7 @@ class SqliteQueue:
 
         return await self._thread.run(take)
 
-    async def done(self, claim: Claim) -> None:
+    async def done(self, claim: ClaimedEvent) -> None:
         now = self._now()
 
         def done(connection: sqlite3.Connection) -> None:
@@ -127,13 +127,13 @@ class SqliteQueue:
 
         await self._thread.run(done)
 
-    async def later(self, claim: Claim, seconds: float) -> None:
+    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
         await self._put_back(claim, self._now() + seconds, claim.failures + 1)
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: ClaimedEvent) -> None:
         await self._put_back(claim, self._now(), claim.failures)
 
-    async def _put_back(self, claim: Claim, due_at: float, failures: int) -> None:
+    async def _put_back(self, claim: ClaimedEvent, due_at: float, failures: int) -> None:
         def put_back(connection: sqlite3.Connection) -> None:
             if _is_held(connection, claim):
                 _set_free(connection, claim.event.object, due_at, failures)
@@ -151,17 +151,17 @@ class SqliteQueue:
         await self._thread.close()
 
 
-def _claim(connection: sqlite3.Connection, name: str, due_at: float, until: float) -> Claim:
+def _claim(connection: sqlite3.Connection, name: str, due_at: float, until: float) -> ClaimedEvent:
     holder = uuid.uuid4().hex
     connection.execute("UPDATE objects SET due_at = ?, holder = ? WHERE object = ?", (due_at, holder, name))
     (failures,) = connection.execute("SELECT failures FROM objects WHERE object = ?", (name,)).fetchone()
     row = connection.execute(
         "SELECT id, app, object, body, received_at FROM events WHERE object = ? ORDER BY sequence LIMIT 1", (name,)
     ).fetchone()
-    return Claim(Event(*row), failures, holder, until)
+    return ClaimedEvent(UploadEvent(*row), failures, holder, until)
 
 
-def _is_held(connection: sqlite3.Connection, claim: Claim) -> bool:
+def _is_held(connection: sqlite3.Connection, claim: ClaimedEvent) -> bool:
     row = connection.execute("SELECT holder FROM objects WHERE object = ?", (claim.event.object,)).fetchone()
     return row is not None and bool(row[0] == claim.holder)
 

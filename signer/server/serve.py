@@ -65,7 +65,7 @@ async def serve(
         request_log = RequestLog()
         runners: list[web.ServerRunner] = []
         try:
-            receiver = await stack.enter_async_context(service.taking_callbacks())
+            receiver = await stack.enter_async_context(service.callback_service())
             routes = Public(service).routes()
             routes.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver, _callback_rules))
             if extend is not None:

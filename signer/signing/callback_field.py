@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from signer.delivery.callback_body import FORM
-from signer.signing.callback_proof import Scope, with_proof
+from signer.signing.callback_proof import FormScope, with_proof
+
+FORM_BODY, JSON_BODY = "application/x-www-form-urlencoded", "application/json"
+"""The body types that OSS sends, for `callbackBodyType`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,11 @@ class CallbackField:
     urls: tuple[str, ...]
     """OSS tries one after the other, five at most."""
     body: str
-    body_type: str = FORM
+    body_type: str = FORM_BODY
     host: str | None = None
     proof_secret: bytes | None = field(default=None, repr=False)
 
-    def text(self, scope: Scope, *, app_id: str, bucket: str) -> str:
+    def text(self, scope: FormScope, *, app_id: str, bucket: str) -> str:
         """Base64 JSON, for a form that may upload what `scope` says."""
         if self.proof_secret is None:
             return _text(self.urls, self.body, self.body_type, self.host)

@@ -23,7 +23,7 @@ _LABEL = "oss-signer callback"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class FormScope:
     """What one form may upload."""
 
     key: str
@@ -38,14 +38,14 @@ class Scope:
         return named and now < self.ends_at + _LATE_SECONDS
 
 
-def with_proof(url: str, secret: bytes, scope: Scope, *, app_id: str, bucket: str) -> str:
+def with_proof(url: str, secret: bytes, scope: FormScope, *, app_id: str, bucket: str) -> str:
     """`url` with `?scope=...&proof=...`, to stand in the form's `callback` field; about 8 us."""
     text = json.dumps([scope.key, int(scope.exact), scope.caller, scope.ends_at], separators=(",", ":"))
     encoded = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     return f"{url}?scope={encoded}&proof={_proof(secret, app_id, bucket, encoded)}"
 
 
-def read_proof(query: str, secret: bytes, *, app_id: str, bucket: str) -> Scope:
+def read_proof(query: str, secret: bytes, *, app_id: str, bucket: str) -> FormScope:
     """What the form could upload whose callback came with this query. Raises `Forbidden`."""
     try:
         given = parse_qs(query, strict_parsing=True, max_num_fields=8)
@@ -55,7 +55,7 @@ def read_proof(query: str, secret: bytes, *, app_id: str, bucket: str) -> Scope:
         key, exact, caller, ends_at = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (KeyError, ValueError, binascii.Error):
         raise Forbidden("the callback belongs to no form of this app and bucket") from None
-    return Scope(key, bool(exact), caller, ends_at)
+    return FormScope(key, bool(exact), caller, ends_at)
 
 
 def _proof(secret: bytes, app_id: str, bucket: str, encoded: str) -> str:

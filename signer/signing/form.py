@@ -20,8 +20,8 @@ import orjson
 from signer.errors import CredentialsUnavailable
 from signer.signing import v4
 from signer.signing.callback_field import CallbackField
-from signer.signing.callback_proof import Scope
-from signer.signing.rules import (
+from signer.signing.callback_proof import FormScope
+from signer.signing.upload_rules import (
     EMPTY_REQUEST,
     Condition,
     UploadRequest,
@@ -74,7 +74,7 @@ class Forms:
         }
         self._whole = _Kind(rules, pinned=fixed, fields={**_raw_exact_fields(rules), **fixed})
         self._documented = _Kind(rules, pinned=rules.headers, fields={})
-        self._same_for_all = rules.naming.same_for_all
+        self._same_for_all = rules.naming.is_same_for_all
         self._documented_for_all: tuple[_Common, SignedUpload] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -135,7 +135,7 @@ class Forms:
     def _callback(
         self, callback: CallbackField, prefix: str, key: str | None, caller: str | None, common: _Common
     ) -> str:
-        scope = Scope(prefix if key is None else key, key is not None, caller, int(common.expires_at.timestamp()))
+        scope = FormScope(prefix if key is None else key, key is not None, caller, int(common.expires_at.timestamp()))
         return callback.text(scope, app_id=self._app_id, bucket=self.rules.bucket)
 
     def _sign(

@@ -35,7 +35,7 @@ _UNSAFE = str.maketrans(dict.fromkeys('$<>:"|?*{}', "_"))
 _CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
 
 
-class BadTemplate(ValueError):
+class InvalidTemplate(ValueError):
     """A key or prefix in the definitions that cannot be used; the text says how to mend it."""
 
 
@@ -70,16 +70,16 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, allowed: frozenset[str] = KEY_PLACEHOLDERS) -> Template:
-        """Raises `BadTemplate` for unknown placeholders, stray braces and text that no key may hold."""
+        """Raises `InvalidTemplate` for unknown placeholders, stray braces and text that no key may hold."""
         names = frozenset(_PLACEHOLDER.findall(text))
         if unknown := sorted(names - allowed):
             known = " ".join(f"{{{name}}}" for name in sorted(allowed))
-            raise BadTemplate(f"has the unknown placeholder {{{unknown[0]}}}; known here: {known}")
+            raise InvalidTemplate(f"has the unknown placeholder {{{unknown[0]}}}; known here: {known}")
         plain = _PLACEHOLDER.sub("x", text)
         if "{" in plain or "}" in plain:
-            raise BadTemplate("has a brace that belongs to no placeholder")
+            raise InvalidTemplate("has a brace that belongs to no placeholder")
         if why := complaint(plain):
-            raise BadTemplate(why)
+            raise InvalidTemplate(why)
         return cls(text, names)
 
     def expand(self, values: dict[str, str]) -> str:
@@ -145,7 +145,7 @@ class KeyNaming:
         object.__setattr__(self, "needs_caller", "caller" in self.prefix.names | of_name)
 
     @property
-    def same_for_all(self) -> bool:
+    def is_same_for_all(self) -> bool:
         """Whether it asks nothing of the caller or the file."""
         return self.name is None and not self.needs_caller
 

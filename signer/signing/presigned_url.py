@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from signer.errors import CredentialsUnavailable
-from signer.signing.rules import UploadRules
+from signer.signing.upload_rules import UploadRules
 from signer.signing.v4 import Credential
 
 if TYPE_CHECKING:

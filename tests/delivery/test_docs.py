@@ -13,9 +13,9 @@ from pathlib import Path
 
 import aiohttp
 
-from signer.delivery.callback_rules import Target
-from signer.delivery.deliverer import Notifier
-from signer.delivery.events import Event
+from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.deliverer import Deliverer
+from signer.delivery.events import UploadEvent
 from signer.delivery.sqlite_queue import SqliteQueue
 from tests.e2e.running import ROOT
 
@@ -37,9 +37,9 @@ async def test_the_example_takes_what_is_signed(outbound: aiohttp.ClientSession,
     assert process.stdout is not None
     url = f"http://127.0.0.1:{port}/uploads"
     queue = await SqliteQueue.open(tmp_path / "q.db", lease_seconds=20)
-    notifier = Notifier(queue, outbound, lambda app: Target(url, b"shared"), first_retry_seconds=0.1)
+    notifier = Deliverer(queue, outbound, lambda app: NotifyTarget(url, b"shared"), first_retry_seconds=0.1)
     try:
-        await queue.put(Event(uuid.uuid4().hex, "a", "a/photos/x", BODY, time.time()))
+        await queue.put(UploadEvent(uuid.uuid4().hex, "a", "a/photos/x", BODY, time.time()))
         notifier.wake()
         async with asyncio.timeout(LONG_SECONDS):
             assert (await process.stdout.readline()).decode() == "a photos 照片.jpg\n"

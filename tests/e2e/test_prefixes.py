@@ -17,7 +17,7 @@ from signer.errors import Problem
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms
 from signer.signing.object_key import KeyNaming, Template
-from signer.signing.rules import UploadRequest, UploadRules
+from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
 from tests.e2e.running import Cloud, local_cloud, post_object
 

@@ -16,7 +16,7 @@ from signer.signing import v4
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms, SignedUpload
 from signer.signing.object_key import KeyNaming, Template
-from signer.signing.rules import EMPTY_REQUEST, UploadRequest, UploadRules
+from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest, UploadRules
 
 NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))

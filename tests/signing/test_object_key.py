@@ -14,7 +14,7 @@ from signer.errors import InvalidRequest
 from signer.signing.object_key import (
     MAX_FILENAME_BYTES,
     PREFIX_PLACEHOLDERS,
-    BadTemplate,
+    InvalidTemplate,
     KeyNaming,
     Template,
     complaint,
@@ -130,7 +130,7 @@ def test_a_caller_that_could_climb_is_refused(caller: str | None) -> None:
     ],
 )
 def test_a_bad_template_is_refused_and_says_why(text: str, why: str) -> None:
-    with pytest.raises(BadTemplate, match=re.escape(why)):
+    with pytest.raises(InvalidTemplate, match=re.escape(why)):
         Template.parse(text)
 
 

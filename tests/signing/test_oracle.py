@@ -17,7 +17,7 @@ import pytest
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms, SignedUpload
 from signer.signing.object_key import KeyNaming, Template
-from signer.signing.rules import UploadRequest, UploadRules
+from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
 
 ORACLE = Path(__file__).parents[1] / "oracle"

@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.errors import Forbidden
-from signer.signing.callback_proof import Scope, read_proof, with_proof
+from signer.signing.callback_proof import FormScope, read_proof, with_proof
 
 URL = "https://sign.example.com/v1/apps/a/callback"
 SECRET = b"0123456789abcdef"
-SCOPE = Scope("photos/o-1/", False, "o-1", 1_000)
+SCOPE = FormScope("photos/o-1/", False, "o-1", 1_000)
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
 
 
-def query(scope: Scope = SCOPE, secret: bytes = SECRET, app_id: str = "a", bucket: str = "photos") -> str:
+def query(scope: FormScope = SCOPE, secret: bytes = SECRET, app_id: str = "a", bucket: str = "photos") -> str:
     return urlsplit(with_proof(URL, secret, scope, app_id=app_id, bucket=bucket)).query
 
 
 @given(key=KEYS, exact=st.booleans(), caller=st.none() | KEYS, ends_at=st.integers(0, 2**40))
 def test_what_was_proven_is_read(key: str, exact: bool, caller: str | None, ends_at: int) -> None:
-    scope = Scope(key, exact, caller, ends_at)
+    scope = FormScope(key, exact, caller, ends_at)
     assert read_proof(query(scope), SECRET, app_id="a", bucket="photos") == scope
 
 
@@ -33,7 +33,7 @@ def test_what_was_proven_is_read(key: str, exact: bool, caller: str | None, ends
         pytest.param(query(), "b", "photos", id="another app"),
         pytest.param(query(), "a", "other", id="another bucket"),
         pytest.param(query(secret=b"another secret"), "a", "photos", id="another secret"),
-        pytest.param(query(Scope("photos/", False, None, 1_000)).split("&")[0] + "&" + query().split("&")[1], "a",
+        pytest.param(query(FormScope("photos/", False, None, 1_000)).split("&")[0] + "&" + query().split("&")[1], "a",
                      "photos", id="another scope"),
         pytest.param(query().split("&")[0], "a", "photos", id="no proof"),
         pytest.param(query().split("&")[1], "a", "photos", id="no scope"),
@@ -54,6 +54,6 @@ def test_it_holds_for_its_prefix_or_key_until_the_form_ends() -> None:
     assert not SCOPE.holds("photos/o-1/a.jpg", 1_000 + 16 * 60)
     assert not SCOPE.holds("photos/o-1/", 1_000)
     assert not SCOPE.holds("photos/o-2/a.jpg", 1_000)
-    exact = Scope("a.jpg", True, None, 1_000)
+    exact = FormScope("a.jpg", True, None, 1_000)
     assert exact.holds("a.jpg", 0)
     assert not exact.holds("a.jpg.exe", 0)

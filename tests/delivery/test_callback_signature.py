@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.delivery.callback_signature import Signatures, key_address
+from signer.delivery.callback_signature import CallbackVerifier, key_address
 from signer.delivery.public_keys import KeyUnavailable, PublicKeys
 from signer.errors import Forbidden, Problem, Unauthenticated
 from signer.outbound import new_session
@@ -77,16 +77,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def signatures(outbound: aiohttp.ClientSession, publisher: Stub, clock: Clock) -> AsyncIterator[Signatures]:
+async def signatures(outbound: aiohttp.ClientSession, publisher: Stub, clock: Clock) -> AsyncIterator[CallbackVerifier]:
     keys = PublicKeys(outbound, monotonic=clock)
-    yield Signatures(keys, also_below=f"{publisher.url}/keys/")
+    yield CallbackVerifier(keys, also_below=f"{publisher.url}/keys/")
     await keys.close()
 
 
 async def test_the_documented_example_holds(outbound: aiohttp.ClientSession) -> None:
     """Help page `callback` signs `/index.php?id=1&index=2` and `bucket=yonghu-test` with Alibaba's own key."""
     async with stub(body(ALIBABAS_KEY)) as server:
-        checked = Signatures(PublicKeys(outbound), also_below=f"{server.url}/")
+        checked = CallbackVerifier(PublicKeys(outbound), also_below=f"{server.url}/")
         sent = {
             "Authorization": "kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==",
             "x-oss-pub-key-url": encoded(f"{server.url}/callback_pub_key_v1.pem".encode()),
@@ -150,7 +150,7 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("url", TRICKS.values(), ids=TRICKS)
-async def test_no_trick_with_the_address_is_asked(url: str, signatures: Signatures, publisher: Stub) -> None:
+async def test_no_trick_with_the_address_is_asked(url: str, signatures: CallbackVerifier, publisher: Stub) -> None:
     with pytest.raises(Forbidden if url else Unauthenticated):
         await signatures.check(headers(url), [TARGET], BODY)
     assert publisher.asked == 0
@@ -180,7 +180,9 @@ def test_what_is_taken_is_alibabas_host(url: str) -> None:
         "@x/k.pem",
     ],
 )
-async def test_no_trick_below_the_further_address_is_asked(rest: str, signatures: Signatures, publisher: Stub) -> None:
+async def test_no_trick_below_the_further_address_is_asked(
+    rest: str, signatures: CallbackVerifier, publisher: Stub
+) -> None:
     with pytest.raises(Forbidden):
         await signatures.check(headers(f"{publisher.url}/keys/{rest}"), [TARGET], BODY)
     with pytest.raises(Forbidden):
@@ -188,7 +190,7 @@ async def test_no_trick_below_the_further_address_is_asked(rest: str, signatures
     assert publisher.asked == 0
 
 
-async def test_a_signed_callback_is_taken(signatures: Signatures, publisher: Stub) -> None:
+async def test_a_signed_callback_is_taken(signatures: CallbackVerifier, publisher: Stub) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem")
     await signatures.check(sent, [TARGET], BODY)
     # A proxy in front may have changed the path, but not the one that OSS called.
@@ -214,7 +216,7 @@ async def test_a_signed_callback_is_taken(signatures: Signatures, publisher: Stu
     ],
 )  # fmt: skip
 async def test_a_forgery_is_refused(
-    change: dict[str, str], target: str, data: bytes, signatures: Signatures, publisher: Stub
+    change: dict[str, str], target: str, data: bytes, signatures: CallbackVerifier, publisher: Stub
 ) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem") | change
     with pytest.raises(Forbidden):
@@ -224,7 +226,7 @@ async def test_a_forgery_is_refused(
 @pytest.mark.parametrize("name", ["Authorization", "x-oss-pub-key-url"])
 @pytest.mark.parametrize("value", ["", "*", "a" * 3000, "aGk", "aGk=\n", "\udcff", "é"])
 async def test_headers_that_are_no_base64_are_refused(
-    name: str, value: str, signatures: Signatures, publisher: Stub
+    name: str, value: str, signatures: CallbackVerifier, publisher: Stub
 ) -> None:
     with pytest.raises(Unauthenticated):
         await signatures.check(headers(f"{publisher.url}/keys/k.pem") | {name: value}, [TARGET], BODY)
@@ -256,7 +258,7 @@ BAD_PUBLISHERS = {
 
 @pytest.mark.parametrize("answer", BAD_PUBLISHERS.values(), ids=BAD_PUBLISHERS)
 async def test_a_key_that_cannot_be_had_is_a_503_and_not_asked_for_again_at_once(
-    answer: Any, signatures: Signatures, publisher: Stub, clock: Clock
+    answer: Any, signatures: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
     publisher.answer = answer
     sent = headers(f"{publisher.url}/keys/k.pem")
@@ -271,7 +273,7 @@ async def test_a_key_that_cannot_be_had_is_a_503_and_not_asked_for_again_at_once
 
 
 async def test_a_forger_who_names_many_addresses_makes_us_ask_few(
-    signatures: Signatures, publisher: Stub, clock: Clock
+    signatures: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
     """And never keeps us from the key that is held."""
     good = headers(f"{publisher.url}/keys/k.pem")
@@ -291,13 +293,13 @@ async def test_a_forger_who_names_many_addresses_makes_us_ask_few(
 async def test_a_further_address_is_a_whole_one(outbound: aiohttp.ClientSession, publisher: Stub) -> None:
     """`http://host:80` does not mean `http://host:8080/` too."""
     keys = PublicKeys(outbound)
-    shorter = Signatures(keys, also_below=publisher.url[:-1])
+    shorter = CallbackVerifier(keys, also_below=publisher.url[:-1])
     with pytest.raises(Forbidden):
         await shorter.check(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
-    await Signatures(keys, also_below=publisher.url).check(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
+    await CallbackVerifier(keys, also_below=publisher.url).check(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
 
 
-async def test_a_key_is_fetched_once_however_many_wait_for_it(signatures: Signatures, publisher: Stub) -> None:
+async def test_a_key_is_fetched_once_however_many_wait_for_it(signatures: CallbackVerifier, publisher: Stub) -> None:
     gate = publisher.answer = Gate(body(pem(KEY)))
     sent = headers(f"{publisher.url}/keys/k.pem")
     waiting = [asyncio.create_task(signatures.check(sent, [TARGET], BODY)) for _ in range(20)]
@@ -309,7 +311,7 @@ async def test_a_key_is_fetched_once_however_many_wait_for_it(signatures: Signat
 
 
 async def test_a_key_held_serves_on_while_its_publisher_is_away(
-    signatures: Signatures, publisher: Stub, clock: Clock
+    signatures: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem")
     await signatures.check(sent, [TARGET], BODY)
@@ -323,7 +325,7 @@ async def test_a_key_held_serves_on_while_its_publisher_is_away(
     await signatures.check(sent, [TARGET], BODY)
 
 
-async def test_a_key_that_was_replaced_is_found(signatures: Signatures, publisher: Stub, clock: Clock) -> None:
+async def test_a_key_that_was_replaced_is_found(signatures: CallbackVerifier, publisher: Stub, clock: Clock) -> None:
     """And a forger causes one fetch a minute at most."""
     url = f"{publisher.url}/keys/k.pem"
     await signatures.check(headers(url), [TARGET], BODY)

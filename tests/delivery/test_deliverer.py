@@ -19,10 +19,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from signer.delivery.callback_rules import Target
-from signer.delivery.deliverer import Notifier
-from signer.delivery.events import Event
-from signer.delivery.queue import Queue
+from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.deliverer import Deliverer
+from signer.delivery.events import UploadEvent
+from signer.delivery.queue import EventQueue
 from signer.delivery.sqlite_queue import SqliteQueue
 from tests.callers.stub import Gate, body, redirect, stub
 
@@ -31,9 +31,9 @@ LONG_SECONDS = 30.0
 OK = body(b"")
 
 
-def event(name: str, number: int = 0, app: str = "a", received_at: float | None = None) -> Event:
+def event(name: str, number: int = 0, app: str = "a", received_at: float | None = None) -> UploadEvent:
     document = json.dumps({"name": name, "number": number}).encode()
-    return Event(uuid.uuid4().hex, app, f"{app}/photos/{name}", document, received_at or time.time())
+    return UploadEvent(uuid.uuid4().hex, app, f"{app}/photos/{name}", document, received_at or time.time())
 
 
 class Sent:
@@ -62,7 +62,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
+async def queue(tmp_path: Path) -> AsyncIterator[EventQueue]:
     queue = await SqliteQueue.open(tmp_path / "callbacks.db", lease_seconds=600)
     yield queue
     await queue.close()
@@ -70,23 +70,23 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
 
 @contextlib.asynccontextmanager
 async def notifying(
-    queue: Queue,
+    queue: EventQueue,
     outbound: aiohttp.ClientSession,
     urls: dict[str, str],
     counts: Counter[str] | None = None,
     **options: Any,
-) -> AsyncIterator[Notifier]:
-    targets = {app: Target(url, SECRET) for app, url in urls.items()}
+) -> AsyncIterator[Deliverer]:
+    targets = {app: NotifyTarget(url, SECRET) for app, url in urls.items()}
     found = Counter[str]() if counts is None else counts
     chosen = {"first_retry_seconds": 0.02, **options}
-    notifier = Notifier(queue, outbound, targets.get, count=lambda outcome: found.update([outcome]), **chosen)
+    notifier = Deliverer(queue, outbound, targets.get, count=lambda outcome: found.update([outcome]), **chosen)
     try:
         yield notifier
     finally:
         await notifier.close()
 
 
-async def test_what_is_sent_is_signed(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_what_is_sent_is_signed(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent, counts = Sent(), Counter[str]()
     async with (
         stub(sent(OK)) as server,
@@ -116,7 +116,7 @@ async def test_what_is_sent_is_signed(queue: Queue, outbound: aiohttp.ClientSess
         pytest.param(redirect("/elsewhere"), id="redirect"),
     ],
 )
-async def test_anything_but_2xx_is_tried_again(answer: Any, queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_anything_but_2xx_is_tried_again(answer: Any, queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent, counts = Sent(), Counter[str]()
     async with stub(sent(answer)) as server, notifying(queue, outbound, {"a": server.url}, counts) as notifier:
         await queue.put(event("a.jpg"))
@@ -130,7 +130,7 @@ async def test_anything_but_2xx_is_tried_again(answer: Any, queue: Queue, outbou
     assert not any("/elsewhere" in str(headers) for headers, _ in sent.requests)
 
 
-async def test_the_order_holds_whatever_fails(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_the_order_holds_whatever_fails(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent, asked = Sent(), Counter[str]()
 
     async def flapping(request: web.Request) -> web.StreamResponse:
@@ -154,7 +154,7 @@ async def test_the_order_holds_whatever_fails(queue: Queue, outbound: aiohttp.Cl
         assert numbers == [number for number in range(5) for _ in range(3)]
 
 
-async def test_a_slow_server_is_given_up_in_time(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_a_slow_server_is_given_up_in_time(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent, counts = Sent(), Counter[str]()
     gate = Gate(OK)
     async with (
@@ -168,7 +168,7 @@ async def test_a_slow_server_is_given_up_in_time(queue: Queue, outbound: aiohttp
         await until(lambda: queue.depth() == 0)
 
 
-async def test_one_apps_dead_server_holds_up_no_other(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_one_apps_dead_server_holds_up_no_other(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     """Not even with far more events than can be sent at once."""
     hanging, well = Sent(), Sent()
     gate = Gate(OK)
@@ -187,7 +187,7 @@ async def test_one_apps_dead_server_holds_up_no_other(queue: Queue, outbound: ai
     assert len(hanging.requests) == 200
 
 
-async def test_a_server_that_is_down_is_not_stormed(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_a_server_that_is_down_is_not_stormed(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent, counts = Sent(), Counter[str]()
     async with stub(sent(body(b"", 500))) as server:
         options = {"first_retry_seconds": 10.0}
@@ -202,7 +202,7 @@ async def test_a_server_that_is_down_is_not_stormed(queue: Queue, outbound: aioh
 
 
 async def test_what_is_too_old_is_dropped_loudly(
-    queue: Queue, outbound: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+    queue: EventQueue, outbound: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent, counts = Sent(), Counter[str]()
     async with stub(sent(body(b"", 500))) as server:
@@ -223,7 +223,7 @@ async def test_what_is_too_old_is_dropped_loudly(
     assert SECRET.decode() not in str(vars(record))
 
 
-async def test_an_app_without_a_target_keeps_its_events(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_an_app_without_a_target_keeps_its_events(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     counts = Counter[str]()
     async with notifying(queue, outbound, {}, counts) as notifier:
         await queue.put(event("a.jpg"))
@@ -234,7 +234,7 @@ async def test_an_app_without_a_target_keeps_its_events(queue: Queue, outbound: 
         await until(lambda: queue.depth() == 0)
 
 
-async def test_a_close_sends_again_what_was_being_sent(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_a_close_sends_again_what_was_being_sent(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     sent = Sent()
     gate = Gate(OK)
     async with stub(sent(gate)) as server:
@@ -248,7 +248,7 @@ async def test_a_close_sends_again_what_was_being_sent(queue: Queue, outbound: a
     assert len(sent.requests) == 2
 
 
-async def test_events_that_came_while_nobody_ran_are_sent(queue: Queue, outbound: aiohttp.ClientSession) -> None:
+async def test_events_that_came_while_nobody_ran_are_sent(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     for number in range(10):
         await queue.put(event(f"{number}.jpg"))
     sent = Sent()

@@ -20,7 +20,7 @@ _SHAPES = {
 }
 
 
-def is_own_key(naming: KeyNaming, app_id: str, key: str) -> bool:
+def is_key_of_app(naming: KeyNaming, app_id: str, key: str) -> bool:
     """Where the client names the object, any name below the prefix will do, as it will for OSS."""
     return len(key.encode()) <= MAX_KEY_BYTES and _pattern(naming, app_id).fullmatch(key) is not None
 

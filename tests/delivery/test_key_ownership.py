@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.delivery.own_keys import is_own_key
+from signer.delivery.key_ownership import is_key_of_app
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 
 APP = "wx1234567890abcdef"
@@ -32,7 +32,7 @@ def test_every_key_that_a_form_allows_is_own(
 ) -> None:
     made = naming(prefix, key)
     below, exact = made.keys(app_id=APP, caller=caller, filename=filename, now=now.replace(tzinfo=UTC))
-    assert is_own_key(made, APP, exact if exact is not None else below + "any name/at all.jpg")
+    assert is_key_of_app(made, APP, exact if exact is not None else below + "any name/at all.jpg")
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_every_key_that_a_form_allows_is_own(
     ],
 )
 def test_other_keys_are_not(prefix: str, key: str | None, uploaded: str) -> None:
-    assert not is_own_key(naming(prefix, key), APP, uploaded)
+    assert not is_key_of_app(naming(prefix, key), APP, uploaded)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from signer.delivery.events import Claim, Event
-from signer.delivery.queue import CannotOpenQueue, Queue, QueueFull, QueueUnavailable
+from signer.delivery.events import ClaimedEvent, UploadEvent
+from signer.delivery.queue import CannotOpenQueue, EventQueue, QueueFull, QueueUnavailable
 from signer.delivery.queue_factory import open_queue
 from tests.stores.places import RedisPlace
 
@@ -22,14 +22,16 @@ LEASE_SECONDS = 30.0
 LONG_SECONDS = 30.0
 
 
-def event(name: str, number: int = 0, app: str = "a") -> Event:
+def event(name: str, number: int = 0, app: str = "a") -> UploadEvent:
     body = f'{{"name": "{name}", "number": {number}, "照片": "{"x" * 200}"}}'.encode()
-    return Event(uuid.uuid4().hex, app, f"{app}/photos/{name}", body, 1_000.0 + number)
+    return UploadEvent(uuid.uuid4().hex, app, f"{app}/photos/{name}", body, 1_000.0 + number)
 
 
 @contextlib.asynccontextmanager
-async def opened(address: str, lease_seconds: float = LEASE_SECONDS, most_events: int = 1000) -> AsyncIterator[Queue]:
-    queue = await open_queue(address, lease_seconds=lease_seconds, most_events=most_events)
+async def opened(
+    address: str, lease_seconds: float = LEASE_SECONDS, max_events: int = 1000
+) -> AsyncIterator[EventQueue]:
+    queue = await open_queue(address, lease_seconds=lease_seconds, max_events=max_events)
     try:
         yield queue
     finally:
@@ -37,16 +39,16 @@ async def opened(address: str, lease_seconds: float = LEASE_SECONDS, most_events
 
 
 @pytest.fixture
-async def queue(address: str) -> AsyncIterator[Queue]:
+async def queue(address: str) -> AsyncIterator[EventQueue]:
     async with opened(address) as queue:
         yield queue
 
 
-async def take(queue: Queue, most: int = 10) -> list[Claim]:
+async def take(queue: EventQueue, most: int = 10) -> list[ClaimedEvent]:
     return await queue.take(most, {}, 100)
 
 
-async def take_one(queue: Queue) -> Claim:
+async def take_one(queue: EventQueue) -> ClaimedEvent:
     """Waits for it."""
     async with asyncio.timeout(LONG_SECONDS):
         while True:
@@ -56,7 +58,7 @@ async def take_one(queue: Queue) -> Claim:
             await asyncio.sleep(0.02)
 
 
-async def test_what_was_put_is_taken_as_it_was(queue: Queue) -> None:
+async def test_what_was_put_is_taken_as_it_was(queue: EventQueue) -> None:
     put = event("a.jpg")
     await queue.put(put)
     [claim] = await take(queue)
@@ -68,7 +70,7 @@ async def test_what_was_put_is_taken_as_it_was(queue: Queue) -> None:
     assert queue.depth() == 0
 
 
-async def test_of_an_object_only_the_first_event_can_be_taken(queue: Queue) -> None:
+async def test_of_an_object_only_the_first_event_can_be_taken(queue: EventQueue) -> None:
     events = [event("a.jpg", number) for number in range(3)]
     for each in events:
         await queue.put(each)
@@ -80,7 +82,7 @@ async def test_of_an_object_only_the_first_event_can_be_taken(queue: Queue) -> N
     assert await take(queue) == []
 
 
-async def test_different_objects_are_taken_together(queue: Queue) -> None:
+async def test_different_objects_are_taken_together(queue: EventQueue) -> None:
     events = [event(f"{number}.jpg") for number in range(20)]
     await asyncio.gather(*(queue.put(each) for each in events))
     first, second = await take(queue, 15), await take(queue, 15)
@@ -88,7 +90,7 @@ async def test_different_objects_are_taken_together(queue: Queue) -> None:
     assert {claim.event.id for claim in first + second} == {each.id for each in events}
 
 
-async def test_apps_are_taken_as_far_as_they_have_room(queue: Queue) -> None:
+async def test_apps_are_taken_as_far_as_they_have_room(queue: EventQueue) -> None:
     for app in ("a", "b", "c"):
         for number in range(5):
             await queue.put(event(f"{number}.jpg", app=app))
@@ -96,14 +98,14 @@ async def test_apps_are_taken_as_far_as_they_have_room(queue: Queue) -> None:
     assert sorted(claim.event.app for claim in claims) == ["b", "b", "c", "c", "c", "c"]
 
 
-async def test_an_app_that_waits_does_not_hide_the_others(queue: Queue) -> None:
+async def test_an_app_that_waits_does_not_hide_the_others(queue: EventQueue) -> None:
     for number in range(300):
         await queue.put(event(f"{number}.jpg", app="dead"))
     await queue.put(event("a.jpg", app="alive"))
     assert [claim.event.app for claim in await queue.take(4, {"dead": 0}, 16)] == ["alive"]
 
 
-async def test_later_is_later_and_counts(queue: Queue) -> None:
+async def test_later_is_later_and_counts(queue: EventQueue) -> None:
     first, second = event("a.jpg", 1), event("a.jpg", 2)
     await queue.put(first)
     await queue.put(second)
@@ -117,7 +119,7 @@ async def test_later_is_later_and_counts(queue: Queue) -> None:
     assert queue.depth() == 2
 
 
-async def test_what_was_put_off_comes_back_before_what_came_after_it(queue: Queue) -> None:
+async def test_what_was_put_off_comes_back_before_what_came_after_it(queue: EventQueue) -> None:
     first, second = event("a.jpg", 1), event("a.jpg", 2)
     await queue.put(first)
     await queue.put(second)
@@ -130,7 +132,7 @@ async def test_what_was_put_off_comes_back_before_what_came_after_it(queue: Queu
     assert (claim.event, claim.failures) == (second, 0)
 
 
-async def test_what_is_released_is_due_at_once_and_as_not_tried(queue: Queue) -> None:
+async def test_what_is_released_is_due_at_once_and_as_not_tried(queue: EventQueue) -> None:
     await queue.put(event("a.jpg"))
     claim = await take_one(queue)
     await queue.release(claim)
@@ -181,7 +183,7 @@ async def test_a_claim_ends_with_its_time(address: str) -> None:
 
 
 async def test_it_is_bounded_and_drops_nothing(address: str) -> None:
-    async with opened(address, most_events=10) as queue:
+    async with opened(address, max_events=10) as queue:
         results = await asyncio.gather(*(queue.put(event(f"{n}.jpg")) for n in range(15)), return_exceptions=True)
         assert [type(each) for each in results if each is not None] == [QueueFull] * 5
         claims = await take(queue, 100)
@@ -192,7 +194,7 @@ async def test_it_is_bounded_and_drops_nothing(address: str) -> None:
         await queue.put(event("11.jpg"))
 
 
-async def test_a_claim_knows_when_it_ends(queue: Queue) -> None:
+async def test_a_claim_knows_when_it_ends(queue: EventQueue) -> None:
     await queue.put(event("a.jpg"))
     before = asyncio.get_running_loop().time()
     claim = await take_one(queue)
