@@ -11,45 +11,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
-from pydantic import SecretStr
 
-from signer.callers.api_key import ApiKey
-from signer.callers.first_match import Several
-from signer.callers.open import Open
+from signer.callers.api_key import ApiKeyCheck
+from signer.callers.caller import CallerCheck
+from signer.callers.first_match import FirstMatchCheck
+from signer.callers.open import OpenCheck
 from signer.callers.plugins import load
-from signer.callers.protocol import CallerCheck
 from signer.credentials.keeper import RolePlan
+from signer.credentials.refresh_windows import RefreshWindows
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.access_key import AccessKey, CannotReadKey
-from signer.credentials.sources.other_role import Chained, Roles
-from signer.credentials.sources.protocol import Source
-from signer.credentials.windows import Windows
+from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
+from signer.credentials.sources.credential_source import Source
+from signer.credentials.sources.source_role import ChainedRoleSource, RoleCredentials
 from signer.definitions import model
 from signer.definitions.references import BadReference, fill
 from signer.definitions.registry import KeyTexts, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
-from signer.limits.buckets import Limiter
-from signer.limits.local import LocalLimiter
 from signer.signing.presigned_url import load_sdk
 from signer.signing.v4 import Credential
 
 if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
-    from signer.callers.keys import Key
+    from signer.callers.verification_keys import VerificationKey
 
 _BASE_COVER = timedelta(minutes=5)
 """How long a credential must live that only assumes other roles."""
 
 _KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
-
-
-def limiter(redis_url: SecretStr | None) -> Limiter:
-    """What counts requests: in this process, or in a Redis that several signers share."""
-    if redis_url is None:
-        return LocalLimiter()
-    from signer.limits.shared import SharedLimiter
-
-    return SharedLimiter(redis_url.get_secret_value())
 
 
 class Sources:
@@ -59,7 +47,7 @@ class Sources:
         self._sdk = sdk
         self._environment = environment
 
-    def plans(self, registry: Registry, kept: Roles) -> dict[str, RolePlan]:
+    def plans(self, registry: Registry, kept: RoleCredentials) -> dict[str, RolePlan]:
         """A plan for each role that an enabled app uses, and for those that they are assumed with.
 
         `kept` is where roles find each other's credentials.
@@ -76,30 +64,30 @@ class Sources:
                 source = source.source
         return {key: self._plan(role, covers[key], kept) for key, role in roles.items()}
 
-    def _plan(self, role: Role, cover: timedelta, kept: Roles) -> RolePlan:
-        windows = Windows(cover, role.entry.min_remaining)
+    def _plan(self, role: Role, cover: timedelta, kept: RoleCredentials) -> RolePlan:
+        windows = RefreshWindows(cover, role.entry.min_remaining)
         return RolePlan(_identity(role), self._source(role, kept), windows, grants=_grants(role))
 
-    def _source(self, role: Role, kept: Roles) -> Source:
+    def _source(self, role: Role, kept: RoleCredentials) -> Source:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
         if isinstance(entry, model.EcsRamRole):
-            from signer.credentials.sources.ecs_ram_role import EcsRole
+            from signer.credentials.sources.ecs_ram_role import EcsRamRoleSource
 
-            return EcsRole(
+            return EcsRamRoleSource(
                 self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
             )
         if isinstance(entry, model.DefaultChain):
-            from signer.credentials.sources.default_chain import DefaultChain
+            from signer.credentials.sources.default_chain import DefaultChainSource
 
-            return DefaultChain(self._sdk, deadline_seconds=deadline_seconds)
+            return DefaultChainSource(self._sdk, deadline_seconds=deadline_seconds)
         if isinstance(entry, model.Static):
             return self._access_key(role)
-        from signer.credentials.sources.assume_role import AssumeRole
-        from signer.credentials.sources.oidc import Oidc
-        from signer.credentials.sources.sts_call import Assumption
+        from signer.credentials.sources.assume_role import AssumeRoleSource
+        from signer.credentials.sources.oidc import OidcSource
+        from signer.credentials.sources.sts_call import RoleRequest
 
-        assumption = Assumption(
+        assumption = RoleRequest(
             role_arn=entry.role_arn,
             session_name=entry.session_name,
             duration=entry.duration,
@@ -107,7 +95,7 @@ class Sources:
             session_policy=role.session_policy,
         )
         if isinstance(entry, model.Oidc):
-            return Oidc(
+            return OidcSource(
                 self._sdk,
                 assumption,
                 provider_arn=entry.provider_arn,
@@ -115,14 +103,16 @@ class Sources:
                 endpoint=entry.endpoint,
                 deadline_seconds=deadline_seconds,
             )
-        base = self._access_key(role) if role.source is None else Chained(role.source.name, kept)
-        return AssumeRole(self._sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds)
+        base = self._access_key(role) if role.source is None else ChainedRoleSource(role.source.name, kept)
+        return AssumeRoleSource(
+            self._sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds
+        )
 
-    def _access_key(self, role: Role) -> AccessKey:
+    def _access_key(self, role: Role) -> AccessKeySource:
         key = role.key
         if key is None:
             raise ValueError(f"{role.name} has neither an AccessKey nor a source")
-        return AccessKey(lambda: _filled(key, self._environment))
+        return AccessKeySource(lambda: _filled(key, self._environment))
 
 
 def _filled(key: KeyTexts, environment: Environment) -> Credential:
@@ -186,36 +176,36 @@ class CallerChecks:
 
     def _check(self, app_id: str, entries: Sequence[model.AnyCallers]) -> CallerCheck:
         checks = [self._kind(app_id, entry) for entry in entries]
-        return checks[0] if len(checks) == 1 else Several(checks)
+        return checks[0] if len(checks) == 1 else FirstMatchCheck(checks)
 
     def _kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
         if isinstance(entry, model.OtherCallers):
             return load(entry.type)(entry.model_dump(), app_id)
         if isinstance(entry, model.ApiKeyCallers):
-            return ApiKey(entry.keys)
+            return ApiKeyCheck(entry.keys)
         if isinstance(entry, model.WeChatCallers):
-            from signer.callers.sessions import Sessions
-            from signer.callers.wechat import WeChat
+            from signer.callers.session_tokens import SessionTokens
+            from signer.callers.wechat import WeChatCheck
 
             secret = entry.secret.get_secret_value()
-            return WeChat(
+            return WeChatCheck(
                 self._outbound,
-                Sessions(app_id, secret, entry.session),
+                SessionTokens(app_id, secret, entry.session),
                 app_id=entry.app_id or app_id,
                 secret=secret,
                 endpoint=entry.endpoint,
                 timeout_seconds=entry.timeout.total_seconds(),
             )
         if isinstance(entry, model.JwtCallers):
-            from signer.callers.bearer import Bearer, Rules
+            from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 
-            rules = Rules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
-            return Bearer(self._jwt_key(entry), rules)
-        return Open()
+            rules = JwtRules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
+            return JwtBearerCheck(self._jwt_key(entry), rules)
+        return OpenCheck()
 
-    def _jwt_key(self, entry: model.JwtCallers) -> Key | Jwks:
+    def _jwt_key(self, entry: model.JwtCallers) -> VerificationKey | Jwks:
         from signer.callers.jwks import Jwks
-        from signer.callers.keys import from_pem, from_secret
+        from signer.callers.verification_keys import from_pem, from_secret
 
         if entry.jwks_url is not None:
             return Jwks(self._outbound, entry.jwks_url)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import signer
 from signer.api import answers
-from signer.callers.protocol import Caller
+from signer.callers.caller import Caller
 from signer.commands import check, demo, domains, push_pull, reload
 from signer.commands.certificate_check import certificate_warnings
 from signer.definitions.markdown import markdown

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from signer.assembly import CallerChecks, Sources, limiter
-from signer.callers.protocol import Caller, CallerCheck
+from signer.assembly import CallerChecks, Sources
+from signer.callers.caller import Caller, CallerCheck
 from signer.clock import utc_now
 from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.clock_skew import ClockSkew
@@ -22,7 +22,8 @@ from signer.delivery.callback_service import callback_service
 from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
-from signer.limits.buckets import Allowance, Limit
+from signer.limits.limiter_factory import new_limiter
+from signer.limits.token_bucket import Allowance, Limit
 from signer.outbound import new_session
 from signer.request_context import RequestContext
 from signer.signing.form import SignedUpload
@@ -64,14 +65,14 @@ class Service:
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = new_session()
-        self._limiter = limiter(registry.limits)
+        self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerChecks(self._outbound)
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
         self._sources = Sources(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._sources.plans(registry, roles))
-        self._credentials.put_in_force(roles)
+        self._credentials.activate(roles)
         self.current = Revision(registry, roles, self._caller_checks.of(registry))
         self.metrics.watch(
             roles=self.role_states,
@@ -88,9 +89,9 @@ class Service:
         plans = await asyncio.to_thread(self._sources.plans, registry, roles)
         checks = await asyncio.to_thread(self._caller_checks.of, registry, self.current.registry, self.current.checks)
         self._credentials.prepare(roles, plans)
-        await roles.settle(settle_seconds)
+        await roles.wait_for_first_attempts(settle_seconds)
         self.current = Revision(registry, roles, checks)
-        self._credentials.put_in_force(roles)
+        self._credentials.activate(roles)
 
     async def ask(
         self,
@@ -157,7 +158,7 @@ class Service:
         """Signs for a caller who is known. Raises a `Problem`."""
         make = app.forms.documented if documented else app.forms.whole
         now = self._now()
-        credential = revision.roles.held(app.role, now)
+        credential = revision.roles.current(app.role, now)
         if credential is None:
             credential, now = await revision.roles.get(app.role), self._now()
         return make(request, caller=caller.id, credential=credential, now=now)
@@ -186,7 +187,7 @@ class Service:
         return caller, await self._take(app, limits)
 
     async def _take(self, app: App, limits: list[Limit]) -> Allowance:
-        return await self._limiter.take(limits, open_when_gone=app.rate_limit.when_redis_is_gone == "open")
+        return await self._limiter.acquire(limits, allow_when_unavailable=app.rate_limit.when_redis_is_gone == "open")
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
@@ -219,7 +220,7 @@ class Service:
 
     async def settle(self, timeout_seconds: float) -> None:
         """Waits, bounded, until every role's first fetch is over."""
-        await self.current.roles.settle(timeout_seconds)
+        await self.current.roles.wait_for_first_attempts(timeout_seconds)
 
     async def close(self) -> None:
         await self._credentials.close()

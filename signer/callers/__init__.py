@@ -1,1 +1,1 @@
-"""Who is asking: one file a kind, one small protocol (`signer.callers.protocol`)."""
+"""Who is asking: one file a kind, one small protocol (`signer.callers.caller`)."""

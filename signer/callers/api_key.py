@@ -9,12 +9,12 @@ import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from signer.callers.protocol import Caller
+from signer.callers.caller import Caller
 from signer.errors import Unauthenticated
 from signer.request_context import RequestContext
 
 
-class ApiKey:
+class ApiKeyCheck:
     def __init__(self, sha256_by_name: Mapping[str, str | Sequence[str]]) -> None:
         """The hex digests of the keys by the name of the server that holds them; several while they are rotated."""
         self._digests = [

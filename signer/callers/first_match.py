@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from signer.callers.protocol import Caller, CallerCheck
+from signer.callers.caller import Caller, CallerCheck
 from signer.errors import Unauthenticated
 from signer.request_context import RequestContext
 
 
-class Several:
+class FirstMatchCheck:
     def __init__(self, checks: Sequence[CallerCheck]) -> None:
         self._checks = tuple(checks)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from signer.callers.keys import BadKey, Key, from_jwk
+from signer.callers.verification_keys import InvalidKey, VerificationKey, from_jwk
 from signer.errors import IdentityUnavailable, Unauthenticated
 from signer.outbound import whole_body
 
@@ -36,12 +36,12 @@ class Jwks:
         self._outbound = outbound
         self._url = url
         self._monotonic = monotonic
-        self._keys: dict[Name, Key] = {}
+        self._keys: dict[Name, VerificationKey] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
-    async def key(self, key_id: str | None, algorithm: str) -> Key:
+    async def key(self, key_id: str | None, algorithm: str) -> VerificationKey:
         """Raises `Unauthenticated` for a key that is not published, `IdentityUnavailable` while none was fetched."""
         name = (key_id, algorithm)
         if name not in self._keys:
@@ -91,15 +91,15 @@ class _NoKeys(ValueError):
     """The answer holds no key that can be used."""
 
 
-def _usable(body: bytes) -> dict[Name, Key]:
+def _usable(body: bytes) -> dict[Name, VerificationKey]:
     """The RSA and EC keys for signatures; others are passed over. Raises ValueError when none is left."""
     document = json.loads(body)
     published = document.get("keys") if isinstance(document, dict) else None
-    keys: dict[Name, Key] = {}
+    keys: dict[Name, VerificationKey] = {}
     for each in published if isinstance(published, list) else ():
         key_id = each.get("kid") if isinstance(each, dict) else False
         if key_id is None or isinstance(key_id, str):
-            with contextlib.suppress(BadKey):
+            with contextlib.suppress(InvalidKey):
                 key = from_jwk(each)
                 keys[key_id, key.algorithm] = key
     if not keys:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from signer.callers.protocol import Caller
+from signer.callers.caller import Caller
 from signer.request_context import RequestContext
 
 ANYONE = Caller()
 
 
-class Open:
+class OpenCheck:
     def presented(self, context: RequestContext) -> bool:
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from signer.callers.protocol import CallerCheck
+from signer.callers.caller import CallerCheck
 
 GROUP = "oss_signer.callers"
 
@@ -17,7 +17,7 @@ Raises ValueError, with a text for operators, for an entry that it cannot use.
 """
 
 
-class CannotLoad(ValueError):
+class PluginError(ValueError):
     """A kind that cannot be had; the text says why."""
 
 
@@ -30,16 +30,16 @@ def load(kind: str) -> Factory:
     """Blocks to read files. Raises `CannotLoad`."""
     found = [each for each in _offered() if each.name == kind]
     if not found:
-        raise CannotLoad(f"no installed package offers callers of type '{kind}' ({GROUP})")
+        raise PluginError(f"no installed package offers callers of type '{kind}' ({GROUP})")
     if len({each.value for each in found}) > 1:
-        raise CannotLoad(f"several installed packages offer callers of type '{kind}'; remove all but one")
+        raise PluginError(f"several installed packages offer callers of type '{kind}'; remove all but one")
     try:
         factory: Factory = found[0].load()
     except Exception as error:
         # Any code may run there. It was shown no secret yet, so that its text may be told.
-        raise CannotLoad(f"callers of type '{kind}' cannot be loaded: {type(error).__name__}: {error}") from None
+        raise PluginError(f"callers of type '{kind}' cannot be loaded: {type(error).__name__}: {error}") from None
     if not callable(factory):
-        raise CannotLoad(f"callers of type '{kind}': {found[0].value} cannot be called")
+        raise PluginError(f"callers of type '{kind}': {found[0].value} cannot be called")
     return factory
 
 

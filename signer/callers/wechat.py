@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from signer.callers.protocol import Caller
-from signer.callers.sessions import Sessions
+from signer.callers.caller import Caller
+from signer.callers.session_tokens import SessionTokens
 from signer.errors import Forbidden, IdentityUnavailable, Problem, RateLimited, Unauthenticated
 from signer.outbound import whole_body
 from signer.request_context import RequestContext
@@ -36,11 +36,11 @@ _MOST_ERRCODE = 10**9
 _LOGIN_AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
 
-class WeChat:
+class WeChatCheck:
     def __init__(
         self,
         outbound: aiohttp.ClientSession,
-        sessions: Sessions,
+        sessions: SessionTokens,
         *,
         app_id: str,
         secret: str,

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from signer.clock import utc_now
+from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper import Keeper, Refresh, RolePlan, RoleState
-from signer.credentials.pacer import Pacer
 from signer.signing.v4 import Credential
 
 
@@ -31,7 +31,7 @@ class RoleSet:
         self._new: list[Keeper] = []
         """Those that this set is the first to have."""
 
-    def held(self, role: str, now: datetime) -> Credential | None:
+    def current(self, role: str, now: datetime) -> Credential | None:
         """A token that may be signed with at this moment, where there is one already."""
         return self._keepers[role].usable(now)
 
@@ -42,14 +42,14 @@ class RoleSet:
         """
         return await self._keepers[role].get()
 
-    def renew(self, role: str) -> None:
+    def refresh(self, role: str) -> None:
         """Fetches the role's token anew now, unless that is under way or fails already."""
-        self._keepers[role].renew()
+        self._keepers[role].refresh()
 
     def states(self) -> list[RoleState]:
         return [keeper.state(name) for name, keeper in sorted(self._keepers.items())]
 
-    async def settle(self, timeout_seconds: float) -> None:
+    async def wait_for_first_attempts(self, timeout_seconds: float) -> None:
         """Waits until the first attempt of each new role is over, well or not, or until the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -67,7 +67,7 @@ class CredentialCache:
         """`observe` is told of each attempt to fetch a token."""
         self._now = now
         self._observe = observe
-        self._pacer = Pacer()
+        self._pacer = FetchPacer()
         self._keepers: dict[Hashable, Keeper] = {}
         self._in_force = RoleSet()
 
@@ -81,7 +81,7 @@ class CredentialCache:
                 roles._new.append(keeper)
         roles._keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
 
-    def put_in_force(self, roles: RoleSet) -> None:
+    def activate(self, roles: RoleSet) -> None:
         """From now on keeps the tokens of these roles and of no others; fetches under way come to their end."""
         for identity in self._keepers.keys() - roles._plans.keys():
             self._keepers.pop(identity).retire()

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from signer.credentials.backoff import Backoff
-from signer.credentials.pacer import Pacer
-from signer.credentials.sources.protocol import FetchFailed, Source
-from signer.credentials.windows import TokenState, Windows
+from signer.credentials.fetch_pacer import FetchPacer
+from signer.credentials.refresh_windows import RefreshWindows, TokenState
+from signer.credentials.sources.credential_source import FetchFailed, Source
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 
@@ -34,7 +34,7 @@ class RolePlan:
 
     identity: Hashable
     source: Source
-    windows: Windows
+    windows: RefreshWindows
     grants: Hashable = None
     """What a token of the role may do, whoever asked for it: a role with a new key may go on with its old token."""
 
@@ -93,7 +93,7 @@ class Keeper:
         self,
         name: str,
         plan: RolePlan,
-        pacer: Pacer,
+        pacer: FetchPacer,
         now: Callable[[], datetime],
         observe: Callable[[Refresh], None],
     ) -> None:
@@ -126,7 +126,7 @@ class Keeper:
             self._end_attempt()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
-    def adopt(self, name: str, windows: Windows) -> None:
+    def adopt(self, name: str, windows: RefreshWindows) -> None:
         """The definitions changed the role's name, or what its tokens must cover."""
         self._name = name
         if windows == self._windows:
@@ -136,7 +136,7 @@ class Keeper:
         if self._token_state() is not TokenState.FRESH and not self._backoff.failures:
             self._begin_attempt()
 
-    def renew(self) -> None:
+    def refresh(self) -> None:
         """What is held is not good any more, whatever it says of itself."""
         if not self._backoff.failures and not self._retired:
             self._begin_attempt()
@@ -227,7 +227,7 @@ class Keeper:
 
     async def _fetch(self) -> float:
         """One attempt; the seconds until the next."""
-        await self._pacer.turn(urgent=self.usable() is None)
+        await self._pacer.wait(urgent=self.usable() is None)
         started = time.monotonic()
         try:
             credential = await self._source.fetch()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from signer.credentials.server_dates import DatedAnswer, noting_dates
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 
 T = TypeVar("T")
 

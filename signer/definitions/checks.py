@@ -104,16 +104,16 @@ def _callers(app: model.App) -> Iterator[Finding]:
             yield (*path, "session"), "must be from 5m to 7d"
         if isinstance(entry, model.JwtCallers):
             # PyJWT takes long to load, so only where somebody wants it.
-            from signer.callers import keys
+            from signer.callers import verification_keys
 
             for name, text, read in (
-                ("secret", _clear(entry.secret), keys.from_secret),
-                ("public_key", entry.public_key, keys.from_pem),
+                ("secret", _clear(entry.secret), verification_keys.from_secret),
+                ("public_key", entry.public_key, verification_keys.from_pem),
             ):
                 try:
                     if text is not None:
                         read(text)
-                except keys.BadKey as error:
+                except verification_keys.InvalidKey as error:
                     yield (*path, name), str(error)
 
 

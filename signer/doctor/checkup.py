@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from signer.assembly import Sources
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.definitions import model
 from signer.doctor.findings import About, Finding, Verdict
 from signer.doctor.http_probe import Asking, NoAnswer, Step

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from signer.credentials.clock_skew import ClockSkew
-from signer.credentials.pacer import Pacer
+from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.server_dates import DatedAnswer
 from signer.doctor.findings import About, Finding
 from signer.outbound import new_session, whole_body
@@ -49,7 +49,7 @@ class Asking:
         """By server, how far our clock is from its own."""
         self._session = session
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._pacer = Pacer(_PER_SECOND, _AT_ONCE)
+        self._pacer = FetchPacer(_PER_SECOND, _AT_ONCE)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -63,7 +63,7 @@ class Asking:
     async def check(self, about: About, step: Step) -> list[Finding]:
         """What a step finds, when it is its turn. Whatever goes wrong in it is a finding, since the others go on."""
         async with self._places:
-            await self._pacer.turn(urgent=False)
+            await self._pacer.wait(urgent=False)
             try:
                 async with asyncio.timeout(3 * self.timeout_seconds):
                     found = await step

@@ -18,8 +18,8 @@ from alibabacloud_oss_v2.aio import AsyncClient
 
 from signer.clock import utc_now
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.ecs_ram_role import METADATA_HOST, EcsRole
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
+from signer.credentials.sources.ecs_ram_role import METADATA_HOST, EcsRamRoleSource
 from signer.signing.v4 import Credential
 from signer.stores import address, bundle
 from signer.stores.polling import Polling
@@ -51,7 +51,7 @@ class OssStore:
         self._region, self._endpoint = options["region"], options.get("endpoint") or None
         self._polling = Polling(self._look, address.poll_seconds(options, _POLL_SECONDS, self.location))
         self._sdk = SdkThread()
-        self._role = EcsRole(
+        self._role = EcsRamRoleSource(
             self._sdk,
             endpoint=options.get("metadata") or f"http://{METADATA_HOST}",
             role_name=options.get("role_name"),

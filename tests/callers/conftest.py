@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 
 from signer.outbound import new_session
-from tests.callers.keys import Keys
 from tests.callers.local_wechat import LocalWeChat, running
+from tests.callers.signing_keys import Keys
 
 
 @pytest.fixture(scope="session")

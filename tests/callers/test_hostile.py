@@ -17,19 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from signer.callers.api_key import ApiKey
-from signer.callers.bearer import Bearer, Rules
-from signer.callers.first_match import Several
+from signer.callers.api_key import ApiKeyCheck
+from signer.callers.caller import CallerCheck
+from signer.callers.first_match import FirstMatchCheck
 from signer.callers.jwks import Jwks
-from signer.callers.keys import from_pem, from_secret
-from signer.callers.protocol import CallerCheck
-from signer.callers.sessions import Sessions
-from signer.callers.wechat import WeChat
+from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.session_tokens import SessionTokens
+from signer.callers.verification_keys import from_pem, from_secret
+from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.outbound import new_session
 from signer.request_context import RequestContext
-from tests.callers.keys import SHARED, Keys, encoded, jwk, public_pem
 from tests.callers.local_wechat import SECRET
+from tests.callers.signing_keys import SHARED, Keys, encoded, jwk, public_pem
 from tests.callers.stub import Stub, body, document, stub
 
 NAMES = ["X-Session", "X-WX-Code", "Authorization", "X-Api-Key", "X-Caller", "x-session", "AUTHORIZATION"]
@@ -59,20 +59,20 @@ class Checks:
         wechat.answer = document({"errcode": 40029, "errmsg": "invalid code"})
         kinds: dict[str, CallerCheck] = {
             "wechat": self.new_wechat(),
-            "secret": Bearer(from_secret(SHARED), Rules(issuer="us", audience="us")),
-            "public key": Bearer(from_pem(public_pem(keys.rsa)), Rules()),
+            "secret": JwtBearerCheck(from_secret(SHARED), JwtRules(issuer="us", audience="us")),
+            "public key": JwtBearerCheck(from_pem(public_pem(keys.rsa)), JwtRules()),
             "jwks": self.new_jwks(),
-            "api key": ApiKey({"shop": sha256(b"the-key").hexdigest()}),
+            "api key": ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()}),
         }
-        self.kinds: dict[str, CallerCheck] = {**kinds, "several": Several(list(kinds.values()))}
+        self.kinds: dict[str, CallerCheck] = {**kinds, "several": FirstMatchCheck(list(kinds.values()))}
 
-    def new_wechat(self) -> WeChat:
-        sessions = Sessions("photos", SECRET, timedelta(hours=2))
+    def new_wechat(self) -> WeChatCheck:
+        sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
         url = self.wechat.url
-        return WeChat(self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5)
+        return WeChatCheck(self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5)
 
-    def new_jwks(self) -> Bearer:
-        return Bearer(Jwks(self.outbound, self.issuer.url), Rules())
+    def new_jwks(self) -> JwtBearerCheck:
+        return JwtBearerCheck(Jwks(self.outbound, self.issuer.url), JwtRules())
 
     def problem(self, check: CallerCheck, context: RequestContext) -> Problem | None:
         """What the check says; anything but a `Problem` comes out of here."""
@@ -108,8 +108,8 @@ def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
 
 @settings(deadline=None, max_examples=300)
 @given(headers=st.lists(st.tuples(st.sampled_from(NAMES), ANY_VALUE), max_size=4), login_code=st.none() | ANY_VALUE)
-def test_any_headers(checks: Checks, headers: list[tuple[str, str]], code: str | None) -> None:
-    context = RequestContext(CIMultiDict(headers), "192.0.2.7", code)
+def test_any_headers(checks: Checks, headers: list[tuple[str, str]], login_code: str | None) -> None:
+    context = RequestContext(CIMultiDict(headers), "192.0.2.7", login_code)
     for kind in checks.kinds.values():
         assert says_nothing_of(checks.problem(kind, context), MARK)
 

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import ECAlgorithm
 
-from signer.callers.bearer import Bearer, Rules
 from signer.callers.jwks import Jwks
+from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.errors import IdentityUnavailable, Problem, Unauthenticated
-from tests.callers.asking import bearing, caller, refused
-from tests.callers.keys import (
+from tests.callers.requests import bearing, caller, refused
+from tests.callers.signing_keys import (
     SHARED,
     Keys,
     PrivateKey,
@@ -56,15 +56,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(outbound: aiohttp.ClientSession, issuer: Stub, clock: Clock) -> Bearer:
-    return Bearer(Jwks(outbound, f"{issuer.url}/jwks.json", monotonic=clock), Rules())
+def users(outbound: aiohttp.ClientSession, issuer: Stub, clock: Clock) -> JwtBearerCheck:
+    return JwtBearerCheck(Jwks(outbound, f"{issuer.url}/jwks.json", monotonic=clock), JwtRules())
 
 
 def publish(issuer: Stub, *keys: dict[str, Any]) -> None:
     issuer.answer = document({"keys": keys})
 
 
-async def test_published_keys_are_fetched_once(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_published_keys_are_fetched_once(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e", alg="ES256", use="sig", key_ops=["verify"]))
     for number in range(5):
         assert await caller(users, bearing(signed(keys.rsa, "RS256", "r", sub=f"anna {number}"))) == f"anna {number}"
@@ -72,7 +72,7 @@ async def test_published_keys_are_fetched_once(users: Bearer, issuer: Stub, keys
     assert issuer.asked == 1
 
 
-async def test_callers_who_come_at_once_share_the_fetch(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_callers_who_come_at_once_share_the_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, "e"))
     tokens = [bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")) for number in range(50)]
     found = await asyncio.gather(*(caller(users, token) for token in tokens))
@@ -80,7 +80,9 @@ async def test_callers_who_come_at_once_share_the_fetch(users: Bearer, issuer: S
     assert issuer.asked == 1
 
 
-async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(
+    users: JwtBearerCheck, issuer: Stub, keys: Keys
+) -> None:
     issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
     token = bearing(signed(keys.ec, "ES256", "e"))
     first, second = (asyncio.create_task(caller(users, token)) for _ in range(2))
@@ -94,7 +96,9 @@ async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(users: Bearer,
     assert issuer.asked == 1
 
 
-async def test_a_new_key_is_found_when_a_token_names_it(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+async def test_a_new_key_is_found_when_a_token_names_it(
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
     publish(issuer, jwk(keys.rsa, "old"))
     assert await caller(users, bearing(signed(keys.rsa, "RS256", "old")))
     publish(issuer, jwk(keys.other_rsa, "new"))
@@ -108,7 +112,7 @@ async def test_a_new_key_is_found_when_a_token_names_it(users: Bearer, issuer: S
 
 
 async def test_a_flood_of_unknown_keys_fetches_once_in_ten_seconds(
-    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     publish(issuer, jwk(keys.ec, "e"))
     flood = [bearing(signed(keys.other_ec, "ES256", f"unknown {number}")) for number in range(200)]
@@ -125,7 +129,7 @@ async def test_a_flood_of_unknown_keys_fetches_once_in_ten_seconds(
     assert issuer.asked == 3
 
 
-async def test_a_dead_issuers_keys_go_on_serving(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+async def test_a_dead_issuers_keys_go_on_serving(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, "e"))
     assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
     deaths = [body(b"gone", 503), body(b"{"), document({"keys": []}), document({"keys": [jwk(keys.p384, "e")]})]
@@ -144,7 +148,7 @@ async def test_a_dead_issuers_keys_go_on_serving(users: Bearer, issuer: Stub, cl
 
 
 async def test_a_hanging_issuer_holds_up_nobody_whose_key_is_known(
-    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     publish(issuer, jwk(keys.ec, "e"))
     assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
@@ -162,7 +166,9 @@ async def test_a_hanging_issuer_holds_up_nobody_whose_key_is_known(
     assert issuer.asked == 2
 
 
-async def test_keys_that_are_old_are_fetched_anew(users: Bearer, issuer: Stub, clock: Clock, keys: Keys) -> None:
+async def test_keys_that_are_old_are_fetched_anew(
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
     publish(issuer, jwk(keys.ec, "e"))
     assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
     publish(issuer, jwk(keys.other_ec, "e"))
@@ -208,7 +214,9 @@ DEEP = b"[" * 50_000
     ],
     ids=lambda _: "",
 )
-async def test_an_answer_without_keys_lets_nobody_in(answer: Any, users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_an_answer_without_keys_lets_nobody_in(
+    answer: Any, users: JwtBearerCheck, issuer: Stub, keys: Keys
+) -> None:
     issuer.answer = answer
     async with asyncio.timeout(LONG_SECONDS):
         for kid in ("e", None):
@@ -217,13 +225,13 @@ async def test_an_answer_without_keys_lets_nobody_in(answer: Any, users: Bearer,
     assert issuer.asked == 1
 
 
-async def test_the_body_of_an_error_holds_no_keys(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_the_body_of_an_error_holds_no_keys(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     issuer.answer = body(json.dumps({"keys": [jwk(keys.ec, "e")]}).encode(), 500)
     await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
 
 
 async def test_a_fetch_that_takes_long_stays_the_only_one(
-    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
     token = bearing(signed(keys.ec, "ES256", "e"))
@@ -240,7 +248,7 @@ async def test_a_fetch_that_takes_long_stays_the_only_one(
 
 
 async def test_an_issuer_that_comes_back_is_asked_again_soon(
-    users: Bearer, issuer: Stub, clock: Clock, keys: Keys
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     issuer.answer = body(b"", 500)
     token = bearing(signed(keys.ec, "ES256", "e"))
@@ -252,20 +260,22 @@ async def test_an_issuer_that_comes_back_is_asked_again_soon(
     assert issuer.asked == 2
 
 
-async def test_an_issuer_that_never_answers_is_waited_for_only_so_long(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_an_issuer_that_never_answers_is_waited_for_only_so_long(
+    users: JwtBearerCheck, issuer: Stub, keys: Keys
+) -> None:
     issuer.answer = Gate(body(b""))
     async with asyncio.timeout(LONG_SECONDS):
         await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
 
 
-async def test_a_redirect_is_not_followed(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_a_redirect_is_not_followed(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     async with stub(document({"keys": [jwk(keys.ec, "e")]})) as trap:
         issuer.answer = redirect(trap.url)
         await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
         assert (issuer.asked, trap.asked) == (1, 0)
 
 
-async def test_keys_for_something_else_are_passed_over(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_keys_for_something_else_are_passed_over(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     oct_key = {"kty": "oct", "k": encoded(SHARED.encode())}
     with_private_part = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(keys.rsa))
     publish(
@@ -299,7 +309,7 @@ async def test_keys_for_something_else_are_passed_over(users: Bearer, issuer: St
     assert issuer.asked == 1
 
 
-async def test_a_published_key_is_no_secret(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_a_published_key_is_no_secret(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e"))
     assert await caller(users, bearing(signed(keys.rsa, "RS256", "r"))) == "anna"
     published = json.dumps(jwk(keys.rsa, "r"))
@@ -343,7 +353,7 @@ def _renamed(key: PrivateKey, algorithm: str, key_id: str) -> str:
     ids=str,
 )
 async def test_a_key_is_named_by_its_id_and_nothing_else(
-    header: dict[str, Any], users: Bearer, issuer: Stub, keys: Keys
+    header: dict[str, Any], users: JwtBearerCheck, issuer: Stub, keys: Keys
 ) -> None:
     """Each is signed with the published key itself."""
     publish(issuer, jwk(keys.ec, "e"))
@@ -357,20 +367,20 @@ def _signed_with_header(header: dict[str, Any], key: ec.EllipticCurvePrivateKey)
     return f"{text}.{encoded(ECAlgorithm(SHA256).sign(text.encode(), key))}"
 
 
-async def test_a_key_without_an_id_serves_tokens_without_one(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_a_key_without_an_id_serves_tokens_without_one(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, None), jwk(keys.rsa, "r"))
     assert await caller(users, bearing(signed(keys.ec, "ES256"))) == "anna"
     await refused(users, bearing(signed(keys.rsa, "RS256")), Unauthenticated, NOT_PUBLISHED)
     await refused(users, bearing(signed(keys.other_ec, "ES256")), Unauthenticated)
 
 
-async def test_two_kinds_of_keys_may_share_an_id(users: Bearer, issuer: Stub, keys: Keys) -> None:
+async def test_two_kinds_of_keys_may_share_an_id(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "k"), jwk(keys.ec, "k"))
     assert await caller(users, bearing(signed(keys.rsa, "RS256", "k"))) == "anna"
     assert await caller(users, bearing(signed(keys.ec, "ES256", "k", sub="bert"))) == "bert"
 
 
-async def test_a_token_of_no_length_or_any_is_answered(users: Bearer, issuer: Stub) -> None:
+async def test_a_token_of_no_length_or_any_is_answered(users: JwtBearerCheck, issuer: Stub) -> None:
     for token in (".", "x" * 10_000, "\udc80.x.y", f"{encoded(b'{}')}.{encoded(b'{}')}."):
         with pytest.raises(Problem):
             await users.identify(bearing(token))
@@ -378,7 +388,9 @@ async def test_a_token_of_no_length_or_any_is_answered(users: Bearer, issuer: St
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES384", "RS512", "PS256", ""])
-async def test_a_token_of_another_algorithm_is_not_worth_a_fetch(algorithm: str, users: Bearer, issuer: Stub) -> None:
+async def test_a_token_of_another_algorithm_is_not_worth_a_fetch(
+    algorithm: str, users: JwtBearerCheck, issuer: Stub
+) -> None:
     token = hand_made({"alg": algorithm, "kid": "e"}, claims(), SHARED.encode())
     await refused(users, bearing(token), Unauthenticated, "not one that this app takes")
     assert issuer.asked == 0

@@ -12,17 +12,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from signer.callers.bearer import Bearer, Rules
+from signer.callers.caller import Caller, CallerCheck
 from signer.callers.jwks import Jwks
-from signer.callers.keys import from_pem, from_secret
-from signer.callers.protocol import Caller, CallerCheck
-from signer.callers.sessions import Sessions
-from signer.callers.wechat import WeChat
+from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.session_tokens import SessionTokens
+from signer.callers.verification_keys import from_pem, from_secret
+from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.request_context import RequestContext
-from tests.callers.asking import bearing, sent
-from tests.callers.keys import SHARED, Keys, public_pem, signed
 from tests.callers.local_wechat import SECRET
+from tests.callers.requests import bearing, sent
+from tests.callers.signing_keys import SHARED, Keys, public_pem, signed
 from tests.callers.stub import Answer, Gate, body, endless, redirect, stub
 
 CODE = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -67,9 +67,9 @@ def all_records(log: pytest.LogCaptureFixture) -> str:
     return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in log.records)
 
 
-def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChat:
-    sessions = Sessions("photos", SECRET, timedelta(hours=2))
-    return WeChat(outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5)
+def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChatCheck:
+    sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
+    return WeChatCheck(outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5)
 
 
 @pytest.mark.parametrize("answer", TROUBLE.values(), ids=list(TROUBLE))
@@ -108,8 +108,11 @@ async def test_what_goes_wrong_with_tokens_tells_none(
     keys: Keys, outbound: aiohttp.ClientSession, everything_logged: pytest.LogCaptureFixture
 ) -> None:
     async with stub(body(b"", 500)) as issuer:
-        jwks = Bearer(Jwks(outbound, issuer.url), Rules())
-        by_secret, by_key = Bearer(from_secret(SHARED), Rules()), Bearer(from_pem(public_pem(keys.rsa)), Rules())
+        jwks = JwtBearerCheck(Jwks(outbound, issuer.url), JwtRules())
+        by_secret, by_key = (
+            JwtBearerCheck(from_secret(SHARED), JwtRules()),
+            JwtBearerCheck(from_pem(public_pem(keys.rsa)), JwtRules()),
+        )
         token, foreign = signed(SHARED, "HS256", exp=1), signed(keys.ec, "ES256", "e")
         for check in (jwks, by_secret, by_key):
             for each in (token, foreign, f"{token}x", "secret-that-is-no-token"):
@@ -117,7 +120,7 @@ async def test_what_goes_wrong_with_tokens_tells_none(
 
 
 async def test_sessions_and_keys_show_nothing_of_themselves(keys: Keys) -> None:
-    sessions = Sessions("photos", SECRET, timedelta(hours=2))
+    sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
     begun = sessions.begin("anna")
     assert begun.session is not None
     assert begun.session.token not in repr(begun)

@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from signer.callers.sessions import Sessions
-from signer.callers.wechat import WeChat
+from signer.callers.session_tokens import SessionTokens
+from signer.callers.wechat import WeChatCheck
 from signer.errors import Forbidden, IdentityUnavailable, InvalidRequest, Problem, RateLimited, Unauthenticated
-from tests.callers.asking import caller, refused, sent, session_of
 from tests.callers.local_wechat import SECRET, LocalWeChat
+from tests.callers.requests import caller, refused, sent, session_of
 from tests.callers.stub import Answer, body, document, endless, redirect, stub
 
 GRANT = "authorization_code"
@@ -34,11 +34,11 @@ def check(
     secret: str = SECRET,
     own_app: str = "photos",
     timeout_seconds: float = 20.0,
-) -> WeChat:
+) -> WeChatCheck:
     """As the definitions make it; `own_app` is the app's id in them, `app` the one that WeChat knows."""
-    return WeChat(
+    return WeChatCheck(
         outbound,
-        Sessions(own_app, secret, timedelta(hours=2)),
+        SessionTokens(own_app, secret, timedelta(hours=2)),
         app_id=app,
         secret=secret,
         endpoint=address,
@@ -97,8 +97,8 @@ async def test_what_cannot_be_a_code_is_not_sent_to_wechat(
     for code in ("x" * 513, "猫", "\udc80"):
         await refused(users, sent(code=code), Unauthenticated, AGAIN)
     assert await wechat.calls(app) == []
-    await refused(users, sent(("X-WX-Code", "a"), ("X-WX-Code", "b")), InvalidRequest, "X-WX-Code once")
-    await refused(users, sent(("X-Session", "a"), ("X-Session", "b")), InvalidRequest, "X-Session once")
+    await refused(users, sent(("X-WX-Code", "a"), ("X-WX-Code", "b")), InvalidRequest, "X-WX-Code occurs twice")
+    await refused(users, sent(("X-Session", "a"), ("X-Session", "b")), InvalidRequest, "X-Session occurs twice")
     # Its own characters end up in the query as they are, and nowhere else.
     await refused(users, sent(code="a&secret=other#?grant_type=x"), Unauthenticated, "code is invalid")
 
@@ -280,7 +280,7 @@ async def test_a_wechat_that_fails_is_left_alone_for_a_while(
     assert all(await asyncio.gather(*(users.identify(sent(code=code)) for code in codes)))
 
 
-async def _all_are_refused(users: WeChat, count: int) -> None:
+async def _all_are_refused(users: WeChatCheck, count: int) -> None:
     found = await asyncio.gather(*(users.identify(sent(code="x")) for _ in range(count)), return_exceptions=True)
     assert {type(each) for each in found} == {IdentityUnavailable}
 

@@ -10,8 +10,8 @@ import pytest
 
 from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.keeper import Refresh, RolePlan, RoleState
-from signer.credentials.sources.protocol import FetchFailed
-from signer.credentials.windows import Windows
+from signer.credentials.refresh_windows import RefreshWindows
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 
@@ -47,7 +47,7 @@ class Source:
 
 
 def plan(source: Source, cover: timedelta = timedelta(minutes=15), identity: str = "r", grants: str = "") -> RolePlan:
-    return RolePlan(identity, source, Windows(cover, least=timedelta(seconds=60)), grants=grants or identity)
+    return RolePlan(identity, source, RefreshWindows(cover, least=timedelta(seconds=60)), grants=grants or identity)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ class Served:
     def serve(self, plans: dict[str, RolePlan]) -> None:
         self.roles = RoleSet()
         self._cache.prepare(self.roles, plans)
-        self._cache.put_in_force(self.roles)
+        self._cache.activate(self.roles)
 
     async def get(self, role: str) -> Credential:
         return await self.roles.get(role)
@@ -78,7 +78,7 @@ class Served:
         return self.roles.states()
 
     async def settle(self, timeout_seconds: float) -> None:
-        await self.roles.settle(timeout_seconds)
+        await self.roles.wait_for_first_attempts(timeout_seconds)
 
     async def close(self) -> None:
         await self._cache.close()

@@ -12,11 +12,11 @@ from datetime import timedelta
 import pytest
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.access_key import AccessKey
-from signer.credentials.sources.assume_role import AssumeRole
-from signer.credentials.sources.ecs_ram_role import EcsRole
-from signer.credentials.sources.protocol import FetchFailed, Source
-from signer.credentials.sources.sts_call import Assumption
+from signer.credentials.sources.access_key import AccessKeySource
+from signer.credentials.sources.assume_role import AssumeRoleSource
+from signer.credentials.sources.credential_source import FetchFailed, Source
+from signer.credentials.sources.ecs_ram_role import EcsRamRoleSource
+from signer.credentials.sources.sts_call import RoleRequest
 from signer.signing.v4 import Credential
 
 SECRET = "the-access-key-secret"
@@ -56,11 +56,13 @@ def answer(status: str, body: str, content_type: str = "application/json") -> Ha
 
 
 def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[Source]:
-    assumption = Assumption("acs:ram::1:role/r", "oss-signer", timedelta(hours=1))
+    assumption = RoleRequest("acs:ram::1:role/r", "oss-signer", timedelta(hours=1))
     key = Credential("LTAI", SECRET)
     return [
-        EcsRole(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
-        AssumeRole(sdk, assumption, base=AccessKey(lambda: key), endpoint=endpoint, deadline_seconds=deadline_seconds),
+        EcsRamRoleSource(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
+        AssumeRoleSource(
+            sdk, assumption, base=AccessKeySource(lambda: key), endpoint=endpoint, deadline_seconds=deadline_seconds
+        ),
     ]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from signer.assembly import Sources
 from signer.credentials.cache import RoleSet
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.protocol import Source
+from signer.credentials.sources.credential_source import Source
 from signer.definitions.parse import parse
 from signer.environment import Environment
 

@@ -13,7 +13,7 @@ from signer.admin.status.charts import bar, charts
 from signer.admin.status.last_reload import last_reload
 from signer.admin.status.view import APPS_A_PAGE, AppRow, View
 from signer.credentials.keeper import RoleState
-from signer.credentials.windows import TokenState
+from signer.credentials.refresh_windows import TokenState
 
 _MARK = Markup(
     '<svg class="mark" viewBox="0 0 16 16" aria-hidden="true"><rect width="16" height="16" rx="4"/>'

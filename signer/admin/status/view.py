@@ -19,7 +19,7 @@ from signer.admin.status.process import memory_bytes, most_open_files, open_file
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockState, clock_state
 from signer.credentials.keeper import RoleState
-from signer.credentials.windows import TokenState
+from signer.credentials.refresh_windows import TokenState
 from signer.definitions.registry import App, Registry
 from signer.live.reload import Outcome, Reloader, Renewable
 from signer.service import Service

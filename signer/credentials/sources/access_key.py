@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 _READ_SECONDS = 5.0
@@ -19,7 +19,7 @@ class CannotReadKey(Exception):
     """What the key stands in cannot be read; the text says why and holds no value."""
 
 
-class AccessKey:
+class AccessKeySource:
     def __init__(self, read: Callable[[], Credential]) -> None:
         """`read` gives the key as it is now; it may block, and raises `CannotReadKey`."""
         self._read = read

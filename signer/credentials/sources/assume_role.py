@@ -5,19 +5,19 @@ from __future__ import annotations
 from alibabacloud_sts20150401 import models
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.other_role import Chained
-from signer.credentials.sources.protocol import FetchFailed, Source
-from signer.credentials.sources.sts_call import Assumption, Refused, client, issued
+from signer.credentials.sources.credential_source import FetchFailed, Source
+from signer.credentials.sources.source_role import ChainedRoleSource
+from signer.credentials.sources.sts_call import RoleRequest, StsError, client, issued
 from signer.signing.v4 import Credential
 
 
-class AssumeRole:
+class AssumeRoleSource:
     """`base` gives what STS is called with: an AccessKey, or the credential of another role."""
 
     def __init__(
         self,
         sdk: SdkThread,
-        assumption: Assumption,
+        assumption: RoleRequest,
         *,
         base: Source,
         endpoint: str,
@@ -34,8 +34,8 @@ class AssumeRole:
         base = await self._base.fetch()
         try:
             credential = await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
-        except Refused as refused:
-            if refused.distrusts_the_key and isinstance(self._base, Chained):
+        except StsError as refused:
+            if refused.distrusts_the_key and isinstance(self._base, ChainedRoleSource):
                 self._base.distrust()
             if base.security_token is None and self._accepted not in (None, base):
                 raise FetchFailed(f"the AccessKey was changed and the new one fails: {refused}", loud=True) from None

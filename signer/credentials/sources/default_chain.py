@@ -12,14 +12,14 @@ from typing import Any
 from alibabacloud_credentials.provider import DefaultCredentialsProvider
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 UNTOLD_LIFE = timedelta(minutes=15)
 """What a token lives whose source does not tell its end: the least that STS gives out."""
 
 
-class DefaultChain:
+class DefaultChainSource:
     def __init__(self, sdk: SdkThread, *, deadline_seconds: float) -> None:
         self._sdk = sdk
         self._deadline_seconds = deadline_seconds

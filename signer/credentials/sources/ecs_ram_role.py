@@ -17,14 +17,14 @@ from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentials
 from Tea.exceptions import RetryError
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 METADATA_HOST = "100.100.100.200"
 _STEP_MILLISECONDS = 2000
 
 
-class EcsRole:
+class EcsRamRoleSource:
     def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float) -> None:
         self._sdk = sdk
         self._host = urlsplit(endpoint).netloc

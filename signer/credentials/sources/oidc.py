@@ -8,15 +8,15 @@ from pathlib import Path
 from alibabacloud_sts20150401 import models
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.protocol import FetchFailed
-from signer.credentials.sources.sts_call import Assumption, client, issued
+from signer.credentials.sources.credential_source import FetchFailed
+from signer.credentials.sources.sts_call import RoleRequest, client, issued
 from signer.signing.v4 import Credential
 
 _MAX_TOKEN_BYTES = 20_000
 """STS takes a token of at most 20,000 characters."""
 
 
-class Oidc:
+class OidcSource:
     """No AccessKey: STS trusts the cluster that signed the token. The file is read anew for each fetch, as
     Kubernetes replaces it while the pod runs.
     """
@@ -24,7 +24,7 @@ class Oidc:
     def __init__(
         self,
         sdk: SdkThread,
-        assumption: Assumption,
+        assumption: RoleRequest,
         *,
         provider_arn: str,
         token_file: Path,

@@ -16,14 +16,14 @@ from alibabacloud_tea_openapi import utils_models
 from darabonba.runtime import RuntimeOptions
 from Tea.exceptions import RetryError, TeaException
 
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 _CONNECT_MILLISECONDS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Assumption:
+class RoleRequest:
     """What to ask of STS."""
 
     role_arn: str
@@ -33,7 +33,7 @@ class Assumption:
     session_policy: str | None = field(default=None, repr=False)
 
 
-class Refused(FetchFailed):
+class StsError(FetchFailed):
     """STS said no, with a code of its own; `loud` unless it only wants to be asked less often."""
 
     def __init__(self, code: str, request_id: str) -> None:
@@ -57,7 +57,7 @@ def client(endpoint: str, key: Credential | None = None) -> Client:
 
 
 async def issued(call: Callable[[RuntimeOptions], Awaitable[Any]], deadline_seconds: float) -> Credential:
-    """The credential that `call` is answered with. Raises `FetchFailed`, `Refused` among them."""
+    """The credential that `call` is answered with. Raises `FetchFailed`, `StsError` among them."""
     # No retries of the SDK's own: it would wait with time.sleep.
     runtime = RuntimeOptions(
         connect_timeout=_CONNECT_MILLISECONDS, read_timeout=int(deadline_seconds * 1000), autoretry=False
@@ -75,7 +75,7 @@ def _failure(error: TeaException) -> FetchFailed:
     """The SDK's own texts may quote requests with their tokens, so only codes and kinds are told."""
     code = getattr(error, "code", None)
     if code and code != "None":
-        return Refused(str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-"))
+        return StsError(str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-"))
     status = getattr(error, "status_code", None)
     if status:
         return FetchFailed(f"STS answered {status} without saying why")

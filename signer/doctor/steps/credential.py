@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signer.assembly import Sources
+from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper import RolePlan
-from signer.credentials.pacer import Pacer
-from signer.credentials.sources.protocol import FetchFailed
-from signer.credentials.sources.sts_call import Refused
+from signer.credentials.sources.credential_source import FetchFailed
+from signer.credentials.sources.sts_call import StsError
 from signer.definitions import model
 from signer.definitions.registry import Registry, Role
 from signer.doctor.findings import About, Finding
@@ -26,7 +26,7 @@ class Tokens:
     def __init__(self, sources: Sources, registry: Registry) -> None:
         self._plans: Mapping[str, RolePlan] = sources.plans(registry, self)
         self._fetches: dict[str, asyncio.Task[Credential]] = {}
-        self._pacer = Pacer()
+        self._pacer = FetchPacer()
 
     def __contains__(self, key: str) -> bool:
         return key in self._plans
@@ -38,7 +38,7 @@ class Tokens:
         return await asyncio.shield(self._fetches[key])
 
     async def _fetch(self, key: str) -> Credential:
-        await self._pacer.turn(urgent=True)
+        await self._pacer.wait(urgent=True)
         try:
             return await self._plans[key].source.fetch()
         except FetchFailed:
@@ -54,7 +54,7 @@ class Tokens:
         except FetchFailed as error:
             raise CredentialsUnavailable(str(error), retry_after_seconds=1) from None
 
-    def renew(self, role: str) -> None:
+    def refresh(self, role: str) -> None:
         """Nothing here outlives the command."""
 
     async def close(self) -> None:
@@ -80,7 +80,7 @@ async def credential(tokens: Tokens, role: Role, apps: tuple[str, ...]) -> Findi
 def _mend(role: Role, error: FetchFailed) -> str:
     entry = role.entry
     where = f"credentials.{role.name}"
-    if isinstance(error, Refused) and isinstance(entry, model.AssumedRole):
+    if isinstance(error, StsError) and isinstance(entry, model.AssumedRole):
         return _refused(role, entry, error.code)
     if "AccessKey cannot be read" in str(error):
         return f"set what {where} names, in the environment, --env-file or the file"

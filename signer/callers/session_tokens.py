@@ -14,9 +14,9 @@ from hashlib import sha256
 
 import jwt
 
-from signer.callers.keys import Key
-from signer.callers.protocol import Caller, Session
-from signer.callers.tokens import Proof, check, text_in
+from signer.callers.caller import Caller, Session
+from signer.callers.jwt_verification import VerifiedToken, check, text_in
+from signer.callers.verification_keys import VerificationKey
 from signer.errors import Unauthenticated
 
 _MAX_OWN_CHARACTERS = 512
@@ -25,10 +25,10 @@ _MOST_SECONDS_SINCE_LOGIN = 7 * 86400
 """A session is renewed for so long, so that a stolen one is not good for ever."""
 
 
-class Sessions:
+class SessionTokens:
     def __init__(self, app_id: str, secret: str, life: timedelta, *, now: Callable[[], float] = time.time) -> None:
         self._app_id = app_id
-        self._key = Key(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
+        self._key = VerificationKey(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
         self._life_seconds = int(life.total_seconds())
         self._now = now
 
@@ -53,17 +53,17 @@ class Sessions:
         token = jwt.encode(claims, self._key.value, algorithm=self._key.algorithm)
         return Caller(caller, Session(token, self._life_seconds))
 
-    def _read(self, token: str) -> tuple[Caller, Proof]:
+    def _read(self, token: str) -> tuple[Caller, VerifiedToken]:
         try:
             claims = check(token, self._key, audience=self._app_id)
-            proof = Proof(text_in(claims, "sub"), claims["exp"], float(claims["auth_time"]))
+            proof = VerifiedToken(text_in(claims, "sub"), claims["exp"], float(claims["auth_time"]))
         except (Unauthenticated, KeyError):
             raise _over() from None
         return Caller(proof.caller), proof
 
 
 @lru_cache(maxsize=100_000)
-def _known(sessions: Sessions, token: str) -> tuple[Caller, Proof]:
+def _known(sessions: SessionTokens, token: str) -> tuple[Caller, VerifiedToken]:
     """A client sends the same session again and again. About 60 MB when full; refusals are not kept."""
     return sessions._read(token)
 

@@ -15,8 +15,8 @@ import redis.asyncio
 import redis.exceptions
 
 from signer.errors import RateLimited
-from signer.limits.buckets import Allowance, Limit, allowance, refusal
-from signer.limits.local import LocalLimiter
+from signer.limits.local_limiter import LocalLimiter
+from signer.limits.token_bucket import Allowance, Limit, allowance, refusal
 
 log = logging.getLogger("oss_signer.limits")
 
@@ -52,7 +52,7 @@ return {1, least, tostring(held[least])}
 """
 
 
-class SharedLimiter:
+class RedisLimiter:
     def __init__(self, url: str) -> None:
         self._redis: Any = redis.asyncio.Redis.from_url(
             url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS, max_connections=64
@@ -61,10 +61,10 @@ class SharedLimiter:
         self._local = LocalLimiter()
         self._rests_until = 0.0
 
-    async def take(self, limits: Sequence[Limit], *, open_when_gone: bool) -> Allowance:
+    async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
         """When Redis is gone the app chooses: `open` goes on with this process's own buckets, closed refuses."""
         if time.monotonic() < self._rests_until:
-            return await self._without(limits, open_when_gone=open_when_gone)
+            return await self._without(limits, allow_when_unavailable=allow_when_unavailable)
         keys = [_PREFIX + limit.key for limit in limits]
         arguments = [number for limit in limits for number in limit.rate]
         try:
@@ -72,7 +72,7 @@ class SharedLimiter:
                 taken, index, tokens = await self._take(keys=keys, args=arguments)
         except (redis.exceptions.RedisError, TimeoutError, OSError) as error:
             self._rest(type(error).__name__)
-            return await self._without(limits, open_when_gone=open_when_gone)
+            return await self._without(limits, allow_when_unavailable=allow_when_unavailable)
         rate = limits[int(index) - 1].rate
         if not taken:
             raise refusal(rate, float(tokens))
@@ -83,10 +83,10 @@ class SharedLimiter:
             log.warning("Redis cannot be asked for limits", extra={"reason": reason})
         self._rests_until = time.monotonic() + _REST_SECONDS
 
-    async def _without(self, limits: Sequence[Limit], *, open_when_gone: bool) -> Allowance:
-        if not open_when_gone:
+    async def _without(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
+        if not allow_when_unavailable:
             raise RateLimited("limits cannot be checked right now; try again shortly", retry_after_seconds=1)
-        return await self._local.take(limits)
+        return await self._local.acquire(limits)
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -5,10 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from signer.callers.caller import Caller
 from signer.callers.jwks import Jwks
-from signer.callers.keys import PUBLISHED, Key
-from signer.callers.protocol import Caller
-from signer.callers.tokens import NOT_TAKEN, Proof, Remembered, check, text_in, unverified_header
+from signer.callers.jwt_verification import (
+    NOT_TAKEN,
+    VerifiedToken,
+    VerifiedTokenCache,
+    check,
+    text_in,
+    unverified_header,
+)
+from signer.callers.verification_keys import PUBLISHED, VerificationKey
 from signer.errors import Unauthenticated
 from signer.request_context import RequestContext
 
@@ -17,7 +24,7 @@ _REMEMBER_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class JwtRules:
     claim: str = "sub"
     """Which one names the caller."""
     issuer: str | None = None
@@ -25,11 +32,11 @@ class Rules:
     leeway_seconds: float = 30.0
 
 
-class Bearer:
-    def __init__(self, key: Key | Jwks, rules: Rules) -> None:
+class JwtBearerCheck:
+    def __init__(self, key: VerificationKey | Jwks, rules: JwtRules) -> None:
         self._key = key
         self._rules = rules
-        self._remembered = Remembered()
+        self._remembered = VerifiedTokenCache()
 
     def presented(self, context: RequestContext) -> bool:
         return any(_is_bearer(value) for value in context.headers.getall("Authorization", ()))
@@ -45,7 +52,7 @@ class Bearer:
             self._remembered.put(token, proof)
         return Caller(proof.caller)
 
-    async def _proof(self, token: str) -> Proof:
+    async def _proof(self, token: str) -> VerifiedToken:
         rules = self._rules
         claims = check(
             token,
@@ -55,10 +62,10 @@ class Bearer:
             leeway_seconds=rules.leeway_seconds,
         )
         ends_at = min(claims["exp"] + rules.leeway_seconds, time.time() + _REMEMBER_SECONDS)
-        return Proof(text_in(claims, rules.claim), ends_at)
+        return VerifiedToken(text_in(claims, rules.claim), ends_at)
 
-    async def _key_for(self, token: str) -> Key:
-        if isinstance(self._key, Key):
+    async def _key_for(self, token: str) -> VerificationKey:
+        if isinstance(self._key, VerificationKey):
             return self._key
         header = unverified_header(token)
         algorithm = header.get("alg")

@@ -9,10 +9,10 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from signer.callers.protocol import Caller
-from signer.callers.sessions import Sessions
+from signer.callers.caller import Caller
+from signer.callers.session_tokens import SessionTokens
 from signer.errors import Unauthenticated
-from tests.callers.keys import encoded, hand_made
+from tests.callers.signing_keys import encoded, hand_made
 
 SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
 LIFE = timedelta(hours=2)
@@ -20,18 +20,18 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-def sessions(app: str = "photos", secret: str = SECRET, *, ago: float = 0, life: timedelta = LIFE) -> Sessions:
+def sessions(app: str = "photos", secret: str = SECRET, *, ago: float = 0, life: timedelta = LIFE) -> SessionTokens:
     """Those of a signer whose clock is so many seconds behind ours."""
-    return Sessions(app, secret, life, now=lambda: time.time() - ago)
+    return SessionTokens(app, secret, life, now=lambda: time.time() - ago)
 
 
-def token(of: Sessions, caller: str = "anna") -> str:
+def token(of: SessionTokens, caller: str = "anna") -> str:
     begun = of.begin(caller)
     assert begun.session is not None
     return begun.session.token
 
 
-def is_refused(of: Sessions, session: str) -> bool:
+def is_refused(of: SessionTokens, session: str) -> bool:
     with pytest.raises(Unauthenticated) as raised:
         of.resume(session)
     assert raised.value.detail.endswith("call wx.login and send its code in X-WX-Code")

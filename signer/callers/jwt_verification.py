@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 from cachetools import LRUCache
 
-from signer.callers.keys import Key
+from signer.callers.verification_keys import VerificationKey
 from signer.errors import Unauthenticated
 
 _MAX_TOKEN_CHARACTERS = 8192
@@ -23,7 +23,7 @@ NOT_TAKEN = "the token is not one that this app takes"
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class VerifiedToken:
     """What a token proves."""
 
     caller: str
@@ -33,22 +33,22 @@ class Proof:
     """When the caller last proved it by something else than a token of ours, epoch seconds; of sessions only."""
 
 
-_REMEMBERED: LRUCache[bytes, Proof] = LRUCache(maxsize=100_000)
+_REMEMBERED: LRUCache[bytes, VerifiedToken] = LRUCache(maxsize=100_000)
 """One for all checks of the process, about 50 MB when full; a token's digest stands for it, however long it is."""
 
 
-class Remembered:
+class VerifiedTokenCache:
     """What one check found proven. Another check, even one of the same app, never sees it."""
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._own = os.urandom(16)
 
-    def get(self, token: str) -> Proof | None:
+    def get(self, token: str) -> VerifiedToken | None:
         proof = _REMEMBERED.get(self._digest(token))
         return proof if proof is not None and proof.ends_at > self._now() else None
 
-    def put(self, token: str, proof: Proof) -> None:
+    def put(self, token: str, proof: VerifiedToken) -> None:
         _REMEMBERED[self._digest(token)] = proof
 
     def _digest(self, token: str) -> bytes:
@@ -56,7 +56,12 @@ class Remembered:
 
 
 def check(
-    token: str, key: Key, *, audience: str | None = None, issuer: str | None = None, leeway_seconds: float = 0.0
+    token: str,
+    key: VerificationKey,
+    *,
+    audience: str | None = None,
+    issuer: str | None = None,
+    leeway_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The claims of a token that holds; `exp` is a number of epoch seconds.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cachetools import LRUCache
 
-from signer.limits.buckets import Allowance, Limit, allowance, refusal
+from signer.limits.token_bucket import Allowance, Limit, allowance, refusal
 
 _MAX_BUCKETS = 200_000
 
@@ -17,7 +17,7 @@ class LocalLimiter:
         self._now = now
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(maxsize=_MAX_BUCKETS)
 
-    async def take(self, limits: Sequence[Limit], *, open_when_gone: bool = True) -> Allowance:
+    async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool = True) -> Allowance:
         now = self._now()
         held = [self._tokens(limit, now) for limit in limits]
         for limit, tokens in zip(limits, held, strict=True):

@@ -14,11 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from signer.callers.bearer import Bearer, Rules
-from signer.callers.keys import BadKey, from_pem, from_secret
+from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.verification_keys import InvalidKey, from_pem, from_secret
 from signer.errors import InvalidRequest, Problem, Unauthenticated
-from tests.callers.asking import bearing, caller, refused, sent
-from tests.callers.keys import (
+from tests.callers.requests import bearing, caller, refused, sent
+from tests.callers.signing_keys import (
     SHARED,
     Keys,
     PrivateKey,
@@ -34,12 +34,12 @@ from tests.callers.keys import (
 NOT_TAKEN = "not one that this app takes"
 
 
-def shared(**rules: Any) -> Bearer:
-    return Bearer(from_secret(SHARED), Rules(**rules))
+def shared(**rules: Any) -> JwtBearerCheck:
+    return JwtBearerCheck(from_secret(SHARED), JwtRules(**rules))
 
 
-def by_key(key: PrivateKey, **rules: Any) -> Bearer:
-    return Bearer(from_pem(public_pem(key)), Rules(**rules))
+def by_key(key: PrivateKey, **rules: Any) -> JwtBearerCheck:
+    return JwtBearerCheck(from_pem(public_pem(key)), JwtRules(**rules))
 
 
 def hs256(**changes: Any) -> str:
@@ -57,7 +57,7 @@ async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
     assert await caller(shared(), bearing(hs256())) == "anna"
     assert await caller(by_key(keys.rsa), bearing(signed(keys.rsa, "RS256"))) == "anna"
     assert await caller(by_key(keys.ec), bearing(signed(keys.ec, "ES256"))) == "anna"
-    in_certificate = Bearer(from_pem(certificate(keys.rsa)), Rules())
+    in_certificate = JwtBearerCheck(from_pem(certificate(keys.rsa)), JwtRules())
     assert await caller(in_certificate, bearing(signed(keys.rsa, "RS256"))) == "anna"
     # A token is taken again, and nothing but a token goes into an answer.
     users = shared()
@@ -81,7 +81,7 @@ async def test_two_tokens_are_none(keys: Keys) -> None:
     users = shared()
     both = sent(("Authorization", f"Bearer {hs256()}"), ("authorization", f"Bearer {hs256(sub='bert')}"))
     assert users.presented(both)
-    await refused(users, both, InvalidRequest, "Authorization once")
+    await refused(users, both, InvalidRequest, "Authorization occurs twice")
 
 
 async def test_a_token_holds_until_its_end_and_the_leeway() -> None:
@@ -180,7 +180,7 @@ async def test_only_the_key_in_the_definitions_counts(keys: Keys) -> None:
         await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
 
 
-CONFUSED: dict[str, Callable[[Keys], tuple[Bearer, str]]] = {
+CONFUSED: dict[str, Callable[[Keys], tuple[JwtBearerCheck, str]]] = {
     "none": lambda keys: (shared(), hand_made({"alg": "none"}, claims())),
     "none for RS256": lambda keys: (by_key(keys.rsa), hand_made({"alg": "none"}, claims())),
     "None": lambda keys: (shared(), hand_made({"alg": "None"}, claims(), SHARED.encode())),
@@ -252,7 +252,7 @@ def _with_signature(header: dict[str, Any], signature: bytes) -> str:
 
 @pytest.mark.parametrize("made", CONFUSED.values(), ids=list(CONFUSED))
 async def test_a_token_that_asks_for_another_check_is_refused(
-    made: Callable[[Keys], tuple[Bearer, str]], keys: Keys
+    made: Callable[[Keys], tuple[JwtBearerCheck, str]], keys: Keys
 ) -> None:
     users, token = made(keys)
     await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
@@ -291,7 +291,7 @@ async def test_what_one_app_remembers_another_one_does_not() -> None:
 def test_a_key_that_cannot_be_used_is_told_before_anyone_asks(
     make: Callable[[str], object], text: Callable[[Keys], str], why: str, keys: Keys
 ) -> None:
-    with pytest.raises(BadKey, match=why) as raised:
+    with pytest.raises(InvalidKey, match=why) as raised:
         make(text(keys))
     assert not any(line and line in str(raised.value) for line in text(keys).splitlines()[1:-1])
 

@@ -18,7 +18,7 @@ from tests.e2e.running import ROOT
 USE = """
 import asyncio, json, sys
 from multidict import CIMultiDict
-from signer.callers.plugins import CannotLoad, kinds, load
+from signer.callers.plugins import PluginError, kinds, load
 from signer.request_context import RequestContext
 from signer.errors import Problem
 
@@ -32,7 +32,7 @@ def asked(check, *headers):
 def loaded(kind):
     try:
         return load(kind)
-    except CannotLoad as error:
+    except PluginError as error:
         return str(error)
 """
 

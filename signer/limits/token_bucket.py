@@ -38,7 +38,7 @@ class Allowance:
 
 
 class Limiter(Protocol):
-    async def take(self, limits: Sequence[Limit], *, open_when_gone: bool) -> Allowance:
+    async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
         """Takes one request from each bucket, or from none and raises `RateLimited`."""
         ...
 

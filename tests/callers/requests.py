@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from signer.callers.protocol import Caller, CallerCheck
+from signer.callers.caller import Caller, CallerCheck
 from signer.errors import Problem
 from signer.request_context import RequestContext
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from signer.credentials.sources.protocol import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 
 
-class Roles(Protocol):
+class RoleCredentials(Protocol):
     """The kept credentials of roles, by name."""
 
     async def get(self, role: str) -> Credential: ...
 
-    def renew(self, role: str) -> None: ...
+    def refresh(self, role: str) -> None: ...
 
 
-class Chained:
-    def __init__(self, role: str, roles: Roles) -> None:
+class ChainedRoleSource:
+    def __init__(self, role: str, roles: RoleCredentials) -> None:
         self._role = role
         self._roles = roles
 
@@ -30,4 +30,4 @@ class Chained:
 
     def distrust(self) -> None:
         """STS does not take it, so it was revoked: a new one is fetched at once."""
-        self._roles.renew(self._role)
+        self._roles.refresh(self._role)

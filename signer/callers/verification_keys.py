@@ -23,44 +23,44 @@ PUBLISHED = {"RSA": "RS256", "EC": "ES256"}
 """Of the keys in a JWKS, by their type; a shared secret is never published."""
 
 
-class BadKey(ValueError):
+class InvalidKey(ValueError):
     """A key in the definitions that cannot be used; the text says why and holds nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class VerificationKey:
     value: Any = field(repr=False)
     """As PyJWT takes it."""
     algorithm: str
 
 
-def from_secret(secret: str) -> Key:
+def from_secret(secret: str) -> VerificationKey:
     """A secret that the issuer shares with us, for HS256. Raises `BadKey`."""
     try:
         value = HMACAlgorithm(sha256).prepare_key(secret)
     except jwt.InvalidKeyError:
-        raise BadKey("looks like a key file or is empty; a public key stands under public_key") from None
+        raise InvalidKey("looks like a key file or is empty; a public key stands under public_key") from None
     if len(value) < _LEAST_SECRET_BYTES:
-        raise BadKey(f"is shorter than {_LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
-    return Key(value, "HS256")
+        raise InvalidKey(f"is shorter than {_LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
+    return VerificationKey(value, "HS256")
 
 
-def from_pem(text: str) -> Key:
+def from_pem(text: str) -> VerificationKey:
     """An RSA or P-256 public key, or a certificate that holds one. Raises `BadKey`."""
     if "PRIVATE KEY" in text:
-        raise BadKey("is a private key, which only the issuer may have; give the public one: openssl pkey -pubout")
+        raise InvalidKey("is a private key, which only the issuer may have; give the public one: openssl pkey -pubout")
     pem = text.strip().encode(errors="replace")
     try:
         if b"BEGIN CERTIFICATE" in pem:
             return _made_for(x509.load_pem_x509_certificate(pem).public_key())
         return _made_for(load_pem_public_key(pem))
-    except BadKey:
+    except InvalidKey:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise BadKey("is no public key in PEM form, which starts with -----BEGIN PUBLIC KEY-----") from None
+        raise InvalidKey("is no public key in PEM form, which starts with -----BEGIN PUBLIC KEY-----") from None
 
 
-def from_jwk(published: dict[str, Any]) -> Key:
+def from_jwk(published: dict[str, Any]) -> VerificationKey:
     """A key of a JWKS (RFC 7517) that signatures are checked with. Raises `BadKey`."""
     algorithm = PUBLISHED.get(str(published.get("kty")))
     operations = published.get("key_ops", ["verify"])
@@ -71,18 +71,18 @@ def from_jwk(published: dict[str, Any]) -> Key:
         or not isinstance(operations, list)
         or "verify" not in operations
     ):
-        raise BadKey("is no public key for RS256 or ES256 signatures")
+        raise InvalidKey("is no public key for RS256 or ES256 signatures")
     try:
         return _made_for(jwt.PyJWK.from_dict(published, algorithm).key)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
-        raise BadKey("is no RSA or P-256 key") from None
+        raise InvalidKey("is no RSA or P-256 key") from None
 
 
-def _made_for(key: object) -> Key:
+def _made_for(key: object) -> VerificationKey:
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < _LEAST_RSA_BITS:
-            raise BadKey(f"is shorter than {_LEAST_RSA_BITS} bits")
-        return Key(key, "RS256")
+            raise InvalidKey(f"is shorter than {_LEAST_RSA_BITS} bits")
+        return VerificationKey(key, "RS256")
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return Key(key, "ES256")
-    raise BadKey("is neither an RSA key, for RS256, nor one on P-256, for ES256")
+        return VerificationKey(key, "ES256")
+    raise InvalidKey("is neither an RSA key, for RS256, nor one on P-256, for ES256")

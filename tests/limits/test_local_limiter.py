@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from signer.errors import RateLimited
-from signer.limits.buckets import Limit
-from signer.limits.local import LocalLimiter
+from signer.limits.local_limiter import LocalLimiter
+from signer.limits.token_bucket import Limit
 
 A, B = Limit("a", (30, 60)), Limit("b", (30, 60))
 
@@ -22,43 +22,43 @@ async def test_a_bucket_holds_one_period_and_refills_steadily() -> None:
     clock = Clock()
     limiter = LocalLimiter(now=clock)
     for _ in range(30):
-        await limiter.take([A])
+        await limiter.acquire([A])
     with pytest.raises(RateLimited) as refused:
-        await limiter.take([A])
+        await limiter.acquire([A])
     assert refused.value.retry_after_seconds == 2
-    await limiter.take([B])
+    await limiter.acquire([B])
     clock.seconds += 2
-    await limiter.take([A])
+    await limiter.acquire([A])
     with pytest.raises(RateLimited):
-        await limiter.take([A])
+        await limiter.acquire([A])
     clock.seconds += 3600
     for _ in range(30):
-        await limiter.take([A])
+        await limiter.acquire([A])
     with pytest.raises(RateLimited):
-        await limiter.take([A])
+        await limiter.acquire([A])
 
 
 async def test_who_is_over_one_limit_takes_nothing_from_the_others() -> None:
     limiter = LocalLimiter(now=Clock())
     shared = Limit("app", (3, 60))
     greedy, modest = Limit("greedy", (1, 60)), Limit("modest", (10, 60))
-    await limiter.take([greedy, shared])
+    await limiter.acquire([greedy, shared])
     for _ in range(5):
         with pytest.raises(RateLimited):
-            await limiter.take([greedy, shared])
-    await limiter.take([modest, shared])
-    await limiter.take([modest, shared])
+            await limiter.acquire([greedy, shared])
+    await limiter.acquire([modest, shared])
+    await limiter.acquire([modest, shared])
     with pytest.raises(RateLimited):
-        await limiter.take([modest, shared])
+        await limiter.acquire([modest, shared])
 
 
 async def test_what_is_left_is_told_of_the_tightest_limit() -> None:
     limiter = LocalLimiter(now=Clock())
-    left = await limiter.take([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
+    left = await limiter.acquire([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
     assert left.headers() == {"RateLimit-Limit": "5", "RateLimit-Remaining": "4", "RateLimit-Reset": "12"}
     for _ in range(4):
-        await limiter.take([Limit("tight", (5, 60))])
+        await limiter.acquire([Limit("tight", (5, 60))])
     with pytest.raises(RateLimited) as refused:
-        await limiter.take([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
+        await limiter.acquire([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
     assert refused.value.headers["RateLimit-Remaining"] == "0"
     assert refused.value.retry_after_seconds == 12

@@ -14,7 +14,7 @@ AT_ONCE = 1
 """With these two no second sees more than 9 starts, wherever it begins."""
 
 
-class Pacer:
+class FetchPacer:
     """A few may start at once, the others one after another, evenly: what is late by a moment makes no crowd."""
 
     def __init__(self, per_second: float = FETCHES_PER_SECOND, at_once: int = AT_ONCE) -> None:
@@ -26,7 +26,7 @@ class Pacer:
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self, *, urgent: bool) -> None:
+    async def wait(self, *, urgent: bool) -> None:
         """Returns when the caller may start."""
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (not urgent, next(self._order), future))

@@ -27,7 +27,7 @@ class TokenState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class RefreshWindows:
     cover: timedelta
     """The longest `expires` of the apps that use the role."""
     least: timedelta
