@@ -1,10 +1,10 @@
-# demo: try it, no account · test: everything · coverage: the same, with line coverage · lint: style and types · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
+# demo: try it, no account · test: everything · coverage: the same, with line coverage · lint: style and types · docs: regenerate docs/configuration.md and the JSON Schema · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage lint bench soak clean install uninstall
+.PHONY: demo test coverage lint docs bench soak clean install uninstall
 
 demo: $(VENV)/.runtime
 	$(BIN)/python run.py demo $(ARGS)
@@ -23,8 +23,12 @@ coverage: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy signer localcloud tests bench run.py
+	$(BIN)/mypy signer localcloud tests bench tools run.py
 	$(BIN)/lint-imports --no-logo --no-cache
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m tools.configuration_docs > docs/configuration.md
+	$(BIN)/python run.py schema > config/oss-signer.schema.json
 
 bench: $(VENV)/.dev
 	bench/setup

@@ -19,7 +19,6 @@ from signer.api import answers
 from signer.callers.caller import Caller
 from signer.commands import check, demo, domains, push_pull, reload
 from signer.commands.certificate_check import certificate_warnings
-from signer.definitions.markdown import markdown
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.registry import Registry
 from signer.definitions.schema import json_schema
@@ -138,8 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     domains.add_arguments(command("domains", _domains, "Print the domains for the WeChat console."))
     push_pull.add_push_arguments(command("push", _push, "Check definitions and put them into a store."))
     command("pull", _pull, "Print the definitions that a store holds.")
-    schema = command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
-    schema.add_argument("--markdown", action="store_true", help="docs/configuration.md instead")
+    command("schema", _schema, "Print the JSON Schema of the definitions.", config=False)
     demo.add_arguments(command("demo", _demo, "Run the signer with a local cloud and an upload page; no account."))
     return parser
 
@@ -288,8 +286,8 @@ def _pull(options: argparse.Namespace) -> int:
     return _run(push_pull.run_pull(options))
 
 
-def _schema(options: argparse.Namespace) -> int:
-    sys.stdout.write(markdown() if options.markdown else json_schema())
+def _schema(_options: argparse.Namespace) -> int:
+    sys.stdout.write(json_schema())
     return OK
 
 

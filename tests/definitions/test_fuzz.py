@@ -19,7 +19,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signer.definitions.example import full_example
 from signer.definitions.excerpt import told
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parse import Parser
@@ -30,6 +29,7 @@ from tests.definitions.comparing import all_of
 from tests.definitions.mutations import LITERAL, mutated
 from tests.definitions.structures import APPS, DOCUMENT, VALUES
 from tests.definitions.test_parse import FULL
+from tools.full_example import full_example
 
 CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 STRUCTURED_CASES = max(CASES // 10, 1)

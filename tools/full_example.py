@@ -1,4 +1,4 @@
-"""An example of everything, composed from the models' examples, so that a new key is in it by itself."""
+"""Compose an example of every key from the models' own examples."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _NAMES = {
 
 
 def full_example() -> str:
+    """Return a YAML file with every key of an app and every type of credentials."""
     return "".join(f"{line}\n" for line in _lines())
 
 

@@ -1,0 +1,1 @@
+"""Generators of documentation; not shipped with the signer."""
