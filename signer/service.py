@@ -156,7 +156,7 @@ class Service:
         self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, documented: bool = False
     ) -> SignedUpload:
         """Signs for a caller who is known. Raises a `Problem`."""
-        make = app.forms.documented if documented else app.forms.whole
+        make = app.forms.sample_form if documented else app.forms.full_form
         now = self._now()
         credential = revision.roles.current(app.role, now)
         if credential is None:

@@ -80,7 +80,7 @@ class Forms:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Forms) and (self._app_id, self.rules) == (other._app_id, other.rules)
 
-    def whole(
+    def full_form(
         self, request: UploadRequest, *, caller: str | None, credential: v4.Credential, now: datetime
     ) -> SignedUpload:
         """The whole form: what the rules fix is in it and pinned, so that a client can change, drop or add none.
@@ -100,7 +100,7 @@ class Forms:
             conditions += _told(_pinned(more))
         return self._sign(common, prefix, key, fields, conditions)
 
-    def documented(
+    def sample_form(
         self, request: UploadRequest, *, caller: str | None, credential: v4.Credential, now: datetime
     ) -> SignedUpload:
         """The answer for a client that builds its own form, as Alibaba's sample does (help page 92883).

@@ -118,7 +118,7 @@ def test_what_oss_stores_lies_below_the_prefix(
 ) -> None:
     app = rules(judge, name)
     forms = Forms("app", app)
-    sign = forms.documented if documented else forms.whole
+    sign = forms.sample_form if documented else forms.full_form
     wish = UploadRequest(filename, content_type, 1, variables, meta)
     try:
         upload = sign(wish, caller=caller, credential=KEY, now=datetime.now(UTC))

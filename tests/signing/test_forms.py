@@ -37,12 +37,12 @@ def form(
     **changes: Any,
 ) -> SignedUpload:
     rules = dataclasses.replace(RULES, **changes)
-    return Forms("a", rules).whole(upload_request, caller=None, credential=credential, now=NOW)
+    return Forms("a", rules).full_form(upload_request, caller=None, credential=credential, now=NOW)
 
 
 def documented(upload_request: UploadRequest = UploadRequest(), **changes: Any) -> SignedUpload:  # noqa: B008
     rules = dataclasses.replace(RULES, **changes)
-    return Forms("a", rules).documented(upload_request, caller=None, credential=STS, now=NOW)
+    return Forms("a", rules).sample_form(upload_request, caller=None, credential=STS, now=NOW)
 
 
 def conditions(upload: SignedUpload) -> list[Any]:
@@ -72,7 +72,7 @@ def test_an_answer_for_all_is_of_its_own_second_and_credential() -> None:
     forms = Forms("a", RULES)
 
     def ask(credential: v4.Credential = STS, later: timedelta = timedelta()) -> SignedUpload:
-        return forms.documented(EMPTY_REQUEST, caller=None, credential=credential, now=NOW + later)
+        return forms.sample_form(EMPTY_REQUEST, caller=None, credential=credential, now=NOW + later)
 
     first = ask()
     assert ask(later=timedelta(milliseconds=50)) is first
@@ -82,7 +82,7 @@ def test_an_answer_for_all_is_of_its_own_second_and_credential() -> None:
         assert again.expires_at == first.expires_at + timedelta(seconds=seconds)
     other = ask(dataclasses.replace(STS, access_key_id="STS.other"))
     assert other.fields["x-oss-credential"].startswith("STS.other/")
-    assert forms.documented(UploadRequest("a.jpg"), caller=None, credential=STS, now=NOW).fields["policy"]
+    assert forms.sample_form(UploadRequest("a.jpg"), caller=None, credential=STS, now=NOW).fields["policy"]
 
 
 def test_the_whole_form_pins_every_fixed_field() -> None:

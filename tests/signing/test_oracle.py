@@ -99,7 +99,7 @@ def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
         filename=text() + ".jpg", content_type=choice.choice(rules.content_types or ("image/x-" + "y",))
     )
     forms = Forms("a", rules)
-    sign = forms.whole if exact or choice.random() < 0.5 else forms.documented
+    sign = forms.full_form if exact or choice.random() < 0.5 else forms.sample_form
     upload = sign(upload_request, caller=None, credential=credential, now=moment)
     return upload, secret, region, moment
 
