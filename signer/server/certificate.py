@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from signer.definitions import model
+from signer.stable_read import FilesKeepChanging
 from signer.stores.file_watch import FileWatch
 
 _CIPHERS = ":".join(
@@ -26,8 +26,6 @@ _CIPHERS = ":".join(
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
     for kind in ("ECDSA", "RSA")
 )
-_READ_TRIES = 20
-_READ_AGAIN_SECONDS = 0.05
 _MAX_FILE_BYTES = 2**20
 
 Key = Literal["certificate", "key"]
@@ -85,18 +83,10 @@ def watch_of(paths: model.Tls) -> FileWatch:
 
 def load(paths: model.Tls, watch: FileWatch) -> Pair:
     """Reads both files, as they were at one moment; may block. Raises `CannotUseCertificate`."""
-    for _ in range(_READ_TRIES):
-        watch.seen = watch.fingerprint_or_none()
-        try:
-            pair = _read(paths)
-        except CannotUseCertificate:
-            if watch.fingerprint_or_none() == watch.seen:
-                raise
-        else:
-            if watch.fingerprint_or_none() == watch.seen:
-                return pair
-        time.sleep(_READ_AGAIN_SECONDS)
-    raise CannotUseCertificate("certificate", "changes all the time while it is read; write it in one go")
+    try:
+        return watch.read(lambda: _read(paths))
+    except FilesKeepChanging:
+        raise CannotUseCertificate("certificate", "changes while it is read; replace the file atomically") from None
 
 
 def _read(paths: model.Tls) -> Pair:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from stat import S_IMODE
 
 from signer.atomic_write import lock, replace
+from signer.stable_read import FilesKeepChanging
 from signer.stores.bundle import split
 from signer.stores.file_watch import POLL_SECONDS, FileWatch
 from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
@@ -17,8 +17,6 @@ from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMean
 MAX_FILE_BYTES = 16 * 2**20
 
 _NEW_FILE_MODE = 0o644
-_READ_TRIES = 20
-_READ_AGAIN_SECONDS = 0.05
 
 
 class FileStore:
@@ -33,19 +31,13 @@ class FileStore:
     def read(self) -> Snapshot:
         """As `load`, for those who may block."""
         try:
-            for _ in range(_READ_TRIES):
-                self._watch.seen = self._watch.fingerprint()
-                texts = {str(file): _text(file) for file in self._files()}
-                if self._watch.fingerprint() == self._watch.seen:
-                    return _snapshot(texts)
-                # Files of two moments must not be mixed, as while Kubernetes swaps its link.
-                time.sleep(_READ_AGAIN_SECONDS)
+            return _snapshot(self._watch.read(self._texts))
         except OSError as error:
-            self._watch.seen = self._watch.fingerprint_or_none()
             kind = NothingThere if isinstance(error, FileNotFoundError) else CannotRead
             where = error.filename or self._path
-            raise kind(f"{where}: {error.strerror}; say where the YAML is with --config") from None
-        raise CannotRead(f"{self._path}: changes all the time while it is read; write it in one go")
+            raise kind(f"{where}: {error.strerror}; give the path of the YAML with --config") from None
+        except FilesKeepChanging:
+            raise CannotRead(f"{self._path}: changes while it is read; replace the file atomically") from None
 
     def watch(self) -> AsyncIterator[None]:
         return self._watch.changes()
@@ -86,6 +78,9 @@ class FileStore:
         if not self._path.is_dir():
             return [self._path]
         return sorted(file for file in self._path.glob("*.yaml") if not file.name.startswith("."))
+
+    def _texts(self) -> dict[str, str]:
+        return {str(file): _text(file) for file in self._files()}
 
     def _places(self) -> set[Path]:
         return {self._path.parent} | ({self._path} if self._path.is_dir() else set())

@@ -11,8 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
+from typing import TypeVar
 
 from watchfiles import Change, awatch
+
+from signer.stable_read import FilesKeepChanging, read_stable
 
 log = logging.getLogger("oss_signer.stores")
 
@@ -27,6 +30,8 @@ Identity = tuple[int, int]
 """Device and inode."""
 Fingerprint = tuple[tuple[str, int, int, int, int, int], ...]
 
+T = TypeVar("T")
+
 
 class FileWatch:
     def __init__(
@@ -37,20 +42,33 @@ class FileWatch:
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """`files` says which, anew each time; `also` names directories in which some may appear."""
-        self.seen: Fingerprint = ()
-        """Of the files as they were last read, well or not."""
+        self._last_read: Fingerprint | None = None
+        """The state of the files when they were last read, even if they were invalid; None: no stable read."""
         self._files = files
         self._also = also
         self._poll_seconds = poll_seconds
         self._told_of_no_events = False
 
-    def fingerprint(self) -> Fingerprint:
-        """What changes with the files, their contents and where links lead. Raises `OSError`."""
-        return tuple((str(file), *_state(file.stat())) for file in self._files())
+    def read(self, read: Callable[[], T]) -> T:
+        """Call `read` for the files as they are at one moment, and watch for changes from that moment on; blocks.
 
-    def fingerprint_or_none(self) -> Fingerprint:
+        Raises:
+            FilesKeepChanging: the files changed during every attempt.
+        """
         try:
-            return self.fingerprint()
+            return read_stable(read, self._remember)
+        except FilesKeepChanging:
+            self._last_read = None
+            raise
+
+    def _remember(self) -> Fingerprint:
+        self._last_read = self._fingerprint()
+        return self._last_read
+
+    def _fingerprint(self) -> Fingerprint:
+        """Return a value that changes with the files, their contents and the targets of links; () if one is missing."""
+        try:
+            return tuple((str(file), *_state(file.stat())) for file in self._files())
         except OSError:
             return ()
 
@@ -70,14 +88,14 @@ class FileWatch:
 
     async def _changed(self) -> bool:
         """Whether the files are others than were read; waits until nobody writes them any more."""
-        found = await asyncio.to_thread(self.fingerprint_or_none)
-        if found == self.seen:
+        found = await asyncio.to_thread(self._fingerprint)
+        if found == self._last_read:
             return False
         until = time.monotonic() + _BUSY_SECONDS
         former: Fingerprint | None = None
         while found != former and time.monotonic() < until:
             await asyncio.sleep(_QUIET_SECONDS)
-            former, found = found, await asyncio.to_thread(self.fingerprint_or_none)
+            former, found = found, await asyncio.to_thread(self._fingerprint)
         return True
 
     async def _occasions(self, directories: Mapping[Path, Identity]) -> AsyncGenerator[None]:

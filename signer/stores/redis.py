@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import cast
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from signer.credentials.backoff import Backoff
+from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
 from signer.stores import address, bundle
 from signer.stores.polling import Polling
 from signer.stores.protocol import CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
@@ -92,11 +93,11 @@ class RedisStore:
         data = text.encode()
         expected = "*" if expected_revision is None else expected_revision
         try:
-            with self._errors():
-                async with asyncio.timeout(_DEADLINE_SECONDS):
-                    done = await self._redis.eval(_PUSH, 1, self._key, expected, data)
-        except CannotRead as error:
-            raise CannotWrite(str(error)) from None
+            # redis-py types its commands for both its clients, hence the casts.
+            command = cast("Awaitable[int]", self._redis.eval(_PUSH, 1, self._key, expected, data))
+            done = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+        except RedisUnavailable as error:
+            raise CannotWrite(self._explain(error)) from None
         if not done:
             raise ChangedMeanwhile(self.location)
         return bundle.revision(data)
@@ -109,10 +110,12 @@ class RedisStore:
         return (await self._get()).revision
 
     async def _get(self) -> Snapshot:
-        with self._errors():
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                # Not GET: what somebody put there by mistake may be large.
-                held = await cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
+        try:
+            # Not GET: the key may hold a huge value by mistake.
+            command = cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
+            held = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+        except RedisUnavailable as error:
+            raise CannotRead(self._explain(error)) from None
         if not held:
             raise NothingThere(f"{self.location}: this key is not there; push the definitions into it")
         return await asyncio.to_thread(bundle.snapshot, self.location, held)
@@ -144,22 +147,10 @@ class RedisStore:
                     backoff.succeeded()
                     told.set()
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What Redis says becomes `CannotRead`, in our words: its own may repeat what was sent."""
-        try:
-            yield
-        except exceptions.AuthenticationError:
-            raise CannotRead(f"{self.location}: the user or the password is wrong, or one is needed") from None
-        except exceptions.NoPermissionError:
-            needs = "GETRANGE and SUBSCRIBE, and to push EVAL, GET, SET and PUBLISH"
-            raise CannotRead(f"{self.location}: this user may not; it needs {needs}") from None
-        except (exceptions.TimeoutError, TimeoutError):
-            raise CannotRead(f"{self.location}: no answer within {_DEADLINE_SECONDS:g} s") from None
-        except (exceptions.ConnectionError, OSError):
-            tls = ", or its certificate is not trusted" if self.location.startswith("rediss:") else ""
-            raise CannotRead(f"{self.location}: cannot be reached{tls}") from None
-        except exceptions.RedisError as error:
-            code = str(error).partition(" ")[0]
-            told = code if code.isalpha() and code.isupper() else type(error).__name__
-            raise CannotRead(f"{self.location}: Redis refused ({told})") from None
+    def _explain(self, error: RedisUnavailable) -> str:
+        fix = ""
+        if isinstance(error, RedisPermissionDenied):
+            fix = "; allow GETRANGE and SUBSCRIBE, and for pushes EVAL, GET, SET and PUBLISH"
+        elif isinstance(error, RedisUnreachable) and self.location.startswith("rediss:"):
+            fix = "; check that its certificate is trusted"
+        return f"{self.location}: {error}{fix}"

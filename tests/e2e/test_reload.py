@@ -123,7 +123,7 @@ async def test_definitions_that_cannot_be_read(session: aiohttp.ClientSession, t
         config.rename(tmp_path / "away")
         status, outcome = await reload(running)
         assert (status, outcome["mistakes"]) == (503, [])
-        assert outcome["error"] == f"{config}: No such file or directory; say where the YAML is with --config"
+        assert outcome["error"] == f"{config}: No such file or directory; give the path of the YAML with --config"
         config.write_bytes(b"version: 1\n# \xff")
         status, outcome = await reload(running)
         assert (status, outcome["error"]) == (503, f"{config}: is no UTF-8 text at byte 13; save it as UTF-8")

@@ -77,7 +77,7 @@ async def test_what_was_deleted_may_come_back(
         else:
             config.unlink()
         refused = await until_logged(running, "reload refused")
-        assert refused["mistakes"] == [f"{config}: No such file or directory; say where the YAML is with --config"]
+        assert refused["mistakes"] == [f"{config}: No such file or directory; give the path of the YAML with --config"]
         await until_served(running, 1)
         home.mkdir(exist_ok=True)
         for number in (2, 3):

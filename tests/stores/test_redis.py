@@ -126,10 +126,10 @@ async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace
     wrong = right.replace(PASSWORD, "hunter3-secret")
     for url, said in (
         (right, f"{at}: this key is not there; push the definitions into it"),
-        (wrong, f"{at}: the user or the password is wrong, or one is needed"),
-        (right.replace(f":{PASSWORD}@", ""), f"{at}: the user or the password is wrong, or one is needed"),
-        (right.replace("//:", "//ann:"), f"{at}: this user may not; it needs GETRANGE and SUBSCRIBE, "),
-        (f"{right}&key=list", at.replace("oss-signer", "list") + ": Redis refused (WRONGTYPE)"),
+        (wrong, f"{at}: the Redis user name or password is wrong or missing"),
+        (right.replace(f":{PASSWORD}@", ""), f"{at}: the Redis user name or password is wrong or missing"),
+        (right.replace("//:", "//ann:"), f"{at}: the Redis user lacks a permission; allow GETRANGE and SUBSCRIBE, "),
+        (f"{right}&key=list", at.replace("oss-signer", "list") + ": Redis rejected the command (WRONGTYPE)"),
         (f"{right}&key=large", at.replace("oss-signer", "large") + ": is larger than 16 MiB"),
         (f"{right}&kee=x", "unknown option 'kee'; known: "),
         (f"{right}&poll=x", "poll: not a duration"),
@@ -179,7 +179,7 @@ async def test_tls_is_checked(tmp_path: Path, session: aiohttp.ClientSession) ->
         await redis.put(definitions("a"))
         told = await why_not(redis.url)
         assert told is not None
-        assert told.endswith("cannot be reached, or its certificate is not trusted")
+        assert told.endswith("; check that its certificate is trusted")
         redis.options = f"{NEVER}&ssl_ca_certs={trusted}"
         async with signer_on(session, redis.url) as running:
             await publish(redis, definitions("b"))
