@@ -27,7 +27,6 @@ from signer.definitions import model
 from signer.definitions.references import BadReference, fill
 from signer.definitions.registry import KeyTexts, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
-from signer.signing.presigned_url import load_sdk
 from signer.signing.v4 import Credential
 
 if TYPE_CHECKING:
@@ -52,8 +51,6 @@ class Sources:
 
         `kept` is where roles find each other's credentials.
         """
-        if any(app.downloads is not None for app in registry.apps.values()):
-            load_sdk()
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
         covers = dict(registry.longest_expires())
         for role in list(roles.values()):

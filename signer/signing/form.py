@@ -151,7 +151,7 @@ class Forms:
             **common.fields,
             **fields,
             "policy": common.head_base64 + policy_rest.decode(),
-            "x-oss-signature": common.signature.with_rest(policy_rest),
+            "x-oss-signature": common.signature.sign(policy_rest),
         }
         return SignedUpload(rules.url, signed, prefix, key, common.expires_at, rules.max_size_bytes)
 
@@ -211,7 +211,7 @@ class _Kind:
             {**self._fields, **auth},
             head_base64.decode(),
             head[whole:],
-            v4.Signature(signing_key, head_base64),
+            v4.CommonHeadSigner(signing_key, head_base64),
         )
 
 
@@ -231,7 +231,7 @@ class _Common:
     fields: Mapping[str, str] = field(repr=False)
     head_base64: str = field(repr=False)
     head_rest: bytes = field(repr=False)
-    signature: v4.Signature = field(repr=False)
+    signature: v4.CommonHeadSigner = field(repr=False)
 
 
 @lru_cache(maxsize=1024)

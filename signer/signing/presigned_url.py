@@ -1,68 +1,133 @@
-"""Presigned V4 URLs to read what a caller has uploaded, by the official SDK (help page `presigned URL V4`).
+"""Presign a URL: put a V4 signature into the query string of one request to OSS.
 
-The SDK takes 0.1 s to load, in which an event loop would stand still: it is loaded where definitions give downloads,
-and where none do it never is.
+See: https://help.aliyun.com/zh/oss/developer-reference/add-signatures-to-urls
 """
 
 from __future__ import annotations
 
-import importlib
+import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from hashlib import sha256
+from types import MappingProxyType
+from urllib.parse import quote
 
 from signer.errors import CredentialsUnavailable
+from signer.signing import v4
 from signer.signing.upload_rules import UploadRules
-from signer.signing.v4 import Credential
 
-if TYPE_CHECKING:
-    import alibabacloud_oss_v2 as oss
+MAX_EXPIRES_SECONDS = 7 * 86400
+
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
+_ALWAYS_SIGNED = ("content-type", "content-md5")
+"""OSS includes these headers, and each `x-oss-*` header, in the signature whenever a request has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedDownload:
+    """A URL from which anyone can read one object until `expires_at`."""
+
     url: str = field(repr=False)
     expires_at: datetime
 
 
-def load_sdk() -> None:
-    """Before the first download is signed."""
-    importlib.import_module("alibabacloud_oss_v2")
-
-
 def sign_download(
-    rules: UploadRules, key: str, *, expires: timedelta, credential: Credential, now: datetime
+    rules: UploadRules, key: str, *, expires: timedelta, credential: v4.Credential, now: datetime
 ) -> SignedDownload:
-    """A URL that reads `key` until it expires, or until the credential does if that is sooner.
+    """Return a URL that reads `key` until it expires, or until the credential does if that is sooner.
 
-    Raises `CredentialsUnavailable` for a credential that has ended.
+    Raises:
+        CredentialsUnavailable: The credential has expired.
     """
-    import alibabacloud_oss_v2 as oss
-
-    ends = now + expires if credential.expiration is None else min(now + expires, credential.expiration)
-    if ends - now < timedelta(seconds=1):
-        raise CredentialsUnavailable("the credential has ended; try again shortly", retry_after_seconds=1)
-    signed = _client(rules, credential).presign(oss.GetObjectRequest(bucket=rules.bucket, key=key), expires=ends - now)
-    # The SDK signs for whole seconds, cut down.
-    return SignedDownload(str(signed.url), ends.replace(microsecond=0) - timedelta(seconds=1))
-
-
-def _client(rules: UploadRules, credential: Credential) -> oss.Client:
-    """Made anew for each URL: it is cheap, opens no connection, and holds the credential no longer than needed."""
-    import alibabacloud_oss_v2 as oss
-
-    config = oss.config.load_default()
-    config.credentials_provider = oss.credentials.StaticCredentialsProvider(
-        credential.access_key_id, credential.access_key_secret, credential.security_token
+    signed_at = now.replace(microsecond=0)
+    expires_at = signed_at + expires
+    if credential.expiration is not None:
+        expires_at = min(expires_at, credential.expiration)
+    expires_seconds = int((expires_at - signed_at).total_seconds())
+    if expires_seconds < 1:
+        raise CredentialsUnavailable("the credential has expired; try again shortly", retry_after_seconds=1)
+    url = presign(
+        "GET",
+        rules.url,
+        bucket=rules.bucket,
+        key=key,
+        region=rules.region,
+        credential=credential,
+        signed_at=signed_at,
+        expires_seconds=expires_seconds,
     )
-    url = urlsplit(rules.url)
-    config.region = rules.region
-    config.endpoint = f"{url.scheme}://{url.netloc}"
-    if url.path:
-        config.use_path_style = True
-    elif url.netloc.startswith(f"{rules.bucket}."):
-        config.endpoint = f"{url.scheme}://{url.netloc.removeprefix(f'{rules.bucket}.')}"
-    else:
-        config.use_cname = True
-    return oss.Client(config)
+    return SignedDownload(url, signed_at + timedelta(seconds=expires_seconds))
+
+
+def presign(
+    method: str,
+    bucket_url: str,
+    *,
+    bucket: str,
+    key: str,
+    region: str,
+    credential: v4.Credential,
+    signed_at: datetime,
+    expires_seconds: int,
+    headers: Mapping[str, str] = _NO_VALUES,
+    query: Mapping[str, str] = _NO_VALUES,
+) -> str:
+    """Return the presigned URL of one request for one object.
+
+    Args:
+        method: The HTTP method of the request, in capitals.
+        bucket_url: The address of the bucket, without a slash at its end.
+        region: The plain region id: `cn-hangzhou`, never `oss-cn-hangzhou`.
+        signed_at: The UTC time from which `expires_seconds` counts.
+        expires_seconds: 1 to 604,800 (7 days).
+        headers: The headers that the client must send exactly like this. `x-oss-additional-headers` lists those that
+            OSS would not check otherwise.
+        query: Further parameters of the request, such as `x-oss-process`, `partNumber` or `uploadId`.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
+    """
+    if not 1 <= expires_seconds <= MAX_EXPIRES_SECONDS:
+        raise ValueError(f"a presigned URL is valid for 1 to {MAX_EXPIRES_SECONDS} seconds, not {expires_seconds}")
+    date = v4.format_date(signed_at)
+    sent = {name.lower(): value.strip() for name, value in headers.items()}
+    additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
+    parameters = {
+        **query,
+        "x-oss-signature-version": v4.SIGNATURE_VERSION,
+        "x-oss-credential": v4.credential_scope(credential.access_key_id, date, region),
+        "x-oss-date": date,
+        "x-oss-expires": str(expires_seconds),
+    }
+    if credential.security_token:
+        parameters["x-oss-security-token"] = credential.security_token
+    if additional:
+        parameters["x-oss-additional-headers"] = ";".join(additional)
+    canonical_query = _canonical_query(parameters)
+    canonical_request = "\n".join(
+        (
+            method,
+            quote(f"/{bucket}/{key}"),
+            canonical_query,
+            "".join(f"{name}:{value}\n" for name, value in sorted(sent.items())),
+            ";".join(additional),
+            sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD"),
+        )
+    )
+    string_to_sign = "\n".join(
+        (
+            v4.SIGNATURE_VERSION,
+            date,
+            v4.date_scope(date, region),
+            sha256(canonical_request.encode()).hexdigest(),
+        )
+    )
+    signing_key = v4.signing_key(credential.access_key_secret, date[:8], region)
+    signature = hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
+    return f"{bucket_url}/{quote(key)}?{canonical_query}&x-oss-signature={signature}"
+
+
+def _canonical_query(parameters: Mapping[str, str]) -> str:
+    """Return the encoded parameters, sorted by their encoded names; one without a value has no `=` either."""
+    encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in parameters.items())
+    return "&".join(f"{name}={value}" if value else name for name, value in encoded)

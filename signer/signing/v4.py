@@ -1,6 +1,6 @@
-"""OSS signature version 4 for PostObject: the credential, its scope, the signing key and the signature.
+"""OSS signature version 4: the credential, its scope, the signing key and the signature of a policy.
 
-Rules: help page `signature-version-4-recommend` (PostObject), https://help.aliyun.com/zh/oss/developer-reference/.
+See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An AccessKey pair and, when STS issued it, its security token and the moment it ends (UTC)."""
+    """An AccessKey pair; one that STS issued also has a security token and an expiration (UTC)."""
 
     access_key_id: str
     access_key_secret: str = field(repr=False)
@@ -30,40 +30,47 @@ class Credential:
 
 @lru_cache(maxsize=64)
 def format_date(moment: datetime) -> str:
-    """`x-oss-date`: the UTC moment as `YYYYMMDDTHHMMSSZ`."""
+    """Return `x-oss-date`: the UTC moment as `YYYYMMDDTHHMMSSZ`."""
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
+def date_scope(x_oss_date: str, region: str) -> str:
+    """Return `<YYYYMMDD>/<region>/oss/aliyun_v4_request`; the region is a plain id such as `cn-hangzhou`."""
+    return f"{x_oss_date[:8]}/{region}/oss/{SCOPE_SUFFIX}"
+
+
 def credential_scope(access_key_id: str, x_oss_date: str, region: str) -> str:
-    """`x-oss-credential`: `<AccessKeyId>/<YYYYMMDD>/<region>/oss/aliyun_v4_request`, the region as a plain id."""
-    return f"{access_key_id}/{x_oss_date[:8]}/{region}/oss/{SCOPE_SUFFIX}"
+    """Return `x-oss-credential`: the AccessKey id, a slash and the scope of the date."""
+    return f"{access_key_id}/{date_scope(x_oss_date, region)}"
 
 
 @lru_cache(maxsize=4096)
 def signing_key(access_key_secret: str, day: str, region: str) -> bytes:
-    """The key derived for one secret, UTC day (`YYYYMMDD`) and region; it changes once a day, so it is kept."""
+    """Return the signing key of one secret, UTC day (`YYYYMMDD`) and region."""
     key = ("aliyun_v4" + access_key_secret).encode()
     for part in (day, region, "oss", SCOPE_SUFFIX):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
-class Signature:
-    """HMAC-SHA256 over texts that begin alike, with the beginning hashed once; the text is a policy in Base64.
+class CommonHeadSigner:
+    """Sign texts that begin alike with HMAC-SHA256, hashing their common head only once.
 
-    These are the two hashes of RFC 2104. An `hmac.HMAC` can be copied too, but that takes half as long again.
+    This computes the two hashes of RFC 2104 itself, because copying an `hmac.HMAC` costs half as much again.
+
+    See: https://www.rfc-editor.org/rfc/rfc2104#section-2
     """
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, key: bytes, beginning: bytes) -> None:
-        """`key` has at most 64 bytes, as a signing key does."""
+    def __init__(self, key: bytes, head: bytes) -> None:
+        """Hash the head. `key` has at most 64 bytes, as a signing key does."""
         padded = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = sha256(padded.translate(_INNER_PAD) + beginning)
+        self._inner = sha256(padded.translate(_INNER_PAD) + head)
         self._outer = sha256(padded.translate(_OUTER_PAD))
 
-    def with_rest(self, rest: bytes) -> str:
-        """Lower-case hex, of the beginning and this."""
+    def sign(self, rest: bytes) -> str:
+        """Return the signature of the head followed by `rest`, in lower-case hex."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(rest)
         outer.update(inner.digest())

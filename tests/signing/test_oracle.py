@@ -1,4 +1,4 @@
-"""Our signature against the one that Alibaba's own JavaScript SDK computes for the same policy."""
+"""Signatures of policies and URLs, compared with those that Alibaba's JavaScript SDK computes for the same input."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms, SignedUpload
 from signer.signing.object_key import KeyNaming, Template
+from signer.signing.presigned_url import presign
 from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
 
@@ -40,13 +42,14 @@ WORDS = [
 ]
 SEGMENTS = [word for word in WORDS if word not in ("back\\slash", "\u2028")]
 REGIONS = ["cn-hangzhou", "cn-shanghai", "us-west-1", "ap-southeast-1", "cn-hongkong", "eu-central-1"]
+AWKWARD = list(" +?#%&=;:@!$'()*,~/-._\"<>[]{}|^`照片Фото😀é\u0301")
 
 
 @pytest.fixture(scope="module")
 def oracle() -> Path:
-    """ali-oss, installed from the lock file."""
+    """The program that signs with ali-oss, which is installed from the lock file."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        return _missing("node and npm are not installed")
+        return skip_outside_ci("node and npm are not installed")
     lock, installed = ORACLE / "package-lock.json", ORACLE / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         result = subprocess.run(
@@ -58,18 +61,35 @@ def oracle() -> Path:
             check=False,
         )
         if result.returncode != 0:
-            return _missing(f"npm cannot install ali-oss: {result.stderr}")
+            return skip_outside_ci(f"npm cannot install ali-oss: {result.stderr}")
     return ORACLE / "sign.cjs"
 
 
-def _missing(why: str) -> Path:
+def skip_outside_ci(reason: str) -> Path:
     if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
-def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
-    """One upload of random rules, with the secret, region and moment it was signed with."""
+def run_oracle(oracle: Path, cases: list[dict[str, Any]]) -> list[str]:
+    result = subprocess.run(
+        ["node", str(oracle)], input=json.dumps(cases), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    found: list[str] = json.loads(result.stdout)
+    return found
+
+
+def random_secret(choice: random.Random) -> str:
+    return "".join(choice.choices("abcXYZ0189+/=", k=30))
+
+
+def random_token(choice: random.Random) -> str | None:
+    return choice.choice([None, "CAIS" + "".join(choice.choices("abcXYZ0189+/=", k=300))])
+
+
+def random_upload(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
+    """Return an upload of random rules, with the secret, region and time it was signed with."""
 
     def text() -> str:
         return choice.choice(WORDS)
@@ -92,9 +112,8 @@ def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
         conditions=tuple(conditions[: choice.randint(0, 2)]),
         callback=choice.choice([None, CallbackField(("https://a.example.com/中",), "b=${bucket}", proof_secret=b"s")]),
     )
-    secret = "".join(choice.choices("abcXYZ0189+/=", k=30))
-    token = choice.choice([None, "CAIS" + "".join(choice.choices("abcXYZ0189+/=", k=300))])
-    credential = Credential("STS.id", secret, token, moment + timedelta(hours=choice.randint(1, 12)))
+    secret = random_secret(choice)
+    credential = Credential("STS.id", secret, random_token(choice), moment + timedelta(hours=choice.randint(1, 12)))
     upload_request = UploadRequest(
         filename=text() + ".jpg", content_type=choice.choice(rules.content_types or ("image/x-" + "y",))
     )
@@ -104,9 +123,9 @@ def generated(choice: random.Random) -> tuple[SignedUpload, str, str, datetime]:
     return upload, secret, region, moment
 
 
-def test_ali_oss_computes_the_same_signatures(oracle: Path) -> None:
+def test_ali_oss_computes_the_same_policy_signatures(oracle: Path) -> None:
     choice = random.Random(20260101)
-    uploads = [generated(choice) for _ in range(CASES)]
+    uploads = [random_upload(choice) for _ in range(CASES)]
     cases = [
         {
             "secret": secret,
@@ -116,9 +135,50 @@ def test_ali_oss_computes_the_same_signatures(oracle: Path) -> None:
         }
         for upload, secret, region, moment in uploads
     ]
-    result = subprocess.run(
-        ["node", str(oracle)], input=json.dumps(cases), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == [upload.fields["x-oss-signature"] for upload, *_ in uploads]
+    assert run_oracle(oracle, cases) == [upload.fields["x-oss-signature"] for upload, *_ in uploads]
     assert any(not upload.fields["key"].isascii() for upload, *_ in uploads if "key" in upload.fields)
+
+
+def random_presign_case(choice: random.Random) -> dict[str, Any]:
+    def text(length: int) -> str:
+        return "".join(choice.choices(AWKWARD, k=choice.randint(1, length)))
+
+    queries = choice.choice([{}, {"x-oss-process": f"style/{text(9)}"}, {"partNumber": "7", "uploadId": text(20)}])
+    headers = choice.choice(
+        [{}, {"Content-Type": "image/jpeg"}, {"X-Oss-Meta-A": "b", "Cache-Control": "no-cache", "Range": "bytes=0-9"}]
+    )
+    return {
+        "secret": random_secret(choice),
+        "token": random_token(choice),
+        "region": choice.choice(REGIONS),
+        "bucket": "photos",
+        "method": choice.choice(["GET", "PUT", "HEAD"]),
+        "key": text(40),
+        "expires": choice.randint(1, 604_800),
+        "headers": headers,
+        "queries": queries,
+        "additional": ["Range", "cache-control"] if "Range" in headers else [],
+    }
+
+
+def test_ali_oss_presigns_the_same_urls(oracle: Path) -> None:
+    choice = random.Random(20260102)
+    cases = [random_presign_case(choice) for _ in range(CASES)]
+    for case, url in zip(cases, run_oracle(oracle, cases), strict=True):
+        address, _, query = url.partition("?")
+        expected = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
+        mine = presign(
+            case["method"],
+            f"https://photos.oss-{case['region']}.aliyuncs.com",
+            bucket=case["bucket"],
+            key=case["key"],
+            region=case["region"],
+            credential=Credential("any", case["secret"], case["token"]),
+            signed_at=datetime.strptime(expected["x-oss-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
+            expires_seconds=case["expires"],
+            headers=case["headers"],
+            query=case["queries"],
+        )
+        my_address, _, my_query = mine.partition("?")
+        assert unquote(my_address) == unquote(address), case
+        assert dict(parse_qsl(my_query, keep_blank_values=True, strict_parsing=True)) == expected, case

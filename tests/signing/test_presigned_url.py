@@ -1,0 +1,189 @@
+"""Presigned URLs: equal to those of Alibaba's Python SDK, and never valid for longer than their credential."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import alibabacloud_oss_v2 as oss
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signer.errors import CredentialsUnavailable
+from signer.signing import v4
+from signer.signing.object_key import KeyNaming, Template
+from signer.signing.presigned_url import presign, sign_download
+from signer.signing.upload_rules import UploadRules
+
+NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
+SIGNED_AT = NOW.replace(microsecond=0)
+STS = v4.Credential("STS.id", "secret", "CAIS+/token==", NOW + timedelta(hours=1))
+ACCESS_KEY = v4.Credential("LTAI", "secret")
+RULES = UploadRules(
+    bucket="photos",
+    region="cn-hangzhou",
+    url="https://photos.oss-cn-hangzhou.aliyuncs.com",
+    naming=KeyNaming(Template.parse("p/")),
+    expires=timedelta(minutes=15),
+    max_size_bytes=1000,
+)
+AWKWARD = st.sampled_from(list(" +?#%&=;:@!$'()*,~/-._\"<>[]\\^`{|}照片😀é\u0301\x7f"))
+KEYS = st.text(AWKWARD | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+def sdk_client(credential: v4.Credential, **options: Any) -> oss.Client:
+    provider = oss.credentials.StaticCredentialsProvider(
+        credential.access_key_id, credential.access_key_secret, credential.security_token
+    )
+    return oss.Client(oss.Config("cn-hangzhou", credentials_provider=provider, **options))
+
+
+CLIENT = sdk_client(STS)
+CLIENTS = {
+    "https://photos.oss-cn-hangzhou.aliyuncs.com": CLIENT,
+    "https://images.example.com": sdk_client(STS, endpoint="https://images.example.com", use_cname=True),
+    "http://127.0.0.1:9000/photos": sdk_client(STS, endpoint="http://127.0.0.1:9000", use_path_style=True),
+}
+
+
+def parts(url: str) -> tuple[str, list[tuple[str, str]]]:
+    """The address of the object, and the parameters in any order."""
+    address, _, query = url.partition("?")
+    return address, sorted(parse_qsl(query, keep_blank_values=True, strict_parsing=False))
+
+
+def presign_like(
+    sdk_url: str,
+    method: str,
+    key: str,
+    *,
+    bucket_url: str = RULES.url,
+    credential: v4.Credential = STS,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    query: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Our URL for the time and validity that the SDK has chosen."""
+    chosen = dict(parts(sdk_url)[1])
+    return presign(
+        method,
+        bucket_url,
+        bucket="photos",
+        key=key,
+        region="cn-hangzhou",
+        credential=credential,
+        signed_at=datetime.strptime(chosen["x-oss-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
+        expires_seconds=int(chosen["x-oss-expires"]),
+        headers=headers,
+        query=query,
+    )
+
+
+@given(key=KEYS, address=st.sampled_from(sorted(CLIENTS)))
+def test_download_url_equals_that_of_the_sdk(key: str, address: str) -> None:
+    request = oss.GetObjectRequest(bucket="photos", key=key)
+    expected = CLIENTS[address].presign(request, expires=timedelta(hours=1)).url
+    assert expected is not None
+    assert parts(presign_like(expected, "GET", key, bucket_url=address)) == parts(expected)
+
+
+@given(key=KEYS, style=KEYS)
+def test_image_processing_is_signed_like_in_the_sdk(key: str, style: str) -> None:
+    process = f"image/resize,w_100/watermark,text_{style}"
+    request = oss.GetObjectRequest(bucket="photos", key=key, process=process)
+    expected = CLIENT.presign(request, expires=timedelta(hours=1)).url
+    assert expected is not None
+    assert parts(presign_like(expected, "GET", key, query={"x-oss-process": process})) == parts(expected)
+
+
+@given(key=KEYS, number=st.integers(1, 10_000))
+def test_part_upload_is_signed_like_in_the_sdk(key: str, number: int) -> None:
+    request = oss.UploadPartRequest(bucket="photos", key=key, part_number=number, upload_id="0004B9+/=")
+    expected = CLIENT.presign(request, expires=timedelta(hours=1)).url
+    assert expected is not None
+    query = {"partNumber": str(number), "uploadId": "0004B9+/="}
+    assert parts(presign_like(expected, "PUT", key, query=query)) == parts(expected)
+
+
+def test_parameter_without_a_value_is_signed_like_in_the_sdk() -> None:
+    request = oss.InitiateMultipartUploadRequest(bucket="photos", key="a b.jpg")
+    expected = CLIENT.presign(request, expires=timedelta(hours=1)).url
+    assert expected is not None
+    mine = presign_like(expected, "POST", "a b.jpg", query={"uploads": ""})
+    assert parts(mine) == parts(expected)
+    assert mine.endswith("x-oss-signature=" + dict(parts(expected)[1])["x-oss-signature"])
+    assert "?uploads&" in mine
+
+
+@pytest.mark.parametrize("credential", [STS, ACCESS_KEY])
+def test_upload_headers_are_signed_like_in_the_sdk(credential: v4.Credential) -> None:
+    """The SDK signs no additional headers in a URL; test_oracle.py compares those with ali-oss."""
+    client = sdk_client(credential)
+    request = oss.PutObjectRequest(
+        bucket="photos",
+        key="照片 1.jpg",
+        content_type="image/jpeg",
+        forbid_overwrite=True,
+        metadata={"team": "a"},
+    )
+    result = client.presign(request, expires=timedelta(hours=1))
+    assert result.url is not None
+    headers = {
+        "Content-Type": "image/jpeg",
+        "x-oss-forbid-overwrite": "true",
+        "X-Oss-Meta-Team": "a",
+    }
+    mine = presign_like(result.url, "PUT", "照片 1.jpg", credential=credential, headers=headers)
+    assert parts(mine) == parts(result.url)
+
+
+def test_download_url_names_its_object_and_its_expiration() -> None:
+    signed = sign_download(RULES, "p/猫 1?#.jpg", expires=timedelta(minutes=5), credential=STS, now=NOW)
+    address, query = urlsplit(signed.url), dict(parts(signed.url)[1])
+    assert (address.netloc, unquote(address.path)) == ("photos.oss-cn-hangzhou.aliyuncs.com", "/p/猫 1?#.jpg")
+    assert query["x-oss-date"] == "20260309T235959Z"
+    assert query["x-oss-credential"] == "STS.id/20260309/cn-hangzhou/oss/aliyun_v4_request"
+    assert query["x-oss-expires"] == "300"
+    assert query["x-oss-security-token"] == STS.security_token
+    assert signed.expires_at == SIGNED_AT + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("lifetime_seconds", [1.2, 2.0, 299.9])
+def test_download_url_expires_no_later_than_its_credential(lifetime_seconds: float) -> None:
+    expiration = NOW + timedelta(seconds=lifetime_seconds)
+    credential = dataclasses.replace(STS, expiration=expiration)
+    signed = sign_download(RULES, "p/a.jpg", expires=timedelta(minutes=5), credential=credential, now=NOW)
+    expires_seconds = int(dict(parts(signed.url)[1])["x-oss-expires"])
+    assert signed.expires_at == SIGNED_AT + timedelta(seconds=expires_seconds)
+    assert expiration - timedelta(seconds=1) < signed.expires_at <= expiration
+
+
+@pytest.mark.parametrize("lifetime_seconds", [-3600.0, 0.0, 0.05])
+def test_expired_credential_signs_no_download(lifetime_seconds: float) -> None:
+    credential = dataclasses.replace(STS, expiration=NOW + timedelta(seconds=lifetime_seconds))
+    with pytest.raises(CredentialsUnavailable):
+        sign_download(RULES, "p/a.jpg", expires=timedelta(minutes=5), credential=credential, now=NOW)
+
+
+@pytest.mark.parametrize("expires_seconds", [0, 7 * 86400 + 1])
+def test_validity_beyond_the_limits_of_oss_is_rejected(expires_seconds: int) -> None:
+    with pytest.raises(ValueError, match="604800"):
+        presign(
+            "GET",
+            RULES.url,
+            bucket="photos",
+            key="a.jpg",
+            region="cn-hangzhou",
+            credential=STS,
+            signed_at=SIGNED_AT,
+            expires_seconds=expires_seconds,
+        )
+
+
+def test_download_repr_has_no_url() -> None:
+    signed = sign_download(RULES, "p/a.jpg", expires=timedelta(minutes=5), credential=STS, now=NOW)
+    assert "x-oss-signature" not in repr(signed)
