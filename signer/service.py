@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from signer.assembly import CallerChecks, Sources
-from signer.callers.caller import Caller, CallerCheck
+from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.clock_skew import ClockSkew
@@ -26,6 +25,7 @@ from signer.limits.limiter_factory import new_limiter
 from signer.limits.token_bucket import Allowance, Limit
 from signer.outbound import new_session
 from signer.request_context import RequestContext
+from signer.revision import CallerCheckBuilder, Revision, RolePlanner
 from signer.signing.form import SignedUpload
 from signer.signing.presigned_url import SignedDownload, sign_download
 from signer.signing.upload_rules import UploadRequest
@@ -33,15 +33,6 @@ from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """All that requests are answered from, of one moment: a request uses one of these from beginning to end."""
-
-    registry: Registry
-    roles: RoleSet
-    checks: Mapping[str, CallerCheck]
 
 
 @dataclass(slots=True)
@@ -67,13 +58,13 @@ class Service:
         self._outbound = new_session()
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
-        self._caller_checks = CallerChecks(self._outbound)
+        self._caller_checks = CallerCheckBuilder(self._outbound)
         self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
-        self._sources = Sources(self._sdk, environment)
+        self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
-        self._credentials.prepare(roles, self._sources.plans(registry, roles))
+        self._credentials.prepare(roles, self._role_planner.plans(registry, roles))
         self._credentials.activate(roles)
-        self.current = Revision(registry, roles, self._caller_checks.of(registry))
+        self.current = Revision(registry, roles, self._caller_checks.build(registry))
         self.metrics.watch(
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
@@ -86,8 +77,8 @@ class Service:
         Requests under way finish with what they began with; the change itself is one assignment.
         """
         roles = RoleSet()
-        plans = await asyncio.to_thread(self._sources.plans, registry, roles)
-        checks = await asyncio.to_thread(self._caller_checks.of, registry, self.current.registry, self.current.checks)
+        plans = await asyncio.to_thread(self._role_planner.plans, registry, roles)
+        checks = await asyncio.to_thread(self._caller_checks.build, registry, self.current)
         self._credentials.prepare(roles, plans)
         await roles.wait_for_first_attempts(settle_seconds)
         self.current = Revision(registry, roles, checks)

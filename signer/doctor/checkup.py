@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from signer.assembly import Sources
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.definitions import model
@@ -27,6 +26,7 @@ from signer.doctor.steps.redis import SCHEMES, answers
 from signer.doctor.steps.wechat import wechat
 from signer.doctor.steps.write import write
 from signer.environment import Environment
+from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
 Steps = Iterator[tuple[About, Step]]
@@ -41,9 +41,9 @@ class Checkup:
         self._plan = plan
         self._asking = asking
         self._oss = Oss(asking, endpoint)
-        sources = Sources(sdk, environment)
-        self._tokens = Tokens(sources, plan.common_registry())
-        self._narrow_tokens = Tokens(sources, plan.registry)
+        planner = RolePlanner(sdk, environment)
+        self._tokens = Tokens(planner, plan.common_registry())
+        self._narrow_tokens = Tokens(planner, plan.registry)
         """Those with session policies; fetched only for --write."""
         self._blocked: dict[str, str] = {}
         """By role, why it has no token."""

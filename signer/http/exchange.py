@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 from signer.http.reply import Reply
 from signer.request_context import RequestContext
-from signer.service import Revision
+from signer.revision import Revision
 
 
 class Exchange(RequestContext):

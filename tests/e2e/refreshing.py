@@ -14,12 +14,12 @@ import threading
 import time
 from pathlib import Path
 
-from signer.assembly import Sources
 from signer.credentials.cache import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import Source
 from signer.definitions.parse import parse
 from signer.environment import Environment
+from signer.revision import RolePlanner
 
 _AT_ONCE = 8
 """As many as the signer itself starts in a second."""
@@ -28,7 +28,7 @@ _AT_ONCE = 8
 async def main(config: Path, count: int) -> None:
     environment = Environment(os.environ)
     sdk = SdkThread()
-    plans = Sources(sdk, environment).plans(
+    plans = RolePlanner(sdk, environment).plans(
         parse({str(config): config.read_text("utf-8")}, environment.read()), RoleSet()
     )
     sources = [plan.source for plan in plans.values()]

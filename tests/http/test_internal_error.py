@@ -14,10 +14,11 @@ from signer.credentials.cache import RoleSet
 from signer.definitions.parse import parse
 from signer.http.dispatch import Front
 from signer.http.request_log import RequestLog
+from signer.revision import Revision
 from signer.server.listeners import runner
 from signer.server.sites import Site, url_of
 from signer.server.sockets import listening
-from signer.service import Revision, Service
+from signer.service import Service
 from signer.telemetry import logs
 from signer.telemetry.metrics import Metrics
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from signer.assembly import Sources
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper import RolePlan
 from signer.credentials.sources.credential_source import FetchFailed
@@ -17,14 +16,15 @@ from signer.definitions.registry import Registry, Role
 from signer.doctor.findings import About, Finding
 from signer.doctor.remedies import CHRONY, RAM_CONSOLE, policy
 from signer.errors import CredentialsUnavailable
+from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
 
 class Tokens:
     """Fetches the token of each role once, evenly paced, when somebody asks for it."""
 
-    def __init__(self, sources: Sources, registry: Registry) -> None:
-        self._plans: Mapping[str, RolePlan] = sources.plans(registry, self)
+    def __init__(self, planner: RolePlanner, registry: Registry) -> None:
+        self._plans: Mapping[str, RolePlan] = planner.plans(registry, self)
         self._fetches: dict[str, asyncio.Task[Credential]] = {}
         self._pacer = FetchPacer()
 

@@ -1,11 +1,13 @@
-"""From what the definitions say to the objects that do it: sources of credentials and caller checks.
+"""What is active now: registry, credentials of roles, caller checks; and how they are built from the definitions.
 
-Alibaba's SDKs and PyJWT take longer to load than all the rest, so what needs them is imported where it is named.
+Modules that need Alibaba's SDKs or PyJWT are imported only when an app uses them: they take longer to load than the
+rest of the service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.open import OpenCheck
 from signer.callers.plugins import load
+from signer.credentials.cache import RoleSet
 from signer.credentials.keeper import RolePlan
 from signer.credentials.refresh_windows import RefreshWindows
 from signer.credentials.sdk_thread import SdkThread
@@ -33,39 +36,57 @@ if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
     from signer.callers.verification_keys import VerificationKey
 
-_BASE_COVER = timedelta(minutes=5)
-"""How long a credential must live that only assumes other roles."""
+_BASE_ROLE_COVER = timedelta(minutes=5)
+"""The lifetime that a token needs if its only use is to assume other roles."""
 
 _KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
 
 
-class Sources:
-    """Makes the sources of roles, from the definitions and the environment that their keys refer to."""
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One consistent state of the service. A request uses the same revision from start to end."""
+
+    registry: Registry
+    roles: RoleSet
+    checks: Mapping[str, CallerCheck]
+    """The caller check of each enabled app, by app id."""
+
+
+class RolePlanner:
+    """Plans how to fetch the credentials of roles."""
 
     def __init__(self, sdk: SdkThread, environment: Environment) -> None:
+        """Create a planner.
+
+        Args:
+            sdk: The thread in which Alibaba's SDKs run.
+            environment: Resolves the `${...}` references of AccessKeys, anew for each fetch.
+        """
         self._sdk = sdk
         self._environment = environment
 
-    def plans(self, registry: Registry, kept: RoleCredentials) -> dict[str, RolePlan]:
-        """A plan for each role that an enabled app uses, and for those that they are assumed with.
+    def plans(self, registry: Registry, credentials: RoleCredentials) -> dict[str, RolePlan]:
+        """Return a plan for each role that an enabled app uses, and for the roles that those are assumed with.
 
-        `kept` is where roles find each other's credentials.
+        Args:
+            registry: The definitions.
+            credentials: Where a role finds the token of the role that it is assumed with.
         """
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
         covers = dict(registry.longest_expires())
         for role in list(roles.values()):
-            source = role.source
-            while source is not None:
-                roles[source.name] = source
-                covers[source.name] = max(covers.get(source.name, _BASE_COVER), _BASE_COVER)
-                source = source.source
-        return {key: self._plan(role, covers[key], kept) for key, role in roles.items()}
+            base = role.source
+            while base is not None:
+                roles[base.name] = base
+                covers[base.name] = max(covers.get(base.name, _BASE_ROLE_COVER), _BASE_ROLE_COVER)
+                base = base.source
+        return {key: self._plan(role, covers[key], credentials) for key, role in roles.items()}
 
-    def _plan(self, role: Role, cover: timedelta, kept: RoleCredentials) -> RolePlan:
+    def _plan(self, role: Role, cover: timedelta, credentials: RoleCredentials) -> RolePlan:
         windows = RefreshWindows(cover, role.entry.min_remaining)
-        return RolePlan(_identity(role), self._source(role, kept), windows, grants=_grants(role))
+        return RolePlan(_identity(role), self._source(role, credentials), windows, grants=_grants(role))
 
-    def _source(self, role: Role, kept: RoleCredentials) -> Source:
+    def _source(self, role: Role, credentials: RoleCredentials) -> Source:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
         if isinstance(entry, model.EcsRamRole):
@@ -84,7 +105,7 @@ class Sources:
         from signer.credentials.sources.oidc import OidcSource
         from signer.credentials.sources.sts_call import RoleRequest
 
-        assumption = RoleRequest(
+        role_request = RoleRequest(
             role_arn=entry.role_arn,
             session_name=entry.session_name,
             duration=entry.duration,
@@ -94,25 +115,25 @@ class Sources:
         if isinstance(entry, model.Oidc):
             return OidcSource(
                 self._sdk,
-                assumption,
+                role_request,
                 provider_arn=entry.provider_arn,
                 token_file=Path(entry.token_file),
                 endpoint=entry.endpoint,
                 deadline_seconds=deadline_seconds,
             )
-        base = self._access_key(role) if role.source is None else ChainedRoleSource(role.source.name, kept)
+        base = self._access_key(role) if role.source is None else ChainedRoleSource(role.source.name, credentials)
         return AssumeRoleSource(
-            self._sdk, assumption, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds
+            self._sdk, role_request, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds
         )
 
     def _access_key(self, role: Role) -> AccessKeySource:
         key = role.key
         if key is None:
             raise ValueError(f"{role.name} has neither an AccessKey nor a source")
-        return AccessKeySource(lambda: _filled(key, self._environment))
+        return AccessKeySource(lambda: _resolve_key(key, self._environment))
 
 
-def _filled(key: KeyTexts, environment: Environment) -> Credential:
+def _resolve_key(key: KeyTexts, environment: Environment) -> Credential:
     try:
         environ = environment.read()
         token = None if key.security_token is None else fill(key.security_token, environ)
@@ -122,14 +143,14 @@ def _filled(key: KeyTexts, environment: Environment) -> Credential:
 
 
 def _grants(role: Role) -> Hashable:
-    """What makes two tokens worth the same, whichever key they were fetched with."""
+    """Return a value that is equal for roles whose tokens allow the same, whichever key fetches them."""
     entry = role.entry
     without_key = entry.model_copy(update={name: None for name in _KEY_MEMBERS if name in type(entry).model_fields})
     return without_key, role.session_policy, None if role.source is None else _grants(role.source)
 
 
 class _Identity:
-    """What makes two roles equal, its hash worked out once: ten thousand of them are compared at each reload."""
+    """The parts that make two roles equal. Each reload compares thousands of them, so the hash is computed once."""
 
     __slots__ = ("_hash", "_parts")
 
@@ -148,34 +169,35 @@ def _identity(role: Role) -> Hashable:
     return _Identity(_grants(role), role.key, None if role.source is None else _identity(role.source))
 
 
-class CallerChecks:
-    """Makes the caller checks of apps; `outbound` is the session in which they ask others."""
+class CallerCheckBuilder:
+    """Builds the caller checks of apps."""
 
     def __init__(self, outbound: aiohttp.ClientSession) -> None:
+        """Create a builder whose checks send their requests through the session `outbound`."""
         self._outbound = outbound
 
-    def of(
-        self, registry: Registry, former: Registry | None = None, checks: Mapping[str, CallerCheck] | None = None
-    ) -> dict[str, CallerCheck]:
-        """A check for each enabled app; those of apps whose `callers` did not change go on with what they know."""
-        kept = {
-            app_id: check
-            for app_id, check in (checks or {}).items()
-            if former is not None
-            and app_id in registry.apps
-            and registry.apps[app_id].callers == former.apps[app_id].callers
-        }
+    def build(self, registry: Registry, previous: Revision | None = None) -> dict[str, CallerCheck]:
+        """Return the caller check of each enabled app, by app id.
+
+        An app whose `callers` are the same in the previous revision keeps its check with its caches.
+        """
+        unchanged: dict[str, CallerCheck] = {}
+        if previous is not None:
+            for app_id, check in previous.checks.items():
+                app = registry.apps.get(app_id)
+                if app is not None and app.callers == previous.registry.apps[app_id].callers:
+                    unchanged[app_id] = check
         return {
-            app.id: kept.get(app.id) or self._check(app.id, app.callers)
+            app.id: unchanged.get(app.id) or self._check(app.id, app.callers)
             for app in registry.apps.values()
             if app.enabled
         }
 
     def _check(self, app_id: str, entries: Sequence[model.AnyCallers]) -> CallerCheck:
-        checks = [self._kind(app_id, entry) for entry in entries]
+        checks = [self._check_of_kind(app_id, entry) for entry in entries]
         return checks[0] if len(checks) == 1 else FirstMatchCheck(checks)
 
-    def _kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
+    def _check_of_kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
         if isinstance(entry, model.OtherCallers):
             return load(entry.type)(entry.model_dump(), app_id)
         if isinstance(entry, model.ApiKeyCallers):
@@ -197,10 +219,10 @@ class CallerChecks:
             from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 
             rules = JwtRules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
-            return JwtBearerCheck(self._jwt_key(entry), rules)
+            return JwtBearerCheck(self._verification_key(entry), rules)
         return OpenCheck()
 
-    def _jwt_key(self, entry: model.JwtCallers) -> VerificationKey | Jwks:
+    def _verification_key(self, entry: model.JwtCallers) -> VerificationKey | Jwks:
         from signer.callers.jwks import Jwks
         from signer.callers.verification_keys import from_pem, from_secret
 
