@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from typing import Any
 
 import aiohttp
 
 from signer.callers.caller import Caller
 from signer.callers.session_tokens import SessionTokens
+from signer.circuit_breaker import CircuitBreaker
 from signer.errors import Forbidden, IdentityUnavailable, Problem, RateLimited, Unauthenticated
 from signer.outbound import whole_body
 from signer.request_context import RequestContext
@@ -24,12 +24,9 @@ log = logging.getLogger("oss_signer.callers")
 _PATH = "/sns/jscode2session"
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_CODE_CHARACTERS = 512
-_FAILURES_UNTIL_REST = 5
-_REST_SECONDS = 2.0
-"""After so many failures in a row WeChat is left alone for so long: callers are told at once to come again.
-
-Then one of them finds out whether it is back.
-"""
+_FAILURE_THRESHOLD = 5
+_TRIAL_SECONDS = 2.0
+"""While the circuit is open, one login in this time is tried at WeChat; the others fail at once."""
 _BUSY = -1
 _MOST_ERRCODE = 10**9
 
@@ -54,8 +51,9 @@ class WeChatCheck:
         self._secret = secret
         self._url = endpoint.rstrip("/") + _PATH
         self._timeout_seconds = timeout_seconds
-        self._failures = 0
-        self._rests_until = 0.0
+        self._breaker = CircuitBreaker(
+            failure_threshold=_FAILURE_THRESHOLD, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
+        )
 
     def presented(self, context: RequestContext) -> bool:
         return context.has_header("X-Session") or context.has_header("X-WX-Code") or bool(context.login_code)
@@ -73,31 +71,21 @@ class WeChatCheck:
         return self._sessions.begin(await self._openid(code))
 
     async def _openid(self, code: str) -> str:
-        self._begin()
+        if not self._breaker.allow_call():
+            raise _away()
         answer = await self._answer(code)
         # 0 and none at all are success.
         errcode, openid = answer.get("errcode") or 0, answer.get("openid")
         if errcode == _BUSY or (errcode == 0 and not (isinstance(openid, str) and openid)):
             self._failed("busy" if errcode == _BUSY else "no answer")
             raise _away()
-        self._failures = 0
+        self._breaker.record_success()
         if errcode != 0:
             raise self._refusal(errcode)
         return str(openid)
 
-    def _begin(self) -> None:
-        """Raises `IdentityUnavailable` while WeChat is left alone."""
-        if self._failures < _FAILURES_UNTIL_REST:
-            return
-        now = time.monotonic()
-        if now < self._rests_until:
-            raise _away()
-        self._rests_until = now + _REST_SECONDS
-
     def _failed(self, reason: str) -> None:
-        self._failures += 1
-        if self._failures >= _FAILURES_UNTIL_REST:
-            self._rests_until = time.monotonic() + _REST_SECONDS
+        self._breaker.record_failure()
         log.warning("WeChat cannot be asked", extra={"wechat_app": self._app_id, "reason": reason})
 
     async def _answer(self, code: str) -> dict[str, Any]:
@@ -137,4 +125,6 @@ class WeChatCheck:
 
 
 def _away() -> IdentityUnavailable:
-    return IdentityUnavailable("WeChat cannot be asked right now; try again shortly", retry_after_seconds=_REST_SECONDS)
+    return IdentityUnavailable(
+        "WeChat cannot be asked right now; try again shortly", retry_after_seconds=_TRIAL_SECONDS
+    )

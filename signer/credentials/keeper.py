@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from signer.credentials.backoff import Backoff
+from signer.circuit_breaker import CircuitBreaker
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
 from signer.credentials.sources.credential_source import FetchFailed, Source
@@ -24,6 +24,8 @@ log = logging.getLogger("oss_signer.credentials")
 _NO_END = timedelta(days=36500)
 _ENDLESS_SECONDS = 60.0
 """How often a credential without end is read anew; its file may have been rotated."""
+_URGENT_MAX_DELAY_SECONDS = 4.0
+"""Without a usable token the source is tried at least this often, so that its return is noticed within 5 s."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _JITTER = random.Random()  # noqa: S311
 
@@ -109,7 +111,9 @@ class Keeper:
         self._usable_until = _NEVER
         self._fetched_at: datetime | None = None
         self._reason = Reason.START
-        self._backoff = Backoff(_JITTER.uniform)
+        self._breaker = CircuitBreaker(
+            failure_threshold=3, first_delay_seconds=0.5, max_delay_seconds=30.0, jitter=(0.5, 1.0)
+        )
         self._attempt: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._retired = False
@@ -133,12 +137,12 @@ class Keeper:
             return
         self._windows = windows
         self._hold(self._token)
-        if self._token_state() is not TokenState.FRESH and not self._backoff.failures:
+        if self._token_state() is not TokenState.FRESH and not self._breaker.failures:
             self._begin_attempt()
 
     def refresh(self) -> None:
         """What is held is not good any more, whatever it says of itself."""
-        if not self._backoff.failures and not self._retired:
+        if not self._breaker.failures and not self._retired:
             self._begin_attempt()
 
     def retire(self) -> None:
@@ -164,10 +168,10 @@ class Keeper:
     async def get(self) -> Credential:
         """Raises `CredentialsUnavailable` when nothing usable is held and no attempt gives hope of it."""
         credential = self.usable()
-        if credential is None and self._attempt is None and self._backoff.failures == 0 and not self._retired:
+        if credential is None and self._attempt is None and self._breaker.failures == 0 and not self._retired:
             # The token ended before its time by our clock, which was set or slept.
             self._begin_attempt()
-        if credential is None and self._attempt is not None and not self._backoff.open:
+        if credential is None and self._attempt is not None and not self._breaker.is_open:
             # Shielded, since a caller that goes away must not end the wait of the others.
             await asyncio.shield(self._attempt)
             credential = self.usable()
@@ -206,7 +210,7 @@ class Keeper:
             self._begin_attempt()
 
     def _why(self) -> Reason:
-        if self._backoff.failures:
+        if self._breaker.failures:
             return Reason.RETRY
         return {
             TokenState.FRESH: Reason.ADVISORY,
@@ -253,7 +257,7 @@ class Keeper:
         self._hold(credential)
         if changed:
             self._fetched_at = self._now()
-        self._backoff.succeeded()
+        self._breaker.record_success()
         self._last_error = None
         wait_seconds = self._plan_next(self._until_refresh(credential))
         self._observe(Refresh(self._name, self._reason, True, took_seconds))
@@ -274,7 +278,9 @@ class Keeper:
     def _failed(self, failure: FetchFailed, took_seconds: float) -> float:
         self._last_error = str(failure)
         held = self.usable()
-        wait_seconds = self._backoff.failed(urgent=held is None)
+        wait_seconds = self._breaker.record_failure(
+            max_delay_seconds=_URGENT_MAX_DELAY_SECONDS if held is None else None
+        )
         if held is not None:
             # Once it is out, the source is asked at the pace of those who hold nothing.
             wait_seconds = min(wait_seconds, self._windows.seconds_usable(self._remaining(held)))
@@ -287,8 +293,8 @@ class Keeper:
                 "role": self._name,
                 "reason": self._reason,
                 "seconds": round(took_seconds, 3),
-                "failures": self._backoff.failures,
-                "circuit_open": self._backoff.open,
+                "failures": self._breaker.failures,
+                "circuit_open": self._breaker.is_open,
                 "retry_in_seconds": round(wait_seconds, 1),
                 "token_in_use_until": None if held is None else held.expiration,
             },
@@ -310,7 +316,7 @@ class Keeper:
         return RoleState(
             role=name,
             token_state=self._token_state(),
-            circuit_open=self._backoff.open,
+            circuit_open=self._breaker.is_open,
             expires_at=ends,
             remaining=None if ends is None else ends - self._now(),
             last_error=self._last_error,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
+from signer.circuit_breaker import CircuitBreaker, backoff_seconds
 from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.events import ClaimedEvent, UploadEvent
 from signer.delivery.queue import EventQueue, QueueUnavailable
@@ -25,9 +25,10 @@ MOST_AGE_SECONDS = 3 * 86400.0
 
 _AT_ONCE = 64
 _AT_ONCE_OF_AN_APP = 16
+_JITTER = (0.8, 1.2)
 _FIRST_SECONDS, _LAST_SECONDS = 1.0, 300.0
-_OPEN_AFTER_FAILURES = 5
-_PROBE_LAST_SECONDS = 30.0
+_FAILURE_THRESHOLD = 5
+_TRIAL_MAX_SECONDS = 30.0
 """An app whose server has failed so often in a row is tried with one event at a time, after 30 s at the latest."""
 _POLL_SECONDS = 0.5
 _ENDING_SECONDS = 2.0
@@ -39,15 +40,13 @@ DELIVERED, FAILED, GIVEN_UP = "delivered", "failed", "given_up"
 class _Standing:
     """How it goes with one app's server."""
 
+    breaker: CircuitBreaker
     in_flight: int = 0
-    failures: int = 0
-    """In a row, over all its objects."""
-    rests_until: float = 0.0
 
-    def room(self, now: float) -> int:
-        if self.failures < _OPEN_AFTER_FAILURES:
+    def room(self) -> int:
+        if not self.breaker.is_open:
             return _AT_ONCE_OF_AN_APP - self.in_flight
-        return 1 if now >= self.rests_until and not self.in_flight else 0
+        return 0 if self.breaker.is_waiting or self.in_flight else 1
 
 
 class Deliverer:
@@ -111,7 +110,10 @@ class Deliverer:
                 log.exception("internal error in the callback queue")
                 claims = []
             for claim in claims:
-                self._standings.setdefault(claim.event.app, _Standing()).in_flight += 1
+                standing = self._standings.get(claim.event.app)
+                if standing is None:
+                    standing = self._standings[claim.event.app] = _Standing(self._new_breaker())
+                standing.in_flight += 1
                 task = asyncio.create_task(self._tell(claim))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
@@ -122,10 +124,12 @@ class Deliverer:
         free = _AT_ONCE - len(self._sending)
         if free <= 0:
             return []
-        now = time.monotonic()
-        for app in [app for app, standing in self._standings.items() if standing == _Standing()]:
-            del self._standings[app]
-        room = {app: standing.room(now) for app, standing in self._standings.items()}
+        self._standings = {
+            app: standing
+            for app, standing in self._standings.items()
+            if standing.in_flight or standing.breaker.failures
+        }
+        room = {app: standing.room() for app, standing in self._standings.items()}
         return await self._queue.take(free, room, _AT_ONCE_OF_AN_APP)
 
     async def _wait(self) -> None:
@@ -154,7 +158,7 @@ class Deliverer:
                 await self._queue.done(claim)
             else:
                 self._went_wrong(claim, standing, why)
-                await self._queue.later(claim, self._pause_seconds(claim.failures, _LAST_SECONDS))
+                await self._queue.later(claim, self._retry_seconds(claim.failures))
         except asyncio.CancelledError:
             await self._release(claim)
             raise
@@ -200,17 +204,13 @@ class Deliverer:
 
     def _went_well(self, app: str, standing: _Standing) -> None:
         self._count(DELIVERED)
-        if standing.failures >= _OPEN_AFTER_FAILURES:
+        if standing.breaker.is_open:
             log.info("notifications are taken again", extra={"app": app})
-        standing.failures = 0
-        standing.rests_until = 0.0
+        standing.breaker.record_success()
 
     def _went_wrong(self, claim: ClaimedEvent, standing: _Standing, why: str) -> None:
         self._count(FAILED)
-        standing.failures += 1
-        beyond = standing.failures - _OPEN_AFTER_FAILURES
-        if beyond >= 0:
-            standing.rests_until = time.monotonic() + self._pause_seconds(beyond, _PROBE_LAST_SECONDS)
+        standing.breaker.record_failure()
         log.warning(
             "a notification failed",
             extra={
@@ -222,10 +222,18 @@ class Deliverer:
             },
         )
 
-    def _pause_seconds(self, failures: int, last_seconds: float) -> float:
-        """Doubling, with jitter."""
-        pause = self._first_retry_seconds * 2.0 ** min(failures, 20)
-        return min(last_seconds, pause) * random.uniform(0.8, 1.2)  # noqa: S311
+    def _new_breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(
+            failure_threshold=_FAILURE_THRESHOLD,
+            first_delay_seconds=self._first_retry_seconds,
+            max_delay_seconds=_TRIAL_MAX_SECONDS,
+            jitter=_JITTER,
+        )
+
+    def _retry_seconds(self, earlier_failures: int) -> float:
+        return backoff_seconds(
+            earlier_failures + 1, first_seconds=self._first_retry_seconds, max_seconds=_LAST_SECONDS, jitter=_JITTER
+        )
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
 import redis.exceptions
 
+from signer.circuit_breaker import CircuitBreaker
 from signer.errors import RateLimited
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit, allowance, refusal
@@ -22,8 +22,8 @@ log = logging.getLogger("oss_signer.limits")
 
 _PREFIX = "oss-signer:limit:"
 _TIMEOUT_SECONDS = 0.1
-_REST_SECONDS = 1.0
-"""After a failure Redis is left alone for so long, so that a dead one costs one request a moment, not all of them."""
+_TRIAL_SECONDS = 1.0
+"""After a failure one request in this time is tried at Redis, so that a dead Redis delays no other request."""
 
 _TAKE = """
 local time = redis.call('TIME')
@@ -59,11 +59,13 @@ class RedisLimiter:
         )
         self._take = self._redis.register_script(_TAKE)
         self._local = LocalLimiter()
-        self._rests_until = 0.0
+        self._breaker = CircuitBreaker(
+            failure_threshold=1, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
+        )
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
         """When Redis is gone the app chooses: `open` goes on with this process's own buckets, closed refuses."""
-        if time.monotonic() < self._rests_until:
+        if not self._breaker.allow_call():
             return await self._without(limits, allow_when_unavailable=allow_when_unavailable)
         keys = [_PREFIX + limit.key for limit in limits]
         arguments = [number for limit in limits for number in limit.rate]
@@ -71,17 +73,15 @@ class RedisLimiter:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 taken, index, tokens = await self._take(keys=keys, args=arguments)
         except (redis.exceptions.RedisError, TimeoutError, OSError) as error:
-            self._rest(type(error).__name__)
+            if not self._breaker.is_open:
+                log.warning("Redis cannot be asked for limits", extra={"reason": type(error).__name__})
+            self._breaker.record_failure()
             return await self._without(limits, allow_when_unavailable=allow_when_unavailable)
+        self._breaker.record_success()
         rate = limits[int(index) - 1].rate
         if not taken:
             raise refusal(rate, float(tokens))
         return allowance(rate, float(tokens))
-
-    def _rest(self, reason: str) -> None:
-        if time.monotonic() - self._rests_until > _REST_SECONDS:
-            log.warning("Redis cannot be asked for limits", extra={"reason": reason})
-        self._rests_until = time.monotonic() + _REST_SECONDS
 
     async def _without(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
         if not allow_when_unavailable:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import cast
@@ -18,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from signer.credentials.backoff import Backoff
+from signer.circuit_breaker import CircuitBreaker
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
 from signer.stores import address, bundle
 from signer.stores.polling import Polling
@@ -122,14 +121,14 @@ class RedisStore:
 
     async def _listen(self, told: asyncio.Event) -> None:
         """Sets `told` at each message, and after each time of not having listened."""
-        backoff = Backoff(random.uniform)
+        breaker = CircuitBreaker(failure_threshold=1, first_delay_seconds=0.5, max_delay_seconds=4.0, jitter=(0.5, 1.0))
         while True:
             try:
-                await self._hear(told, backoff)
+                await self._hear(told, breaker)
             except (exceptions.RedisError, OSError):
-                await asyncio.sleep(backoff.failed(urgent=True))
+                await asyncio.sleep(breaker.record_failure())
 
-    async def _hear(self, told: asyncio.Event, backoff: Backoff) -> None:
+    async def _hear(self, told: asyncio.Event, breaker: CircuitBreaker) -> None:
         """Raises when the connection fails; a silent one is tried, since it may have gone without a word."""
         async with self._redis.pubsub() as channel:
             await channel.subscribe(f"{self._key}:changed")
@@ -144,7 +143,7 @@ class RedisStore:
                     continue
                 asked = False
                 if message["type"] in ("subscribe", "message"):
-                    backoff.succeeded()
+                    breaker.record_success()
                     told.set()
 
     def _explain(self, error: RedisUnavailable) -> str:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.credentials.backoff import Backoff
 from signer.credentials.fetch_pacer import AT_ONCE, FETCHES_PER_SECOND, FetchPacer
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
 
@@ -42,25 +41,6 @@ def test_roles_fetched_together_do_not_come_back_together() -> None:
     jitter = random.Random(1)
     moments = sorted(windows.seconds_until_refresh(60 * MINUTE, jitter.uniform) for _ in range(200))
     assert moments[-1] - moments[0] > 900
-
-
-def test_failures_wait_longer_and_longer_but_never_long_while_nothing_is_held() -> None:
-    backoff = Backoff(max)
-    waits = [backoff.failed(urgent=False) for _ in range(9)]
-    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert backoff.failed(urgent=True) == 4
-    assert Backoff(min).failed(urgent=True) == 0.25
-
-
-def test_the_circuit_opens_after_three_failures_and_closes_at_success() -> None:
-    backoff = Backoff(max)
-    states = []
-    for _ in range(3):
-        states.append(backoff.open)
-        backoff.failed(urgent=True)
-    assert [*states, backoff.open] == [False, False, False, True]
-    backoff.succeeded()
-    assert not backoff.open
 
 
 async def test_starts_are_spread_evenly_and_the_urgent_go_first() -> None:
