@@ -27,8 +27,8 @@ from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
 from signer.credentials.sources.credential_source import Source
 from signer.credentials.sources.source_role import ChainedRoleSource, RoleCredentials
 from signer.definitions import model
-from signer.definitions.references import BadReference, fill
-from signer.definitions.registry import KeyTexts, Registry, Role
+from signer.definitions.interpolation import BadReference, interpolate
+from signer.definitions.registry import AccessKeyTemplate, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
 from signer.signing.v4 import Credential
 
@@ -127,17 +127,17 @@ class RolePlanner:
         )
 
     def _access_key(self, role: Role) -> AccessKeySource:
-        key = role.key
+        key = role.access_key
         if key is None:
             raise ValueError(f"{role.name} has neither an AccessKey nor a source")
         return AccessKeySource(lambda: _resolve_key(key, self._environment))
 
 
-def _resolve_key(key: KeyTexts, environment: Environment) -> Credential:
+def _resolve_key(key: AccessKeyTemplate, environment: Environment) -> Credential:
     try:
         environ = environment.read()
-        token = None if key.security_token is None else fill(key.security_token, environ)
-        return Credential(fill(key.access_key_id, environ), fill(key.access_key_secret, environ), token)
+        token = None if key.security_token is None else interpolate(key.security_token, environ)
+        return Credential(interpolate(key.access_key_id, environ), interpolate(key.access_key_secret, environ), token)
     except (BadReference, CannotReadEnvironment) as error:
         raise CannotReadKey(str(error)) from None
 
@@ -166,7 +166,7 @@ class _Identity:
 
 
 def _identity(role: Role) -> Hashable:
-    return _Identity(_grants(role), role.key, None if role.source is None else _identity(role.source))
+    return _Identity(_grants(role), role.access_key, None if role.source is None else _identity(role.source))
 
 
 class CallerCheckBuilder:

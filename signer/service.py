@@ -163,7 +163,7 @@ class Service:
     async def _admit(self, revision: Revision, app: App, context: RequestContext) -> tuple[Caller, Allowance | None]:
         """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
         rates = app.rate_limit
-        if app.unlimited:
+        if app.is_unlimited:
             return await revision.checks[app.id].identify(context), None
         if rates.per_address is not None:
             await self._take(app, [Limit(f"{app.id}:address:{context.client_address}", rates.per_address)])

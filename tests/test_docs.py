@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, local_cloud, signer
 
 DOCUMENTS = ["README.md", "README.zh-CN.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/*.md")))]

@@ -7,7 +7,7 @@ import asyncio
 from signer.admin.readiness import can_sign
 from signer.admin.status.document import outcome as told_outcome
 from signer.admin.status.document import role as told_role
-from signer.definitions.diff import sections
+from signer.definitions.diff import printable_sections
 from signer.http.exchange import Exchange
 from signer.http.reply import TEXT, Reply, json_reply
 from signer.http.router import Routes
@@ -72,4 +72,4 @@ class Admin:
 
     async def definitions(self, exchange: Exchange) -> Reply:
         """What is in force, secrets masked, for `check --diff`."""
-        return json_reply(await asyncio.to_thread(sections, exchange.revision.registry))
+        return json_reply(await asyncio.to_thread(printable_sections, exchange.revision.registry))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from signer.clock import utc_now
-from signer.definitions.excerpt import with_excerpts
+from signer.definitions.excerpt import add_excerpts
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.registry import Registry
 from signer.server.certificate import CannotUseCertificate, Key, load, watch_of
@@ -27,8 +27,8 @@ def certificate_warnings(registry: Registry) -> list[Mistake]:
 
 
 def _placed(registry: Registry, found: Iterator[tuple[Key, str]] | list[tuple[Key, str]]) -> list[Mistake]:
-    text = registry.text
+    text = registry.document
     if text is None:
         return []
     mistakes = [Mistake(text.place(("server", "tls", key)), f"server.tls.{key}: {why}") for key, why in found]
-    return with_excerpts(mistakes, text.text_of)
+    return add_excerpts(mistakes, text.text_of)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from signer.commands.certificate_check import certificate_warnings
-from signer.definitions.excerpt import counted, summary, told, wants_colour
+from signer.definitions.mistake_report import render_mistakes, summary, wants_color
 from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
 from signer.environment import CannotReadEnvironment, Environment
 from signer.live.reload import Definitions
@@ -66,20 +67,20 @@ async def run(options: argparse.Namespace) -> int:
     if changes == []:
         print("no changes")  # noqa: T201
     apps, off, roles = _counts(registry).values()
-    told_apps = f"{counted(apps, 'app')} ({off:,} switched off) on {counted(roles, 'role')}"
+    told_apps = f"{format_count(apps, 'app')} ({off:,} switched off) on {format_count(roles, 'role')}"
     print(f"{store.location}: {told_apps}; {summary(0, len(warnings)) or 'all good'}")  # noqa: T201
     return 0
 
 
 def tell(error: BadDefinitions) -> None:
     """All mistakes on stderr, each with its line."""
-    sys.stderr.write(told(error.mistakes, colour=wants_colour(sys.stderr)))
+    sys.stderr.write(render_mistakes(error.mistakes, color=wants_color(sys.stderr)))
     sys.stderr.write(f"{summary(len(error.mistakes))}\n")
 
 
 def tell_warnings(warnings: Sequence[Mistake]) -> None:
     """On stderr, each with its line."""
-    sys.stderr.write(told(warnings[:_WARNINGS_SHOWN], kind="warning", colour=wants_colour(sys.stderr)))
+    sys.stderr.write(render_mistakes(warnings[:_WARNINGS_SHOWN], kind="warning", color=wants_color(sys.stderr)))
     if len(warnings) > _WARNINGS_SHOWN:
         sys.stderr.write(f"and {len(warnings) - _WARNINGS_SHOWN:,} more warnings; --json tells all\n")
 

@@ -14,13 +14,14 @@ import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
 
 from signer.definitions import model
-from signer.definitions.registry import KeyTexts, Registry, Role, freeze
+from signer.definitions.registry import AccessKeyTemplate, Registry, Role
 from signer.demo.routes import add_page
 from signer.environment import Environment
 from signer.http.router import Routes
@@ -33,7 +34,7 @@ from signer.stores.store_factory import open_store
 
 LOCAL_ACCESS_KEY_ID = "LTAI-local"
 LOCAL_ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
-LOCAL_KEY = KeyTexts(LOCAL_ACCESS_KEY_ID, LOCAL_ACCESS_KEY_SECRET)
+LOCAL_KEY = AccessKeyTemplate(LOCAL_ACCESS_KEY_ID, LOCAL_ACCESS_KEY_SECRET)
 LOCAL_ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
 """The account that the local cloud knows from the start."""
 
@@ -158,7 +159,9 @@ def onto(cloud: Cloud, registry: Registry, address: str, oss: str) -> Registry:
     }
     roles = {key: _moved(role, cloud) for key, role in registry.roles.items()}
     server = model.Server(listen=address, admin="127.0.0.1:0")
-    return freeze(server, apps, roles, registry.default_app, registry.warnings, registry.text, audit=registry.audit)
+    return dataclasses.replace(
+        registry, server=server, apps=MappingProxyType(apps), roles=MappingProxyType(roles), limits=None
+    )
 
 
 def _create_buckets(cloud: Cloud, registry: Registry) -> None:
@@ -172,7 +175,7 @@ def _moved(role: Role, cloud: Cloud) -> Role:
     """The same role as the local cloud has it; what it has not, such as OIDC, is assumed with its AccessKey."""
     source = None if role.source is None else _moved(role.source, cloud)
     entry = _entry(role.entry, cloud)
-    return dataclasses.replace(role, entry=entry, key=LOCAL_KEY if source is None else None, source=source)
+    return dataclasses.replace(role, entry=entry, access_key=LOCAL_KEY if source is None else None, source=source)
 
 
 def _entry(entry: model.CredentialEntry, cloud: Cloud) -> model.CredentialEntry:

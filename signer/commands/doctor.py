@@ -9,7 +9,7 @@ import os
 import sys
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.definitions.suggestions import Names, plain
+from signer.definitions.suggestions import KnownNames, printable_name
 from signer.doctor.checkup import Checkup
 from signer.doctor.findings import About, Finding, in_order
 from signer.doctor.http_probe import Asking
@@ -41,8 +41,11 @@ async def _findings(options: argparse.Namespace) -> list[Finding]:
     try:
         planned = await asyncio.to_thread(plan, registry, options.app)
     except KeyError:
-        mend = Names(registry.apps).suggestion(options.app)
-        return [*found, About("definitions", f"--app {plain(options.app)}").failed("there is no such app", mend)]
+        mend = KnownNames(registry.apps).suggestion(options.app)
+        return [
+            *found,
+            About("definitions", f"--app {printable_name(options.app)}").failed("there is no such app", mend),
+        ]
     async with Asking.open(options.timeout) as asking:
         sdk = SdkThread(asking.observe)
         checkup = Checkup(planned, asking, sdk, environment, Endpoint(options.oss_endpoint))

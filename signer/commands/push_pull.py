@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from signer.commands.check import tell_warnings
-from signer.definitions.diff import changes
+from signer.definitions.diff import describe_changes
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import Parser
+from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.environment import Environment
 from signer.stores import bundle
@@ -84,7 +84,7 @@ def _difference(held: Snapshot | None, registry: Registry, environ: Mapping[str,
         before = Parser().read(held.files, environ)
     except BadDefinitions as error:
         return [f"what the store holds has mistakes, such as {error.mistakes[0]}"]
-    return changes(before, registry) or ["no setting changes, only the text"]
+    return describe_changes(before, registry) or ["no setting changes, only the text"]
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -13,7 +12,8 @@ from pydantic import SecretStr
 from signer.callers.plugins import load
 from signer.definitions import model
 from signer.definitions.quantities import format_duration, format_size
-from signer.definitions.suggestions import Names, nearest, plain
+from signer.definitions.session_policy import session_policy
+from signer.definitions.suggestions import KnownNames, nearest, printable_name
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
 from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
 from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
@@ -52,7 +52,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
 
-def app_findings(app_id: str, app: model.App, entries: Entries, known: Names) -> Iterator[Finding]:
+def app_findings(app_id: str, app: model.App, entries: Entries, known: KnownNames) -> Iterator[Finding]:
     """All that is wrong with an app; `entries` are the usable credentials entries, `known` the names of all."""
     for check in (_names, _quantities, _domain, _headers, _conditions, _callers, _callback, _downloads):
         yield from check(app)
@@ -80,7 +80,7 @@ def _names(app: model.App) -> Iterator[Finding]:
         if unknown := [name for name in placeholders if name not in known]:
             near = nearest(unknown[0], known)
             mend = f"did you mean {{{near}}}?" if near else f"known here: {' '.join(f'{{{n}}}' for n in sorted(known))}"
-            yield (key,), f"has the unknown placeholder {{{plain(unknown[0])}}}; {mend}"
+            yield (key,), f"has the unknown placeholder {{{printable_name(unknown[0])}}}; {mend}"
             continue
         try:
             Template.parse(text, known)
@@ -247,21 +247,6 @@ def _expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Finding]:
         )
 
 
-def fixed_prefix(app_id: str, key_prefix: str) -> str:
-    """What every key of an app starts with, whoever asks and whenever."""
-    return key_prefix.replace("{app}", app_id).partition("{")[0]
-
-
-def session_policy(app_id: str, app: model.App) -> str:
-    """RAM policy (help page `AssumeRole`) below the fixed part of the prefix: to put, and for downloads to get."""
-    statement = {
-        "Effect": "Allow",
-        "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
-        "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
-    }
-    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
-
-
 def _session_policy(app_id: str, app: model.App, entry: model.CredentialEntry) -> Iterator[Finding]:
     if not isinstance(entry, model.AssumedRole) or entry.scope != "app":
         return
@@ -274,7 +259,7 @@ def _session_policy(app_id: str, app: model.App, entry: model.CredentialEntry) -
         )
 
 
-def credential_findings(name: str, entries: Entries, known: Names) -> Iterator[Finding]:
+def credential_findings(name: str, entries: Entries, known: KnownNames) -> Iterator[Finding]:
     """All that is wrong with a credentials entry; `entries` are those whose values are right, `known` all names."""
     entry = entries[name]
     if entry.timeout < timedelta(seconds=1):
@@ -289,7 +274,7 @@ def credential_findings(name: str, entries: Entries, known: Names) -> Iterator[F
         yield from _assumed_with(name, entry, entries, known)
 
 
-def _assumed_with(name: str, entry: model.AssumeRole, entries: Entries, known: Names) -> Iterator[Finding]:
+def _assumed_with(name: str, entry: model.AssumeRole, entries: Entries, known: KnownNames) -> Iterator[Finding]:
     if entry.source is None:
         for key in ("access_key_id", "access_key_secret"):
             if getattr(entry, key) is None:
@@ -306,7 +291,7 @@ def _assumed_with(name: str, entry: model.AssumeRole, entries: Entries, known: N
         chain.append(following.source)
         if following.source in chain[:-1]:
             if following.source == name:
-                yield ("source",), f"goes round in a circle: {' -> '.join(map(plain, chain))}"
+                yield ("source",), f"goes round in a circle: {' -> '.join(map(printable_name, chain))}"
             return
         if len(chain) > MAX_SOURCES:
             yield ("source",), f"more than {MAX_SOURCES} entries are assumed with each other in a row; leave some out"

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from signer.definitions import model
-from signer.definitions.checks import Entries, key_text, session_policy
-from signer.definitions.registry import App, KeyTexts, Role
+from signer.definitions.checks import Entries, key_text
+from signer.definitions.registry import AccessKeyTemplate, App, Role
+from signer.definitions.session_policy import session_policy
 from signer.delivery.callback_body import InvalidBodyTemplate
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, callback_rules, proof_secret
 from signer.signing.callback_field import CallbackField
@@ -17,7 +18,7 @@ from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 from signer.signing.upload_rules import UploadRules
 
-Keys = Mapping[str, KeyTexts]
+Keys = Mapping[str, AccessKeyTemplate]
 
 
 def compile_app(app_id: str, app: model.App, role: str) -> App:
@@ -50,7 +51,7 @@ def compile_app(app_id: str, app: model.App, role: str) -> App:
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else app.downloads.expires,
         callback=_callback_rules(app_id, app, rules.naming),
-        unlimited=app.rate_limit.unlimited,
+        is_unlimited=app.rate_limit.is_unlimited,
     )
 
 
@@ -88,15 +89,15 @@ def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[
 def _role(name: str, entries: Entries, keys: Keys) -> Role:
     entry = entries[name]
     source = entry.source if isinstance(entry, model.AssumeRole) else None
-    return Role(name, entry, key=keys.get(name), source=None if source is None else _role(source, entries, keys))
+    return Role(name, entry, access_key=keys.get(name), source=None if source is None else _role(source, entries, keys))
 
 
-def key_texts(entry: model.CredentialEntry, written: Callable[[str], str | None]) -> KeyTexts | None:
+def access_key_template(entry: model.CredentialEntry, written: Callable[[str], str | None]) -> AccessKeyTemplate | None:
     """The AccessKey of an entry as text to fill in anew; `written` gives what stands there in `${...}`, else None."""
     if not isinstance(entry, model.AssumeRole | model.Static) or entry.access_key_id is None:
         return None
     token = entry.security_token if isinstance(entry, model.Static) else None
-    return KeyTexts(
+    return AccessKeyTemplate(
         written("access_key_id") or entry.access_key_id,
         written("access_key_secret") or _clear(entry.access_key_secret) or "",
         written("security_token") or _clear(token),

@@ -20,31 +20,31 @@ _A_REFERENCE = re.compile(r"\$\{(?!.*:-)[^}]*\}")
 """A reference and nothing else; a default, or text beside it, may be the secret itself."""
 
 
-def sections(registry: Registry) -> dict[str, Section]:
+def printable_sections(registry: Registry) -> dict[str, Section]:
     """Each part of the definitions (`apps.wx1`, `credentials.r`, `server` ...) as it was written, defaults filled in.
 
     `${...}` stand as they were written; secrets in clear are masked.
     """
-    text = registry.text
+    text = registry.document
     if text is None:
         return {}
     return {name: {key: str(value) for key, value in _values(name, text).items()} for name in _names(text)}
 
 
-def changes(old: Registry, new: Registry) -> list[str]:
+def describe_changes(old: Registry, new: Registry) -> list[str]:
     """A line for each part that was added, removed or changed."""
-    before, after = old.text, new.text
+    before, after = old.document, new.document
     if before is None or after is None:
         return []
     lines: list[str] = []
     for name in sorted(_touched(before, after)):
         # One at a time, since with new defaults it is all apps.
         was, is_now = ({name: _values(name, text)} if _holds(name, text) else {} for text in (before, after))
-        lines += differences(was, is_now)
+        lines += describe_differences(was, is_now)
     return lines
 
 
-def differences(old: Mapping[str, Mapping[str, object]], new: Mapping[str, Mapping[str, object]]) -> list[str]:
+def describe_differences(old: Mapping[str, Mapping[str, object]], new: Mapping[str, Mapping[str, object]]) -> list[str]:
     """`+ apps.a`, `- apps.b`, and `~ apps.c: max_size 10MiB -> 20MiB`, by name."""
     lines = []
     for name in sorted(old.keys() | new.keys()):

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from signer.definitions import model
 from signer.definitions.merge import MERGED, Joined
 from signer.definitions.mistakes import Mistake
-from signer.definitions.suggestions import dotted, nearest, plain
+from signer.definitions.suggestions import dotted, nearest, printable_name
 from signer.definitions.yaml_text import Path_
 
 _CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
@@ -150,7 +150,7 @@ def _unknown_key(path: Path_, kind_of_entry: Any) -> str:
     if _is_blank(name[:1]):
         return f"{subject}; U+{ord(name[0]):04X} before it only looks like a space: indent with plain ones"
     if strange := _hidden_character(name):
-        return f"{subject} '{plain(name)}'{strange}; delete that"
+        return f"{subject} '{printable_name(name)}'{strange}; delete that"
     other = _OTHER_NAMES.get(name.lower()) if parent[:1] in (("apps",), ("defaults",)) else None
     elsewhere = _home_of(name)
     if other in known or not elsewhere:
@@ -158,7 +158,7 @@ def _unknown_key(path: Path_, kind_of_entry: Any) -> str:
         mend = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
     else:
         mend = f"it belongs {elsewhere}"
-    return f"{subject} '{plain(name)}'; {mend}"
+    return f"{subject} '{printable_name(name)}'; {mend}"
 
 
 def _is_blank(character: str) -> bool:

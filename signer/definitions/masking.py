@@ -71,7 +71,7 @@ def looks_secret(word: str) -> bool:
     return any(_mixed(found[0]) for found in _LOOKS_SECRET.finditer(word))
 
 
-def without_secrets(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """The text with every word masked that has the shape of a secret."""
     return _LOOKS_SECRET.sub(lambda found: MASK if _mixed(found[0]) else found[0], text)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from signer.definitions.mistakes import BadDefinitions, Mistake, Place
-from signer.definitions.suggestions import dotted, plain
+from signer.definitions.suggestions import dotted, printable_name
 from signer.definitions.yaml_text import Path_, YamlFile
 
 _NOTHING = "there is nothing here yet; write version, credentials and apps, as docs/configuration.md shows"
@@ -90,7 +90,9 @@ def join(parts: list[YamlFile], *, whole: bool = True) -> Joined:
                 if key not in MERGED or value is not None:
                     first = text.owners[(key,)].key_place((key,))
                     spread = " and ".join(MERGED)
-                    message = f"{plain(key)}: is already set at {first}; only {spread} may be spread over files"
+                    message = (
+                        f"{printable_name(key)}: is already set at {first}; only {spread} may be spread over files"
+                    )
                     text.mistakes.append(Mistake(part.key_place((key,)), message))
             else:
                 text.value.setdefault(key, value)

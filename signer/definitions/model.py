@@ -122,7 +122,7 @@ class RateLimit(Entry):
     )
 
     @property
-    def unlimited(self) -> bool:
+    def is_unlimited(self) -> bool:
         return self.per_app is None and self.per_caller is None and self.per_address is None
 
 

@@ -135,3 +135,8 @@ def format_size(size_bytes: int) -> str:
         if size_bytes and size_bytes % _BYTES[unit] == 0:
             return f"{size_bytes // _BYTES[unit]}{unit}"
     return str(size_bytes)
+
+
+def format_count(number: int, noun: str) -> str:
+    """`1 app`, `10,000 apps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -16,9 +16,9 @@ from signer.definitions.explain import explain
 from signer.definitions.masking import MASK
 from signer.definitions.merge import Joined
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake
-from signer.definitions.registry import App, KeyTexts, Role
+from signer.definitions.registry import AccessKeyTemplate, App, Role
 from signer.definitions.scalars import AppId
-from signer.definitions.suggestions import Names, dotted
+from signer.definitions.suggestions import KnownNames, dotted
 from signer.definitions.warnings import app_cautions
 from signer.definitions.yaml_text import Path_
 
@@ -35,7 +35,7 @@ class Frame:
     definitions: model.Definitions
     defaults: Mapping[str, Any]
     """As they were written."""
-    keys: Mapping[str, KeyTexts]
+    keys: Mapping[str, AccessKeyTemplate]
 
     def same_for_apps(self, other: Frame | None) -> bool:
         return (
@@ -71,7 +71,7 @@ class Reading:
         defaults = _mapping(self._text.value.get("defaults"))
         written = _mapping(self._text.value.get("apps"))
         credentials = _mapping(self._text.value.get("credentials"))
-        known = Names(credentials)
+        known = KnownNames(credentials)
         definitions = self._definitions()
         entries = self._entries(credentials) if definitions is None else definitions.credentials
         self._check_frame(definitions, entries, known, written)
@@ -115,7 +115,7 @@ class Reading:
         self,
         definitions: model.Definitions | None,
         entries: Entries,
-        known: Names,
+        known: KnownNames,
         apps: Mapping[str, Any],
     ) -> None:
         for name in entries:
@@ -129,13 +129,13 @@ class Reading:
             self._wrong(("server", *path), message)
         default = definitions.default_app
         if default is not None and default not in apps and self._text.whole:
-            self._wrong(("default_app",), f"there is no such app; {Names(apps).suggestion(default)}")
+            self._wrong(("default_app",), f"there is no such app; {KnownNames(apps).suggestion(default)}")
 
-    def _keys(self, definitions: model.Definitions) -> dict[str, KeyTexts]:
+    def _keys(self, definitions: model.Definitions) -> dict[str, AccessKeyTemplate]:
         return {
             name: texts
             for name, entry in definitions.credentials.items()
-            if (texts := compiling.key_texts(entry, partial(self._written, name, entry))) is not None
+            if (texts := compiling.access_key_template(entry, partial(self._written, name, entry))) is not None
         }
 
     def _written(self, name: str, entry: model.CredentialEntry, field: str) -> str | None:
@@ -146,7 +146,7 @@ class Reading:
             return f"${{{variable}}}"
         return self._text.reference(path)
 
-    def _read_app(self, app_id: str, written: Any, merged: Any, entries: Entries, known: Names) -> None:
+    def _read_app(self, app_id: str, written: Any, merged: Any, entries: Entries, known: KnownNames) -> None:
         path: Path_ = ("apps", app_id)
         try:
             _APP_ID.validate_python(app_id)

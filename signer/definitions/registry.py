@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import MappingProxyType
 
 from pydantic import SecretStr
 
@@ -19,7 +18,7 @@ from signer.signing.upload_rules import UploadRules
 
 
 @dataclass(frozen=True, slots=True)
-class KeyTexts:
+class AccessKeyTemplate:
     """An AccessKey as it was written, `${...}` and all, so that a fetch can read what they stand for anew."""
 
     access_key_id: str = field(repr=False)
@@ -34,7 +33,7 @@ class Role:
     name: str
     entry: CredentialEntry = field(repr=False)
     session_policy: str | None = None
-    key: KeyTexts | None = None
+    access_key: AccessKeyTemplate | None = None
     source: Role | None = None
     """The role it is assumed with; None: with an AccessKey, or not assumed at all."""
 
@@ -57,7 +56,7 @@ class App:
     """How long a URL to read an object may be used; None: there are none."""
     callback: CallbackRules | None
     """For OSS's calls after its uploads, where they come to us."""
-    unlimited: bool
+    is_unlimited: bool
     """Whether no `rate_limit` is set."""
 
     @property
@@ -73,7 +72,7 @@ class Registry:
     default_app: str | None
     warnings: Callable[[], list[Mistake]] = field(default=list, repr=False)
     """What works, but an operator should know of; the places are worked out when somebody asks."""
-    text: Joined | None = field(default=None, repr=False)
+    document: Joined | None = field(default=None, repr=False)
     """What it was read from."""
     limits: SecretStr | None = None
     """The Redis in which several signers count together."""
@@ -99,18 +98,3 @@ class Registry:
             if app.enabled:
                 longest[app.role] = max(longest.get(app.role, timedelta()), app.rules.expires)
         return longest
-
-
-def freeze(
-    server: Server,
-    apps: dict[str, App],
-    roles: dict[str, Role],
-    default_app: str | None,
-    warnings: Callable[[], list[Mistake]] = list,
-    text: Joined | None = None,
-    *,
-    limits: SecretStr | None = None,
-    audit: str | None = None,
-) -> Registry:
-    apps_by_id, roles_by_key = MappingProxyType(apps), MappingProxyType(roles)
-    return Registry(server, apps_by_id, roles_by_key, default_app, warnings, text, limits, audit)

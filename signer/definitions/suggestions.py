@@ -18,7 +18,7 @@ _NO_NAME = "''"
 _PLAIN = re.compile(r"[\w.$@!{}*/-]{1,60}")
 
 
-class Names:
+class KnownNames:
     """The names that are known somewhere; they may be many, and asked after often."""
 
     def __init__(self, known: Collection[str]) -> None:
@@ -32,7 +32,7 @@ class Names:
         """`did you mean x?`, or what is known."""
         near = nearest(name, self._alike(name))
         if near:
-            return f"did you mean {plain(near)}?"
+            return f"did you mean {printable_name(near)}?"
         return f"known: {listed(self._known)}" if self._known else "none is defined"
 
     def _alike(self, name: str) -> Collection[str]:
@@ -54,12 +54,12 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 
 def listed(names: Collection[str]) -> str:
     """`a, b, c`; of many the first ones."""
-    shown = [plain(name) for name, _ in zip(names, range(_LISTED), strict=False)]
+    shown = [printable_name(name) for name, _ in zip(names, range(_LISTED), strict=False)]
     more = len(names) - _LISTED
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
-def plain(name: str) -> str:
+def printable_name(name: str) -> str:
     """A name from a file as a message may hold it: short, printable, and no secret that slipped into its place."""
     match = _PLAIN.match(name)
     kept = match[0] if match else ""
@@ -71,7 +71,7 @@ def plain(name: str) -> str:
 def dotted(path: Iterable[str | int]) -> str:
     """`apps.a.headers.x-oss-meta-a`, `apps.a.conditions[0]`."""
     steps = list(path)
-    named = [f"[{step}]" if isinstance(step, int) else f".{plain(step) or _NO_NAME}" for step in steps]
+    named = [f"[{step}]" if isinstance(step, int) else f".{printable_name(step) or _NO_NAME}" for step in steps]
     if len(named) > _STEPS:
         named = [*named[:3], ".…", named[-1]]
     return "".join(named).removeprefix(".")

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from signer.definitions import model, regions
-from signer.definitions.checks import Finding, fixed_prefix
+from signer.definitions.checks import Finding
 from signer.definitions.masking import SECRET_KEYS
 from signer.definitions.merge import Joined
 from signer.definitions.mistakes import Mistake, Place
 from signer.definitions.registry import App, Role
-from signer.definitions.suggestions import dotted, plain
+from signer.definitions.session_policy import fixed_prefix
+from signer.definitions.suggestions import dotted, printable_name
 from signer.definitions.yaml_text import Path_
 
 _THIS_MACHINE = re.compile(r"https?://(?:127\.|localhost|\[::1\]).*")
@@ -24,7 +25,7 @@ def app_cautions(app: model.App, entry: model.CredentialEntry) -> Iterator[Findi
         return
     if isinstance(entry, model.Static):
         yield ("credentials",), "signs with a static credential, which nothing replaces; use it for tests only"
-    if any(isinstance(each, model.OpenCallers) for each in app.callers) and app.rate_limit.unlimited:
+    if any(isinstance(each, model.OpenCallers) for each in app.callers) and app.rate_limit.is_unlimited:
         yield (), "gives forms to anyone, as often as they like; set rate_limit, or another type of callers"
     if near := regions.probably_mistyped(app.region):
         yield ("region",), f"no region that this version knows of; did you mean {near}?"
@@ -77,8 +78,10 @@ class Cautions:
                 around.pop()
             if around:
                 _, outer, other = around[-1]
-                told = _overlap(prefix == outer, f"apps.{plain(other)} ({_prefix_place(self.text, other)})", bucket)
-                yield Mistake(_prefix_place(self.text, app_id), f"apps.{plain(app_id)}: {told}")
+                told = _overlap(
+                    prefix == outer, f"apps.{printable_name(other)} ({_prefix_place(self.text, other)})", bucket
+                )
+                yield Mistake(_prefix_place(self.text, app_id), f"apps.{printable_name(app_id)}: {told}")
             around.append((bucket, prefix, app_id))
 
     def _unused(self) -> Iterator[Mistake]:
@@ -92,7 +95,7 @@ class Cautions:
             if name not in used:
                 yield Mistake(
                     self.text.key_place(("credentials", name)),
-                    f"credentials.{plain(name)}: no app uses it; take it out, or name it in an app",
+                    f"credentials.{printable_name(name)}: no app uses it; take it out, or name it in an app",
                 )
 
 

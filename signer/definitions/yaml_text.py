@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from signer.definitions.interpolation import BadReference, interpolate, values
 from signer.definitions.masking import lines_of
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake, Place
-from signer.definitions.references import BadReference, fill, values
-from signer.definitions.suggestions import dotted, plain
+from signer.definitions.suggestions import dotted, printable_name
 from signer.definitions.syntax import MAX_DEPTH, compose
 
 Path_ = tuple[str | int, ...]
@@ -47,7 +47,7 @@ class YamlFile:
         if text != self.text or self.mistakes:
             return False
         try:
-            return all(fill(reference, environ) == value for reference, value in self._filled.items())
+            return all(interpolate(reference, environ) == value for reference, value in self._filled.items())
         except BadReference:
             return False
 
@@ -137,7 +137,7 @@ class _Walk:
             raise BadDefinitions([Mistake(self._place(self._section or node), message)])
         if node.tag:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._wrong(self._place(node), path, f"takes no tag; leave {plain(tag)} out")
+            self._wrong(self._place(node), path, f"takes no tag; leave {printable_name(tag)} out")
             self.left_out.add(path)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
@@ -196,7 +196,7 @@ class _Walk:
             return text
         self.references[path] = text
         try:
-            self.filled[text] = fill(text, self._environ)
+            self.filled[text] = interpolate(text, self._environ)
         except BadReference as error:
             for complaint in error.complaints:
                 self._wrong(self._inside(node, complaint.start, complaint.end), path, complaint.why)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from signer.definitions import model
-from signer.definitions.checks import fixed_prefix
 from signer.definitions.registry import App, Registry, Role
+from signer.definitions.session_policy import fixed_prefix
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from signer.definitions.excerpt import counted
+from signer.definitions.quantities import format_count
 from signer.doctor.findings import STEPS, Finding, Verdict
 
 _APPS_NAMED = 3
@@ -61,7 +61,7 @@ def _whose(finding: Finding) -> str:
         return ""
     more = len(finding.apps) - _APPS_NAMED
     named = ", ".join(finding.apps[:_APPS_NAMED])
-    return f" ({named} and {counted(more, 'more app')})" if more > 0 else f" ({named})"
+    return f" ({named} and {format_count(more, 'more app')})" if more > 0 else f" ({named})"
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, int]:

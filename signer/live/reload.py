@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Protocol
 
 from signer.clock import utc_now
-from signer.definitions.diff import changes
+from signer.definitions.diff import describe_changes
 from signer.definitions.mistakes import BadDefinitions, Mistake
-from signer.definitions.parse import Parser
+from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.environment import CannotReadEnvironment, Environment
 from signer.live.last_good import LastGood
@@ -187,7 +187,7 @@ class Reloader:
 
     async def _take(self, registry: Registry) -> tuple[str, ...]:
         before = self._service.current.registry
-        told = await asyncio.to_thread(changes, before, registry)
+        told = await asyncio.to_thread(describe_changes, before, registry)
         await self._service.take(registry, settle_seconds=_SETTLE_SECONDS)
         former = _apps_of(before)
         del before
@@ -239,7 +239,7 @@ def _many_new_objects() -> Iterator[None]:
 
 
 def _apps_of(registry: Registry) -> list[object]:
-    written = {} if registry.text is None else registry.text.value["apps"]
+    written = {} if registry.document is None else registry.document.value["apps"]
     return [*registry.apps.values(), *written.values()]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from signer.definitions import model
-from signer.definitions.diff import Section, differences, sections
+from signer.definitions.diff import Section, describe_differences, printable_sections
 from signer.definitions.registry import Registry
 
 PATH = "/-/definitions"
@@ -66,8 +66,8 @@ async def changes_to(url: str, registry: Registry) -> list[str]:
     token = registry.server.admin_token
     given = os.environ.get("OSS_SIGNER_ADMIN_TOKEN") or (None if token is None else token.get_secret_value())
     running = await in_force(url, given)
-    wanted = await asyncio.to_thread(sections, registry)
-    return differences(running, wanted) + [
+    wanted = await asyncio.to_thread(printable_sections, registry)
+    return describe_differences(running, wanted) + [
         f"server.{name} is another; it needs a restart"
         for name in model.Server.model_fields
         if _setting(running, name) != _setting(wanted, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from signer.definitions.diff import sections
+from signer.definitions.diff import printable_sections
 from signer.definitions.registry import Registry
 
 
@@ -16,5 +16,5 @@ def all_of(registry: Registry) -> dict[str, Any]:
         "roles": dict(registry.roles),
         "default_app": registry.default_app,
         "warnings": [str(warning) for warning in registry.warnings()],
-        "sections": sections(registry),
+        "sections": printable_sections(registry),
     }

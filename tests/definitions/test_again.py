@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import Parser, parse
+from signer.definitions.parser import Parser, parse
 from tests.definitions.comparing import all_of
 
 Files = dict[str, str]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 
 HANG_SECONDS = 30.0
 """Far more than any of these takes on a slow machine."""

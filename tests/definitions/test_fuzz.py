@@ -19,9 +19,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signer.definitions.excerpt import told
+from signer.definitions.mistake_report import render_mistakes
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import Parser
+from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead
@@ -100,7 +100,7 @@ def check_words(error: BadDefinitions, files: dict[str, str]) -> None:
         assert 1 <= place.line <= len(lines[place.file]), mistake
         assert 1 <= place.column <= len(lines[place.file][place.line - 1]) + 1, mistake
         assert "\n" not in mistake.message
-    shown = told(error.mistakes)
+    shown = render_mistakes(error.mistakes)
     for secret in (LITERAL, REFERRED):
         assert secret not in str(error)
         assert secret not in shown

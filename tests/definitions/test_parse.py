@@ -10,7 +10,7 @@ import pytest
 
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.model import ApiKeyCallers, AssumeRole
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 from signer.definitions.quantities import format_duration, parse_duration, parse_rate, parse_size
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 

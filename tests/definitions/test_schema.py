@@ -15,7 +15,7 @@ import yaml
 
 from signer.cli import main
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 from tests.e2e.running import LOCAL_ENVIRON, ROOT
 from tools.configuration_docs import configuration_page
 from tools.full_example import full_example

@@ -9,7 +9,7 @@ import pytest
 
 from signer.cli import main
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 
 SECRET = "Wx9dkQ2mZt7LpR4vB8nC1sYf6HjK3a"
 """Of the shape that Alibaba's AccessKey secrets have."""

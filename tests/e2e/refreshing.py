@@ -17,7 +17,7 @@ from pathlib import Path
 from signer.credentials.cache import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import Source
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 from signer.environment import Environment
 from signer.revision import RolePlanner
 

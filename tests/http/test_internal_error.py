@@ -11,7 +11,7 @@ import pytest
 
 from signer.api.public import Public
 from signer.credentials.cache import RoleSet
-from signer.definitions.parse import parse
+from signer.definitions.parser import parse
 from signer.http.dispatch import Front
 from signer.http.request_log import RequestLog
 from signer.revision import Revision

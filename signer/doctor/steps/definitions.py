@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from signer.definitions.excerpt import counted
-from signer.definitions.masking import without_secrets
+from signer.definitions.masking import mask_secrets
 from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
 from signer.doctor.findings import About, Finding
 from signer.environment import CannotReadEnvironment, Environment
@@ -56,8 +56,8 @@ async def read(config: str, environment: Environment) -> Read:
         return Read(None, [*found, *_mistakes(about, error.mistakes)])
     finally:
         await store.close()
-    apps = counted(len(registry.apps), "app")
-    found.append(about.ok(f"{apps} on {counted(len(registry.longest_expires()), 'role')}"))
+    apps = format_count(len(registry.apps), "app")
+    found.append(about.ok(f"{apps} on {format_count(len(registry.longest_expires()), 'role')}"))
     found += await asyncio.to_thread(_warnings, about, registry)
     found += await asyncio.to_thread(_written_files, registry)
     return Read(registry, found)
@@ -81,7 +81,7 @@ def _warnings(about: About, registry: Registry) -> list[Finding]:
     if not warnings:
         return []
     first = warnings[0]
-    what = f"{counted(len(warnings), 'warning')}; the first: {first.place}: {first.message}"
+    what = f"{format_count(len(warnings), 'warning')}; the first: {first.place}: {first.message}"
     return [about.warning(what, "`oss-signer check` lists them all")]
 
 
@@ -117,7 +117,7 @@ def _definition_file(name: str) -> Finding | None:
 
 
 def _referred_file(path: str, *, public: bool = False) -> Finding:
-    about = About("files", without_secrets(path))
+    about = About("files", mask_secrets(path))
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return about.failed("cannot be read: it is not a regular file", _readable(about.subject))

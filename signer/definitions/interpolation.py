@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from signer.definitions.masking import without_secrets
+from signer.definitions.masking import mask_secrets
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
@@ -41,7 +41,7 @@ class _Unfillable(Exception):
     pass
 
 
-def fill(text: str, environ: Mapping[str, str]) -> str:
+def interpolate(text: str, environ: Mapping[str, str]) -> str:
     """`text` with every reference replaced; files are read anew each time. Raises `BadReference` with all that fail."""
     complaints: list[Complaint] = []
 
@@ -78,7 +78,7 @@ def _value(reference: str, environ: Mapping[str, str]) -> str:
         raise _Unfillable(f"this ${{...}} is of no known form; {_KINDS}")
     value = environ.get(variable[1], "")
     if not value and variable[2] is None:
-        name = without_secrets(variable[1])
+        name = mask_secrets(variable[1])
         raise _Unfillable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
     return value or str(variable[3])
 
@@ -93,7 +93,7 @@ def _located(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _file(path: str) -> str:
-    named = without_secrets("".join(character if character.isprintable() else "…" for character in path))
+    named = mask_secrets("".join(character if character.isprintable() else "…" for character in path))
     try:
         if Path(path).exists() and not Path(path).is_file():
             # Reading a pipe or a device might never end.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
-from signer.definitions.excerpt import with_excerpts
+from signer.definitions.excerpt import add_excerpts
 from signer.definitions.merge import Joined, join
 from signer.definitions.mistakes import BadDefinitions, Mistake, in_order
 from signer.definitions.reading import Frame, Read, Reading
-from signer.definitions.registry import Registry, freeze
+from signer.definitions.registry import Registry
 from signer.definitions.warnings import Cautions
 from signer.definitions.yaml_text import YamlFile
 
@@ -46,7 +47,7 @@ class Parser:
         if mistakes or reading is None or reading.frame is None:
             for part in parts:
                 part.forget_places()
-            raise BadDefinitions(with_excerpts(in_order(mistakes), files.get))
+            raise BadDefinitions(add_excerpts(in_order(mistakes), files.get))
         self._files = {part.name: part for part in parts}
         self._frame, self._apps = reading.frame, reading.apps
         return _registry(text, reading.frame, reading.apps)
@@ -74,11 +75,11 @@ def _registry(text: Joined, frame: Frame, read: Mapping[str, Read]) -> Registry:
     # It holds no registry: they would hold each other, and neither would ever be freed.
     warnings = partial(_warnings, Cautions(text, apps, roles, default_app, found))
     limits, audit = frame.definitions.limits, frame.definitions.audit
-    return freeze(server, apps, roles, default_app, warnings, text, limits=limits, audit=audit)
+    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings, text, limits, audit)
 
 
 def _warnings(cautions: Cautions) -> list[Mistake]:
     try:
-        return with_excerpts(in_order(cautions.find()), cautions.text.text_of)
+        return add_excerpts(in_order(cautions.find()), cautions.text.text_of)
     finally:
         cautions.text.forget_places()

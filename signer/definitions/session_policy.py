@@ -1,0 +1,22 @@
+"""The RAM policy that narrows the token of a role with `scope: app` to one app's objects."""
+
+from __future__ import annotations
+
+import json
+
+from signer.definitions import model
+
+
+def fixed_prefix(app_id: str, key_prefix: str) -> str:
+    """What every key of an app starts with, whoever asks and whenever."""
+    return key_prefix.replace("{app}", app_id).partition("{")[0]
+
+
+def session_policy(app_id: str, app: model.App) -> str:
+    """RAM policy (help page `AssumeRole`) below the fixed part of the prefix: to put, and for downloads to get."""
+    statement = {
+        "Effect": "Allow",
+        "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
+        "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
+    }
+    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
