@@ -25,6 +25,7 @@ from signer.definitions.registry import AccessKeyTemplate, Registry, Role
 from signer.demo.routes import add_page
 from signer.environment import Environment
 from signer.http.router import Routes
+from signer.listen_address import ListenAddress
 from signer.live.reload import Definitions, Reloader
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen, listening
@@ -204,7 +205,7 @@ def _known(role_arn: str) -> str:
 def _port(host: str, port: int) -> int:
     """`port` if it is free, else 0."""
     try:
-        with listening(f"{host}:{port}"):
+        with listening(ListenAddress(host.strip("[]"), port)):
             return port
     except CannotListen:
         return 0

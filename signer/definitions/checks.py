@@ -15,6 +15,7 @@ from signer.definitions.quantities import format_duration, format_size
 from signer.definitions.session_policy import session_policy
 from signer.definitions.suggestions import KnownNames, nearest, printable_name
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
+from signer.listen_address import ListenAddress
 from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
 from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 
@@ -47,7 +48,6 @@ RESERVED_FIELDS = frozenset({
 """Fields that have a key of their own in the YAML, or that the signer makes."""
 
 _OWN_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
-_ONLY_THIS_MACHINE = re.compile(r"(?:127\.[0-9.]+|localhost|\[::1\]):[0-9]+|unix:.+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
@@ -302,7 +302,7 @@ def _assumed_with(name: str, entry: model.AssumeRole, entries: Entries, known: K
 def server_findings(server: model.Server) -> Iterator[Finding]:
     if server.listen == server.admin and not server.listen.endswith(":0"):
         yield ("admin",), "is the same address as listen; give it one of its own"
-    elif server.admin_token is None and not _ONLY_THIS_MACHINE.fullmatch(server.admin):
+    elif server.admin_token is None and not ListenAddress.parse(server.admin).is_local:
         yield (
             ("admin",),
             "other machines can reach it, and nothing guards it; write 127.0.0.1:9180 or "

@@ -19,11 +19,11 @@ from signer.definitions.quantities import (
     parse_rate,
     parse_size,
 )
+from signer.listen_address import PATTERN as LISTEN_ADDRESS_PATTERN
+from signer.listen_address import ListenAddress
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _PORT = r"(?::[0-9]{1,5})?"
-_HOST_PORT = "write host:port, like 0.0.0.0:5000, or unix:/path"
-_ADDRESS = r"^(?:(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix:/[^\x00-\x20\x7f]{1,100})$"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
 _ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
 _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
@@ -94,18 +94,12 @@ def _callback_urls(value: str) -> str:
 
 def _address_text(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError(f"not an address but a port; {_HOST_PORT}")
+        raise ValueError("not an address but a port; write host:port, like 0.0.0.0:5000, or unix:/path")
     return value
 
 
 def _address(value: str) -> str:
-    if value.startswith("unix:"):
-        if not re.fullmatch(_ADDRESS, value):
-            raise ValueError("not an address; behind unix: write the socket's whole path, at most 100 characters of it")
-        return value
-    if not re.fullmatch(_ADDRESS, value) or not _port_fits(value.rpartition("]")[2]):
-        fits = _port_fits(value.rpartition("]")[2])
-        raise ValueError(f"not an address; {_HOST_PORT if fits else 'a port is at most 65535'}")
+    ListenAddress.parse(value)
     return value
 
 
@@ -182,7 +176,7 @@ Address = Annotated[
     str,
     BeforeValidator(_address_text),
     _checked(_address),
-    _kind("address", _ADDRESS, ["0.0.0.0:5000", "127.0.0.1:9180"]),
+    _kind("address", LISTEN_ADDRESS_PATTERN, ["0.0.0.0:5000", "127.0.0.1:9180"]),
 ]
 FilePath = Annotated[str, _checked(_file_path), _kind("file", "^[^\n]+$", ["/etc/oss-signer/tls/fullchain.pem"])]
 Origin = Annotated[str, _checked(_origin), _kind("origin", _ORIGIN, ["https://h5.example.com"])]

@@ -11,12 +11,12 @@ import aiohttp
 from signer.definitions import model
 from signer.definitions.diff import Section, describe_differences, printable_sections
 from signer.definitions.registry import Registry
+from signer.listen_address import ListenAddress
 
 PATH = "/-/definitions"
 
 _UNIX = "unix:"
 _SECONDS = 10.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 
 
 class CannotCompare(Exception):
@@ -25,12 +25,10 @@ class CannotCompare(Exception):
 
 def admin_url(server: model.Server) -> str:
     """Where a signer on this machine with these settings is asked. Raises `CannotCompare` where they do not say it."""
-    if server.admin.startswith(_UNIX):
-        return server.admin
-    host, _, port = server.admin.rpartition(":")
-    if int(port) == 0:
-        raise CannotCompare("server.admin takes any free port; write the running signer's address: --diff URL")
-    return f"http://{_EVERYWHERE.get(host, host)}:{port}"
+    address = ListenAddress.parse(server.admin)
+    if address.path is None and address.port == 0:
+        raise CannotCompare("server.admin has port 0, any free port; write the running signer's URL: --diff URL")
+    return address.url()
 
 
 async def in_force(url: str, token: str | None) -> dict[str, Section]:

@@ -20,11 +20,12 @@ from signer.http.dispatch import Front
 from signer.http.exchange import Exchange
 from signer.http.request_log import RequestLog
 from signer.http.router import Routes
+from signer.listen_address import ListenAddress
 from signer.live.reload import Reloader
 from signer.server.listeners import drain, runner
 from signer.server.signals import Signals
 from signer.server.sites import Site, url_of
-from signer.server.sockets import BACKLOG, for_worker, listening, passed
+from signer.server.sockets import BACKLOG, listening, passed
 from signer.server.supervision import Life
 from signer.server.systemd_notify import ServiceManager
 from signer.server.tls import certificate_in_force
@@ -56,8 +57,8 @@ async def serve(
     server = service.current.registry.server
     async with contextlib.AsyncExitStack() as stack:
         held = passed()
-        public = _taken(stack, held.public, server.listen)
-        admin = _taken(stack, held.admin, for_worker(server.admin, worker or 1))
+        public = _taken(stack, held.public, ListenAddress.parse(server.listen))
+        admin = _taken(stack, held.admin, ListenAddress.parse(server.admin).for_worker(worker or 1))
         reloader.renewable = certificate = await stack.enter_async_context(
             certificate_in_force(server.tls, service.metrics)
         )
@@ -109,7 +110,7 @@ async def serve(
             log.info("stopped", extra={"reason": signals.which or "an error"})
 
 
-def _taken(stack: contextlib.AsyncExitStack, held: list[socket.socket], address: str) -> list[socket.socket]:
+def _taken(stack: contextlib.AsyncExitStack, held: list[socket.socket], address: ListenAddress) -> list[socket.socket]:
     """The sockets that systemd holds for us, else one of our own."""
     if not held:
         return [stack.enter_context(listening(address))]

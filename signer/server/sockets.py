@@ -14,10 +14,11 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from signer.listen_address import ListenAddress
+
 BACKLOG = 4096
 """Connections that the system accepts for us while we are busy; it may have a lower limit (net.core.somaxconn)."""
 
-_UNIX = "unix:"
 _SOCKET_MODE = 0o660
 _TRIAL_SECONDS = 1.0
 _FIRST_PASSED = 3
@@ -38,16 +39,18 @@ class Passed:
 
 
 @contextlib.contextmanager
-def listening(address: str) -> Iterator[socket.socket]:
-    """A bound socket for `host:port` (port 0 takes a free one) or `unix:/path`. Raises `CannotListen`."""
-    if address.startswith(_UNIX):
-        with _listening_at(Path(address.removeprefix(_UNIX))) as sock:
+def listening(address: ListenAddress) -> Iterator[socket.socket]:
+    """Yield a listening socket, closed at the end of the block.
+
+    Raises:
+        CannotListen: the address is in use, or is not one of this machine.
+    """
+    if address.path is not None:
+        with _listening_at(address.path) as sock:
             yield sock
         return
-    host, _, port = address.rpartition(":")
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=BACKLOG)
+        sock = socket.create_server((address.host, address.port), family=address.family, backlog=BACKLOG)
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}: {error.strerror}; set server.listen or server.admin") from None
     with sock:
@@ -69,7 +72,7 @@ def _listening_at(path: Path) -> Iterator[socket.socket]:
             inode = path.stat().st_ino
         except OSError as error:
             mend = "set server.listen or server.admin"
-            raise CannotListen(f"cannot listen on {_UNIX}{path}: {error.strerror}; {mend}") from None
+            raise CannotListen(f"cannot listen on unix:{path}: {error.strerror}; {mend}") from None
         try:
             yield sock
         finally:
@@ -82,7 +85,7 @@ def _remove_left_over(path: Path) -> None:
     """A killed process leaves its socket's file behind. Raises `CannotListen` where somebody answers on it."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise CannotListen(f"cannot listen on {_UNIX}{path}: something else than a socket is there; remove it")
+            raise CannotListen(f"cannot listen on unix:{path}: something else than a socket is there; remove it")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
             trial.settimeout(_TRIAL_SECONDS)
             try:
@@ -90,7 +93,7 @@ def _remove_left_over(path: Path) -> None:
             except (ConnectionRefusedError, FileNotFoundError):
                 path.unlink(missing_ok=True)
             else:
-                raise CannotListen(f"cannot listen on {_UNIX}{path}: another process answers there")
+                raise CannotListen(f"cannot listen on unix:{path}: another process answers there")
 
 
 def passed(environ: MutableMapping[str, str] = os.environ) -> Passed:
@@ -106,15 +109,3 @@ def passed(environ: MutableMapping[str, str] = os.environ) -> Passed:
         is_admin = index < len(names) and names[index] == _ADMIN
         (found.admin if is_admin else found.public).append(sock)
     return found
-
-
-def for_worker(address: str, worker: int) -> str:
-    """The admin address of one of a machine's workers: the first has it as configured, each next a port up.
-
-    Of a unix socket `admin.sock`, the second has `admin-2.sock`.
-    """
-    if address.startswith(_UNIX):
-        path = Path(address.removeprefix(_UNIX))
-        return address if worker == 1 else f"{_UNIX}{path.with_name(f'{path.stem}-{worker}{path.suffix}')}"
-    host, _, port = address.rpartition(":")
-    return f"{host}:{int(port) + worker - 1}" if int(port) else address

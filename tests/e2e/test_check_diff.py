@@ -52,7 +52,7 @@ async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, 
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
         for arguments, said in (
-            (["--diff"], "server.admin takes any free port; write the running signer's address: --diff URL"),
+            (["--diff"], "server.admin has port 0, any free port; write the running signer's URL: --diff URL"),
             (["--diff", "http://127.0.0.1:1"], "no signer answers at http://127.0.0.1:1: "),
             (["--diff", running.public], f"{running.public} is no signer's admin address: "),
             (["--diff", "nonsense"], "no signer answers at nonsense: "),

@@ -12,6 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
+from signer.listen_address import ListenAddress
+from signer.server.sockets import listening
 from tests.e2e.running import LOCAL_ENVIRON, ROOT, Cloud
 
 
@@ -77,9 +79,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_taken_address_is_told(tmp_path: Path) -> None:
-    from signer.server.sockets import listening
-
-    with listening("127.0.0.1:0") as taken:
+    with listening(ListenAddress.parse("127.0.0.1:0")) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config = tmp_path / "signer.yaml"
         config.write_text(

@@ -14,6 +14,7 @@ from signer.credentials.cache import RoleSet
 from signer.definitions.parser import parse
 from signer.http.dispatch import Front
 from signer.http.request_log import RequestLog
+from signer.listen_address import ListenAddress
 from signer.revision import Revision
 from signer.server.listeners import runner
 from signer.server.sites import Site, url_of
@@ -41,7 +42,7 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = cast(Service, Broken())
     listener = runner(Front(broken, Public(broken).routes(), RequestLog()))
     await listener.setup()
-    with listening("127.0.0.1:0") as sock:
+    with listening(ListenAddress.parse("127.0.0.1:0")) as sock:
         await Site(listener, sock).start()
         async with (
             aiohttp.ClientSession() as session,

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from signer.listen_address import ListenAddress
 from signer.server.sockets import CannotListen, listening
 from tests.e2e.reloading import HANG_SECONDS, HEAD, app
 from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, signer
@@ -118,7 +119,10 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
         for arguments in (["--diff"], ["--diff", running.admin]):
             checked = await asyncio.to_thread(run, "check", "--config", config, *arguments, **LOCAL_ENVIRON)
             assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "no changes"), checked.stderr
-        with pytest.raises(CannotListen, match="another process answers there"), listening(running.admin):
+        with (
+            pytest.raises(CannotListen, match="another process answers there"),
+            listening(ListenAddress.parse(running.admin)),
+        ):
             pass
         worker = await asyncio.create_subprocess_exec(
             sys.executable, "run.py", "serve", "--config", str(config), "--worker", "2",
@@ -137,7 +141,10 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
 
 def test_what_stands_where_the_socket_should_is_left_alone(tmp_path: Path) -> None:
     (path := tmp_path / "admin.sock").write_text("somebody's", encoding="utf-8")
-    with pytest.raises(CannotListen, match="something else than a socket is there"), listening(f"unix:{path}"):
+    with (
+        pytest.raises(CannotListen, match="something else than a socket is there"),
+        listening(ListenAddress.parse(f"unix:{path}")),
+    ):
         pass
     assert path.read_text(encoding="utf-8") == "somebody's"
 

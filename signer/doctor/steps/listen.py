@@ -14,9 +14,8 @@ import aiohttp
 from signer.definitions import model
 from signer.doctor.findings import About, Finding
 from signer.doctor.http_probe import Asking, NoAnswer
+from signer.listen_address import ListenAddress
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
-_UNIX = "unix:"
 _FIRST_FREE_PORT = 1024
 _OURS = (200, 401)
 """401: where the admin routes want a token."""
@@ -32,36 +31,35 @@ async def listen(asking: Asking, server: model.Server) -> list[Finding]:
 async def _address(asking: Asking, key: str, address: str, path: str, *, tls: bool = False) -> Finding:
     """`path` is one that our own service answers there."""
     about = About("listen", f"{key} {address}")
-    if address.startswith(_UNIX):
-        place = Path(address.removeprefix(_UNIX))
-        return await asyncio.to_thread(_unix, about, place) or await _held(about, place)
-    host, _, port = address.rpartition(":")
-    if int(port) == 0:
+    listen_address = ListenAddress.parse(address)
+    if listen_address.path is not None:
+        return await asyncio.to_thread(_unix, about, listen_address.path) or await _held(about, listen_address.path)
+    if listen_address.port == 0:
         return about.ok("takes any free port")
     try:
-        with _bound(host, int(port)):
+        with _bound(listen_address):
             return about.ok("is free")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            return about.failed(f"cannot be listened on: {_words(error)}", _mend(error, key, int(port)))
-    ours = f"{'https' if tls else 'http'}://{_EVERYWHERE.get(host, host)}:{port}"
+            return about.failed(f"cannot be listened on: {_words(error)}", _mend(error, key, listen_address.port))
     try:
         # Who it is matters here; its certificate is for other names than this address.
-        answer = await asking.get(f"{ours}{path}", ssl=False)
+        answer = await asking.get(f"{listen_address.url(tls=tls)}{path}", ssl=False)
         if answer.status in _OURS and "x-request-id" in answer.headers:
             return about.ok("is held by an oss-signer that runs already")
         what = "is held by another service"
     except NoAnswer:
         what = "is held by something that does not answer as oss-signer"
-    return about.failed(what, f"see who: ss -ltnp 'sport = :{port}'; stop it, or write another port in {key}")
+    return about.failed(
+        what, f"see who: ss -ltnp 'sport = :{listen_address.port}'; stop it, or write another port in {key}"
+    )
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+def _bound(address: ListenAddress) -> socket.socket:
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host.strip("[]"), port))
+        sock.bind((address.host, address.port))
         sock.listen()
     except OSError:
         sock.close()
