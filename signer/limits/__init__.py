@@ -1,1 +1,1 @@
-"""How often forms are given out: token buckets in this process, or shared through Redis by several signers."""
+"""Limit request rates with token buckets, in this process or in a Redis that several signers share."""

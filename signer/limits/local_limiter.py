@@ -1,4 +1,4 @@
-"""Buckets in this process; the least used ones are forgotten."""
+"""Token buckets in this process."""
 
 from __future__ import annotations
 
@@ -7,32 +7,35 @@ from collections.abc import Callable, Sequence
 
 from cachetools import LRUCache
 
-from signer.limits.token_bucket import Allowance, Limit, allowance, refusal
+from signer.limits.token_bucket import Allowance, Limit, allowance, rate_limited
 
 _MAX_BUCKETS = 200_000
 
 
 class LocalLimiter:
+    """Counts requests in this process; when there are too many buckets, the least recently used ones are dropped."""
+
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(maxsize=_MAX_BUCKETS)
+        """Tokens, and when they were counted, by key."""
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool = True) -> Allowance:
         now = self._now()
-        held = [self._tokens(limit, now) for limit in limits]
-        for limit, tokens in zip(limits, held, strict=True):
+        before = [self._tokens(limit, now) for limit in limits]
+        for limit, tokens in zip(limits, before, strict=True):
             if tokens < 1:
-                raise refusal(limit.rate, tokens)
-        for limit, tokens in zip(limits, held, strict=True):
+                raise rate_limited(limit.rate, tokens)
+        for limit, tokens in zip(limits, before, strict=True):
             self._buckets[limit.key] = (tokens - 1, now)
         return min(
-            (allowance(limit.rate, tokens - 1) for limit, tokens in zip(limits, held, strict=True)),
+            (allowance(limit.rate, tokens - 1) for limit, tokens in zip(limits, before, strict=True)),
             key=lambda each: each.remaining,
         )
 
     def _tokens(self, limit: Limit, now: float) -> float:
-        most, seconds = limit.rate
-        tokens, since = self._buckets.get(limit.key, (float(most), now))
-        return min(float(most), tokens + (now - since) * most / seconds)
+        capacity, seconds = limit.rate
+        tokens, counted_at = self._buckets.get(limit.key, (float(capacity), now))
+        return min(float(capacity), tokens + (now - counted_at) * capacity / seconds)
 
     async def close(self) -> None: ...

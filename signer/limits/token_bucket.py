@@ -1,4 +1,4 @@
-"""What a limit is, and what is told of it. A bucket holds one period's worth of requests and refills steadily."""
+"""The token bucket: limits, what remains of them, and the refusal of a request over the limit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import Protocol
 from signer.errors import RateLimited
 
 Rate = tuple[int, int]
-"""So many requests in so many seconds."""
+"""Requests, and the seconds in which they are allowed.
+
+The bucket holds the requests of one such period and refills evenly.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
+    """One bucket: requests with the same key share it."""
+
     key: str
     rate: Rate
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of the limit that has least left."""
+    """What remains of a limit after a request."""
 
     limit: int
     remaining: int
@@ -29,7 +34,10 @@ class Allowance:
     """Until the bucket is full again."""
 
     def headers(self) -> dict[str, str]:
-        """As draft-ietf-httpapi-ratelimit-headers-07 names them."""
+        """Return the response headers for clients.
+
+        See: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-07
+        """
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -38,20 +46,36 @@ class Allowance:
 
 
 class Limiter(Protocol):
+    """Counts requests against limits."""
+
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
-        """Takes one request from each bucket, or from none and raises `RateLimited`."""
+        """Take one token from each bucket, or none if one of them is empty.
+
+        Args:
+            allow_when_unavailable: Whether to count in this process instead when a shared store is unavailable.
+
+        Returns:
+            What remains of the limit with the fewest tokens.
+
+        Raises:
+            RateLimited: A bucket is empty, or the shared store is unavailable.
+        """
         ...
 
     async def close(self) -> None: ...
 
 
 def allowance(rate: Rate, tokens: float) -> Allowance:
+    """Return what remains of a limit whose bucket holds this many tokens."""
     limit, seconds = rate
     return Allowance(limit, max(0, int(tokens)), ceil((limit - tokens) * seconds / limit))
 
 
-def refusal(rate: Rate, tokens: float) -> RateLimited:
+def rate_limited(rate: Rate, tokens: float) -> RateLimited:
+    """Return the refusal for a bucket that holds less than one token."""
     limit, seconds = rate
-    problem = RateLimited("too many requests; slow down", retry_after_seconds=(1 - tokens) * seconds / limit)
+    problem = RateLimited(
+        "too many requests; retry after the seconds in Retry-After", retry_after_seconds=(1 - tokens) * seconds / limit
+    )
     problem.headers.update(allowance(rate, tokens).headers())
     return problem

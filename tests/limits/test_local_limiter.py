@@ -23,9 +23,9 @@ async def test_a_bucket_holds_one_period_and_refills_steadily() -> None:
     limiter = LocalLimiter(now=clock)
     for _ in range(30):
         await limiter.acquire([A])
-    with pytest.raises(RateLimited) as refused:
+    with pytest.raises(RateLimited) as raised:
         await limiter.acquire([A])
-    assert refused.value.retry_after_seconds == 2
+    assert raised.value.retry_after_seconds == 2
     await limiter.acquire([B])
     clock.seconds += 2
     await limiter.acquire([A])
@@ -38,7 +38,7 @@ async def test_a_bucket_holds_one_period_and_refills_steadily() -> None:
         await limiter.acquire([A])
 
 
-async def test_who_is_over_one_limit_takes_nothing_from_the_others() -> None:
+async def test_a_request_over_one_limit_uses_no_tokens_of_the_others() -> None:
     limiter = LocalLimiter(now=Clock())
     shared = Limit("app", (3, 60))
     greedy, modest = Limit("greedy", (1, 60)), Limit("modest", (10, 60))
@@ -52,13 +52,13 @@ async def test_who_is_over_one_limit_takes_nothing_from_the_others() -> None:
         await limiter.acquire([modest, shared])
 
 
-async def test_what_is_left_is_told_of_the_tightest_limit() -> None:
+async def test_the_allowance_is_that_of_the_tightest_limit() -> None:
     limiter = LocalLimiter(now=Clock())
-    left = await limiter.acquire([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
-    assert left.headers() == {"RateLimit-Limit": "5", "RateLimit-Remaining": "4", "RateLimit-Reset": "12"}
+    allowance = await limiter.acquire([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
+    assert allowance.headers() == {"RateLimit-Limit": "5", "RateLimit-Remaining": "4", "RateLimit-Reset": "12"}
     for _ in range(4):
         await limiter.acquire([Limit("tight", (5, 60))])
-    with pytest.raises(RateLimited) as refused:
+    with pytest.raises(RateLimited) as raised:
         await limiter.acquire([Limit("wide", (100, 60)), Limit("tight", (5, 60))])
-    assert refused.value.headers["RateLimit-Remaining"] == "0"
-    assert refused.value.retry_after_seconds == 12
+    assert raised.value.headers["RateLimit-Remaining"] == "0"
+    assert raised.value.retry_after_seconds == 12
