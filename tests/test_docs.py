@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 import sys
 import textwrap
@@ -17,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signer.definitions.parser import parse
-from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, local_cloud, signer
+from tests.harness.local_cloud import local_cloud
+from tests.harness.processes import ROOT, launch, run
+from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
+from tests.harness.waiting import wait_until
 
 DOCUMENTS = ["README.md", "README.zh-CN.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/*.md")))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -143,30 +144,13 @@ async def test_every_command_runs(place: Place) -> None:
         if " serve " in command:
             await _serves(command)
             continue
-        process = await asyncio.create_subprocess_shell(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **LOCAL_ENVIRON},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(300):
-            output, _ = await process.communicate()
-        assert process.returncode == 0, f"{written}: {output.decode()}"
+        ended = await run("sh", "-c", command, environ=LOCAL_ENVIRON)
+        assert ended.status == 0, f"{written}: {ended.out}{ended.err}"
         if written.startswith("curl"):
-            assert b'"code"' not in output, output
+            assert '"code"' not in ended.out, ended.out
 
 
 async def _serves(command: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command.split(), cwd=ROOT, env={**os.environ, **LOCAL_ENVIRON}, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = b""
-    async with asyncio.timeout(60):
-        async for line in process.stderr:
-            said += line
-            if b'"ready"' in line:
-                process.terminate()
-    assert await process.wait() == 0, said.decode()
-    assert b'"ready"' in said
+    async with launch(*command.split(), environ=LOCAL_ENVIRON) as process:
+        await wait_until(lambda: process.returncode is not None or any('"ready"' in line for line in process.errors))
+        assert await process.stop() == 0, "".join(process.errors)

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from signer.outbound import new_session
-from tests.callers.local_wechat import LocalWeChat, running
+from tests.callers.local_wechat import LocalWeChat
 from tests.callers.signing_keys import Keys
+from tests.harness.local_cloud import local_cloud
 
 
-@pytest.fixture(scope="session")
-def wechat_address() -> Iterator[str]:
-    with running() as address:
-        yield address
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def wechat_address() -> AsyncIterator[str]:
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        yield cloud.wechat
 
 
 @pytest.fixture

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-
-from tests.e2e.running import ROOT
 
 SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
 
@@ -60,17 +54,3 @@ class LocalWeChat:
         """All calls of code2Session for this mini-program, those that a fault answered too."""
         async with self.session.get(f"{self.address}/-/calls", params={"action": "code2Session"}) as answer:
             return [each for each in await answer.json() if each["who"] == app_id]
-
-
-@contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Yields WeChat's address."""
-    process = subprocess.Popen([sys.executable, "-m", "localcloud"], cwd=ROOT, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        with process.stdout:
-            addresses = json.loads(process.stdout.readline())
-        yield addresses["wechat"]
-    finally:
-        process.terminate()
-        process.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT, run
+from tests.harness.signer import run_command
 
 USE = """
 import asyncio, json, sys
@@ -53,27 +53,20 @@ def install(directory: Path, name: str, entry_points: dict[str, str]) -> None:
     (information / "entry_points.txt").write_text(text, encoding="utf-8")
 
 
-def run(installed: Path, code: str) -> Any:
+async def result_of(installed: Path, code: str) -> Any:
     """What the code leaves in `result`, in a process that has the packages."""
-    result = subprocess.run(
-        [sys.executable, "-c", f"{USE}{code}\nprint(json.dumps(result))"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    environ = {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
+    ended = await run(sys.executable, "-c", f"{USE}{code}\nprint(json.dumps(result))", environ=environ)
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out)
 
 
-def test_the_example_of_the_documents_works(tmp_path: Path) -> None:
+async def test_the_example_of_the_documents_works(tmp_path: Path) -> None:
     project = tomllib.loads(example("toml"))["project"]
     [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
     (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
     install(tmp_path, project["name"], {kind: value})
-    found = run(
+    found = await result_of(
         tmp_path,
         f"""
 check = load("{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
@@ -112,23 +105,23 @@ result = [
         ("twice", "several installed packages offer callers of type 'twice'; remove all but one"),
     ],
 )
-def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path: Path) -> None:
+async def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("TEXT = 'x'\ndef one(entry, app_id): ...\n", encoding="utf-8")
     (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
     offered = {"missing": "not_there:A", "broken": "broken:A", "nothing": "other:nothing", "text": "other:TEXT"}
     install(tmp_path, "first", {**offered, "twice": "other:one"})
     install(tmp_path, "second", {"twice": "other:TEXT"})
-    assert told in run(tmp_path, f"result = loaded('{kind}')")
+    assert told in (await result_of(tmp_path, f"result = loaded('{kind}')"))
 
 
-def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
+async def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("def one(entry, app_id): ...\n", encoding="utf-8")
     for name in ("first", "second"):
         install(tmp_path, name, {"twice": "other:one"})
-    assert run(tmp_path, "result = [callable(loaded('twice')), kinds()]")[0] is True
+    assert (await result_of(tmp_path, "result = [callable(loaded('twice')), kinds()]"))[0] is True
 
 
-def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
+async def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
     project = tomllib.loads(example("toml"))["project"]
     [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
     (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
@@ -138,16 +131,8 @@ def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_pat
         "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
         "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{caller}/', CALLERS}}\n"
     )
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     for entry, status, told in (("header: X-SSL-Client-CN", 0, "all good"), ("heder: X", 1, "takes header, not heder")):
         config.write_text(text.replace("CALLERS", f"callers: {{type: {kind}, {entry}}}"), encoding="utf-8")
-        result = subprocess.run(
-            [sys.executable, "run.py", "check", "--config", str(config)],
-            cwd=ROOT,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (result.returncode, told in result.stdout + result.stderr) == (status, True), result.stderr
+        result = await run_command("check", "--config", config, environ=environ)
+        assert (result.status, told in result.out + result.err) == (status, True), result.err

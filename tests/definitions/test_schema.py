@@ -16,7 +16,8 @@ import yaml
 from signer.cli import main
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import parse
-from tests.e2e.running import LOCAL_ENVIRON, ROOT
+from tests.harness.processes import ROOT
+from tests.harness.signer import LOCAL_ENVIRON
 from tools.configuration_docs import configuration_page
 from tools.full_example import full_example
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from signer.cli import main
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT
 
 HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\napps:\n  a:\n    region: cn-hangzhou\n    credentials: r\n"
 

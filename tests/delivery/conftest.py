@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from signer.outbound import new_session
-from tests.e2e.running import Cloud, local_cloud
-from tests.stores.places import RedisPlace, redis_place
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.redis_server import RedisServer, redis_server
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisPlace]:
-    async with redis_place(tmp_path / "redis") as place:
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with redis_server(tmp_path / "redis") as place:
         yield place
 
 
@@ -42,5 +42,5 @@ async def address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "sqlite":
         yield str(tmp_path / "state" / "callbacks.db")
         return
-    async with redis_place(tmp_path / "redis") as place:
+    async with redis_server(tmp_path / "redis") as place:
         yield f"redis://127.0.0.1:{place.port}/0"

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tests.callers.stub import body, document, redirect, stub
 from tests.e2e.callback_running import BODY, Answer
-from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import signed_form
 
 ALL = (

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from signer.delivery.events import ClaimedEvent, UploadEvent
 from signer.delivery.queue import CannotOpenQueue, EventQueue, QueueFull, QueueUnavailable
 from signer.delivery.queue_factory import open_queue
-from tests.stores.places import RedisPlace
+from tests.harness.redis_server import RedisServer
 
 LEASE_SECONDS = 30.0
 LONG_SECONDS = 30.0
@@ -260,22 +260,22 @@ async def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path) -> None:
         assert len(await take(queue)) == 1
 
 
-async def test_redis_comes_back_with_all_that_was_put(redis: RedisPlace) -> None:
+async def test_redis_comes_back_with_all_that_was_put(redis: RedisServer) -> None:
     async with opened(f"redis://127.0.0.1:{redis.port}/0") as queue:
         for number in range(5):
             await queue.put(event(f"{number}.jpg"))
         held = await take(queue, 2)
-        await redis.go_away()
+        await redis.stop()
         for work in (queue.put(event("x.jpg")), take(queue), queue.done(held[0])):
             with pytest.raises(QueueUnavailable):
                 await work
-        await redis.come_back()
+        await redis.start()
         await queue.done(held[0])
         assert len(await take(queue, 10)) == 3
         assert queue.depth() == 4
 
 
-async def test_redis_keeps_no_trace_of_what_is_done(redis: RedisPlace) -> None:
+async def test_redis_keeps_no_trace_of_what_is_done(redis: RedisServer) -> None:
     async with opened(f"redis://127.0.0.1:{redis.port}/0") as queue:
         for number in range(6):
             await queue.put(event(f"{number % 2}.jpg", number))
@@ -298,7 +298,7 @@ async def test_redis_keeps_no_trace_of_what_is_done(redis: RedisPlace) -> None:
     ],
 )
 async def test_settings_of_redis_that_lose_events_are_told(
-    setting: str, value: str, told: str, redis: RedisPlace, caplog: pytest.LogCaptureFixture
+    setting: str, value: str, told: str, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Redis.from_url(f"redis://127.0.0.1:{redis.port}/0") as client:
         await client.config_set("maxmemory", "100mb")

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.running import Cloud
-from tests.stores.processes import run
+from tests.harness.local_cloud import Cloud
+from tests.harness.signer import run_command
 
 PATIENCE_SECONDS = 60.0
 SECRETS = {
@@ -52,7 +52,7 @@ class Examination:
 
 
 async def doctor(*arguments: object, environ: dict[str, str] | None = None) -> Examination:
-    result = await run("doctor", *arguments, environ={**SECRETS, **(environ or {})})
+    result = await run_command("doctor", *arguments, environ={**SECRETS, **(environ or {})})
     told = result.out + result.err
     assert "Traceback" not in told, told
     assert not [name for name, secret in SECRETS.items() if secret in told], told

@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.doctor.hospital import PAGE, SECRETS, Hospital, free_port, may, other_service
-from tests.e2e.running import local_cloud, signer
+from tests.harness.local_cloud import local_cloud
+from tests.harness.signer import signer
 
 WELL = """
 version: 1

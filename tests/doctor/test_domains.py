@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from signer.commands.domains import unfit
-from tests.stores.processes import run
+from tests.harness.signer import run_command
 
 CONFIG = """
 version: 1
@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Path:
 
 
 async def test_apps_are_grouped_by_what_they_need(config: Path) -> None:
-    told = await run("domains", "--config", config, "--json", "--public-url", "https://sign.example.com/v1")
+    told = await run_command("domains", "--config", config, "--json", "--public-url", "https://sign.example.com/v1")
     assert told.status == 1
     document = json.loads(told.out)
     sign = ["https://sign.example.com"]
@@ -60,7 +60,7 @@ async def test_apps_are_grouped_by_what_they_need(config: Path) -> None:
 
 
 async def test_for_people(config: Path) -> None:
-    told = await run("domains", "--config", config, "--app", "wx1")
+    told = await run_command("domains", "--config", config, "--app", "wx1")
     assert told.status == 0, told.err
     lines = told.out.splitlines()
     assert lines[0] == "Paste into https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
@@ -70,7 +70,7 @@ async def test_for_people(config: Path) -> None:
 
 
 async def test_an_app_that_is_not_there(config: Path) -> None:
-    told = await run("domains", "--config", config, "--app", "wx9")
+    told = await run_command("domains", "--config", config, "--app", "wx9")
     assert told.status == 1
     assert "wx1" in told.out + told.err
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.doctor.hospital import PAGE, Hospital, doctor
 from tests.doctor.machines import examined
-from tests.stores.places import redis_place
+from tests.harness.redis_server import redis_server
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def test_for_people(hospital: Hospital) -> None:
 
 
 async def test_redis_that_answers(tmp_path: Path) -> None:
-    async with redis_place(tmp_path / "redis") as redis:
+    async with redis_server(tmp_path / "redis") as redis:
         config = tmp_path / "signer.yaml"
         url = f"redis://127.0.0.1:{redis.port}/0"
         config.write_text(

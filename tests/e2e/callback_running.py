@@ -17,7 +17,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.e2e.running import START_SECONDS, Cloud, Signer, post_object, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.signer import Signer, signer
+from tests.harness.waiting import DEADLINE_SECONDS
 
 BODY = "bucket=${bucket}&object=${object}&etag=${etag}&size=${size}&mimeType=${mimeType}&number=${x:number}"
 SECRET = "what both know and no log says"
@@ -116,7 +119,7 @@ class CallbackSigner:
 
     async def audited(self, count: int) -> list[dict[str, Any]]:
         """The callbacks in the audit log, once there are so many."""
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
                 lines = (self.directory / "audit.log").read_text(encoding="utf-8").splitlines()
                 found = [entry for line in lines if (entry := json.loads(line))["event"] == "callback"]
@@ -166,7 +169,7 @@ async def upload(
 
 async def form_of(running: CallbackSigner, app: str, filename: str, **variables: str) -> dict[str, Any]:
     assert running.running is not None
-    return await running.running.uploads(app, {"filename": filename, "vars": variables})
+    return await running.running.upload_form(app, {"filename": filename, "vars": variables})
 
 
 async def send(cloud: Cloud, form: dict[str, Any], filename: str = "a.jpg", content: bytes = b"hello") -> Answer:

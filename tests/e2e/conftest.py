@@ -7,8 +7,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.e2e.running import Cloud, local_cloud
-from tests.e2e.upload_page import chromium, running_demo
+from tests.harness.browser import chromium
+from tests.harness.demo import demo as running_demo
+from tests.harness.local_cloud import Cloud, local_cloud
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def demo() -> AsyncIterator[str]:
-    async with running_demo() as url:
-        yield url
+    async with running_demo() as running:
+        yield running.page
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

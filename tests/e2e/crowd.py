@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import resource
 import sys
 import time
@@ -17,9 +16,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
-import pytest
-
-from tests.e2e.running import ROOT
+from tests.harness.processes import Process, launch
+from tests.harness.programs import unavailable
 
 _CONNECTING_AT_ONCE = 500
 
@@ -29,10 +27,7 @@ def room_for_open_files(count: int) -> Iterator[None]:
     """Processes started inside may open so many files. Skips the test where the system does not allow it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
-        why = f"a process may open {hard} files here, and this needs {count}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+        unavailable(f"a process may open {hard} files here, and this needs {count}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
     try:
         yield
@@ -41,18 +36,10 @@ def room_for_open_files(count: int) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def crowd(url: str, count: int) -> AsyncIterator[asyncio.StreamReader]:
+async def crowd(url: str, count: int) -> AsyncIterator[Process]:
     """So many clients in a process of their own; yields what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.e2e.crowd", url, str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with launch(sys.executable, "-m", "tests.e2e.crowd", url, count) as process:
+        yield process
 
 
 class Client(asyncio.Protocol):

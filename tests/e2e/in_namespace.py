@@ -13,7 +13,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.running import local_cloud, signer  # noqa: E402
+from tests.harness.local_cloud import local_cloud  # noqa: E402
+from tests.harness.signer import signer  # noqa: E402
 
 
 async def main() -> None:
@@ -30,7 +31,7 @@ async def main() -> None:
                 encoding="utf-8",
             )
             async with signer(session, config) as running:
-                print(json.dumps(await running.uploads("a")))
+                print(json.dumps(await running.upload_form("a")))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from typing import Any
 
 import aiohttp
 
-from tests.e2e.running import Cloud, Signer, decoded, post_object
-from tests.e2e.speeded import Clock
-from tests.e2e.steady import HANG_SECONDS
+from tests.harness.fast_clock import FastClock
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import decode_policy, post_object
+from tests.harness.signer import Signer
+from tests.harness.waiting import DEADLINE_SECONDS
 
 PAUSE_SECONDS = 0.3
 """Of our own time, between two requests for one app."""
@@ -49,7 +51,7 @@ class Judged:
         self,
         cloud: Cloud,
         signer: Signer,
-        clock: Clock,
+        clock: FastClock,
         *,
         roles: Mapping[str, str],
         shortest: timedelta,
@@ -114,7 +116,7 @@ class Judged:
         """A form, or "unavailable" or "wrong"."""
         url = f"{self._signer.public}/v1/apps/{app}/uploads"
         try:
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 async with self._signer.session.post(url, json={"filename": "a.jpg"}) as answer:
                     status, headers = answer.status, answer.headers
                     body = await answer.json(content_type=None)
@@ -131,7 +133,7 @@ class Judged:
     async def judge(self, form: Form) -> str:
         """Uses it: "accepted", "refused", "late" when it came to OSS after its end, or "wrong"."""
         self.security_tokens.add(form.fields["x-oss-security-token"])
-        if datetime.fromisoformat(decoded(form.fields["policy"])["expiration"]) != form.expires_at:
+        if datetime.fromisoformat(decode_policy(form.fields["policy"])["expiration"]) != form.expires_at:
             return self._note(f"{form.app}: expires_at {form.expires_at} is not what the policy says")
         signed_at = datetime.strptime(form.fields["x-oss-date"] + "+0000", "%Y%m%dT%H%M%SZ%z")
         if not self._shortest - _SECOND <= form.expires_at - signed_at <= self._longest:
@@ -153,7 +155,7 @@ class Judged:
         return self._note(f"{form.app}: OSS at {date} on a form that ends {form.expires_at}: {status} {text}")
 
     async def _upload(self, form: Form) -> tuple[int, str, datetime]:
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             status, text, headers = await post_object(self._signer.session, form.url, form.fields, b"x", "a.jpg")
         return status, text, parsedate_to_datetime(headers["Date"])
 

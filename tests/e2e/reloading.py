@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.running import Signer
+from tests.harness.signer import Signer
 
 HANG_SECONDS = 60.0
 """Nothing takes that long but what hangs."""
@@ -56,7 +56,7 @@ def link(name: Path, target: str | Path) -> None:
 
 async def served(running: Signer, app_id: str = "a") -> int:
     """The revision that the app's forms are of."""
-    size: int = (await running.uploads(app_id))["max_size"]
+    size: int = (await running.upload_form(app_id))["max_size"]
     return size // 2**20
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.e2e.running import Signer
+from tests.harness.signer import Signer
 
 HANG_SECONDS = 120.0
 """Nothing takes that long but what hangs."""

@@ -21,7 +21,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.running import Cloud, Signer, local_cloud, signer
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.signer import Signer, signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 INJECTED = "a\r\nX-Injected: yes\r\n\r\nbody"

@@ -13,7 +13,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.running import LOCAL_ENVIRON, Cloud, Signer, local_cloud, post_object, signer
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 in_one_loop = functools.partial(pytest_asyncio.fixture, loop_scope="module")
@@ -161,7 +163,7 @@ async def test_each_has_its_code(
 async def test_hostile_filenames_stay_below_the_prefix(
     filename: str, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
-    form = await running.uploads("named", {"filename": filename})
+    form = await running.upload_form("named", {"filename": filename})
     assert form["key"].startswith("n/")
     status, body, _ = await post_object(session, form["url"], form["fields"], b"x")
     assert status == 200, body
@@ -173,9 +175,9 @@ async def test_hostile_filenames_stay_below_the_prefix(
 async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
     running: Signer, session: aiohttp.ClientSession
 ) -> None:
-    form = await running.uploads("team", headers={"X-Api-Key": KEY})
+    form = await running.upload_form("team", headers={"X-Api-Key": KEY})
     assert form["key_prefix"] == "users/backend/"
-    form = await running.uploads("team", headers={"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
+    form = await running.upload_form("team", headers={"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
     assert form["key_prefix"] == "users/oUpF8uMuAJO_M2pxb1Q9zNjWeS6o/"
     for caller in ("..", "a/b", "a\\b", "a b", "x" * 129):
         await refused(
@@ -191,7 +193,7 @@ async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
 async def test_a_rate_limit_says_when_to_come_back(running: Signer, session: aiohttp.ClientSession) -> None:
     url = f"{running.public}/v1/apps/slow/uploads"
     for _ in range(2):
-        await running.uploads("slow")
+        await running.upload_form("slow")
     problem = await refused(session, "POST", url, 429, "rate_limited")
     assert 1 <= int(problem["headers"]["Retry-After"]) <= 1800
 
@@ -248,7 +250,7 @@ apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
         encoding="utf-8",
     )
     async with signer(session, config) as running:
-        await running.uploads("a")
+        await running.upload_form("a")
         problem = await refused(session, "POST", f"{running.public}/v1/apps/b/uploads", 503, "credentials_unavailable")
         assert int(problem["headers"]["Retry-After"]) >= 1
         async with session.get(f"{running.admin}/readyz") as answer:
@@ -261,9 +263,9 @@ apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
 async def test_one_line_a_request_and_no_secret_in_any(config: Path, session: aiohttp.ClientSession) -> None:
     async with signer(session, config) as running:
         forms = [
-            await running.uploads("a"),
-            await running.uploads("s"),
-            await running.uploads("team", headers={"X-Api-Key": KEY}),
+            await running.upload_form("a"),
+            await running.upload_form("s"),
+            await running.upload_form("team", headers={"X-Api-Key": KEY}),
         ]
         await refused(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
         assert await running.stop() == 0

@@ -28,8 +28,9 @@ from tests.e2e.callback_running import (
     told,
     upload,
 )
-from tests.e2e.running import ROOT, Cloud, local_cloud
-from tests.stores.places import redis_place
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.processes import ROOT
+from tests.harness.redis_server import redis_server
 
 LONG_SECONDS = 60.0
 DOCUMENT = ROOT / "docs/callbacks.md"
@@ -354,7 +355,7 @@ async def queue_address(request: pytest.FixtureRequest, tmp_path: Path) -> Async
     if request.param == "sqlite":
         yield str(tmp_path / "callbacks.db")
         return
-    async with redis_place(tmp_path / "redis") as place:
+    async with redis_server(tmp_path / "redis") as place:
         yield f"redis://127.0.0.1:{place.port}/0"
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
 from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.reloading import HEAD, app, reload, revision, write
-from tests.e2e.running import LOCAL_ENVIRON, signer
-from tests.e2e.test_commands import run
+from tests.e2e.reloading import HEAD, app, revision, write
+from tests.harness.processes import Completed
+from tests.harness.signer import LOCAL_ENVIRON, run_command, signer
 
 
-async def check(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(run, "check", "--config", config, *arguments, **LOCAL_ENVIRON)
+async def check(config: Path, *arguments: str) -> Completed:
+    return await run_command("check", "--config", config, *arguments, environ=LOCAL_ENVIRON)
 
 
 async def test_it_tells_what_the_reload_then_does(session: aiohttp.ClientSession, tmp_path: Path) -> None:
@@ -23,14 +21,14 @@ async def test_it_tells_what_the_reload_then_does(session: aiohttp.ClientSession
     write(candidate := tmp_path / "candidate.yaml", f"{HEAD}apps:\n{app(2)}{app(1, 'c')}{app(1, 'same')}")
     async with signer(session, config) as running:
         checked = await check(candidate, "--diff", running.admin)
-        assert checked.returncode == 0
+        assert checked.status == 0
         lines = ["~ apps.a: max_size 1MiB -> 2MiB", "- apps.b", "+ apps.c"]
-        assert checked.stdout.splitlines()[:-1] == lines
-        shown = json.loads((await check(candidate, "--json", "--diff", f"{running.admin}/")).stdout)
+        assert checked.out.splitlines()[:-1] == lines
+        shown = json.loads((await check(candidate, "--json", "--diff", f"{running.admin}/")).out)
         assert shown["changes"] == lines
         candidate.replace(config)
-        await reload(running)
-        assert "no changes" in (await check(config, "--diff", running.admin)).stdout
+        await running.reload()
+        assert "no changes" in (await check(config, "--diff", running.admin)).out
 
 
 async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.ClientSession, tmp_path: Path) -> None:
@@ -40,7 +38,7 @@ async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.
         text = revision(2).replace('admin: "127.0.0.1:0"', f'admin: "0.0.0.0:{port}", admin_token: a-long-enough-token')
         write(candidate := tmp_path / "candidate.yaml", text)
         checked = await check(candidate, "--diff")
-        assert checked.stdout.splitlines()[:-1] == [
+        assert checked.out.splitlines()[:-1] == [
             "~ apps.a: max_size 1MiB -> 2MiB",
             f"~ server: admin 127.0.0.1:0 -> 0.0.0.0:{port}, admin_token (unset) -> ***",
             "server.admin is another; it needs a restart",
@@ -58,6 +56,6 @@ async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, 
             (["--diff", "nonsense"], "no signer answers at nonsense: "),
         ):
             checked = await check(config, *arguments)
-            assert (checked.returncode, checked.stdout) == (1, "")
-            assert checked.stderr.startswith(said), checked.stderr
-            assert "Traceback" not in checked.stderr
+            assert (checked.status, checked.out) == (1, "")
+            assert checked.err.startswith(said), checked.err
+            assert "Traceback" not in checked.err

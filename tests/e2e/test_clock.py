@@ -10,7 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.signer import signer
 
 CONFIG = """
 version: 1

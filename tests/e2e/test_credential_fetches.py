@@ -7,7 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.running import Cloud, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.signer import signer
 
 APPS, ROLES = 20, 5
 
@@ -27,7 +28,7 @@ async def test_twenty_apps_on_five_roles_make_five_fetches(
         encoding="utf-8",
     )
     async with signer(session, config) as running:
-        forms = await asyncio.gather(*(running.uploads(f"a{n % APPS}") for n in range(APPS * 10)))
+        forms = await asyncio.gather(*(running.upload_form(f"a{n % APPS}") for n in range(APPS * 10)))
         keys = {form["fields"]["x-oss-credential"].split("/")[0] for form in forms}
         assert len(keys) == ROLES
         assert (await cloud.counts())["sts.AssumeRole"] == ROLES
@@ -47,6 +48,6 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r}}}}
 """,
         encoding="utf-8",
     )
-    async with signer(session, config, when="listening") as running:
-        await asyncio.gather(*(running.uploads("a") for _ in range(100)))
+    async with signer(session, config, wait_for="listening") as running:
+        await asyncio.gather(*(running.upload_form("a") for _ in range(100)))
         assert (await cloud.counts())["sts.AssumeRole"] == 1

@@ -14,15 +14,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from tests.e2e.crowd import crowd, room_for_open_files
-from tests.e2e.gate import gate
-from tests.e2e.running import Cloud, local_cloud, post_object, signer
-from tests.e2e.steady import HANG_SECONDS, Answer, Entry, ask, asking, failures, log_of, until
+from tests.e2e.steady import Answer, Entry, ask, asking, failures, log_of
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.ports import reserve_port
+from tests.harness.relay import relay
+from tests.harness.signer import signer
+from tests.harness.waiting import DEADLINE_SECONDS, wait_until
 
 HEAD = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
 CROWD = 10_000
@@ -42,24 +45,22 @@ async def test_ten_thousand_cold_requests_make_one_call(
 ) -> None:
     """STS answers only when all of them are connected to the signer and have asked."""
     async with contextlib.AsyncExitStack() as stack:
-        sts = await stack.enter_async_context(gate(cloud.sts))
+        sts = await stack.enter_async_context(relay(cloud.sts, held=True))
         config = definitions(
             tmp_path,
-            f'credentials: {{r: {{type: assume_role, endpoint: "{sts.url}", timeout: {HANG_SECONDS:.0f}s}}}}\n'
+            f'credentials: {{r: {{type: assume_role, endpoint: "{sts.url}", timeout: {DEADLINE_SECONDS:.0f}s}}}}\n'
             "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}\n",
         )
         with room_for_open_files(CROWD + SPARE_FILES):
-            running = await stack.enter_async_context(signer(session, config, when="listening"))
+            running = await stack.enter_async_context(signer(session, config, wait_for="listening"))
             url = f"{running.public}/generate_signature?app_id=a"
             said = await stack.enter_async_context(crowd(url, CROWD))
-        async with asyncio.timeout(HANG_SECONDS):
-            asked = json.loads(await said.readline())
+        asked = json.loads(await said.read_line())
         assert asked["answered"] == 0
         files = Path(f"/proc/{running.process.pid}/fd")
-        await until(lambda: len(list(files.iterdir())) >= CROWD)
-        sts.open()
-        async with asyncio.timeout(HANG_SECONDS):
-            answered = json.loads(await said.readline())
+        await wait_until(lambda: len(list(files.iterdir())) >= CROWD)
+        sts.release()
+        answered = json.loads(await said.read_line())
         calls = (await cloud.counts())["sts.AssumeRole"]
         print(f"{CROWD} requests at once on a cold role: {calls} AssumeRole; connected within {asked}; {answered}")
         assert answered["outcomes"] == {"200": CROWD}
@@ -71,13 +72,13 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
 ) -> None:
     """All tokens are issued at one moment and would be replaced within 5 s, which the pace does not allow.
 
-    A fetch is a connection, so the gate sees each of them come.
+    A fetch is a connection, so the relay sees each of them come.
     """
     apps = [f"a{n}" for n in range(ROLES)]
-    async with local_cloud(session, "--token-seconds", "40") as cloud, gate(cloud.sts) as sts:
+    async with local_cloud(session, "--token-seconds", "40") as cloud, relay(cloud.sts, held=True) as sts:
         roles = "".join(
             f'  r{n}: {{type: assume_role, role_arn: "acs:ram::1234567890123456:role/r{n}", '
-            f'endpoint: "{sts.url}", min_remaining: 1s, timeout: {HANG_SECONDS:.0f}s}}\n'
+            f'endpoint: "{sts.url}", min_remaining: 1s, timeout: {DEADLINE_SECONDS:.0f}s}}\n'
             for n in range(ROLES)
         )
         config = definitions(
@@ -85,15 +86,14 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
             f"credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos, expires: 28s}}\napps:\n"
             + "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(ROLES)),
         )
-        async with signer(session, config, when="listening") as running:
-            async with asyncio.timeout(HANG_SECONDS):
-                await sts.wait_for(ROLES)
-            sts.open()
+        async with signer(session, config, wait_for="listening") as running:
+            await sts.wait_for_connections(ROLES)
+            sts.release()
             first = await asyncio.gather(*(ask(running, app) for app in apps))
             async with asking(running, apps, pause_seconds=0.01) as answers:
-                await until(lambda: sum("credential fetched" in line for line in running.output) >= 2 * ROLES)
+                await wait_until(lambda: sum("credential fetched" in line for line in running.output) >= 2 * ROLES)
                 seen = len(answers)
-                await until(lambda: len(answers) >= seen + ROLES)
+                await wait_until(lambda: len(answers) >= seen + ROLES)
             fetched: dict[str, list[Entry]] = {}
             for entry in log_of(running, "credential fetched"):
                 fetched.setdefault(entry.members["role"], []).append(entry)
@@ -131,7 +131,7 @@ async def answer_502(cloud: Cloud) -> None:
 
 
 async def die(cloud: Cloud) -> None:
-    os.kill(cloud.pid, signal.SIGKILL)
+    os.kill(cloud.process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("trouble", [die, hang, answer_502])
@@ -145,7 +145,7 @@ async def test_a_token_is_used_to_its_end_while_sts_is_away(
     """
     expires, min_remaining = timedelta(seconds=5), timedelta(seconds=2)
     async with contextlib.AsyncExitStack() as stack:
-        lives = ("--token-seconds", "8")
+        lives = ("--token-seconds", "8", "--sts-port", str(reserve_port()))
         cloud = await stack.enter_async_context(local_cloud(session, *lives))
         config = definitions(
             tmp_path,
@@ -154,21 +154,20 @@ async def test_a_token_is_used_to_its_end_while_sts_is_away(
         )
         running = await stack.enter_async_context(signer(session, config))
         async with asking(running, ["a"]) as answers:
-            await until(lambda: bool(answers))
+            await wait_until(lambda: bool(answers))
             await trouble(cloud)
-            await until(lambda: answers[-1].status == 503)
+            await wait_until(lambda: answers[-1].status == 503)
             last = log_of(running, "credential fetched")[-1]
             # It stays away a little longer, so that the waits between attempts have grown as far as they do.
             failed = len(log_of(running, "credential fetch failed"))
-            await until(lambda: len(log_of(running, "credential fetch failed")) > failed)
+            await wait_until(lambda: len(log_of(running, "credential fetch failed")) > failed)
             away = list(answers)
             if trouble is die:
-                port = str(urlsplit(cloud.sts).port)
-                await stack.enter_async_context(local_cloud(session, *lives, "--sts-port", port))
+                await stack.enter_async_context(local_cloud(session, *lives))
             else:
                 await cloud.set_faults()
             back = datetime.now(UTC)
-            await until(lambda: answers[-1].status == 201)
+            await wait_until(lambda: answers[-1].status == 201)
             recovered = answers[-1].answered_at
     end = datetime.fromisoformat(last.members["expires_at"])
     print(f"{trouble.__name__}: {report(away, end)}; answers again {(recovered - back).total_seconds():.1f} s after")
@@ -213,7 +212,7 @@ async def test_a_form_ends_with_its_token_and_oss_agrees(
             f'apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r, expires: 15m}}}}\n',
         )
         async with signer(session, config) as running:
-            form = await running.uploads("a", {"filename": "a.jpg"})
+            form = await running.upload_form("a", {"filename": "a.jpg"})
             end = datetime.fromisoformat(log_of(running, "credential fetched")[-1].members["expires_at"])
             assert datetime.fromisoformat(form["expires_at"]) == end
             offset = (end - datetime.now(UTC)).total_seconds() - seconds_to_the_end
@@ -250,15 +249,15 @@ async def test_a_rotated_access_key_counts_without_a_restart(
                 f"{cloud.oss}/-/access-keys/LTAI-local", json={"secret": "rotated-secret", "enabled": True}
             ) as answer:
                 assert answer.status == 200, await answer.text()
-            await until(lambda: bool(log_of(running, "credential fetch failed")))
+            await wait_until(lambda: bool(log_of(running, "credential fetch failed")))
             write("rotated-secret")
-            await until(lambda: len(log_of(running, "credential fetched")) >= 2)
+            await wait_until(lambda: len(log_of(running, "credential fetched")) >= 2)
             refused = len(log_of(running, "credential fetch failed"))
             write("mistyped-secret")
-            await until(lambda: len(log_of(running, "credential fetch failed")) > refused)
+            await wait_until(lambda: len(log_of(running, "credential fetch failed")) > refused)
             complaint = log_of(running, "credential fetch failed")[-1]
             write("rotated-secret")
-            await until(lambda: len(log_of(running, "credential fetched")) >= 3)
+            await wait_until(lambda: len(log_of(running, "credential fetched")) >= 3)
             output = "".join(running.output)
             keys = {each.key_id for each in answers}
     print(f"{place}: {len(answers)} requests, {len(failures(answers))} failed; {complaint.level}: {complaint.message}")
@@ -281,7 +280,7 @@ async def test_one_dead_role_holds_up_no_other(
             dead.close()
         roles = "".join(
             f'  r{n}: {{type: assume_role, role_arn: "acs:ram::1234567890123456:role/r{n}", '
-            f'endpoint: "{cloud.sts if n else f"http://127.0.0.1:{port}"}", timeout: {HANG_SECONDS:.0f}s}}\n'
+            f'endpoint: "{cloud.sts if n else f"http://127.0.0.1:{port}"}", timeout: {DEADLINE_SECONDS:.0f}s}}\n'
             for n in range(count)
         )
         config = definitions(
@@ -289,9 +288,9 @@ async def test_one_dead_role_holds_up_no_other(
             f"credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos}}\napps:\n"
             + "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(count)),
         )
-        async with signer(session, config, when="listening") as running:
+        async with signer(session, config, wait_for="listening") as running:
             asked_at = datetime.now(UTC)
-            async with asyncio.timeout(HANG_SECONDS / 2):
+            async with asyncio.timeout(DEADLINE_SECONDS / 2):
                 answers = await asyncio.gather(*(ask(running, f"a{n}") for n in range(1, count)))
             took = (max(each.answered_at for each in answers) - asked_at).total_seconds()
             print(f"one of {count} roles {death}: the other {count - 1} had all signed {took:.2f} s after the start")

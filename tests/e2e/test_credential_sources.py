@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.e2e.running import ROOT, Cloud, local_cloud, post_object, signer
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.processes import run
+from tests.harness.programs import require_program
+from tests.harness.signer import signer
 
 HEAD = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
 
@@ -41,7 +42,7 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: 
         encoding="utf-8",
     )
     async with signer(session, config, environ={"OSS_ACCESS_KEY_SECRET": "wrong"}) as running:
-        form = await running.uploads("a", {"filename": "a.jpg"})
+        form = await running.upload_form("a", {"filename": "a.jpg"})
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
 
 
@@ -72,7 +73,7 @@ apps: {{a: {{credentials: third, key_prefix: a/}}, b: {{credentials: third, key_
     )
     async with signer(session, config) as running:
         for app in ("a", "b"):
-            form = await running.uploads(app, {"filename": "a.jpg"})
+            form = await running.upload_form(app, {"filename": "a.jpg"})
             assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         counts = await cloud.counts()
         assert (counts["metadata.credentials"], counts["sts.AssumeRole"]) == (1, 3)
@@ -90,7 +91,7 @@ async def test_hardened_metadata_is_served_with_a_token(session: aiohttp.ClientS
             encoding="utf-8",
         )
         async with signer(session, config) as running:
-            await running.uploads("a")
+            await running.upload_form("a")
         counts = await cloud.counts()
         assert (counts["metadata.credentials"], counts["metadata.role"]) == (1, 1)
         assert counts["metadata.token"] >= 1
@@ -109,7 +110,7 @@ async def test_a_token_is_replaced_before_it_gets_too_old(session: aiohttp.Clien
             keys: set[str] = set()
             async with asyncio.timeout(60):
                 while len(keys) < 4:
-                    form = await running.uploads("a")
+                    form = await running.upload_form("a")
                     keys.add(form["fields"]["x-oss-credential"].split("/")[0])
                     signed = form["fields"]["x-oss-date"]
                     seconds = int(form["expires_at"][17:19]) - int(signed[13:15])
@@ -117,25 +118,15 @@ async def test_a_token_is_replaced_before_it_gets_too_old(session: aiohttp.Clien
                     await asyncio.sleep(0.02)
 
 
-def test_the_real_metadata_address_needs_no_setting() -> None:
+async def test_the_real_metadata_address_needs_no_setting() -> None:
     """In a network namespace of its own, where loopback has 100.100.100.200."""
-    missing = [program for program in ("unshare", "ip") if shutil.which(program) is None]
-    probe = None if missing else subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
-    if probe is None or probe.returncode != 0:
-        why = f"not installed: {missing}" if missing else "this system allows no network namespaces"
-        if os.environ.get("CI") == "true" and missing:
-            pytest.fail(why)
-        pytest.skip(why)
-    result = subprocess.run(
-        ["unshare", "-rn", "bash", "-c", IN_NAMESPACE, sys.executable],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["fields"]["x-oss-credential"].startswith("STS.")
+    unshare = require_program("unshare")
+    require_program("ip")
+    if (await run(unshare, "-rn", "true")).status != 0:
+        pytest.skip("this system allows no network namespaces")
+    result = await run(unshare, "-rn", "bash", "-c", IN_NAMESPACE, sys.executable)
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["fields"]["x-oss-credential"].startswith("STS.")
 
 
 async def test_a_revoked_source_is_fetched_anew_when_sts_says_so(
@@ -163,12 +154,12 @@ apps: {{a: {{credentials: other}}}}
             encoding="utf-8",
         )
         async with signer(session, config) as running:
-            before = (await running.uploads("a"))["fields"]["x-oss-credential"]
+            before = (await running.upload_form("a"))["fields"]["x-oss-credential"]
             await cloud.set_faults(sts=[short, {"kind": "revoked"}])
             await cloud.set_faults(sts=short)
             async with asyncio.timeout(60):
                 while True:
-                    form = await running.uploads("a", {"filename": "a.jpg"})
+                    form = await running.upload_form("a", {"filename": "a.jpg"})
                     status, _, _ = await post_object(session, url, form["fields"], b"x")
                     if status == 200:
                         break

@@ -8,7 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, post_object, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.signer import signer
 
 CONFIG = """
 version: 1
@@ -31,7 +33,7 @@ async def upload(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path, e
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(url=url), encoding="utf-8")
     async with signer(session, config, environ=environ) as running:
-        form = await running.uploads("a", {"filename": "a.jpg"})
+        form = await running.upload_form("a", {"filename": "a.jpg"})
         status, body, _ = await post_object(session, url, form["fields"], b"x")
         assert status == 200, body
         assert "local-secret" not in "".join(running.output)

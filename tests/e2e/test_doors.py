@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,18 +19,14 @@ from tests.callers import local_wechat
 from tests.callers.local_wechat import LocalWeChat
 from tests.e2e.callback_running import SECRET as NOTIFY_SECRET
 from tests.e2e.callback_running import told
-from tests.e2e.running import Cloud, Signer, post_object, signer
-from tests.stores.places import redis_place
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.redis_server import redis_server
+from tests.harness.signer import Signer, signer
 
 KEY = "the-key-of-the-shop"
 KEY_HASH = sha256(KEY.encode()).hexdigest()
 JWT_SECRET = "a-secret-of-more-than-thirty-two-bytes"
-
-
-@pytest.fixture
-def wechat_address() -> Iterator[str]:
-    with local_wechat.running() as address:
-        yield address
 
 
 @dataclass
@@ -51,10 +47,8 @@ class Doors:
 
 
 @pytest.fixture
-async def doors(
-    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path, wechat_address: str
-) -> AsyncIterator[Doors]:
-    wechat = LocalWeChat(wechat_address, session)
+async def doors(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Doors]:
+    wechat = LocalWeChat(cloud.wechat, session)
     wx_app = await wechat.app()
     url = await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
@@ -73,7 +67,7 @@ defaults:
 apps:
   {wx_app}:
     callers:
-      - {{type: wechat, secret: {local_wechat.SECRET}, endpoint: "{wechat_address}"}}
+      - {{type: wechat, secret: {local_wechat.SECRET}, endpoint: "{cloud.wechat}"}}
       - {{type: jwt, secret: {JWT_SECRET}, audience: oss-signer}}
       - {{type: api_key, keys: {{shop: [{"0" * 64}, {KEY_HASH}]}}}}
     downloads: {{expires: 2m}}
@@ -186,7 +180,7 @@ async def test_openapi_describes_it(doors: Doors) -> None:
 async def test_two_signers_count_together_in_redis_and_go_on_without_it(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    async with redis_place(tmp_path / "redis") as redis:
+    async with redis_server(tmp_path / "redis") as redis:
         config = tmp_path / "signer.yaml"
         config.write_text(
             f"""
@@ -209,7 +203,7 @@ apps:
 
             statuses = [await ask((one, other)[number % 2], "open") for number in range(14)]
             assert statuses == [201] * 10 + [429] * 4
-            await redis.go_away()
+            await redis.stop()
             assert await ask(one, "open") == 201
             assert await ask(one, "closed") == 429
 
@@ -243,7 +237,7 @@ apps:
             config.write_text(text.replace("http://CALLBACK", running.public), encoding="utf-8")
             async with session.post(f"{running.admin}/-/reload") as answer:
                 assert answer.status == 200, await answer.text()
-            form = await running.uploads("a", {"filename": "a.jpg"})
+            form = await running.upload_form("a", {"filename": "a.jpg"})
             status, body, _ = await post_object(session, url, form["fields"], b"x", filename="a.jpg")
             assert (status, json.loads(body)) == (200, {"ok": True, "key": "a/a.jpg"})
             async with asyncio.timeout(20):

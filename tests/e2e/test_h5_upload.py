@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.e2e.running import ROOT
 from tests.e2e.test_page import landscape, png
 from tests.e2e.upload_page import apps, expect_state, open_picture_app, row
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

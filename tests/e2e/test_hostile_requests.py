@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,7 +16,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, Signer, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.processes import run
+from tests.harness.signer import Signer, signer
 
 REQUESTS = int(os.environ.get("HOSTILE_REQUESTS", "50000"))
 AT_ONCE = 100
@@ -174,19 +175,16 @@ async def test_mutated_requests_are_answered_or_dropped(running: Signer) -> None
 
 
 async def test_what_openapi_says_is_true(running: Signer, tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{running.public}/openapi.json"),
+    ended = await run(
+        *(Path(sys.executable).parent / "schemathesis", "run", f"{running.public}/openapi.json"),
         *(
             "--checks",
             "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
         ),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "1", "-H", "X-Api-Key:test"),
         cwd=tmp_path,
-        env={**os.environ, "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        environ={"NO_COLOR": "1"},
     )
-    async with asyncio.timeout(300):
-        output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()[-6000:]
-    judge(output.decode(), running)
+    output = ended.out + ended.err
+    assert ended.status == 0, output[-6000:]
+    judge(output, running)

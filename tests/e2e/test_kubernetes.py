@@ -18,8 +18,10 @@ import yaml
 
 from signer.cli import main
 from tests.e2e.layouts import config_map
-from tests.e2e.reloading import until_logged
-from tests.e2e.running import ROOT, Cloud, post_object, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.processes import ROOT
+from tests.harness.signer import signer
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
 
@@ -194,10 +196,10 @@ async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(
             assert answer.status == 200
         app_id = "wx1234567890abcdef"
         wish = {"filename": "a.jpg", "content_type": "image/jpeg"}
-        form = await running.uploads(app_id, wish)
+        form = await running.upload_form(app_id, wish)
         assert form["max_size"] == 2**20
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         edit(2)
-        await until_logged(running, "definitions reloaded")
-        assert (await running.uploads(app_id, wish))["max_size"] == 2 * 2**20
+        await running.wait_for_log("definitions reloaded")
+        assert (await running.upload_form(app_id, wish))["max_size"] == 2 * 2**20
         assert not any(secret in "".join(running.output) for secret in (SECRETS["admin-token"], token_file.read_text()))

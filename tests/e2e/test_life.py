@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,7 +16,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import ROOT, START_SECONDS, Signer, local_cloud, signer
+from tests.harness.local_cloud import local_cloud
+from tests.harness.processes import run
+from tests.harness.signer import Signer, entries, run_command, signer
+from tests.harness.systemd_socket import signer_with_socket
+from tests.harness.waiting import DEADLINE_SECONDS, deadline
 
 DEFINITIONS = """\
 version: 1
@@ -27,12 +29,6 @@ credentials: {{r: {{type: ecs_ram_role, endpoint: "{metadata}"}}}}
 defaults: {{region: cn-hangzhou, bucket: photos, credentials: r}}
 apps:
   a: {{key_prefix: u/}}
-"""
-AS_SYSTEMD_STARTS = """\
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 BODY = b'{"filename": "cat.jpg"}'
 
@@ -78,17 +74,6 @@ async def client(running: Signer) -> AsyncIterator[Client]:
         writer.close()
 
 
-async def said(running: Signer, message: str) -> dict[str, object]:
-    """The line of the log, once it is there."""
-    async with asyncio.timeout(30):
-        while True:
-            for line in running.output:
-                if f'"message": "{message}"' in line:
-                    entry: dict[str, object] = json.loads(line)
-                    return entry
-            await asyncio.sleep(0.01)
-
-
 async def test_connections_that_are_open_get_one_more_answer(config: Path) -> None:
     async with (
         aiohttp.ClientSession() as session,
@@ -101,7 +86,7 @@ async def test_connections_that_are_open_get_one_more_answer(config: Path) -> No
         under_way.begin()
         await under_way.writer.drain()
         running.process.terminate()
-        assert (await said(running, "stopping"))["reason"] == "SIGTERM"
+        assert (await running.wait_for_log("stopping"))["reason"] == "SIGTERM"
         async with asyncio.timeout(30):
             while True:
                 try:
@@ -132,7 +117,7 @@ async def test_who_is_in_a_hurry_need_not_wait(signals: tuple[signal.Signals, ..
         await idle.answer()
         for number in signals:
             running.process.send_signal(number)
-            await said(running, "stopping")
+            await running.wait_for_log("stopping")
         assert await idle.is_closed()
         async with asyncio.timeout(30):
             assert await running.process.wait() == 0
@@ -146,7 +131,7 @@ class Notices:
     sock: socket.socket
 
     async def until(self, wanted: str) -> str:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
                 notice = (await asyncio.get_running_loop().sock_recv(self.sock, 4096)).decode()
                 if wanted in notice:
@@ -185,17 +170,10 @@ async def test_systemd_is_told_of_it_all(config: Path, notices: Notices, tmp_pat
     assert (await reload(tmp_path))[0] == 1
 
 
-async def reload(runtime: Path) -> tuple[int | None, str]:
+async def reload(runtime: Path) -> tuple[int, str]:
     """The status of the command `reload`, and what it said on stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "run.py", "reload", "--runtime-dir", str(runtime)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        _, errors = await process.communicate()
-    return process.returncode, errors.decode()
+    ended = await run_command("reload", "--runtime-dir", runtime)
+    return ended.status, ended.err
 
 
 async def test_systemd_s_socket_is_taken(config: Path) -> None:
@@ -204,45 +182,31 @@ async def test_systemd_s_socket_is_taken(config: Path) -> None:
         port = held.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as waiting:
             waiting.sendall(b"GET /generate_signature HTTP/1.1\r\nHost: s\r\nX-App-Id: a\r\nConnection: close\r\n\r\n")
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", AS_SYSTEMD_STARTS, str(held.fileno())),
-                *("run.py", "serve", "--worker", "2", "--config", str(config)),
-                cwd=ROOT,
-                env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "public"},
-                pass_fds=[held.fileno()],
-                stderr=asyncio.subprocess.PIPE,
-            )
-            waiting.setblocking(False)
-            async with asyncio.timeout(START_SECONDS):
-                answer = await asyncio.get_running_loop().sock_recv(waiting, 65536)
-            process.terminate()
-            _, errors = await process.communicate()
+            arguments = ("--worker", "2", "--config", config)
+            async with signer_with_socket(held, "public", *arguments) as process:
+                waiting.setblocking(False)
+                async with deadline():
+                    answer = await asyncio.get_running_loop().sock_recv(waiting, 65536)
+                await process.stop()
         assert answer.startswith(b"HTTP/1.1 200 "), answer
-        lines = [json.loads(line) for line in errors.decode().splitlines()]
+        lines = list(entries(process.errors))
         assert {line["worker"] for line in lines} == {2}
         [listening] = [line for line in lines if line["message"] == "listening"]
         assert listening["public"] == f"http://127.0.0.1:{port}"
         socket.create_connection(("127.0.0.1", port)).close()
 
 
-def test_a_defect_has_a_status_of_its_own(tmp_path: Path) -> None:
+async def test_a_defect_has_a_status_of_its_own(tmp_path: Path) -> None:
     """A store of another package raises what no store should; its text may hold anything and is not told."""
     (tmp_path / "odd.py").write_text("def odd(*_): raise RuntimeError('s3cret')\n", encoding="utf-8")
     described = tmp_path / "odd-1.dist-info"
     described.mkdir()
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n", encoding="utf-8")
     (described / "entry_points.txt").write_text("[oss_signer.stores]\nodd = odd:odd\n", encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, "run.py", "serve", "--config", "odd://here"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 70
-    last = json.loads(result.stderr.splitlines()[-1])
+    environ = {"PYTHONPATH": str(tmp_path)}
+    result = await run(sys.executable, "run.py", "serve", "--config", "odd://here", environ=environ)
+    assert result.status == 70
+    last = json.loads(result.err.splitlines()[-1])
     assert (last["message"], last["reason"], last["exit_status"]) == ("ended", "internal error", 70)
     assert last["traceback"][-1] == "RuntimeError"
-    assert "s3cret" not in result.stderr
+    assert "s3cret" not in result.err

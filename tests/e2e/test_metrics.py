@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.running import Cloud, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.signer import signer
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -47,8 +48,8 @@ apps:
         encoding="utf-8",
     )
     async with signer(session, config) as running:
-        await running.uploads("a")
-        await running.uploads("a")
+        await running.upload_form("a")
+        await running.upload_form("a")
         for path, status in (("a", 429), ("b", 503), ("nobody", 404)):
             async with session.post(f"{running.public}/v1/apps/{path}/uploads") as answer:
                 assert answer.status == status

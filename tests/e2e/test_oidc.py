@@ -7,7 +7,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.running import Cloud, post_object, signer
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.signer import signer
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
 
@@ -44,7 +46,7 @@ async def test_a_pod_signs_without_any_key_and_its_token_is_read_anew(
                     if answer.status == 200:
                         break
                 await asyncio.sleep(0.05)
-        form = await running.uploads("a", {"filename": "a.jpg"})
+        form = await running.upload_form("a", {"filename": "a.jpg"})
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         assert stale not in "".join(running.output)
         assert fresh not in "".join(running.output)

@@ -26,7 +26,8 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.e2e.upload_page import expect_state, open_picture_app, row, running_demo
+from tests.e2e.upload_page import expect_state, open_picture_app, row
+from tests.harness.demo import demo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -317,8 +318,8 @@ async def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Page, 
 
 @pytest.mark.skipif(os.environ.get("UPDATE_SCREENSHOTS") != "1", reason="UPDATE_SCREENSHOTS=1 writes the picture")
 async def test_screenshot(page: Page, tmp_path: Path) -> None:
-    async with running_demo() as url:
-        await take_screenshot(page, url, tmp_path)
+    async with demo() as running:
+        await take_screenshot(page, running.page, tmp_path)
 
 
 async def take_screenshot(page: Page, demo: str, tmp_path: Path) -> None:

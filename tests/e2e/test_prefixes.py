@@ -19,7 +19,8 @@ from signer.signing.form import Forms
 from signer.signing.object_key import KeyNaming, Template
 from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
-from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
 
 T = TypeVar("T")
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.e2e.reloading import changes_by, reload, write
-from tests.e2e.running import LOCAL_ENVIRON, Signer, signer
-from tests.e2e.test_commands import run
+from tests.e2e.reloading import changes_by, write
+from tests.harness.signer import LOCAL_ENVIRON, Signer, run_command, signer
 
 ENVIRON = {**LOCAL_ENVIRON, "PLANTED_KEY": "plAnted-by-environment", "PLANTED_TOKEN": "plAnted-token"}
 PLANTED = "plAnted"
@@ -53,7 +51,7 @@ async def test_no_page_log_or_answer_holds_a_secret(step: str, session: aiohttp.
     write(tmp_path / "planted", f"{PLANTED}-by-file\n")
     write(config := tmp_path / "signer.yaml", former := definitions(tmp_path, "one"))
     async with signer(session, config, environ=ENVIRON) as running:
-        assert (await running.uploads("a"))["fields"]["x-oss-credential"].startswith("LTAI-clear/")
+        assert (await running.upload_form("a"))["fields"]["x-oss-credential"].startswith("LTAI-clear/")
         edited = {
             "good edit": definitions(tmp_path, "two", "  b: {credentials: assumed}\n"),
             "secret under a misspelt key": former.replace(
@@ -63,16 +61,16 @@ async def test_no_page_log_or_answer_holds_a_secret(step: str, session: aiohttp.
             "no YAML": former.replace(f"{PLANTED}-one,", f"'{PLANTED}-one,"),
         }[step]
         write(candidate := tmp_path / "candidate.yaml", edited)
-        checked = await asyncio.to_thread(run, "check", "--config", candidate, "--diff", running.admin, **ENVIRON)
+        checked = await run_command("check", "--config", candidate, "--diff", running.admin, environ=ENVIRON)
         candidate.replace(config)
-        status, outcome = await reload(running)
+        status, outcome = await running.reload()
         assert status == (200 if step == "good edit" else 422)
-        shown = [json.dumps(outcome), *await pages(running), checked.stdout, checked.stderr]
+        shown = [json.dumps(outcome), *await pages(running), checked.out, checked.err]
     for text in [*shown, *running.output]:
         assert PLANTED not in text
     if step == "good edit":
         change = "~ apps.a: key_prefix one/ -> two/"
-        assert change in checked.stdout.splitlines()
+        assert change in checked.out.splitlines()
         assert any(change in json.loads(line).get("changes", []) for line in running.output)
         assert "${PLANTED_KEY}" in "".join(shown)
     else:

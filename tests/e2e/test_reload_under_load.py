@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from tests.e2e.layouts import config_map
-from tests.e2e.reloading import last_reload, metric, reload
-from tests.e2e.running import Signer, decoded, signer
+from tests.harness.oss_upload import decode_policy
+from tests.harness.signer import Signer, signer
 
 RELOADS = 200
 CLIENTS = 6
@@ -96,7 +96,7 @@ async def ask(running: Signer, app: str, *, documented: bool) -> dict[str, Any]:
                 "policy": body["policy"],
                 "expires_at": body["expires_at"],
             }
-    form = await running.uploads(app)
+    form = await running.upload_form(app)
     assert form["max_size"] % 2**20 == 0
     assert f"{form['max_size'] // 2**20 - 1}" == form["fields"]["x-oss-meta-revision"]
     return {**form, "policy": form["fields"]["policy"]}
@@ -104,7 +104,7 @@ async def ask(running: Signer, app: str, *, documented: bool) -> dict[str, Any]:
 
 def stamp_of(form: dict[str, Any]) -> int:
     """What the app's own rules show, once all the rest is seen to be of the same revision."""
-    policy = decoded(form["policy"])
+    policy = decode_policy(form["policy"])
     conditions = {
         name: value
         for each in policy["conditions"]
@@ -171,7 +171,7 @@ async def test_no_request_fails_or_is_mixed(tmp_path: Path) -> None:
                     # The signer's own watch may be faster than our request for a reload.
                     load.newest = number
                 edit(number)
-                status, outcome = await reload(admin)
+                status, outcome = await admin.reload()
                 assert status == (200 if good(number) else 422), outcome
                 if good(number):
                     load.in_force = number
@@ -179,8 +179,8 @@ async def test_no_request_fails_or_is_mixed(tmp_path: Path) -> None:
                         form = await ask(admin, app, documented=bool(number % 2))
                         assert stamp_of(form) == stamp(number, every)
             load.over = True
-        assert (await last_reload(admin))["succeeded"] is good(RELOADS + 1)
-        assert await metric(admin, "config_last_reload_successful") == good(RELOADS + 1)
+        assert (await admin.last_reload())["succeeded"] is good(RELOADS + 1)
+        assert await admin.metric("config_last_reload_successful") == good(RELOADS + 1)
         # Each kept its connection for the whole time.
         assert connections == CLIENTS
         assert sum(load.answers.values()) >= RELOADS

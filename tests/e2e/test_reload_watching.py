@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,19 +10,10 @@ import aiohttp
 import pytest
 
 from tests.e2e.layouts import WITH_EVENTS, Layout, far_link
-from tests.e2e.reloading import (
-    BROKEN,
-    HEAD,
-    app,
-    last_reload,
-    revision,
-    status_of,
-    until_logged,
-    until_served,
-    until_status,
-    write,
-)
-from tests.e2e.running import signer
+from tests.e2e.reloading import BROKEN, HEAD, app, revision, until_served, until_status, write
+from tests.harness.processes import run
+from tests.harness.programs import require_program
+from tests.harness.signer import signer
 
 
 @pytest.mark.parametrize("layout", [*WITH_EVENTS, far_link])
@@ -35,7 +24,7 @@ async def test_an_edit_is_taken_over(layout: Layout, session: aiohttp.ClientSess
         for number in (2, 3, 4) if layout in WITH_EVENTS else (2,):
             edit(number)
             await until_served(running, number)
-        assert (await last_reload(running))["succeeded"]
+        assert (await running.last_reload())["succeeded"]
         # Nothing half-made was taken for an edit.
         assert not [line for line in running.output if '"level": "error"' in line]
 
@@ -50,7 +39,7 @@ async def test_files_of_a_directory_come_and_go(session: aiohttp.ClientSession, 
         write(tmp_path / "b.yaml.off", f"apps:\n{app(1, 'b')}")
         (tmp_path / "b.yaml.off").rename(tmp_path / "b.yaml")
         await until_status(running, "b", 201)
-        assert await status_of(running, "a") == 201
+        assert await running.upload_status("a") == 201
 
 
 async def test_a_bad_edit_changes_nothing_and_its_fix_is_taken_over(
@@ -59,7 +48,7 @@ async def test_a_bad_edit_changes_nothing_and_its_fix_is_taken_over(
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
         write(config, BROKEN)
-        await until_logged(running, "reload refused")
+        await running.wait_for_log("reload refused")
         await until_served(running, 1)
         write(config, revision(2))
         await until_served(running, 2)
@@ -76,7 +65,7 @@ async def test_what_was_deleted_may_come_back(
             shutil.rmtree(home)
         else:
             config.unlink()
-        refused = await until_logged(running, "reload refused")
+        refused = await running.wait_for_log("reload refused")
         assert refused["mistakes"] == [f"{config}: No such file or directory; give the path of the YAML with --config"]
         await until_served(running, 1)
         home.mkdir(exist_ok=True)
@@ -109,7 +98,7 @@ async def test_where_no_events_come_the_files_are_looked_at(
         (tmp_path / name).mkdir()
     write(tmp_path / edited, revision(1))
     prepare = preparation.format(root=tmp_path)
-    _skip_unless_possible(prepare)
+    await _skip_unless_possible(prepare)
     # The signer is started by this in the place of Python itself, as the same process.
     python = tmp_path / "python"
     write(python, f'#!/bin/sh\nexec unshare -rm sh -c \'{prepare} && exec "$0" "$@"\' {sys.executable} "$@"\n')
@@ -120,10 +109,6 @@ async def test_where_no_events_come_the_files_are_looked_at(
         await until_served(running, 2)
 
 
-def _skip_unless_possible(prepare: str) -> None:
-    missing = shutil.which("unshare") is None
-    if missing or subprocess.run(["unshare", "-rm", "sh", "-c", prepare], capture_output=True, check=False).returncode:
-        why = "not installed: unshare" if missing else "this system allows no such namespace"
-        if os.environ.get("CI") == "true" and missing:
-            pytest.fail(why)
-        pytest.skip(why)
+async def _skip_unless_possible(prepare: str) -> None:
+    if (await run(require_program("unshare"), "-rm", "sh", "-c", prepare)).status != 0:
+        pytest.skip("this system allows no such namespace")

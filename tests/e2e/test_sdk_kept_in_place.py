@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
-from tests.e2e.running import LOCAL_ENVIRON, ROOT, START_SECONDS, Cloud, Signer, local_cloud, signer
-from tests.e2e.steady import HANG_SECONDS, log_of, until
+from tests.e2e.steady import log_of
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.processes import launch, run
+from tests.harness.signer import LOCAL_ENVIRON, Signer, entries, signer
+from tests.harness.waiting import DEADLINE_SECONDS, wait_until
 
 REFRESHES = int(os.environ.get("REFRESHES", "2000"))
 """A multiple of 25, so that each of the five sources has its turn as often in both parts."""
@@ -84,30 +86,13 @@ class WatchedSigner:
 
 @contextlib.asynccontextmanager
 async def watched_signer(config: Path) -> AsyncIterator[WatchedSigner]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.e2e.watched_signer", "--config", str(config)),
-        cwd=ROOT,
-        env={**os.environ, **LOCAL_ENVIRON},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            line = await process.stderr.readline()
-        running = WatchedSigner(json.loads(line)["public"])
-        reading = asyncio.create_task(process.stderr.read())
+    command = (sys.executable, "-m", "tests.e2e.watched_signer", "--config", config)
+    async with launch(*command, environ=LOCAL_ENVIRON) as process:
+        [listening, *_] = await wait_until(lambda: list(entries(process.errors)))
+        running = WatchedSigner(listening["public"])
         yield running
-        process.terminate()
-        async with asyncio.timeout(HANG_SECONDS):
-            running.found = json.loads(await process.stdout.readline())
-            await reading
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
+        await process.stop()
+        running.found = json.loads(await process.read_line())
 
 
 async def test_no_callback_blocks_the_event_loop_for_100_ms(session: aiohttp.ClientSession, tmp_path: Path) -> None:
@@ -130,11 +115,14 @@ async def test_no_callback_blocks_the_event_loop_for_100_ms(session: aiohttp.Cli
                         await answer.read()
 
             async def count() -> None:
-                while (await cloud.counts()).get("sts.AssumeRole", 0) < 40:
-                    await asyncio.sleep(0.2)
+
+                async def forty_calls() -> bool:
+                    return (await cloud.counts()).get("sts.AssumeRole", 0) >= 40
+
+                await wait_until(forty_calls)
                 enough.set()
 
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 await asyncio.gather(count(), *(client(number) for number in range(CLIENTS)))
             calls = await cloud.counts()
         found = running.found
@@ -158,7 +146,7 @@ async def test_refreshes_start_no_threads(session: aiohttp.ClientSession, tmp_pa
         ) as running,
     ):
         tasks = Path(f"/proc/{running.process.pid}/task")
-        await until(lambda: len(log_of(running, FETCHED)) >= 20)
+        await wait_until(lambda: len(log_of(running, FETCHED)) >= 20)
         before = len(list(tasks.iterdir()))
         counts: set[int] = set()
 
@@ -166,7 +154,7 @@ async def test_refreshes_start_no_threads(session: aiohttp.ClientSession, tmp_pa
             counts.add(len(list(tasks.iterdir())))
             return len(log_of(running, FETCHED)) >= 80
 
-        await until(enough)
+        await wait_until(enough)
         print(f"{before} threads after 20 fetches; {sorted(counts)} during 60 more")
         assert counts == {before}
 
@@ -174,12 +162,10 @@ async def test_refreshes_start_no_threads(session: aiohttp.ClientSession, tmp_pa
 async def both_kinds_tell(running: Signer, message: str) -> None:
     """Returns once a role of either kind has logged it anew."""
     before = len(log_of(running, message))
-    await until(lambda: len({entry.members["role"][0] for entry in log_of(running, message)[before:]}) == 2)
+    await wait_until(lambda: len({entry.members["role"][0] for entry in log_of(running, message)[before:]}) == 2)
 
 
-async def test_nothing_is_written_but_our_own_log(
-    session: aiohttp.ClientSession, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_nothing_is_written_but_our_own_log(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Through good fetches and each kind of bad ones, from STS and from the metadata service."""
     async with local_cloud(session, "--token-seconds", "3") as cloud:
         config = definitions(tmp_path, cloud, assumed=4, instance=4, expires="1s")
@@ -191,11 +177,9 @@ async def test_nothing_is_written_but_our_own_log(
                 await cloud.set_faults()
                 await both_kinds_tell(running, FETCHED)
             await running.stop()
-    written = capfd.readouterr().out
     lines = [json.loads(line) for line in running.output]
-    with capfd.disabled():
-        print(f"{len(lines)} lines on stderr, {len(written)} characters on stdout, over {len(FAULTS)} kinds of fault")
-    assert written == ""
+    print(f"{len(lines)} lines on stderr over {len(FAULTS)} kinds of fault")
+    assert running.process.output == []
     for line in lines:
         assert {"time", "level", "logger", "message"} <= set(line), line
         assert line["logger"].startswith("oss_signer"), line
@@ -233,22 +217,11 @@ async def test_refreshes_keep_nothing(session: aiohttp.ClientSession, tmp_path: 
             pod=f'{pod}, endpoint: "{cloud.sts}"',
             chain="type: default",
         )
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.e2e.refreshing", "--config", str(config), str(REFRESHES)),
-            cwd=ROOT,
-            env={**os.environ, **LOCAL_ENVIRON, "HOME": str(tmp_path)},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(HANG_SECONDS):
-                output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        command = (sys.executable, "-m", "tests.e2e.refreshing", "--config", config, REFRESHES)
+        ended = await run(*command, environ={**LOCAL_ENVIRON, "HOME": str(tmp_path)})
         calls = await cloud.counts()
-    assert process.returncode == 0
-    fifth, whole = (json.loads(line) for line in output.splitlines())
+    assert ended.status == 0, ended.err
+    fifth, whole = (json.loads(line) for line in ended.out.splitlines())
     growth = whole["memory_kib"] - fifth["memory_kib"]
     print(f"after {fifth} and after {whole}: {growth} KiB more; {calls}")
     assert whole["fetches"] == REFRESHES

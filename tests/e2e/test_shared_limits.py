@@ -9,8 +9,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.running import Cloud, Signer, signer
-from tests.stores.places import RedisPlace, redis_place
+from tests.harness.local_cloud import Cloud
+from tests.harness.redis_server import RedisServer, redis_server
+from tests.harness.signer import Signer, signer
 
 RATE = 200
 SECONDS = 6.0
@@ -28,7 +29,7 @@ apps:
 """
 
 
-def definitions(path: Path, cloud: Cloud, redis: RedisPlace) -> Path:
+def definitions(path: Path, cloud: Cloud, redis: RedisServer) -> Path:
     config = path / "signer.yaml"
     config.write_text(CONFIG.format(port=redis.port, sts=cloud.sts, rate=RATE), encoding="utf-8")
     return config
@@ -50,7 +51,7 @@ async def load(signers: tuple[Signer, ...], app: str, stop: asyncio.Event) -> Co
 
 async def test_two_signers_hold_one_limit(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """A bucket holds one second's worth and fills at the rate: what comes through in all is known."""
-    async with redis_place(tmp_path / "redis") as redis:
+    async with redis_server(tmp_path / "redis") as redis:
         config = definitions(tmp_path, cloud, redis)
         async with signer(session, config) as one, signer(session, config) as other:
             stop = asyncio.Event()
@@ -70,15 +71,15 @@ async def test_two_signers_hold_one_limit(cloud: Cloud, session: aiohttp.ClientS
 async def test_redis_dies_and_comes_back_under_load(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    async with redis_place(tmp_path / "redis") as redis:
+    async with redis_server(tmp_path / "redis") as redis:
         config = definitions(tmp_path, cloud, redis)
         async with signer(session, config) as one, signer(session, config) as other:
             stop = asyncio.Event()
             loading = asyncio.create_task(load((one, other), "open", stop))
             for _ in range(3):
-                await redis.go_away()
+                await redis.stop()
                 await refused(one)
-                await redis.come_back()
+                await redis.start()
                 await taken(one)
             stop.set()
             async with asyncio.timeout(60):

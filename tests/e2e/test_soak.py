@@ -26,9 +26,10 @@ import pytest_asyncio
 
 from localcloud.fault_kinds import KINDS
 from tests.e2e.judged import Form, Judged
-from tests.e2e.running import LOCAL_ENVIRON, Cloud, Signer
-from tests.e2e.speeded import Clock, speeded_clock, speeded_cloud, speeded_signer
-from tests.e2e.steady import HANG_SECONDS, until
+from tests.harness.fast_clock import FastClock, fast_clock
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
+from tests.harness.waiting import DEADLINE_SECONDS, wait_until
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -114,14 +115,14 @@ class Pair:
 
 
 @contextlib.asynccontextmanager
-async def running_pair(session: aiohttp.ClientSession, clock: Clock, directory: Path) -> AsyncIterator[Pair]:
+async def running_pair(session: aiohttp.ClientSession, clock: FastClock, directory: Path) -> AsyncIterator[Pair]:
     """A local cloud of its own and a signer that lives on it."""
-    async with speeded_cloud(session, clock, "--token-seconds", str(TOKEN_SECONDS)) as cloud:
+    async with local_cloud(session, "--token-seconds", str(TOKEN_SECONDS), environ=clock.environ) as cloud:
         await cloud.create_bucket("photos")
         directory.mkdir()
         config = directory / "signer.yaml"
         config.write_text(definitions(cloud), encoding="utf-8")
-        async with speeded_signer(session, config, clock) as running:
+        async with signer(session, config, environ=clock.environ) as running:
             judged = Judged(cloud, running, clock, roles=ROLES, shortest=MIN_REMAINING, longest=EXPIRES)
             yield Pair(cloud, running, judged)
 
@@ -134,14 +135,14 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def clock() -> AsyncIterator[Clock]:
-    async with speeded_clock(SPEED) as clock:
+async def clock() -> AsyncIterator[FastClock]:
+    async with fast_clock(SPEED) as clock:
         yield clock
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pairs(
-    clock: Clock, session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+    clock: FastClock, session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Pair]]:
     """One whose metadata service is to fail, and one whose STS is."""
     directory = tmp_path_factory.mktemp("soak")
@@ -157,14 +158,14 @@ async def all_accepted(judged: Judged, apps: Iterable[str] = ROLES) -> None:
     for app in apps:
         outcome = "no answer"
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 while (outcome := await judged.ask(app)) not in ("accepted", "wrong"):
                     await asyncio.sleep(0.05)
         assert outcome == "accepted", (app, outcome, judged.wrong[:10])
 
 
 async def ready(running: Signer) -> None:
-    async with asyncio.timeout(HANG_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
             async with running.session.get(f"{running.admin}/readyz") as answer:
                 if answer.status == 200:
@@ -182,7 +183,7 @@ def name(fault: Fault) -> str:
 
 @in_one_loop
 @pytest.mark.parametrize("fault", [*STARVING, *HARMLESS, REVOKED], ids=name)
-async def test_a_fault_alone(fault: Fault, clock: Clock, pairs: dict[str, Pair]) -> None:
+async def test_a_fault_alone(fault: Fault, clock: FastClock, pairs: dict[str, Pair]) -> None:
     """At metadata and at STS, each with a cloud and a signer of its own."""
     runs = (one_fault(server, fault, pair, clock) for server, pair in pairs.items())
     failures = [each for each in await asyncio.gather(*runs, return_exceptions=True) if each is not None]
@@ -190,7 +191,7 @@ async def test_a_fault_alone(fault: Fault, clock: Clock, pairs: dict[str, Pair])
         raise BaseExceptionGroup(name(fault), failures)
 
 
-async def one_fault(server: str, fault: Fault, pair: Pair, clock: Clock) -> None:
+async def one_fault(server: str, fault: Fault, pair: Pair, clock: FastClock) -> None:
     judged = pair.judged
     judged.wrong.clear()
     await judged.set_faults()
@@ -205,12 +206,12 @@ async def one_fault(server: str, fault: Fault, pair: Pair, clock: Clock) -> None
         # are short by our time. So what is asked is that forms can be had, and never that each request gets one.
         await clock.sleep(ALONE_SECONDS)
         starving = DEPENDENT[server] if fault in STARVING else set()
-        await until(lambda: bool(judged.wrong) or all(judged.seen[f"{app} unavailable"] for app in starving))
+        await wait_until(lambda: bool(judged.wrong) or all(judged.seen[f"{app} unavailable"] for app in starving))
         await all_accepted(judged, ROLES.keys() - starving)
     await recover(pair, clock)
 
 
-async def recover(pair: Pair, clock: Clock) -> None:
+async def recover(pair: Pair, clock: FastClock) -> None:
     """Clears all faults, waits until every app has its forms again, and looks at all that was given out."""
     judged = pair.judged
     await judged.set_faults()
@@ -229,7 +230,7 @@ async def test_a_fault_of_oss_changes_no_form(fault: Fault, pairs: dict[str, Pai
     """What is signed while OSS fails is good when OSS is well again."""
     judged = pairs["sts"].judged
     judged.wrong.clear()
-    async with asyncio.timeout(HANG_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         outcomes: set[str] = set()
         while "accepted" not in outcomes:
             await judged.set_faults(oss=fault)
@@ -278,9 +279,7 @@ def random_faults(rng: random.Random) -> dict[str, list[Fault]]:
 
 
 @in_one_loop
-async def test_random_faults(
-    clock: Clock, session: aiohttp.ClientSession, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_random_faults(clock: FastClock, session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """What happened is told when it fails, or by `pytest -rP`."""
     seed = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
     end = time.monotonic() + float(os.environ.get("SOAK_SECONDS", "20"))
@@ -288,7 +287,7 @@ async def test_random_faults(
     try:
         async with running_pair(session, clock, tmp_path / "soak") as pair:
             await soak(pair, clock, random.Random(seed), end, story)
-        output = "".join(pair.signer.output) + capfd.readouterr().out
+        output = "".join([*pair.signer.output, *pair.signer.process.output, *pair.cloud.process.errors])
         secrets = {LOCAL_ENVIRON["OSS_ACCESS_KEY_SECRET"], *pair.judged.security_tokens}
         assert not [secret for secret in secrets if secret in output]
         assert not LONG_TEXT.findall(output)
@@ -296,7 +295,7 @@ async def test_random_faults(
         print(*story, sep="\n")
 
 
-async def soak(pair: Pair, clock: Clock, rng: random.Random, end: float, story: list[str]) -> None:
+async def soak(pair: Pair, clock: FastClock, rng: random.Random, end: float, story: list[str]) -> None:
     judged, pid = pair.judged, pair.signer.process.pid
     for fault in STARVING:
         await judged.set_faults(metadata=fault, sts=fault)
@@ -321,7 +320,7 @@ async def soak(pair: Pair, clock: Clock, rng: random.Random, end: float, story: 
     await recover(pair, clock)
     story.append(f"  {dict(judged.seen)}")
     with contextlib.suppress(TimeoutError):
-        await until(lambda: Usage.of(pid).files <= before.files + MORE_FILES)
+        await wait_until(lambda: Usage.of(pid).files <= before.files + MORE_FILES)
     after = Usage.of(pid)
     story.append(f"{before} -> {after}")
     assert after.files <= before.files + MORE_FILES

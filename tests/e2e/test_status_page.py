@@ -16,10 +16,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from tests.e2e.reloading import HANG_SECONDS, reload, write
-from tests.e2e.running import ROOT, Cloud, Signer, local_cloud, signer
-from tests.e2e.speeded import speeded_clock, speeded_cloud, speeded_signer
+from tests.e2e.reloading import write
 from tests.e2e.test_page import LEAST_CONTRAST
+from tests.harness.fast_clock import fast_clock
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.processes import ROOT
+from tests.harness.signer import Signer, signer
+from tests.harness.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -158,7 +161,7 @@ async def test_it_refreshes_itself_and_keeps_nodes_scroll_and_focus(running: Run
     assert await ask(signer_process, app_id(9)) == 201
     former = config.read_text(encoding="utf-8")
     write(config, former.replace("max_size: 10MiB", "max_size: 10MiB, max_sise: 3"))
-    assert (await reload(signer_process))[0] == 422
+    assert (await signer_process.reload())[0] == 422
     await refreshed(page)
     line = 1 + former.split("max_size")[0].count("\n")
     mistake = page.locator("#reload .mistakes li")
@@ -169,7 +172,7 @@ async def test_it_refreshes_itself_and_keeps_nodes_scroll_and_focus(running: Run
     assert abs(await page.evaluate(top) - place) <= 1
 
     write(config, former.replace("max_size: 10MiB", "max_size: 9MiB"))
-    assert (await reload(signer_process))[0] == 200
+    assert (await signer_process.reload())[0] == 200
     await refreshed(page)
     await expect(mistake).to_have_count(0)
     await expect(page.locator("#reload .changes li").first).to_contain_text("max_size 10MiB -> 9MiB")
@@ -242,7 +245,7 @@ async def test_whatever_is_asked_for_there_is_a_page(running: Running, query: st
 
 
 async def test_no_secret_is_on_it(running: Running) -> None:
-    form = await running[0].uploads(app_id(5))
+    form = await running[0].upload_form(app_id(5))
     for accept in ("text/html", "application/json"):
         async with running[0].session.get(f"{running[0].admin}/status", headers={"Accept": accept}) as answer:
             text = await answer.text()
@@ -284,9 +287,9 @@ async def test_the_charts_fill_as_time_goes_by(tmp_path: Path) -> None:
     write(config := tmp_path / "one.yaml", f"{head}{credentials}apps: {{a: {app}}}\n")
     async with (
         aiohttp.ClientSession() as session,
-        speeded_clock(60) as clock,
-        speeded_signer(session, config, clock) as one,
-        asyncio.timeout(HANG_SECONDS),
+        fast_clock(60) as clock,
+        signer(session, config, environ=clock.environ) as one,
+        asyncio.timeout(DEADLINE_SECONDS),
     ):
         known: list[dict[str, float]] = []
         while len(known) < 3:
@@ -326,17 +329,17 @@ async def test_screenshots(browser: Browser, tmp_path: Path) -> None:
     speed, length_seconds = 12, float(os.environ.get("SCREENSHOT_SECONDS", "2100"))
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        clock = await stack.enter_async_context(speeded_clock(speed))
-        cloud = await stack.enter_async_context(speeded_cloud(session, clock))
+        clock = await stack.enter_async_context(fast_clock(speed))
+        cloud = await stack.enter_async_context(local_cloud(session, environ=clock.environ))
         text = definitions(cloud, first_name="Photo wall A")
         write(config := tmp_path / "signer.yaml", text)
-        running = await stack.enter_async_context(speeded_signer(session, config, clock))
+        running = await stack.enter_async_context(signer(session, config, environ=clock.environ))
         asking = [asyncio.create_task(some_traffic(running, number, length_seconds / speed)) for number in range(8)]
-        done, _ = await asyncio.wait(asking, timeout=length_seconds / speed + HANG_SECONDS)
+        done, _ = await asyncio.wait(asking, timeout=length_seconds / speed + DEADLINE_SECONDS)
         assert len(done) == len(asking), [task.result() for task in done]
         edited = text.replace(f"  {app_id(12)}:", f"  {app_id(50)}:").replace("per_app: 6/m", "per_app: 60/m")
         write(config, edited.replace("duration: 45m", "duration: 50m"))
-        assert (await reload(running))[0] == 200
+        assert (await running.reload())[0] == 200
         page = await browser.new_page(viewport={"width": 1280, "height": 900})
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)

@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.running import Cloud, Signer, decoded, local_cloud, post_object, signer
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import decode_policy, post_object
+from tests.harness.signer import Signer, signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 in_one_loop = functools.partial(pytest_asyncio.fixture, loop_scope="module")
@@ -77,7 +79,7 @@ async def test_an_upload_is_stored_byte_for_byte(
     app: str, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     content = os.urandom(1000)
-    form = await running.uploads(app, {"filename": "照片 1.jpg", "size": len(content)})
+    form = await running.upload_form(app, {"filename": "照片 1.jpg", "size": len(content)})
     status, body, headers = await post_object(session, form["url"], form["fields"], content, "照片 1.jpg")
     assert status == 200, body
     assert headers["ETag"]
@@ -147,14 +149,14 @@ async def test_each_broken_condition_is_refused(
     change: Change, status: int, code: str | None, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     wish = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 20}
-    form = await running.uploads("strict", wish)
+    form = await running.upload_form("strict", wish)
     good = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     before = len(await cloud.objects("photos"))
     answer, body, _ = await post_object(session, form["url"], good, b"x" * 20)
     assert answer == 201, body
     assert form["key"] in body
     fields = {
-        **(await running.uploads("strict", wish))["fields"],
+        **(await running.upload_form("strict", wish))["fields"],
         "x-oss-meta-team": "a",
         "Cache-Control": "max-age=60",
     }
@@ -168,27 +170,27 @@ async def test_each_broken_condition_is_refused(
 
 @pytest.mark.parametrize(("size", "code"), [(9, "EntityTooSmall"), (1025, "EntityTooLarge")])
 async def test_sizes_are_limited(size: int, code: str, running: Signer, session: aiohttp.ClientSession) -> None:
-    form = await running.uploads("strict", {"filename": "a.jpg"})
+    form = await running.upload_form("strict", {"filename": "a.jpg"})
     fields = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     status, body, _ = await post_object(session, form["url"], fields, b"x" * size)
     assert (status, f"<Code>{code}</Code>" in body) == (400, True), body
 
 
 async def test_the_bucket_is_pinned(running: Signer, cloud: Cloud, session: aiohttp.ClientSession) -> None:
-    form = await running.uploads(WECHAT_APP, {"filename": "a.jpg"})
+    form = await running.upload_form(WECHAT_APP, {"filename": "a.jpg"})
     status, body, _ = await post_object(session, f"{cloud.oss}/other", form["fields"], b"x")
     assert (status, "AccessDenied" in body) == (403, True), body
 
 
 async def test_a_key_outside_the_prefix_is_refused(running: Signer, session: aiohttp.ClientSession) -> None:
-    form = await running.uploads(WECHAT_APP, {"filename": "a.jpg"})
+    form = await running.upload_form(WECHAT_APP, {"filename": "a.jpg"})
     for key in ("elsewhere/a.jpg", "photo", "/photos/a.jpg"):
         status, body, _ = await post_object(session, form["url"], {**form["fields"], "key": key}, b"x")
         assert (status, "AccessDenied" in body) in ((403, True), (400, False)), body
 
 
 async def test_an_existing_object_is_not_overwritten(running: Signer, session: aiohttp.ClientSession) -> None:
-    form = await running.uploads("strict", {"filename": "a.jpg"})
+    form = await running.upload_form("strict", {"filename": "a.jpg"})
     fields = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     assert (await post_object(session, form["url"], fields, b"x" * 20))[0] == 201
     status, body, _ = await post_object(session, form["url"], fields, b"y" * 20)
@@ -197,10 +199,10 @@ async def test_an_existing_object_is_not_overwritten(running: Signer, session: a
 
 async def test_scope_app_narrows_the_token_itself(running: Signer, session: aiohttp.ClientSession) -> None:
     """Even a form that names no prefix cannot leave it: the session policy of the token forbids it."""
-    form = await running.uploads("narrow", {"filename": "a.jpg"})
-    policy = decoded(form["fields"]["policy"])
+    form = await running.upload_form("narrow", {"filename": "a.jpg"})
+    policy = decode_policy(form["fields"]["policy"])
     assert ["starts-with", "$key", "narrow/"] in policy["conditions"]
-    wide = await running.uploads("assumed", {"filename": "a.jpg"})
+    wide = await running.upload_form("assumed", {"filename": "a.jpg"})
     assert wide["fields"]["x-oss-credential"] != form["fields"]["x-oss-credential"]
 
 
@@ -218,7 +220,7 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: 
         encoding="utf-8",
     )
     async with signer(session, config) as started:
-        form = await started.uploads("a", {"filename": "a.jpg"})
+        form = await started.upload_form("a", {"filename": "a.jpg"})
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         await cloud.set_faults(oss={"kind": "clock", "offset_seconds": 660})
         status, body, _ = await post_object(session, url, form["fields"], b"x")

@@ -16,7 +16,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.running import Signer, local_cloud, signer
+from tests.harness.local_cloud import local_cloud
+from tests.harness.signer import Signer, signer
 
 LONG_SECONDS = 60.0
 ASKED = "/generate_signature?app_id=a"

@@ -2,61 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import shutil
-import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-
-from tests.e2e.running import ROOT, START_SECONDS
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@contextlib.asynccontextmanager
-async def running_demo(*arguments: str) -> AsyncIterator[str]:
-    """`python run.py demo`; the address of its page."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "run.py", "demo", "--port", "0", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            line = (await process.stdout.readline()).decode()
-        assert line.startswith("The upload page:"), line
-        yield line.split()[-1]
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's; without it a skip on a laptop and a failure in CI."""
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
+from playwright.async_api import Locator, Page, expect
 
 
 async def apps(url: str) -> list[dict[str, Any]]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.e2e.running import ROOT
+from tests.harness.ports import reserve_port
+from tests.harness.processes import ROOT, launch
+from tests.harness.programs import require_program
+from tests.harness.waiting import wait_until
 from tests.https.certificates import Certbot
 
 SITE = ROOT / "deploy/nginx/oss-signer.conf"
@@ -50,17 +48,6 @@ class Nginx:
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
 
 
-def binary() -> str:
-    """Skips where there is none."""
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if found is None:
-        missing = "nginx is not installed: apt-get install nginx-light"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
-
-
 def site(text: str, upstreams: Sequence[str], files: Certbot, log: Path, http: int, https: int) -> str:
     """The site with the addresses and files of a test in place of those of a machine."""
     for written, real in (
@@ -83,87 +70,22 @@ def site(text: str, upstreams: Sequence[str], files: Certbot, log: Path, http: i
 @contextlib.asynccontextmanager
 async def nginx(prefix: Path, upstreams: Sequence[str], files: Certbot) -> AsyncIterator[Nginx]:
     """Once it listens; `upstreams` are `host:port` or `unix:/path`."""
-    command = binary()
-    http, https = _free_ports(2)
+    http, https = reserve_port(), reserve_port()
     (prefix / "site.conf").write_text(
         site(SITE.read_text(encoding="utf-8"), upstreams, files, prefix / "requests.log", http, https), encoding="utf-8"
     )
     (prefix / "nginx.conf").write_text(MAIN.format(prefix=prefix), encoding="utf-8")
-    arguments = (command, "-p", str(prefix), "-c", str(prefix / "nginx.conf"))
-    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE)
-    assert process.stderr is not None
-    said: list[str] = []
+    async with launch(require_program("nginx"), "-p", prefix, "-c", prefix / "nginx.conf") as process:
 
-    async def read(stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            said.append(line.decode())
+        async def accepts() -> bool:
+            assert process.returncode is None, "".join(process.errors)
+            return await _accepts(https)
 
-    reading = asyncio.create_task(read(process.stderr))
-    try:
-        async with asyncio.timeout(30):
-            while not await _answers(https):
-                assert process.returncode is None, "".join(said)
-                await asyncio.sleep(0.02)
-        yield Nginx(f"http://127.0.0.1:{http}", f"https://127.0.0.1:{https}", said, prefix / "requests.log")
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-        await reading
+        await wait_until(accepts)
+        yield Nginx(f"http://127.0.0.1:{http}", f"https://127.0.0.1:{https}", process.errors, prefix / "requests.log")
 
 
-@dataclass
-class Relay:
-    """Between nginx and a signer, to count the connections."""
-
-    address: str
-    connections: int = 0
-
-
-@contextlib.asynccontextmanager
-async def relay(port: int) -> AsyncIterator[Relay]:
-    """To `port` of this machine."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(2**16):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        found.connections += 1
-        try:
-            onward_reader, onward = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(carry(reader, onward), carry(onward_reader, writer))
-
-    def began(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(connected(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(began, "127.0.0.1", 0)
-    found = Relay(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    try:
-        yield found
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in sockets]
-
-
-async def _answers(port: int) -> bool:
+async def _accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

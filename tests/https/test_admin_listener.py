@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import socket
 import stat
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,9 +14,9 @@ import pytest_asyncio
 
 from signer.listen_address import ListenAddress
 from signer.server.sockets import CannotListen, listening
-from tests.e2e.reloading import HANG_SECONDS, HEAD, app
-from tests.e2e.running import LOCAL_ENVIRON, ROOT, Signer, signer
-from tests.e2e.test_commands import run
+from tests.e2e.reloading import HEAD, app
+from tests.harness.signer import LOCAL_ENVIRON, Signer, run_command, signer
+from tests.harness.systemd_socket import signer_with_socket
 
 TOKEN = "the-token-of-the-operators"
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -84,8 +80,8 @@ async def test_check_compares_with_the_token_of_the_definitions_or_of_the_enviro
 
     async def diff(**environ: str) -> tuple[int, str]:
         arguments = ("check", "--config", other, "--diff", running.admin)
-        done = await asyncio.to_thread(run, *arguments, **LOCAL_ENVIRON, **environ)
-        return done.returncode, done.stdout + done.stderr
+        done = await run_command(*arguments, environ={**LOCAL_ENVIRON, **environ})
+        return done.status, done.out + done.err
 
     status, said = await diff(ADMIN_TOKEN=TOKEN)
     assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
@@ -117,24 +113,15 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert await healthy(path)
         for arguments in (["--diff"], ["--diff", running.admin]):
-            checked = await asyncio.to_thread(run, "check", "--config", config, *arguments, **LOCAL_ENVIRON)
-            assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "no changes"), checked.stderr
+            checked = await run_command("check", "--config", config, *arguments, environ=LOCAL_ENVIRON)
+            assert (checked.status, checked.out.splitlines()[0]) == (0, "no changes"), checked.err
         with (
             pytest.raises(CannotListen, match="another process answers there"),
             listening(ListenAddress.parse(running.admin)),
         ):
             pass
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable, "run.py", "serve", "--config", str(config), "--worker", "2",
-            cwd=ROOT, env={**os.environ, **LOCAL_ENVIRON}, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(HANG_SECONDS):
-                while not await healthy(second):
-                    await asyncio.sleep(0.02)
-        finally:
-            worker.terminate()
-            await worker.wait()
+        async with signer(session, config, "--worker", 2):
+            assert await healthy(second)
         assert not second.exists() and path.exists()
     assert not path.exists()
 
@@ -149,29 +136,10 @@ def test_what_stands_where_the_socket_should_is_left_alone(tmp_path: Path) -> No
     assert path.read_text(encoding="utf-8") == "somebody's"
 
 
-def test_a_public_socket_of_systemd_is_refused_too(tmp_path: Path) -> None:
+async def test_a_public_socket_of_systemd_is_refused_too(tmp_path: Path) -> None:
     (config := tmp_path / "signer.yaml").write_text(definitions("127.0.0.1:0"), encoding="utf-8")
-    command = f"LISTEN_PID=$$ exec {sys.executable} run.py serve --config {config}"
-    with socket.create_server(("0.0.0.0", 0)) as held:
-        status, said = _run_with(held, command)
-    assert status != 0 and "would be open to other machines on 0.0.0.0; set server.admin_token" in said
-
-
-def _run_with(held: socket.socket, command: str) -> tuple[int, str]:
-    """With the socket as file 3, as systemd passes it."""
-
-    def hand_over() -> None:
-        os.dup2(held.fileno(), 3)
-
-    done = subprocess.run(
-        ["sh", "-c", command],
-        cwd=ROOT,
-        env={**os.environ, **LOCAL_ENVIRON, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "admin"},
-        preexec_fn=hand_over,
-        close_fds=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    with socket.create_server(("0.0.0.0", 0)) as sock:
+        async with signer_with_socket(sock, "admin", "--config", config) as process:
+            status = await process.wait()
+    assert status != 0
+    assert "would be open to other machines on 0.0.0.0; set server.admin_token" in "".join(process.errors)

@@ -15,10 +15,14 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.reloading import HANG_SECONDS, HEAD, app
-from tests.e2e.running import Signer, signer
+from tests.e2e.reloading import HEAD, app
+from tests.harness.processes import run
+from tests.harness.programs import require_program
+from tests.harness.relay import Relay, relay
+from tests.harness.signer import Signer, signer
+from tests.harness.waiting import DEADLINE_SECONDS, wait_until
 from tests.https.certificates import Authority, Certbot
-from tests.https.nginx import Nginx, Relay, binary, nginx, relay
+from tests.https.nginx import Nginx, nginx
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,27 +47,21 @@ class Front:
         return aiohttp.ClientSession(self.nginx.https, connector=connector)
 
     async def curl(self, *arguments: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            "curl", "-sS", "--cacert", str(self.root), *arguments, stdout=asyncio.subprocess.PIPE
-        )
-        output, _ = await process.communicate()
-        return output.decode()
+        ended = await run(require_program("curl"), "-sS", "--cacert", self.root, *arguments)
+        return ended.out
 
     async def seen(self, request_id: str) -> dict[str, Any]:
         """The line that a signer has logged of this request."""
-        async with asyncio.timeout(HANG_SECONDS):
-            while True:
-                for worker in self.workers:
-                    for line in worker.output:
-                        entry: dict[str, Any] = json.loads(line)
-                        if entry.get("request_id") == request_id:
-                            return entry
-                await asyncio.sleep(0.02)
+
+        def entry() -> dict[str, Any] | None:
+            found = [each for worker in self.workers for each in worker.log() if each.get("request_id") == request_id]
+            return found[0] if found else None
+
+        return await wait_until(entry)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
-    binary()
     root = tmp_path_factory.mktemp("nginx")
     authority, files = Authority(), Certbot(root)
     files.renew(authority.issue())
@@ -76,7 +74,7 @@ async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
         aiohttp.ClientSession() as session,
         signer(session, by_port) as first,
         signer(session, by_socket) as second,
-        relay(urlsplit(first.public).port or 0) as between,
+        relay(first.public) as between,
         nginx(prefix, [between.address, second.public], files) as running,
     ):
         yield Front(running, (first, second), between, authority.trusting(), root / "root.pem")
@@ -113,17 +111,15 @@ async def test_a_client_is_limited_by_its_own_address_whatever_it_claims(front: 
 
 
 async def test_connections_to_the_signers_are_kept(front: Front) -> None:
-    before = front.relay.connections
+    before = len(front.relay.arrivals)
     requests = len(front.workers[0].output)
     async with front.session() as session:
         for _ in range(30):
             async with session.post("/v1/apps/a/uploads", json={}) as answer:
                 assert answer.status == 201
         await front.seen(answer.headers["X-Request-Id"])
-    async with asyncio.timeout(HANG_SECONDS):
-        while len(front.workers[0].output) - requests < 10:
-            await asyncio.sleep(0.02)
-    assert front.relay.connections - before <= 1
+    await wait_until(lambda: len(front.workers[0].output) - requests >= 10)
+    assert len(front.relay.arrivals) - before <= 1
 
 
 async def test_the_request_id_goes_through_if_it_is_harmless(front: Front) -> None:
@@ -170,7 +166,7 @@ async def test_a_slow_body_is_given_up_before_a_signer_hears_of_it(front: Front)
     writer.write(
         b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: x\r\nX-Request-Id: too-slow-1234\r\nContent-Length: 99\r\n\r\n{"
     )
-    async with asyncio.timeout(HANG_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         said = await reader.read()
     writer.close()
     await writer.wait_closed()

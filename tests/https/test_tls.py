@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from signer.cli import main
-from tests.e2e.reloading import HANG_SECONDS, HEAD, app, metric, reload, until_logged
-from tests.e2e.running import Signer, signer
-from tests.e2e.test_commands import run
+from tests.e2e.reloading import HEAD, app
+from tests.harness.signer import Signer, run_command, signer
+from tests.harness.waiting import wait_until
 from tests.https.certificates import DAY, Authority, Certbot, Issued, encrypted_key
 
 REFUSED = (ssl.SSLError, ConnectionResetError)
@@ -58,9 +58,11 @@ class Site:
         return (await self.handshake()).getpeercert(binary_form=True)
 
     async def until_shown(self, issued: Issued) -> None:
-        async with asyncio.timeout(HANG_SECONDS):
-            while await self.shown() != issued.certificate_der:
-                await asyncio.sleep(0.02)
+
+        async def is_shown() -> bool:
+            return await self.shown() == issued.certificate_der
+
+        await wait_until(is_shown)
 
     async def certificate_on_status(self) -> dict[str, Any]:
         async with self.running.session.get(f"{self.running.admin}/status") as answer:
@@ -139,22 +141,22 @@ async def test_a_renewed_certificate_is_for_new_connections_and_the_old_go_on(si
     reader, writer = await site.connection()
     assert await ask(reader, writer) == 201
     renewed = site.renew()
-    logged = await until_logged(site.running, "certificate renewed", since=since)
+    logged = await site.running.wait_for_log("certificate renewed", since=since)
     assert await site.shown() == renewed.certificate_der != before.certificate_der
     assert await ask(reader, writer) == 201
     assert writer.get_extra_info("ssl_object").getpeercert(binary_form=True) == before.certificate_der
     await closed(writer)
     assert logged["names"] == ["localhost", "127.0.0.1"]
     ends = renewed.expires_at.timestamp()
-    assert await metric(site.running, "tls_certificate_expiry_timestamp_seconds") == ends
-    assert await metric(site.running, "tls_certificate_last_reload_successful") == 1
+    assert await site.running.metric("tls_certificate_expiry_timestamp_seconds") == ends
+    assert await site.running.metric("tls_certificate_last_reload_successful") == 1
     assert (await site.certificate_on_status())["error"] is None
 
 
 @in_one_loop
 async def test_a_reload_takes_it_over_at_once_and_clients_that_name_no_host_get_it_too(site: Site) -> None:
     site.renew()
-    assert (await reload(site.running))[0] == 200
+    assert (await site.running.reload())[0] == 200
     context = site.authority.trusting()
     context.check_hostname = False
     assert (await site.handshake(context, name="")).getpeercert(binary_form=True) == site.issued.certificate_der
@@ -174,7 +176,7 @@ async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, 
     else:
         site.files.write(issued.chain[: len(issued.chain) // 2] if case == "half" else issued.chain, issued.key)
         site.files.turn(site.files.certificate, site.files.key)
-    logged = await until_logged(running, "certificate refused", since=since)
+    logged = await running.wait_for_log("certificate refused", since=since)
     said = {
         "half": "no whole PEM certificate",
         "other": "is not the key of",
@@ -183,17 +185,17 @@ async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, 
     }
     assert said[case] in logged["message"] and logged["level"] == "error"
     assert await site.shown() == good.certificate_der
-    assert await metric(running, "tls_certificate_last_reload_successful") == 0
+    assert await running.metric("tls_certificate_last_reload_successful") == 0
     assert said[case] in (await site.certificate_on_status())["error"]
-    status, outcome = await reload(running)
+    status, outcome = await running.reload()
     assert (status, outcome["succeeded"]) == (422, True)
     assert said[case] in outcome["certificate_error"]
     if case == "half":
-        refused = await asyncio.to_thread(run, "reload", "--runtime-dir", site.runtime)
-        assert refused.returncode == 1 and said[case] in refused.stderr
+        refused = await run_command("reload", "--runtime-dir", site.runtime)
+        assert refused.status == 1 and said[case] in refused.err
     await site.until_shown(site.renew())
-    assert await metric(running, "tls_certificate_last_reload_successful") == 1
-    assert (await reload(running))[0] == 200
+    assert await running.metric("tls_certificate_last_reload_successful") == 1
+    assert (await running.reload())[0] == 200
 
 
 def told(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -201,7 +203,7 @@ def told(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     return status, capsys.readouterr().err
 
 
-def test_check_refuses_what_cannot_be_served_with(
+async def test_check_refuses_what_cannot_be_served_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
@@ -223,14 +225,17 @@ def test_check_refuses_what_cannot_be_served_with(
     ):
         files.write(certificate, key)
         files.turn(files.certificate, files.key)
-        status, error = told(config, capsys)
+        status, error = await asyncio.to_thread(told, config, capsys)
         assert status == 1 and f": server.tls.{place}: {said}" in error, error
         assert error.startswith(f"{config}:2:") and good.key.splitlines()[1] not in error
     files.key.unlink()
-    assert f"server.tls.key: {files.key} cannot be read: No such file or directory; write" in told(config, capsys)[1]
-    refused = run("serve", "--config", config)
-    assert refused.returncode == 1
-    assert f"server.tls.key: {files.key} cannot be read" in refused.stderr
+    assert (
+        f"server.tls.key: {files.key} cannot be read: No such file or directory; write"
+        in (await asyncio.to_thread(told, config, capsys))[1]
+    )
+    refused = await run_command("serve", "--config", config)
+    assert refused.status == 1
+    assert f"server.tls.key: {files.key} cannot be read" in refused.err
 
 
 def test_check_warns_of_what_some_phones_refuse(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, local_cloud
+from tests.harness.local_cloud import Cloud, local_cloud
 
 
 @pytest.fixture

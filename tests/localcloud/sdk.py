@@ -10,7 +10,7 @@ from alibabacloud_sts20150401.client import Client
 from alibabacloud_tea_openapi import utils_models
 from darabonba.runtime import RuntimeOptions
 
-from tests.e2e.running import Cloud
+from tests.harness.local_cloud import Cloud
 from tests.localcloud.forms import Key
 
 ACCOUNT = "1234567890123456"

@@ -11,7 +11,7 @@ import alibabacloud_oss_v2 as oss
 import pytest
 from alibabacloud_oss_v2.aio import AsyncClient
 
-from tests.e2e.running import Cloud
+from tests.harness.local_cloud import Cloud
 from tests.localcloud.forms import Key
 from tests.localcloud.sdk import assume, key_of
 

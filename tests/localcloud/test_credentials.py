@@ -10,7 +10,8 @@ import pytest
 from Tea.exceptions import TeaException
 from yarl import URL
 
-from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import Key, signed_form
 from tests.localcloud.sdk import assume, key_of
 from tests.localcloud.signed_call import signed_assume_role

@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 from Tea.exceptions import TeaException
 
-from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import signed_form
 from tests.localcloud.sdk import assume
 
@@ -253,7 +254,7 @@ async def test_who_waits_is_dropped_when_the_cloud_ends(session: aiohttp.ClientS
 @pytest.mark.parametrize("ended_by", ["caller", "faults"])
 async def test_nothing_is_left_of_those_who_waited(ended_by: str, cloud: Cloud) -> None:
     def open_files() -> int:
-        return len(list(Path(f"/proc/{cloud.pid}/fd").iterdir()))
+        return len(list(Path(f"/proc/{cloud.process.pid}/fd").iterdir()))
 
     await waiting(cloud)
     before = open_files()

@@ -10,7 +10,8 @@ import sys
 import aiohttp
 import pytest
 
-from tests.e2e.running import ROOT, START_SECONDS
+from tests.harness.processes import launch
+from tests.harness.waiting import wait_until
 
 if sys.platform != "win32":
     import resource
@@ -25,28 +26,18 @@ async def test_more_callers_than_the_usual_limit_of_open_files(session: aiohttp.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < 4 * CALLERS:
         pytest.skip(f"this system allows only {most} open files")
-    process = await asyncio.create_subprocess_exec(
-        "sh",
-        "-c",
-        f"ulimit -S -n {FEW_FILES} && exec {shlex.quote(sys.executable)} -m localcloud",
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            addresses = json.loads(await process.stdout.readline())
+    command = f"ulimit -S -n {FEW_FILES} && exec {shlex.quote(sys.executable)} -m localcloud"
+    async with launch("sh", "-c", command) as process:
+        addresses = json.loads(await process.read_line())
         await session.put(f"{addresses['oss']}/-/faults", json={"sts": {"kind": "hang"}})
+
+        async def all_wait() -> bool:
+            async with session.get(f"{addresses['oss']}/-/waiting") as answer:
+                return bool((await answer.json())["sts"] >= CALLERS)
+
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as callers:
             requests = [asyncio.create_task(callers.post(addresses["sts"])) for _ in range(CALLERS)]
-            async with asyncio.timeout(60):
-                held = 0
-                while held < CALLERS:
-                    async with session.get(f"{addresses['oss']}/-/waiting") as answer:
-                        held = (await answer.json())["sts"]
+            await wait_until(all_wait)
             for request in requests:
                 request.cancel()
             await asyncio.gather(*requests, return_exceptions=True)
-    finally:
-        process.terminate()
-        await process.wait()

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 from Tea.exceptions import TeaException
 
-from tests.e2e.running import Cloud, post_object
+from tests.harness.local_cloud import Cloud
+from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import signed_form
 from tests.localcloud.sdk import ACCOUNT, PROVIDER, ROLE, assume_with_oidc, key_of
 

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, local_cloud, post_object
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import Key, signed_form
 
 DAY = timedelta(days=1)
@@ -251,7 +252,7 @@ async def test_a_large_file_is_never_wholly_in_memory(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     def peak_bytes() -> int:
-        status = Path(f"/proc/{cloud.pid}/status").read_text(encoding="ascii")
+        status = Path(f"/proc/{cloud.process.pid}/status").read_text(encoding="ascii")
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
     size_bytes = 96 * 2**20

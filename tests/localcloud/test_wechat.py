@@ -7,16 +7,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
-from tests.callers.local_wechat import SECRET, LocalWeChat, running
+from tests.callers.local_wechat import SECRET, LocalWeChat
+from tests.harness.local_cloud import local_cloud
 
 GRANT = "authorization_code"
 
 
-@pytest.fixture(scope="module")
-def address() -> Any:
-    with running() as address:
-        yield address
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address() -> AsyncIterator[str]:
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        yield cloud.wechat
 
 
 @pytest.fixture

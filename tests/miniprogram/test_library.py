@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
-from tests.e2e import running
-from tests.e2e.running import ROOT
-from tests.miniprogram.local import local_addresses
+from tests.harness.local_cloud import local_cloud
+from tests.harness.npm import install_packages
+from tests.harness.processes import ROOT, run
+from tests.harness.signer import signer
 
 LIBRARY = ROOT / "miniprogram" / "oss-upload"
 COPIES = {
@@ -31,35 +28,18 @@ MAX_BYTES = 6000
 LEAST_COVERAGE = 95.0
 APP_ID = "wx00000000000000aa"
 WECHAT_SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
-TEST_SECONDS = 120
 
 
-def missing(why: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
-@pytest.fixture(scope="module")
-def tools() -> Path:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tools() -> Path:
     """esbuild, terser, TypeScript and WeChat's typings, installed from the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        missing("node and npm are not installed")
-    lock, installed = LIBRARY / "package-lock.json", LIBRARY / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        result = run("npm", "ci", "--no-audit", "--no-fund")
-        if result.returncode != 0:
-            missing(f"npm cannot install the library's tools: {result.stderr}")
+    await install_packages(LIBRARY)
     return LIBRARY / "node_modules" / ".bin"
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=LIBRARY, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_the_built_files_are_what_the_sources_give(tools: Path, tmp_path: Path) -> None:
-    result = run("node", "build.mjs", str(tmp_path))
-    assert result.returncode == 0, result.stderr
+async def test_the_built_files_are_what_the_sources_give(tools: Path, tmp_path: Path) -> None:
+    result = await run("node", "build.mjs", tmp_path, cwd=LIBRARY)
+    assert result.status == 0, result.err
     for name, path in BUILT.items():
         assert path.read_bytes() == (tmp_path / name).read_bytes(), f"{name}: run npm run build in {LIBRARY.name}"
     for copy, name in COPIES.items():
@@ -72,9 +52,9 @@ def test_the_built_files_are_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.h5.json"])
-def test_the_declarations_fit_wechats_typings_and_a_browsers(tools: Path, project: str) -> None:
-    result = run(str(tools / "tsc"), "--project", str(Path(__file__).parent / "types" / project))
-    assert result.returncode == 0, result.stdout
+async def test_the_declarations_fit_wechats_typings_and_a_browsers(tools: Path, project: str) -> None:
+    result = await run(tools / "tsc", "--project", Path(__file__).parent / "types" / project)
+    assert result.status == 0, result.out
 
 
 @pytest.fixture
@@ -94,18 +74,14 @@ async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
     await site.start()
     own_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with aiohttp.ClientSession() as session, local_addresses() as cloud:
-            oss = cloud["oss"]
-            bucket = {"name": "photos", "region": "cn-hangzhou"}
-            async with session.post(f"{oss}/-/buckets", json=bucket) as answer:
-                assert answer.status == 201
+        async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+            oss = cloud.oss
+            await cloud.create_bucket("photos")
             async with session.put(f"{oss}/-/wechat/apps/{APP_ID}", json={"secret": WECHAT_SECRET}) as answer:
                 assert answer.status == 201
             config = tmp_path / "signer.yaml"
-            config.write_text(
-                definitions(f"{oss}/photos", cloud["metadata"], cloud["wechat"], own_url), encoding="utf-8"
-            )
-            async with running.signer(session, config) as one:
+            config.write_text(definitions(f"{oss}/photos", cloud.metadata, cloud.wechat, own_url), encoding="utf-8")
+            async with signer(session, config) as one:
                 yield {
                     "SIGNER": one.public,
                     "OSS": oss,
@@ -151,32 +127,14 @@ apps:
 async def test_in_node(tools: Path, environ: dict[str, str]) -> None:
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
     coverage = Path(environ["FILES"]) / "coverage.lcov"
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        "--test",
-        "--test-concurrency=1",
-        "--test-force-exit",
-        "--experimental-test-coverage",
-        "--test-reporter=spec",
-        "--test-reporter-destination=stdout",
-        "--test-reporter=lcov",
-        f"--test-reporter-destination={coverage}",
-        *tests,
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
+    ended = await run(
+        *("node", "--test", "--test-concurrency=1", "--test-force-exit", "--experimental-test-coverage"),
+        *("--test-reporter=spec", "--test-reporter-destination=stdout"),
+        *("--test-reporter=lcov", f"--test-reporter-destination={coverage}", *tests),
+        environ=environ,
     )
-    try:
-        async with asyncio.timeout(TEST_SECONDS):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    text = output.decode()
-    assert process.returncode == 0, text
+    text = ended.out + ended.err
+    assert ended.status == 0, text
     covered = line_coverage(coverage.read_text(encoding="utf-8"))
     shares = {name: 100 * hit / found for name, (hit, found) in covered.items()}
     print(f"coverage of lines: {shares}", file=sys.stderr)

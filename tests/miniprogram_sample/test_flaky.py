@@ -10,8 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from tests.e2e.running import Cloud, local_cloud, signer
-from tests.miniprogram_sample.simulated import install, node, project
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.npm import install_packages
+from tests.harness.signer import signer
+from tests.miniprogram_sample.simulated import HERE, next_report, node, project
 
 ENDPOINT = "http://127.0.0.1:1"
 """What the page believes; the simulated phone's routes lead elsewhere."""
@@ -51,7 +53,7 @@ async def set_faults(cloud: Cloud, **more: Any) -> None:
 
 
 async def test_thirty_files_arrive_exactly_once_through_a_bad_network(tmp_path: Path) -> None:
-    install()
+    await install_packages(HERE)
     files = tmp_path / "files"
     files.mkdir()
     names = [name for sizes in SIZES.values() for name in sizes]
@@ -76,12 +78,12 @@ async def test_thirty_files_arrive_exactly_once_through_a_bad_network(tmp_path: 
                 **{kind: list(sizes) for kind, sizes in SIZES.items()},
             }
             async with node("flaky_run.cjs", given) as run:
-                assert await run.hears() == "cut"
+                assert await next_report(run) == "cut"
                 await set_faults(cloud, sts={"kind": "revoked"})
                 await first.stop()
                 async with signer(session, config) as second:
-                    run.tell(second.public)
-                    report = await run.hears()
+                    run.write_line(second.public)
+                    report = await next_report(run)
                     assert second.process.returncode is None
         await cloud.set_faults()
         stored = {each["key"]: each for each in await cloud.objects(BUCKET)}

@@ -8,12 +8,14 @@ from typing import Literal
 
 import aiohttp
 import pytest
-from playwright.async_api import async_playwright
 
-from tests.e2e.running import ROOT, local_cloud, signer
 from tests.e2e.test_page import Pixel, landscape, png
-from tests.e2e.upload_page import CHROMIUM, FLAGS
-from tests.miniprogram_sample.simulated import install, missing, node, project
+from tests.harness.browser import chromium
+from tests.harness.local_cloud import local_cloud
+from tests.harness.npm import install_packages
+from tests.harness.processes import ROOT
+from tests.harness.signer import signer
+from tests.miniprogram_sample.simulated import HERE, next_report, node, project
 
 ENDPOINT = "http://127.0.0.1:1"
 PICTURES: dict[str, tuple[Pixel, Pixel, Pixel, tuple[float, float]]] = {
@@ -29,9 +31,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 @pytest.mark.skipif(os.environ.get("UPDATE_SCREENSHOTS") != "1", reason="UPDATE_SCREENSHOTS=1 writes the pictures")
 async def test_screenshots(tmp_path: Path) -> None:
-    install()
-    if CHROMIUM is None:
-        missing("chromium is not installed")
+    await install_packages(HERE)
     files = tmp_path / "files"
     files.mkdir()
     for name, colours in PICTURES.items():
@@ -64,12 +64,10 @@ apps:
                 "videos": ["clip.mp4"],
             }
             async with node("picture_run.cjs", given) as run:
-                drawn = dict(zip(SCHEMES, [await run.hears(), await run.hears()], strict=True))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+                drawn = dict(zip(SCHEMES, [await next_report(run), await next_report(run)], strict=True))
+    async with chromium() as browser:
         page = await browser.new_page(viewport={"width": 375, "height": 720}, device_scale_factor=2)
         for scheme, html in drawn.items():
             await page.emulate_media(color_scheme=scheme)
             await page.set_content(html)
             await page.screenshot(path=ROOT / "docs" / f"miniprogram-{scheme}.png")
-        await browser.close()

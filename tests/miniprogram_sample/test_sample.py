@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +12,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.running import START_SECONDS, Cloud, Signer, local_cloud, signer
-from tests.miniprogram_sample.simulated import HERE, ROOT, SAMPLE, install, node, project
+from tests.harness.demo import demo
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.npm import install_packages
+from tests.harness.processes import ROOT, run
+from tests.harness.signer import Signer, signer
+from tests.miniprogram_sample.simulated import HERE, SAMPLE, next_report, node, project
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,7 +46,7 @@ class Place:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    install()
+    await install_packages(HERE)
     directory = tmp_path_factory.mktemp("sample")
     files = directory / "files"
     files.mkdir()
@@ -87,7 +87,7 @@ async def scenario(place: Place, directory: Path, name: str) -> dict[str, object
         "tooLarge": "large.pdf",
     }
     async with node("tour_run.cjs", given) as run:
-        report: dict[str, object] = await run.hears()
+        report: dict[str, object] = await next_report(run)
     return report
 
 
@@ -115,32 +115,22 @@ async def test_the_documented_page_works_unchanged(place: Place, tmp_path: Path)
     given = {"project": str(project(tmp_path, addresses, HERE / "documented")), "files": str(place.files)}
     given |= {"appId": DOCUMENTED_APP, "image": "photo.jpg", "document": DOCUMENTS[0]}
     async with node("documented_run.cjs", given) as run:
-        assert [await run.hears(), await run.hears()] == ["上传成功", "上传成功"]
+        assert [await next_report(run), await next_report(run)] == ["上传成功", "上传成功"]
     expected = {f"exampledir/{name}": (place.files / name).read_bytes() for name in ("photo.jpg", DOCUMENTS[0])}
     assert await place.contents("examplebucket") == expected
 
 
 async def test_the_sample_as_it_is_works_at_the_demo(place: Place) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "run.py", "demo", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(START_SECONDS):
-            page, oss = [(await process.stdout.readline()).decode().split()[-1].rstrip("/") for _ in range(2)]
-        given = {"scenario": "first", "project": str(SAMPLE), "files": str(place.files), "images": IMAGES}
-        given |= {"endpoint": DEMO_ENDPOINT, "signer": page, "oss": oss}
-        async with node("tour_run.cjs", given) as run:
-            report = await run.hears()
+    async with demo() as running:
+        parameters = {"scenario": "first", "project": str(SAMPLE), "files": str(place.files), "images": IMAGES}
+        parameters |= {"endpoint": DEMO_ENDPOINT, "signer": running.page.rstrip("/"), "oss": running.oss}
+        async with node("tour_run.cjs", parameters) as script:
+            report = await next_report(script)
         contents = []
         for each in report["uploaded"]:
-            async with place.cloud.session.get(each["url"]) as answer:
-                contents.append(await answer.read())
-        assert sorted(contents) == sorted((place.files / name).read_bytes() for name in IMAGES)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+            async with place.cloud.session.get(each["url"]) as response:
+                contents.append(await response.read())
+    assert sorted(contents) == sorted((place.files / name).read_bytes() for name in IMAGES)
 
 
 async def test_the_samples_copy_of_the_library_is_the_built_one() -> None:
@@ -150,13 +140,9 @@ async def test_the_samples_copy_of_the_library_is_the_built_one() -> None:
 
 
 async def test_the_sample_calls_wechats_own_interface_as_it_is_typed() -> None:
-    install()
-    tsc = shutil.which("tsc", path=str(HERE / "node_modules" / ".bin"))
-    assert tsc is not None
-    result = subprocess.run(
-        [tsc, "--project", str(HERE / "tsconfig.json")], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 0, result.stdout
+    await install_packages(HERE)
+    result = await run(HERE / "node_modules/.bin/tsc", "--project", HERE / "tsconfig.json")
+    assert result.status == 0, result.out
 
 
 async def test_both_documents_say_the_same() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.running import Signer
+from tests.harness.signer import Signer
 from tests.monitoring.tools import MONITORING
 
 INTERVAL_SECONDS = 15

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.reloading import HANG_SECONDS, reload, write
-from tests.e2e.running import Cloud, Signer, local_cloud, post_object, signer
+from tests.e2e.reloading import write
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
+from tests.harness.signer import Signer, signer
+from tests.harness.waiting import wait_until
 from tests.monitoring.scrapes import Scrape, scrape
 from tests.monitoring.tools import MONITORING, Prometheus, prometheus
 
@@ -88,9 +90,9 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
                 # A key that was rotated wrongly: the token in use goes on until it ends.
                 definitions.key_id = "LTAI-wrong"
                 definitions.write()
-                assert (await reload(running))[0] == 200
+                assert (await running.reload())[0] == 200
             write(troubled.file, troubled.text().replace("bucket: photos", "buckit: photos"))
-            assert (await reload(second))[0] == 422
+            assert (await second.reload())[0] == 422
             scrapes: tuple[list[Scrape], list[Scrape]] = ([], [])
             for _ in range(3):
                 await some_requests(first, ["plain"] * 10 + ["limited", "told"])
@@ -125,7 +127,7 @@ async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> As
     write(file := directory / "tls.yaml", text)
     async with signer(session, file) as running:
         write(certificate, "no certificate\n")
-        await reload(running)
+        await running.reload()
         yield running
 
 
@@ -172,7 +174,7 @@ async def some_requests(running: Signer, apps: list[str]) -> None:
 
 async def some_uploads(running: Signer, number: int) -> None:
     for _ in range(number):
-        form = await running.uploads("told", {"filename": "a.jpg"})
+        form = await running.upload_form("told", {"filename": "a.jpg"})
         status, text, _ = await post_object(running.session, form["url"], form["fields"], b"x")
         assert status == 200, text
 
@@ -190,10 +192,4 @@ async def failed_again(running: Signer, role: str, since: Scrape) -> None:
     async def failed() -> bool:
         return failures(await scrape(running)) > failures(since)
 
-    await eventually(failed)
-
-
-async def eventually(happened: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(HANG_SECONDS):
-        while not await happened():
-            await asyncio.sleep(0.1)
+    await wait_until(failed)

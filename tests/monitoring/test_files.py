@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT
 from tests.monitoring.files import alerts, dashboard, panels, rules
 from tests.monitoring.tools import MONITORING, promtool
 
 
-def test_promtool_takes_the_configuration_and_the_rules() -> None:
-    promtool("check", "config", "prometheus.yml")
-    assert f"{len(rules())} rules found" in promtool("check", "rules", "oss-signer.rules.yml")
+async def test_promtool_takes_the_configuration_and_the_rules() -> None:
+    await promtool("check", "config", "prometheus.yml")
+    assert f"{len(rules())} rules found" in await promtool("check", "rules", "oss-signer.rules.yml")
 
 
-def test_the_rules_unit_tests_hold_and_name_every_alert() -> None:
-    promtool("test", "rules", "oss-signer.rules.test.yml")
+async def test_the_rules_unit_tests_hold_and_name_every_alert() -> None:
+    await promtool("test", "rules", "oss-signer.rules.test.yml")
     text = (MONITORING / "oss-signer.rules.test.yml").read_text(encoding="utf-8")
     assert {name for name in alerts() if name not in text} == set()
 

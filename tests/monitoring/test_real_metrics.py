@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.reloading import write
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT
+from tests.harness.waiting import wait_until
 from tests.monitoring.files import dashboard, queries, rules
 from tests.monitoring.scrapes import input_series, rule_test
-from tests.monitoring.signers import Fleet, eventually, fleet_of_signers
+from tests.monitoring.signers import Fleet, fleet_of_signers
 from tests.monitoring.tools import promtool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,7 +33,7 @@ async def test_promtool_finds_nothing_to_say_against_the_metrics(fleet: Fleet) -
     for running in (fleet.well, fleet.troubled):
         async with running.session.get(f"{running.admin}/metrics") as answer:
             text = await answer.text()
-        assert promtool("check", "metrics", given=text) == ""
+        assert await promtool("check", "metrics", stdin=text) == ""
 
 
 async def test_design_metrics_are_there_with_their_labels(fleet: Fleet) -> None:
@@ -87,7 +88,7 @@ async def test_what_a_healthy_signer_exposed_raises_no_alert(fleet: Fleet, tmp_p
     everything = input_series(fleet.scrapes_of_well, "well:9180")
     series = [each for each in everything if "callback_queue_depth" not in each["series"]]
     write(file := tmp_path / "well.yml", rule_test(series, {5: set(), 12: set(), 28: set()}))
-    promtool("test", "rules", str(file))
+    await promtool("test", "rules", str(file))
 
 
 async def test_what_a_troubled_signer_exposed_raises_the_alerts_for_it(fleet: Fleet, tmp_path: Path) -> None:
@@ -96,23 +97,23 @@ async def test_what_a_troubled_signer_exposed_raises_the_alerts_for_it(fleet: Fl
     after_some_minutes = at_once | {"OssSignerReloadFailed", "OssSignerFailures", "OssSignerTokenAboutToEnd"}
     late = {"OssSignerRefreshFails", "OssSignerCallbacksPileUp"}
     write(file := tmp_path / "troubled.yml", rule_test(series, {3: at_once, 8: after_some_minutes}))
-    promtool("test", "rules", str(file))
+    await promtool("test", "rules", str(file))
     wanted = after_some_minutes | late | {"OssSignerTokenNotReplaced", "OssSignerAppRefused"}
     write(file, rule_test(series, {25: wanted}))
-    promtool("test", "rules", str(file))
+    await promtool("test", "rules", str(file))
 
 
 async def test_a_certificate_that_was_renewed_wrongly_is_told(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_with_tls, "tls:9180")
     wanted = {"OssSignerCertificateEnds", "OssSignerCertificateRefused"}
     write(file := tmp_path / "tls.yml", rule_test(series, {25: wanted}))
-    promtool("test", "rules", str(file))
+    await promtool("test", "rules", str(file))
 
 
 async def test_a_signer_that_went_away_is_told(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_of_well, "well:9180", gone_after=True)
     write(file := tmp_path / "gone.yml", rule_test(series, {5: {"OssSignerDown"}}))
-    promtool("test", "rules", str(file))
+    await promtool("test", "rules", str(file))
 
 
 async def test_prometheus_scrapes_each_instance_and_answers_every_query_of_the_dashboard(fleet: Fleet) -> None:
@@ -121,7 +122,7 @@ async def test_prometheus_scrapes_each_instance_and_answers_every_query_of_the_d
     async def counted() -> bool:
         return len(await running.query('count_over_time(up{job="oss-signer"}[1m]) >= 3')) == 3
 
-    await eventually(counted)
+    await wait_until(counted)
     assert [each["value"][1] for each in await running.query('sum(up{job="oss-signer"})')] == ["3"]
     by_instance = await running.query('oss_signer_signatures_total{app="plain", outcome="signed"}')
     assert len({each["metric"]["instance"] for each in by_instance}) == 2
@@ -141,4 +142,4 @@ async def test_prometheus_scrapes_each_instance_and_answers_every_query_of_the_d
         pending = {rule["name"] for rule in found if rule.get("state") in ("pending", "firing")}
         return {"OssSignerNotReady", "OssSignerReloadFailed"} <= pending
 
-    await eventually(judged)
+    await wait_until(judged)

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
-from tests.e2e.running import ROOT, START_SECONDS
+from tests.harness.ports import reserve_port
+from tests.harness.processes import ROOT, launch, run
+from tests.harness.programs import require_program
+from tests.harness.waiting import wait_until
 
 MONITORING = ROOT / "monitoring"
 
 
-def installed(tool: str) -> str:
-    """Skips the test where it is not installed, and fails it in CI."""
-    found = shutil.which(tool)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"not installed: {tool}")
-        pytest.skip(f"not installed: {tool}")
-    return found
-
-
-def promtool(*arguments: str, given: str = "") -> str:
-    """What it says; fails the test when it finds something wrong."""
-    ended = subprocess.run(
-        [installed("promtool"), *arguments], input=given, cwd=MONITORING, capture_output=True, text=True, check=False
-    )
-    said = ended.stdout + ended.stderr
-    assert ended.returncode == 0, said
-    return said
+async def promtool(*arguments: object, stdin: str = "") -> str:
+    """Run promtool in monitoring/ and return its output; the test fails when it finds something wrong."""
+    ended = await run(require_program("promtool"), *arguments, stdin=stdin, cwd=MONITORING)
+    assert ended.status == 0, ended.out + ended.err
+    return ended.out + ended.err
 
 
 @dataclass
@@ -59,29 +43,22 @@ class Prometheus:
 
 @contextlib.asynccontextmanager
 async def prometheus(session: aiohttp.ClientSession, config: Path) -> AsyncIterator[Prometheus]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    log = config.with_suffix(".log")
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            installed("prometheus"),
-            f"--config.file={config}",
-            f"--storage.tsdb.path={config.with_suffix('.tsdb')}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=output,
-            stderr=output,
-        )
-    try:
+    port = reserve_port()
+    command = (
+        require_program("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={config.with_suffix('.tsdb')}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    async with launch(*command) as process:
         running = Prometheus(f"http://127.0.0.1:{port}", session)
-        async with asyncio.timeout(START_SECONDS):
-            while not await _is_ready(running):
-                assert process.returncode is None, log.read_text(encoding="utf-8")
-                await asyncio.sleep(0.05)
+
+        async def is_ready() -> bool:
+            assert process.returncode is None, "".join(process.errors)
+            return await _is_ready(running)
+
+        await wait_until(is_ready)
         yield running
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 async def _is_ready(running: Prometheus) -> bool:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
-import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-import pytest
+import pytest_asyncio
 
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms, SignedUpload
@@ -21,6 +18,8 @@ from signer.signing.object_key import KeyNaming, Template
 from signer.signing.presigned_url import presign
 from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
+from tests.harness.npm import install_packages
+from tests.harness.processes import run
 
 ORACLE = Path(__file__).parents[1] / "oracle"
 CASES = 80
@@ -45,38 +44,17 @@ REGIONS = ["cn-hangzhou", "cn-shanghai", "us-west-1", "ap-southeast-1", "cn-hong
 AWKWARD = list(" +?#%&=;:@!$'()*,~/-._\"<>[]{}|^`照片Фото😀é\u0301")
 
 
-@pytest.fixture(scope="module")
-def oracle() -> Path:
-    """The program that signs with ali-oss, which is installed from the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return skip_outside_ci("node and npm are not installed")
-    lock, installed = ORACLE / "package-lock.json", ORACLE / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        result = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"],
-            cwd=ORACLE,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if result.returncode != 0:
-            return skip_outside_ci(f"npm cannot install ali-oss: {result.stderr}")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def oracle() -> Path:
+    """Return the program that signs with ali-oss, which is installed from the lock file."""
+    await install_packages(ORACLE)
     return ORACLE / "sign.cjs"
 
 
-def skip_outside_ci(reason: str) -> Path:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def run_oracle(oracle: Path, cases: list[dict[str, Any]]) -> list[str]:
-    result = subprocess.run(
-        ["node", str(oracle)], input=json.dumps(cases), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    found: list[str] = json.loads(result.stdout)
+async def run_oracle(oracle: Path, cases: list[dict[str, Any]]) -> list[str]:
+    result = await run("node", oracle, stdin=json.dumps(cases))
+    assert result.status == 0, result.err
+    found: list[str] = json.loads(result.out)
     return found
 
 
@@ -123,7 +101,7 @@ def random_upload(choice: random.Random) -> tuple[SignedUpload, str, str, dateti
     return upload, secret, region, moment
 
 
-def test_ali_oss_computes_the_same_policy_signatures(oracle: Path) -> None:
+async def test_ali_oss_computes_the_same_policy_signatures(oracle: Path) -> None:
     choice = random.Random(20260101)
     uploads = [random_upload(choice) for _ in range(CASES)]
     cases = [
@@ -135,7 +113,7 @@ def test_ali_oss_computes_the_same_policy_signatures(oracle: Path) -> None:
         }
         for upload, secret, region, moment in uploads
     ]
-    assert run_oracle(oracle, cases) == [upload.fields["x-oss-signature"] for upload, *_ in uploads]
+    assert await run_oracle(oracle, cases) == [upload.fields["x-oss-signature"] for upload, *_ in uploads]
     assert any(not upload.fields["key"].isascii() for upload, *_ in uploads if "key" in upload.fields)
 
 
@@ -161,10 +139,10 @@ def random_presign_case(choice: random.Random) -> dict[str, Any]:
     }
 
 
-def test_ali_oss_presigns_the_same_urls(oracle: Path) -> None:
+async def test_ali_oss_presigns_the_same_urls(oracle: Path) -> None:
     choice = random.Random(20260102)
     cases = [random_presign_case(choice) for _ in range(CASES)]
-    for case, url in zip(cases, run_oracle(oracle, cases), strict=True):
+    for case, url in zip(cases, await run_oracle(oracle, cases), strict=True):
         address, _, query = url.partition("?")
         expected = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
         mine = presign(

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import local_cloud
+from tests.harness.local_cloud import local_cloud
 from tests.stores.places import FilePlace, HttpPlace, OssPlace, Place, http_place, redis_place
 
 

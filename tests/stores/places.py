@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
-import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -14,12 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 import alibabacloud_oss_v2 as oss
-import pytest
 from aiohttp import web
-from redis.asyncio import Redis
 
-from tests.e2e.running import Cloud
-from tests.stores.processes import PATIENCE_SECONDS
+from tests.harness.local_cloud import Cloud
+from tests.harness.redis_server import RedisServer
 
 
 class Place(Protocol):
@@ -105,32 +101,12 @@ async def http_place(*, etags: bool = True, takes_put: bool = True) -> AsyncIter
         await place.go_away()
 
 
-def redis_program() -> str:
-    """Debian's redis-server; without it the test is skipped, and fails in CI."""
-    program = shutil.which("redis-server")
-    if program is None:
-        why = "not installed: redis-server"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
-    return program
-
-
 @dataclass
-class RedisPlace:
-    """A redis-server of its own, which keeps what it holds over a restart."""
+class RedisPlace(RedisServer):
+    """A redis-server that holds definitions."""
 
-    directory: Path
-    arguments: tuple[str, ...] = ()
-    password: str = ""
     scheme: str = "redis"
-    port: int = 0
     options: str = "poll=1s"
-    process: asyncio.subprocess.Process | None = None
-
-    @property
-    def socket(self) -> str:
-        return str(self.directory / "redis.sock")
 
     @property
     def url(self) -> str:
@@ -144,52 +120,22 @@ class RedisPlace:
         """As people see it."""
         return f"{self.scheme}://127.0.0.1:{self.port}/0?key=oss-signer"
 
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[Redis]:
-        async with Redis(unix_socket_path=self.socket, password=self.password or None) as redis:
-            yield redis
-
     async def put(self, text: str) -> None:
         async with self.client() as redis:
             await redis.set("oss-signer", text)
 
     async def go_away(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            await self.process.wait()
+        await self.stop()
 
     async def come_back(self) -> None:
-        if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
-        listen = () if any(each.startswith("--tls-port") for each in self.arguments) else ("--port", str(self.port))
-        self.process = await asyncio.create_subprocess_exec(
-            redis_program(),
-            *("--bind", "127.0.0.1", *listen, "--unixsocket", self.socket, "--dir", str(self.directory)),
-            *("--appendonly", "yes", "--save", "", *self.arguments),
-            *(("--requirepass", self.password) if self.password else ()),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not await self._answers():
-                await asyncio.sleep(0.02)
-
-    async def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.returncode is None, "redis-server ended"
-        try:
-            async with self.client() as redis:
-                return bool(await redis.ping())
-        except Exception:
-            return False
+        await self.start()
 
 
 @contextlib.asynccontextmanager
 async def redis_place(
     directory: Path, *arguments: str, password: str = "", scheme: str = "redis"
 ) -> AsyncIterator[RedisPlace]:
-    directory.mkdir(parents=True, exist_ok=True)
-    place = RedisPlace(directory, arguments, password, scheme)
+    place = RedisPlace(directory, arguments, password, scheme=scheme)
     if "--tls-port" in arguments:
         place.port = int(arguments[arguments.index("--tls-port") + 1])
     await place.come_back()

@@ -10,8 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import ROOT
-from tests.stores.processes import definitions, reload, run, serves, signer_on
+from tests.harness.processes import ROOT
+from tests.harness.signer import run_command, signer
+from tests.stores.processes import definitions, serves
 
 
 def documented(language: str) -> str:
@@ -45,19 +46,19 @@ async def test_the_documented_store_works(
 ) -> None:
     database = tmp_path / "signer.db"
     url = f"sqlite://{database}"
-    missing = await run("check", "--config", url, environ=environ)
+    missing = await run_command("check", "--config", url, environ=environ)
     assert (missing.status, missing.err) == (1, f"{url}: unable to open database file\n")
     write(database, definitions("a"))
-    checked = await run("check", "--config", url, environ=environ)
+    checked = await run_command("check", "--config", url, environ=environ)
     assert checked.status == 0, checked.err
     assert checked.out.startswith(f"{url}: 1 app")
-    pulled = await run("pull", "--config", url, environ=environ)
+    pulled = await run_command("pull", "--config", url, environ=environ)
     assert pulled.out == definitions("a")
-    pushed = await run("push", "config/oss-signer.yaml", "--config", url, environ={**environ, **_VALUES})
+    pushed = await run_command("push", "config/oss-signer.yaml", "--config", url, environ={**environ, **_VALUES})
     assert pushed.err.endswith("push cannot write into this kind of store; change it in its own way\n")
-    async with signer_on(session, url, environ=environ) as running:
+    async with signer(session, url, environ=environ) as running:
         write(database, definitions("b"))
-        assert await reload(running) == 200
+        assert (await running.reload())[0] == 200
         assert await serves(running, "b")
 
 
@@ -74,10 +75,10 @@ def test_the_documented_store_has_twenty_lines() -> None:
 
 async def test_a_package_that_cannot_be_loaded_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "site" / "sqlite_store.py").write_text("import nowhere_at_all\n", encoding="utf-8")
-    result = await run("check", "--config", "sqlite:///x", environ=environ)
+    result = await run_command("check", "--config", "sqlite:///x", environ=environ)
     assert result.status == 1
     assert result.err.startswith("--config sqlite://...: the package of that store cannot be loaded: ")
-    unknown = await run("check", "--config", "etcd://x", environ=environ)
+    unknown = await run_command("check", "--config", "etcd://x", environ=environ)
     assert (
         "no such kind of store; a path, or one of: http://, https://, oss://, redis://, rediss://, sqlite://"
         in unknown.err

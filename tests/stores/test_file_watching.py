@@ -15,7 +15,8 @@ import pytest
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead
 from tests.e2e.layouts import WITH_EVENTS, Layout, config_map_of_many
-from tests.e2e.reloading import HANG_SECONDS, link, write
+from tests.e2e.reloading import link, write
+from tests.harness.waiting import DEADLINE_SECONDS
 
 Told = AsyncGenerator[None]
 
@@ -27,7 +28,7 @@ def watching(store: FileStore) -> contextlib.aclosing[Told]:
 async def until_told(told: Told, edit: Callable[[], object]) -> None:
     """Nobody says when the watch is on, so an edit may come too early to be told: it is made again and again."""
     telling = asyncio.ensure_future(anext(told))
-    async with asyncio.timeout(HANG_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not telling.done():
             edit()
             await asyncio.wait([telling], timeout=0.5)
@@ -100,7 +101,7 @@ async def test_a_missing_file_is_told_once(tmp_path: Path) -> None:
     await store.load()
     async with watching(store) as told:
         config.unlink()
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             await anext(told)
         with pytest.raises(CannotRead):
             await store.load()
@@ -108,7 +109,7 @@ async def test_a_missing_file_is_told_once(tmp_path: Path) -> None:
         await asyncio.wait([again], timeout=0.5)
         assert not again.done()
         write(config, "1")
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             await again
         assert list((await store.load()).files.values()) == ["1"]
 
@@ -128,7 +129,7 @@ async def test_a_file_in_the_midst_of_being_written_is_waited_for(tmp_path: Path
                 if len((await store.load()).files[str(config)]) == 50:
                     return
 
-    async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(follow())
         with config.open("w", encoding="utf-8") as stream:
             for _ in range(50):
@@ -153,7 +154,7 @@ async def test_files_of_two_moments_are_never_mixed(tmp_path: Path) -> None:
     editing = asyncio.create_task(asyncio.to_thread(keep_editing))
     try:
         loaded = 0
-        async with asyncio.timeout(HANG_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while loaded < 20:
                 with contextlib.suppress(CannotRead):
                     assert len(set((await store.load()).files.values())) == 1

@@ -11,8 +11,10 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from tests.harness.signer import signer
+from tests.harness.waiting import wait_until
 from tests.stores.places import HttpPlace, http_place
-from tests.stores.processes import command, definitions, eventually, serves, signer_on, why_not
+from tests.stores.processes import command, definitions, serves, why_not
 
 PASSWORD = "hunter2-secret"
 
@@ -36,12 +38,12 @@ async def answering(*handlers: tuple[str, web.RouteDef | object]) -> AsyncIterat
 
 async def test_etags_save_the_body(session: aiohttp.ClientSession, http: HttpPlace) -> None:
     await http.put(definitions("a"))
-    async with signer_on(session, http.url):
+    async with signer(session, http.url):
 
         async def looked_twice() -> bool:
             return sum(status == 304 for _, status, _ in http.seen) >= 2
 
-        await eventually(looked_twice)
+        await wait_until(looked_twice)
     assert [status for _, status, _ in http.seen].count(200) == 1
 
 
@@ -220,12 +222,12 @@ async def test_nacos_and_consul_are_such_servers(session: aiohttp.ClientSession)
     async with answering(("/nacos/v1/cs/configs", nacos), ("/v1/kv/signer", consul)) as url:
         query = "dataId=signer.yaml&group=DEFAULT_GROUP&accessToken=t"
         async with (
-            signer_on(session, f"{url}/nacos/v1/cs/configs?{query}#poll=1s") as first,
-            signer_on(session, f"{url}/v1/kv/signer?raw#poll=1s", environ=environ) as second,
+            signer(session, f"{url}/nacos/v1/cs/configs?{query}#poll=1s") as first,
+            signer(session, f"{url}/v1/kv/signer?raw#poll=1s", environ=environ) as second,
         ):
             held["text"] = definitions("b")
-            await eventually(lambda: serves(first, "b"))
-            await eventually(lambda: serves(second, "b"))
+            await wait_until(lambda: serves(first, "b"))
+            await wait_until(lambda: serves(second, "b"))
         for running in (first, second):
             reloaded = [json.loads(line) for line in running.output if "definitions reloaded" in line]
             assert [each["changes"] for each in reloaded] == [["- apps.a", "+ apps.b"]]

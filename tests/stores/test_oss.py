@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, local_cloud
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.signer import signer
+from tests.harness.waiting import wait_until
 from tests.stores.places import OssPlace
-from tests.stores.processes import definitions, eventually, last_reload, reload, serves, signer_on, why_not
+from tests.stores.processes import definitions, serves, why_not
 
 
 @pytest.fixture
@@ -30,55 +32,54 @@ async def test_a_token_that_ends_is_replaced(session: aiohttp.ClientSession) -> 
     async with local_cloud(session, "--bucket", "config=cn-hangzhou", "--token-seconds", "2") as cloud:
         place = OssPlace(cloud)
         await place.put(definitions("a"))
-        async with signer_on(session, place.url) as running:
+        async with signer(session, place.url) as running:
             before = (await cloud.counts())["metadata.credentials"]
 
             async def replaced() -> bool:
                 return (await cloud.counts())["metadata.credentials"] >= before + 2
 
-            await eventually(replaced)
+            await wait_until(replaced)
             await place.put(definitions("b"))
-            await eventually(lambda: serves(running, "b"))
+            await wait_until(lambda: serves(running, "b"))
         assert set(await calls(cloud, "GetObject")) == {200}
 
 
 async def test_the_metadata_service_is_asked_once_a_token(place: OssPlace, session: aiohttp.ClientSession) -> None:
     await place.put(definitions("a"))
-    async with signer_on(session, place.url) as running:
+    async with signer(session, place.url) as running:
 
         async def looked_twice() -> bool:
             return (await place.cloud.counts())["oss.GetObject"] >= 3
 
-        await eventually(looked_twice)
+        await wait_until(looked_twice)
         assert (await place.cloud.counts())["metadata.credentials"] == 1
         await place.cloud.set_faults(metadata={"kind": "status", "status": 500})
         await place.put(definitions("b"))
-        await eventually(lambda: serves(running, "b"))
+        await wait_until(lambda: serves(running, "b"))
 
 
 async def test_a_deleted_object_changes_nothing(place: OssPlace, session: aiohttp.ClientSession) -> None:
     await place.put(definitions("a"))
-    async with signer_on(session, place.url) as running:
+    async with signer(session, place.url) as running:
         await place.delete()
-        assert await reload(running) == 503
-        assert str((await last_reload(running))["error"]).endswith("no such bucket or object (404)")
+        assert (await running.reload())[0] == 503
+        assert str((await running.last_reload())["error"]).endswith("no such bucket or object (404)")
         assert await serves(running, "a")
 
 
 async def test_a_slow_oss_holds_up_nobody(place: OssPlace, session: aiohttp.ClientSession) -> None:
     await place.put(definitions("a"))
-    async with signer_on(session, place.url) as running:
+    async with signer(session, place.url) as running:
         await place.cloud.set_faults(oss={"kind": "hang"})
-        asked = asyncio.create_task(reload(running))
+        asked = asyncio.create_task(running.reload())
         slowest = 0.0
         while not asked.done():
             began = time.monotonic()
             assert await serves(running, "a")
             slowest = max(slowest, time.monotonic() - began)
-            await asyncio.sleep(0.05)
-        assert await asked == 503
+        assert (await asked)[0] == 503
         assert slowest < 5
-        assert str((await last_reload(running))["error"]).startswith("oss://config/配置/signer.yaml: ")
+        assert str((await running.last_reload())["error"]).startswith("oss://config/配置/signer.yaml: ")
 
 
 async def test_each_failure_has_its_words(place: OssPlace) -> None:

@@ -11,8 +11,10 @@ import pytest
 from signer.atomic_write import lock
 from signer.stores.file import FileStore
 from signer.stores.protocol import ChangedMeanwhile
+from tests.harness.signer import signer
+from tests.harness.waiting import wait_until
 from tests.stores.places import FilePlace, HttpPlace
-from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on
+from tests.stores.processes import command, definitions, serves
 
 
 @pytest.fixture
@@ -134,16 +136,16 @@ async def test_a_directory_travels_as_one_text(
     source.write_text(text, encoding="utf-8")
     again = await command("push", source, "--config", http.url)
     assert again.out.endswith("holds exactly this; nothing to push\n"), again
-    async with signer_on(session, http.url) as running:
+    async with signer(session, http.url) as running:
         assert await serves(running, "a")
         assert await serves(running, "b")
         await http.put(text.replace("bucket: photos}}", "bukket: photos}}"))
 
         async def refused() -> bool:
-            return bool((await last_reload(running))["mistakes"])
+            return bool((await running.last_reload())["mistakes"])
 
-        await eventually(refused)
-        [mistake, *_] = (await last_reload(running))["mistakes"]
+        await wait_until(refused)
+        [mistake, *_] = (await running.last_reload())["mistakes"]
         assert mistake["file"].endswith("/signer.yaml#b.yaml")
         assert mistake["line"] == 2
 

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from signer.stores.protocol import ChangedMeanwhile, WritableStore
 from signer.stores.store_factory import open_store
+from tests.harness.signer import signer
+from tests.harness.waiting import wait_until
 from tests.stores.places import RedisPlace, redis_place
-from tests.stores.processes import command, definitions, eventually, last_reload, serves, signer_on, why_not
+from tests.stores.processes import command, definitions, serves, why_not
 
 PASSWORD = "hunter2-secret"
 NEVER = "poll=1h"
@@ -59,14 +61,14 @@ async def test_two_signers_converge_after_a_publish(
 ) -> None:
     redis.options = NEVER
     await push(redis, source, definitions("a"))
-    async with signer_on(session, redis.url) as first, signer_on(session, redis.url) as second:
+    async with signer(session, redis.url) as first, signer(session, redis.url) as second:
         taken = []
         for app in ("b", "c", "d"):
             published = await publish(redis, definitions(app))
-            await eventually(lambda app=app: serves(first, app))  # type: ignore[misc]
-            await eventually(lambda app=app: serves(second, app))  # type: ignore[misc]
+            await wait_until(lambda app=app: serves(first, app))  # type: ignore[misc]
+            await wait_until(lambda app=app: serves(second, app))  # type: ignore[misc]
             taken.append(time.monotonic() - published)
-        assert (await last_reload(first))["revision"] == (await last_reload(second))["revision"]
+        assert (await first.last_reload())["revision"] == (await second.last_reload())["revision"]
         with capsys.disabled():
             print(f" [both signers {max(taken):.2f} s after a publish, at most] ", end="")
         assert PASSWORD not in "".join(first.output + second.output)
@@ -74,16 +76,16 @@ async def test_two_signers_converge_after_a_publish(
 
 async def test_a_lost_message_is_made_up_for_by_looking(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
     await redis.put(definitions("a"))
-    async with signer_on(session, redis.url) as first, signer_on(session, redis.url) as second:
+    async with signer(session, redis.url) as first, signer(session, redis.url) as second:
         await redis.put(definitions("b"))
-        await eventually(lambda: serves(first, "b"))
-        await eventually(lambda: serves(second, "b"))
+        await wait_until(lambda: serves(first, "b"))
+        await wait_until(lambda: serves(second, "b"))
 
 
 async def test_it_listens_again_after_redis_was_away(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
     redis.options = NEVER
     await redis.put(definitions("a"))
-    async with signer_on(session, redis.url) as running:
+    async with signer(session, redis.url) as running:
         await redis.go_away()
         await redis.come_back()
 
@@ -91,9 +93,9 @@ async def test_it_listens_again_after_redis_was_away(redis: RedisPlace, session:
             async with redis.client() as client:
                 return bool((await client.pubsub_numsub("oss-signer:changed"))[0][1])
 
-        await eventually(listens)
+        await wait_until(listens)
         await publish(redis, definitions("b"))
-        await eventually(lambda: serves(running, "b"))
+        await wait_until(lambda: serves(running, "b"))
 
 
 async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) -> None:
@@ -181,6 +183,6 @@ async def test_tls_is_checked(tmp_path: Path, session: aiohttp.ClientSession) ->
         assert told is not None
         assert told.endswith("; check that its certificate is trusted")
         redis.options = f"{NEVER}&ssl_ca_certs={trusted}"
-        async with signer_on(session, redis.url) as running:
+        async with signer(session, redis.url) as running:
             await publish(redis, definitions("b"))
-            await eventually(lambda: serves(running, "b"))
+            await wait_until(lambda: serves(running, "b"))

@@ -9,8 +9,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.harness.signer import run_command, signer
 from tests.stores.places import RedisPlace, http_place, redis_place
-from tests.stores.processes import definitions, is_ready, reload, run, signer_on
+from tests.stores.processes import definitions
 
 SECRET = "hunter2-secret"
 
@@ -27,7 +28,7 @@ async def test_not_by_the_commands(redis: RedisPlace, tmp_path: Path) -> None:
     environ = {"OSS_SIGNER_CONFIG": redis.url, "OSS_SIGNER_STORE_HEADERS": f"X-Token: {SECRET}"}
 
     async def said(status: int, *commands: tuple[object, ...]) -> list[str]:
-        results = await asyncio.gather(*(run(*command, environ=environ) for command in commands))
+        results = await asyncio.gather(*(run_command(*command, environ=environ) for command in commands))
         assert {result.status for result in results} == {status}
         return [result.out + result.err for result in results]
 
@@ -53,10 +54,10 @@ async def test_not_by_a_signer_nor_in_its_state(
         pages = []
         for url, place in ((redis.url, redis), (http.url.replace("://", f"://u:{SECRET}@"), http)):
             for _ in ("with the store", "from the copy"):
-                async with signer_on(session, url, environ=environ) as running:
+                async with signer(session, url, environ=environ) as running:
                     await place.go_away()
-                    assert await reload(running) == 503
-                    assert await is_ready(running)
+                    assert (await running.reload())[0] == 503
+                    assert await running.is_ready()
                     for path in ("/status", "/metrics", "/readyz", "/-/definitions", "/healthz"):
                         async with session.get(running.admin + path) as answer:
                             pages.append(await answer.text())
@@ -79,7 +80,7 @@ async def test_not_by_a_store_that_says_too_much() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        result = await run("check", "--config", f"redis://ann:{SECRET}@127.0.0.1:{port}/0")
+        result = await run_command("check", "--config", f"redis://ann:{SECRET}@127.0.0.1:{port}/0")
     assert result.status == 1
     assert result.err.startswith(f"redis://127.0.0.1:{port}/0?key=oss-signer: ")
     assert SECRET not in result.err

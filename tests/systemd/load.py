@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from tests.harness.waiting import wait_until
+
 _TIMEOUT_SECONDS = 20.0
 _KEEPING, _OPENING = 16, 4
 """How many clients of each kind."""
@@ -38,9 +40,7 @@ class Load:
     async def more(self, answers: int) -> None:
         """Returns when so many more were answered."""
         wanted = self.answered + answers
-        async with asyncio.timeout(60):
-            while self.answered < wanted:
-                await asyncio.sleep(0.02)
+        await wait_until(lambda: self.answered >= wanted)
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -12,16 +11,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT, Process, launch, run
+from tests.harness.programs import unavailable
+from tests.harness.waiting import wait_until
 
 HERE = Path(__file__).parent
 PROJECT = "/mnt/project"
 """Where the project is inside."""
 _PACKAGES = "/mnt/packages"
-_START_SECONDS = 30
-_COMMAND_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +28,10 @@ class Machine:
 
     async def run(self, *command: str, succeeds: bool = True) -> str:
         """What a command inside said, errors too; `succeeds` is how it has to end."""
-        process = await asyncio.create_subprocess_exec(
-            *("nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-C", "--", *command),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(_COMMAND_SECONDS):
-                output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        said = output.decode()
-        assert (process.returncode == 0) is succeeds, f"{' '.join(command)}: {process.returncode}\n{said}"
-        return said
+        namespaces = ("-t", self.pid, "-m", "-p", "-u", "-i", "-C")
+        ended = await run("nsenter", *namespaces, "--", "sh", "-c", 'exec "$@" 2>&1', "-", *command)
+        assert (ended.status == 0) is succeeds, f"{' '.join(command)}: {ended.status}\n{ended.out}"
+        return ended.out
 
     async def write(self, path: str, text: str) -> None:
         """A whole file, put in its place in one step."""
@@ -61,12 +46,12 @@ class Machine:
 
     async def until(self, unit: str, name: str, pattern: str) -> str:
         """The property, once it is so."""
-        async with asyncio.timeout(_COMMAND_SECONDS):
-            while True:
-                value = await self.property(unit, name)
-                if re.search(pattern, value):
-                    return value
-                await asyncio.sleep(0.05)
+
+        async def matches() -> str:
+            value = await self.property(unit, name)
+            return value if re.search(pattern, value) else ""
+
+        return await wait_until(matches)
 
     async def install(self, *settings: str, source: str = PROJECT) -> str:
         """`make install`, with the packages of the tests."""
@@ -97,9 +82,7 @@ def skip_unless_possible() -> None:
     """On a laptop a skip, in CI a failure."""
     reason = why_not()
     if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        unavailable(reason)
 
 
 @contextlib.asynccontextmanager
@@ -111,42 +94,32 @@ async def machine(scratch: Path) -> AsyncIterator[Machine]:
     group.mkdir()
     into_group = f'echo $$ > {group}/cgroup.procs && exec "$@"'
     namespaces = ("--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc", "--cgroup")
-    outer = await asyncio.create_subprocess_exec(
-        *("sh", "-c", into_group, "-", "unshare", *namespaces),
-        *(str(HERE / "boot"), str(scratch), str(ROOT), sys.prefix),
-        stdin=asyncio.subprocess.DEVNULL,
-    )
+    command = ("sh", "-c", into_group, "-", "unshare", *namespaces, HERE / "boot", scratch, ROOT, sys.prefix)
     try:
-        yield await _booted(outer)
+        async with launch(*command) as outer:
+            yield await wait_until(lambda: _booted(outer))
     finally:
-        if outer.returncode is None:
-            outer.kill()
-        await outer.wait()
-        await _remove(group)
+        await wait_until(lambda: _remove(group))
 
 
-async def _booted(outer: asyncio.subprocess.Process) -> Machine:
-    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-    async with asyncio.timeout(_START_SECONDS):
-        while outer.returncode is None:
-            inner = children.read_text(encoding="ascii").split()
-            if inner and Path(f"/proc/{inner[0]}/comm").read_text(encoding="ascii").strip() == "systemd":
-                up = Machine(int(inner[0]))
-                with contextlib.suppress(AssertionError):
-                    if "test.target" in await up.run("systemctl", "list-units", "--state=active", "test.target"):
-                        return up
-            await asyncio.sleep(0.05)
-    raise AssertionError(f"systemd did not start: {outer.returncode}")
+async def _booted(outer: Process) -> Machine | None:
+    assert outer.returncode is None, "".join(outer.errors)
+    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii").split()
+    if not children or Path(f"/proc/{children[0]}/comm").read_text(encoding="ascii").strip() != "systemd":
+        return None
+    machine = Machine(int(children[0]))
+    with contextlib.suppress(AssertionError):
+        if "test.target" in await machine.run("systemctl", "list-units", "--state=active", "test.target"):
+            return machine
+    return None
 
 
-async def _remove(group: Path) -> None:
-    """Once its last process is gone, which the kernel needs a moment for."""
-    async with asyncio.timeout(_START_SECONDS):
-        while group.exists():
-            for directory, _, _ in os.walk(group, topdown=False):
-                with contextlib.suppress(OSError):
-                    Path(directory).rmdir()
-            await asyncio.sleep(0.02)
+def _remove(group: Path) -> bool:
+    """Remove a control group, which is possible once the kernel has ended its last process."""
+    for directory, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(directory).rmdir()
+    return not group.exists()
 
 
 def _control_groups() -> Path | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.running import Cloud, local_cloud
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.ports import reserve_port
 from tests.systemd.load import Load, load
 from tests.systemd.machine import PROJECT, Machine, machine, python_below_a_home, skip_unless_possible
 
@@ -64,8 +65,7 @@ class Site:
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """Installed, configured as docs/deploying.md says, and started."""
     skip_unless_possible()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = reserve_port()
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud, machine(tmp_path) as booted:
         made = Site(booted, port, cloud)
         assert "systemctl enable --now oss-signer.target" in await booted.install("WORKERS=2")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from tests.e2e.running import ROOT
+from tests.harness.processes import ROOT, run
+from tests.harness.programs import require_program
 from tests.systemd.known_to_239 import KNOWN
 
 UNITS = ("oss-signer.service", "oss-signer@.service", "oss-signer.socket", "oss-signer.target", "service.conf")
@@ -19,18 +18,12 @@ NEWER = "newer-systemd.conf"
 MOST_EXPOSURE = 1.2
 
 
-def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def make(target: str, destination: Path, *settings: str) -> str:
-    result = run(
+async def make(target: str, destination: Path, *settings: str) -> str:
+    ended = await run(
         "make", target, f"DESTDIR={destination}", f"PYTHON={sys.executable}", f"VENV_FROM={sys.prefix}", *settings
     )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    assert ended.status == 0, ended.out + ended.err
+    return ended.out + ended.err
 
 
 def files(directory: Path) -> dict[str, str]:
@@ -63,27 +56,24 @@ def test_what_came_later_stands_apart() -> None:
     assert all(name not in KNOWN[section] for section, name in directives(NEWER))
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     destination = tmp_path_factory.mktemp("destination")
-    make("install", destination, "WORKERS=2")
+    await make("install", destination, "WORKERS=2")
     return destination
 
 
-def analyzed(*arguments: str) -> str:
-    if shutil.which("systemd-analyze") is None:
-        if os.environ.get("CI"):
-            pytest.fail("not installed: systemd-analyze")
-        pytest.skip("not installed: systemd-analyze")
-    result = run("systemd-analyze", *arguments, SYSTEMD_LOG_LEVEL="warning", SYSTEMD_COLORS="0")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
+async def analyzed(*arguments: str) -> str:
+    environ = {"SYSTEMD_LOG_LEVEL": "warning", "SYSTEMD_COLORS": "0"}
+    ended = await run(require_program("systemd-analyze"), *arguments, environ=environ)
+    assert ended.status == 0, ended.out + ended.err
+    return ended.out + ended.err
 
 
 @pytest.mark.parametrize("unit", ["oss-signer.service", "oss-signer@1.service"])
-def test_the_exposure_is_low(unit: str, installed: Path) -> None:
+async def test_the_exposure_is_low(unit: str, installed: Path) -> None:
     # --threshold is in tenths, and exceeding it is a failure.
-    said = analyzed(
+    said = await analyzed(
         "security", "--offline=yes", f"--root={installed}", f"--threshold={MOST_EXPOSURE * 10:.0f}", "--no-pager", unit
     )
     [exposure] = re.findall(r"Overall exposure level for .*: ([\d.]+)", said)
@@ -91,46 +81,42 @@ def test_the_exposure_is_low(unit: str, installed: Path) -> None:
     assert float(exposure) <= MOST_EXPOSURE
 
 
-def test_installing_again_changes_nothing(installed: Path) -> None:
+async def test_installing_again_changes_nothing(installed: Path) -> None:
     before = files(installed)
-    make("install", installed, "WORKERS=2")
+    await make("install", installed, "WORKERS=2")
     assert files(installed) == before
 
 
-def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
+async def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
     wants = tmp_path / "usr/local/lib/systemd/system/oss-signer.target.wants"
     activates = wants.parent / "oss-signer.socket.d/10-workers.conf"
     for workers in (3, 1, 2):
-        make("install", tmp_path, f"WORKERS={workers}")
+        await make("install", tmp_path, f"WORKERS={workers}")
         expected = [f"oss-signer@{number}.service" for number in range(1, workers + 1)]
         assert sorted(path.name for path in wants.iterdir()) == (expected if workers > 1 else ["oss-signer.service"])
         assert activates.exists() is (workers > 1)
-    refused = run("make", "install", f"DESTDIR={tmp_path}", "WORKERS=many")
-    assert "neither a number" in refused.stderr
+    refused = await run("make", "install", f"DESTDIR={tmp_path}", "WORKERS=many")
+    assert "neither a number" in refused.err
 
 
-def test_uninstalling_leaves_what_is_the_operators(tmp_path: Path) -> None:
-    make("install", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+async def test_uninstalling_leaves_what_is_the_operators(tmp_path: Path) -> None:
+    await make("install", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
     unit = (tmp_path / "usr/lib/systemd/system/oss-signer@.service").read_text(encoding="utf-8")
     assert "ExecStart=/srv/signer/bin/oss-signer serve" in unit
     (tmp_path / "etc/sysctl.d/60-oss-signer.conf").write_text("net.core.somaxconn = 8192\n", encoding="utf-8")
     override = tmp_path / "usr/lib/systemd/system/oss-signer@.service.d/override.conf"
     override.write_text("[Service]\n", encoding="utf-8")
-    make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+    await make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
     assert sorted(files(tmp_path)) == [
         "etc/oss-signer/signer.yaml",
         "etc/sysctl.d/60-oss-signer.conf",
         str(override.relative_to(tmp_path)),
     ]
-    make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
+    await make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
 
 
-def test_logrotate_reads_its_file(installed: Path, tmp_path: Path) -> None:
-    program = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sbin")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("not installed: logrotate")
-        pytest.skip("not installed: logrotate")
-    said = run(program, "--debug", "--state", str(tmp_path / "state"), str(installed / "etc/logrotate.d/oss-signer"))
-    assert said.returncode == 0, said.stderr
-    assert "error" not in said.stderr
+async def test_logrotate_reads_its_file(installed: Path, tmp_path: Path) -> None:
+    command = (require_program("logrotate"), "--debug", "--state", tmp_path / "state")
+    said = await run(*command, installed / "etc/logrotate.d/oss-signer")
+    assert said.status == 0, said.err
+    assert "error" not in said.err

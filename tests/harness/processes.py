@@ -1,0 +1,176 @@
+"""Launches every process that the tests need, collects its output, and ends it by its own id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness.waiting import DEADLINE_SECONDS, deadline
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's directory."""
+_COMMAND_SECONDS = 600.0
+"""The deadline of a command, which may build or install something."""
+_LONGEST_LINE_BYTES = 2**24
+_SET_BY_SYSTEMD = ("LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a process ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Process:
+    """A process that was launched."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self.output: list[str] = []
+        """Its lines on stdout so far."""
+        self.errors: list[str] = []
+        """Its lines on stderr so far."""
+        self._unread: asyncio.Queue[str | None] = asyncio.Queue()
+        self._readers = [
+            asyncio.create_task(self._read_output(process.stdout)),
+            asyncio.create_task(self._read_errors(process.stderr)),
+        ]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self._process.returncode
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    def send_signal(self, number: int) -> None:
+        """Send any signal."""
+        self._process.send_signal(number)
+
+    def write_line(self, text: str) -> None:
+        """Write a line to its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{text}\n".encode())
+
+    def close_input(self) -> None:
+        """Close its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    async def read_line(self) -> str:
+        """Return the next line of its stdout, without the line feed.
+
+        Raises:
+            AssertionError: It closed stdout; the message is what it wrote to stderr.
+        """
+        async with deadline():
+            line = await self._unread.get()
+            if line is None:
+                await self._readers[1]
+                raise AssertionError("".join(self.errors) or "it wrote nothing")
+        return line.removesuffix("\n")
+
+    async def wait(self, seconds: float = DEADLINE_SECONDS) -> int:
+        """Return its exit status, once it has ended and all of its output is read."""
+        async with asyncio.timeout(seconds):
+            status = await self._process.wait()
+            await asyncio.gather(*self._readers)
+        return status
+
+    async def stop(self) -> int:
+        """Send SIGTERM if it still runs, and return its exit status."""
+        if self.returncode is None:
+            self.terminate()
+        return await self.wait()
+
+    async def end(self) -> None:
+        """End it, if need be with SIGKILL, and then its children."""
+        try:
+            if self.returncode is None:
+                self.terminate()
+            await asyncio.wait_for(self._process.wait(), DEADLINE_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            await self._process.wait()
+            await asyncio.gather(*self._readers)
+
+    async def _read_output(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            self.output.append(line.decode(errors="replace"))
+            self._unread.put_nowait(self.output[-1])
+        self._unread.put_nowait(None)
+
+    async def _read_errors(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            self.errors.append(line.decode(errors="replace"))
+
+
+@contextlib.asynccontextmanager
+async def launch(
+    *command: object,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    pass_fds: Sequence[int] = (),
+) -> AsyncIterator[Process]:
+    """Run a command until the end of the block, in a process group of its own.
+
+    Args:
+        environ: Variables that are added to those of the tests.
+        pass_fds: File descriptors that it inherits.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in _SET_BY_SYSTEMD}
+    process = Process(
+        await asyncio.create_subprocess_exec(
+            *map(str, command),
+            cwd=cwd,
+            env={**inherited, **(environ or {})},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE_BYTES,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    )
+    try:
+        yield process
+    finally:
+        await process.end()
+
+
+async def run(
+    *command: object,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    stdin: str = "",
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a command to its end."""
+    async with launch(*command, environ=environ, cwd=cwd, pass_fds=pass_fds) as process:
+        if stdin:
+            process.write_line(stdin)
+        process.close_input()
+        status = await process.wait(_COMMAND_SECONDS)
+        return Completed(status, "".join(process.output), "".join(process.errors))

@@ -1,0 +1,81 @@
+"""Runs redis-server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from tests.harness.ports import reserve_port
+from tests.harness.processes import Process, launch
+from tests.harness.programs import require_program
+from tests.harness.waiting import wait_until
+
+
+@dataclass
+class RedisServer:
+    """A redis-server that keeps its address and its data over a restart."""
+
+    directory: Path
+    arguments: tuple[str, ...] = ()
+    password: str = ""
+    port: int = field(default_factory=reserve_port)
+    _process: Process | None = None
+    _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def address(self) -> str:
+        """Its URL, without a password."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def socket(self) -> str:
+        """The path of its Unix socket."""
+        return str(self.directory / "redis.sock")
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Redis]:
+        """Connect to its Unix socket."""
+        async with Redis(unix_socket_path=self.socket, password=self.password or None) as redis:
+            yield redis
+
+    async def start(self) -> None:
+        """Start it, and return once it responds."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        listen = () if "--tls-port" in self.arguments else ("--port", self.port)
+        password = ("--requirepass", self.password) if self.password else ()
+        self._process = await self._stack.enter_async_context(
+            launch(
+                require_program("redis-server"),
+                *("--bind", "127.0.0.1", *listen, "--unixsocket", self.socket, "--dir", self.directory),
+                *("--appendonly", "yes", "--save", "", *self.arguments, *password),
+            )
+        )
+        await wait_until(self._responds)
+
+    async def stop(self) -> None:
+        """End it."""
+        await self._stack.aclose()
+
+    async def _responds(self) -> bool:
+        assert self._process is not None
+        assert self._process.returncode is None, "".join(self._process.output)
+        try:
+            async with self.client() as redis:
+                return bool(await redis.ping())
+        except Exception:
+            return False
+
+
+@contextlib.asynccontextmanager
+async def redis_server(directory: Path) -> AsyncIterator[RedisServer]:
+    """Run a redis-server that keeps its data in this directory."""
+    server = RedisServer(directory)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
