@@ -1,1 +1,1 @@
-"""The subcommands of the command line, one module each."""
+"""The subcommands of `oss-signer`: one module each, with `add_arguments(parser)` and `run(options) -> int`."""

@@ -1,88 +1,80 @@
-"""The command `check`: reads the definitions and says what is wrong with them, for people or for programs."""
+"""Validate the definitions, and print every mistake and warning."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-from collections.abc import Sequence
 from typing import Any
 
-from signer.commands.certificate_check import certificate_warnings
-from signer.definitions.mistake_report import render_mistakes, summary, wants_color
+from signer.commands.definition_options import add_definition_options, open_definitions
+from signer.commands.mistake_output import print_warnings
+from signer.definitions.mistake_report import summary
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
-from signer.environment import CannotReadEnvironment, Environment
-from signer.live.reload import Definitions
+from signer.environment import CannotReadEnvironment
 from signer.live.running_definitions import CannotCompare, admin_url, changes_to
+from signer.server import event_loop
+from signer.server.certificate_check import certificate_warnings
 from signer.stores.protocol import CannotRead
-from signer.stores.store_factory import open_store
-
-_WARNINGS_SHOWN = 50
-"""To people; ten thousand apps may each have one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="errors and warnings as JSON on stdout, for CI")
+    """Add the options of this command."""
+    add_definition_options(parser)
+    parser.add_argument("--json", action="store_true", help="print errors and warnings as JSON on stdout, for CI")
     parser.add_argument(
         "--diff",
         nargs="?",
         const="",
         metavar="URL",
-        help="also what a running signer would change if it took these definitions over; "
-        "URL is its admin address, http://host:port or unix:/path (default: that of the definitions); "
-        "$OSS_SIGNER_ADMIN_TOKEN is sent to it (default: server.admin_token of the definitions)",
+        help="also print what a running signer would change with these definitions; URL is its admin address, "
+        "http://host:port or unix:/path (default: the admin address in the definitions). "
+        "$OSS_SIGNER_ADMIN_TOKEN is its token (default: server.admin_token of the definitions)",
     )
 
 
-async def run(options: argparse.Namespace) -> int:
-    """Status 1 when something is wrong. Raises `CannotRead` and `CannotReadEnvironment` where that is not JSON."""
+def run(options: argparse.Namespace) -> int:
+    """Check the definitions; return 1 when they cannot be used.
+
+    Raises:
+        BadDefinitions: there are mistakes; with `--json` they are printed instead.
+        CannotRead, CannotReadEnvironment, CannotCompare: likewise.
+    """
     try:
-        store = open_store(options.config)
-        try:
-            definitions = Definitions(store, Environment(os.environ, options.env_file))
-            registry = await definitions.parse((await definitions.load()).files)
-        finally:
-            await store.close()
+        location, registry, changes = event_loop.run(_load(options))
         warnings = [*registry.warnings(), *certificate_warnings(registry)]
-        changes = (
-            None if options.diff is None else await changes_to(options.diff or admin_url(registry.server), registry)
-        )
     except BadDefinitions as error:
         if not options.json:
             raise
-        return _as_json([_members(mistake) for mistake in error.mistakes])
+        return _print_json([_members(mistake) for mistake in error.mistakes])
     except (CannotRead, CannotReadEnvironment, CannotCompare) as error:
         if not options.json:
             raise
-        return _as_json([{"file": None, "line": None, "column": None, "message": str(error)}])
+        return _print_json([{"file": None, "line": None, "column": None, "message": str(error)}])
     if options.json:
-        shown = {} if changes is None else {"changes": changes}
-        return _as_json([], [_members(warning) for warning in warnings], {**_counts(registry), **shown})
-    tell_warnings(warnings)
-    for line in changes or ():
-        print(line)  # noqa: T201
-    if changes == []:
-        print("no changes")  # noqa: T201
-    apps, off, roles = _counts(registry).values()
-    told_apps = f"{format_count(apps, 'app')} ({off:,} switched off) on {format_count(roles, 'role')}"
-    print(f"{store.location}: {told_apps}; {summary(0, len(warnings)) or 'all good'}")  # noqa: T201
+        compared = {} if changes is None else {"changes": changes}
+        return _print_json([], [_members(warning) for warning in warnings], {**_counts(registry), **compared})
+    print_warnings(warnings)
+    if changes is not None:
+        print("\n".join(changes or ["no changes"]))  # noqa: T201
+    print(f"{location}: {_summary(registry)}; {summary(0, len(warnings)) or 'no errors or warnings'}")  # noqa: T201
     return 0
 
 
-def tell(error: BadDefinitions) -> None:
-    """All mistakes on stderr, each with its line."""
-    sys.stderr.write(render_mistakes(error.mistakes, color=wants_color(sys.stderr)))
-    sys.stderr.write(f"{summary(len(error.mistakes))}\n")
+async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] | None]:
+    """Return the location of the store, what it contains, and what a running signer would change."""
+    async with open_definitions(options) as definitions:
+        registry = await definitions.parse((await definitions.load()).files)
+        location = definitions.store.location
+    if options.diff is None:
+        return location, registry, None
+    return location, registry, await changes_to(options.diff or admin_url(registry.server), registry)
 
 
-def tell_warnings(warnings: Sequence[Mistake]) -> None:
-    """On stderr, each with its line."""
-    sys.stderr.write(render_mistakes(warnings[:_WARNINGS_SHOWN], kind="warning", color=wants_color(sys.stderr)))
-    if len(warnings) > _WARNINGS_SHOWN:
-        sys.stderr.write(f"and {len(warnings) - _WARNINGS_SHOWN:,} more warnings; --json tells all\n")
+def _summary(registry: Registry) -> str:
+    apps, switched_off, roles = _counts(registry).values()
+    return f"{format_count(apps, 'app')} ({switched_off:,} switched off) on {format_count(roles, 'role')}"
 
 
 def _counts(registry: Registry) -> dict[str, int]:
@@ -94,7 +86,7 @@ def _counts(registry: Registry) -> dict[str, int]:
 
 
 def _members(mistake: Mistake) -> dict[str, Any]:
-    """Columns count characters from 1; `source` is the line, secrets masked, cut where it is long."""
+    """Return a mistake for JSON: columns count characters from 1, and `source` is the line with secrets masked."""
     place, excerpt = mistake.place, mistake.excerpt
     return {
         **mistake.members(),
@@ -103,7 +95,7 @@ def _members(mistake: Mistake) -> dict[str, Any]:
     }
 
 
-def _as_json(
+def _print_json(
     errors: list[dict[str, Any]], warnings: list[dict[str, Any]] | None = None, more: dict[str, Any] | None = None
 ) -> int:
     document = {"ok": not errors, **(more or {}), "errors": errors, "warnings": warnings or []}

@@ -1,56 +1,51 @@
-"""The command `doctor`: reads the definitions, runs all steps and tells what they found."""
+"""Check this machine step by step, and print what to fix."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import os
 import sys
 
-from signer.credentials.sdk_thread import SdkThread
-from signer.definitions.suggestions import KnownNames, printable_name
-from signer.doctor.checkup import Checkup
-from signer.doctor.findings import About, Finding, in_order
-from signer.doctor.http_probe import Asking
-from signer.doctor.oss_probe import Endpoint
-from signer.doctor.plan import plan
-from signer.doctor.report import any_failed, as_json, as_text
-from signer.doctor.steps.definitions import read
-from signer.environment import Environment
+from signer.commands.definition_options import add_definition_options, environment
+from signer.server import event_loop
 
 
-async def run(options: argparse.Namespace) -> int:
-    """Status 0 when nothing failed, warnings or not, else 1."""
-    # What the service would log, the steps tell.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_definition_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--app", metavar="ID", help="check only what this app needs")
+    parser.add_argument(
+        "--write", action="store_true", help="also upload an empty object below each prefix, and delete it again"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to wait for each response (default: 5)"
+    )
+    parser.add_argument(
+        "--oss-endpoint",
+        default="https://oss-{region}.aliyuncs.com",
+        metavar="URL",
+        help="the OSS endpoint (default: %(default)s); without {region}, the bucket is part of the path",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run every step; return 1 when one of them failed."""
+    # The steps import every SDK, which takes longer than everything else that a command does at its start.
+    from signer.doctor.diagnosis import diagnose
+    from signer.doctor.report import any_failed, as_json, as_text
+
+    # The findings say everything that the service would log.
     logging.getLogger("oss_signer").setLevel(logging.CRITICAL + 1)
-    found = in_order(await _findings(options))
-    sys.stdout.write(as_json(found) if options.json else as_text(found))
-    return 1 if any_failed(found) else 0
-
-
-async def _findings(options: argparse.Namespace) -> list[Finding]:
-    environment = Environment(os.environ, options.env_file)
-    read_definitions = await read(options.config, environment)
-    found, registry = read_definitions.findings, read_definitions.registry
-    if registry is None:
-        return [
-            *found,
-            About("credential", "").not_checked("nor anything else: because there are no definitions to go by"),
-        ]
-    try:
-        planned = await asyncio.to_thread(plan, registry, options.app)
-    except KeyError:
-        mend = KnownNames(registry.apps).suggestion(options.app)
-        return [
-            *found,
-            About("definitions", f"--app {printable_name(options.app)}").failed("there is no such app", mend),
-        ]
-    async with Asking.open(options.timeout) as asking:
-        sdk = SdkThread(asking.observe)
-        checkup = Checkup(planned, asking, sdk, environment, Endpoint(options.oss_endpoint))
-        try:
-            return found + await checkup.run(writing=options.write)
-        finally:
-            await checkup.close()
-            sdk.close()
+    findings = event_loop.run(
+        diagnose(
+            options.config,
+            environment(options),
+            app_id=options.app,
+            timeout_seconds=options.timeout,
+            oss_endpoint=options.oss_endpoint,
+            writing=options.write,
+        )
+    )
+    sys.stdout.write(as_json(findings) if options.json else as_text(findings))
+    return 1 if any_failed(findings) else 0

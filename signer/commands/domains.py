@@ -1,7 +1,9 @@
-"""The command `domains`: what to paste into the WeChat console for each mini-program, and what WeChat would not take.
+"""Print the domains to enter in the WeChat console, and those that WeChat would refuse.
 
-WeChat's rules (developers.weixin.qq.com, 小程序 > 网络 > 使用说明, 服务器域名配置): https only, no IP address, no
-localhost, a port only where requests have the same one, an ICP filing, and never api.weixin.qq.com.
+WeChat accepts a server domain only with https, without an IP address or localhost, with an ICP filing, with a port only
+where requests use the same one, and never api.weixin.qq.com.
+
+See: https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html
 """
 
 from __future__ import annotations
@@ -13,91 +15,107 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from signer.definitions.registry import App, Registry
+from signer.commands.definition_options import add_definition_options, load_registry
+from signer.definitions.registry import App
+from signer.server import event_loop
 
 CONSOLE = "https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
 _FIELDS = {"request": "request合法域名", "uploadFile": "uploadFile合法域名", "downloadFile": "downloadFile合法域名"}
-_NEVER_FILED = ("local", "localhost", "internal", "test", "example", "invalid", "lan", "home", "corp", "onion")
-"""Ends of names that nobody can register, so that they have no ICP filing either (RFC 6761, RFC 8375)."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    parser.add_argument("--app", metavar="ID", help="of this app alone")
-    parser.add_argument(
-        "--public-url", metavar="URL", help="where mini-programs reach this signer, such as https://sign.example.com"
-    )
+_UNREGISTRABLE = tuple(
+    f".{name}"
+    for name in ("local", "localhost", "internal", "test", "example", "invalid", "lan", "home", "corp", "onion")
+)
+"""Ends of names that cannot be registered, so that they have no ICP filing either (RFC 6761, RFC 8375)."""
+_MAX_APPS_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
-    """By the name of WeChat's own function, the domains that it has to be allowed; None: not known."""
+class RequiredDomains:
+    """The domains that an app's mini-program needs in the console; None where a domain is unknown or not needed."""
 
     request: str | None
     upload: str
     download: str | None
 
     def by_field(self) -> dict[str, list[str]]:
-        named = {"request": self.request, "uploadFile": self.upload, "downloadFile": self.download}
-        return {field: [] if domain is None else [domain] for field, domain in named.items()}
+        """Return the domains by the name of the WeChat API that uses them."""
+        fields = {"request": self.request, "uploadFile": self.upload, "downloadFile": self.download}
+        return {field: [] if domain is None else [domain] for field, domain in fields.items()}
 
 
-def show(registry: Registry, options: argparse.Namespace) -> int:
-    """Prints them; status 1 when WeChat would refuse one, or there is no such app."""
+@dataclass(frozen=True, slots=True)
+class DomainProblem:
+    """Why WeChat refuses a domain, or what to be careful about."""
+
+    text: str
+    is_refused: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_definition_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--app", metavar="ID", help="only the domains of this app")
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="where mini-programs reach this signer, for example https://sign.example.com",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the domains; return 1 when WeChat would refuse one, or when there is no such app."""
+    registry = event_loop.run(load_registry(options))
     apps = [app for app in registry.apps.values() if app.enabled]
     if options.app is not None:
         apps = [app for app in registry.apps.values() if app.id == options.app]
         if not apps:
-            print(f"unknown app; one of: {', '.join(sorted(registry.apps)[:20])}")  # noqa: T201
+            print(f"unknown app; use one of: {', '.join(sorted(registry.apps)[:_MAX_APPS_LISTED])}")  # noqa: T201
             return 1
-    groups = grouped(apps, options.public_url)
-    complaints = {domain: found for domain in _all(groups) if (found := list(unfit(domain)))}
-    print(_as_json(groups, complaints) if options.json else _as_text(groups, complaints))  # noqa: T201
-    return 1 if any(fatal for found in complaints.values() for fatal, _ in found) else 0
+    groups = group_by_domains(apps, options.public_url)
+    problems = {domain: found for domain in _all_domains(groups) if (found := list(domain_problems(domain)))}
+    print(_as_json(groups, problems) if options.json else _as_text(groups, problems))  # noqa: T201
+    return 1 if any(problem.is_refused for found in problems.values() for problem in found) else 0
 
 
-def grouped(apps: list[App], public_url: str | None) -> dict[Domains, list[str]]:
-    """The ids of the apps that need the same, by what they need."""
-    groups: dict[Domains, list[str]] = {}
+def group_by_domains(apps: list[App], public_url: str | None) -> dict[RequiredDomains, list[str]]:
+    """Return the ids of the apps that need the same domains."""
+    groups: dict[RequiredDomains, list[str]] = {}
     for app in apps:
         upload = origin(app.rules.url)
-        needs = Domains(
+        required = RequiredDomains(
             request=None if public_url is None else origin(public_url),
             upload=upload,
             download=None if app.downloads is None else upload,
         )
-        groups.setdefault(needs, []).append(app.id)
+        groups.setdefault(required, []).append(app.id)
     return groups
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port: the console takes no path. What has no scheme is taken for a host."""
+    """Return scheme, host and port: the console accepts no path. A text without a scheme is a host."""
     split = urlsplit(url if "://" in url else f"//{url}")
     return f"{split.scheme or 'https'}://{split.netloc.rpartition('@')[2].lower()}"
 
 
-def unfit(domain: str) -> Iterator[tuple[bool, str]]:
-    """Why WeChat refuses a domain (True), or what to be careful of (False); nothing for a good one."""
+def domain_problems(domain: str) -> Iterator[DomainProblem]:
+    """Yield the problems of a domain; none for a good one."""
     split = urlsplit(domain)
     host = split.hostname or ""
     if split.scheme != "https":
-        yield True, "not https: mini-programs ask only https; put nginx with a certificate before it"
+        yield DomainProblem("not https, which mini-programs require; put nginx with a certificate in front", True)
     if _is_address(host):
-        yield True, "an IP address: WeChat takes only domain names"
-    elif host == "localhost" or host.endswith(_endings()) or "." not in host:
-        yield True, "no public domain name, so it has no ICP filing: use one that is filed"
+        yield DomainProblem("an IP address; WeChat accepts only domain names", True)
+    elif host == "localhost" or host.endswith(_UNREGISTRABLE) or "." not in host:
+        yield DomainProblem("not a public domain name, so it has no ICP filing; use a domain with a filing", True)
     elif "-internal.aliyuncs.com" in host:
-        yield True, "OSS's internal endpoint, which phones cannot reach: leave out -internal"
+        yield DomainProblem("OSS's internal endpoint, which phones cannot reach; remove -internal", True)
     elif host == "api.weixin.qq.com":
-        yield True, "WeChat forbids its own API as a server domain: only servers may ask it"
+        yield DomainProblem("WeChat's own API, which WeChat forbids as a server domain; call it from a server", True)
     if not host.isascii():
-        yield False, "not in ASCII: write it in its xn-- form"
-    if _port(domain) is not None:
-        yield False, "with a port: then requests must have the very same one, and so must the console"
-
-
-def _endings() -> tuple[str, ...]:
-    return tuple(f".{each}" for each in _NEVER_FILED)
+        yield DomainProblem("not ASCII; write it in its xn-- form", False)
+    if _has_port(domain):
+        yield DomainProblem("has a port; requests and the console must have the same port", False)
 
 
 def _is_address(host: str) -> bool:
@@ -108,42 +126,45 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _port(domain: str) -> int | None:
+def _has_port(domain: str) -> bool:
     try:
-        return urlsplit(domain).port
+        return urlsplit(domain).port is not None
     except ValueError:
-        return 0
+        return True
 
 
-def _all(groups: Mapping[Domains, list[str]]) -> list[str]:
-    found = [domain for needs in groups for domains in needs.by_field().values() for domain in domains]
+def _all_domains(groups: Mapping[RequiredDomains, list[str]]) -> list[str]:
+    found = [domain for required in groups for domains in required.by_field().values() for domain in domains]
     return list(dict.fromkeys(found))
 
 
-def _as_text(groups: Mapping[Domains, list[str]], complaints: Mapping[str, list[tuple[bool, str]]]) -> str:
+def _as_text(groups: Mapping[RequiredDomains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
     lines = [f"Paste into {CONSOLE}", ""]
-    for needs, apps in groups.items():
+    for required, apps in groups.items():
         lines.append(f"{', '.join(apps)}:")
-        for field, domains in needs.by_field().items():
-            nothing = "(name it with --public-url)" if field == "request" else "(none: the app gives no downloads)"
+        for field, domains in required.by_field().items():
+            nothing = "(set it with --public-url)" if field == "request" else "(none: the app has no downloads)"
             lines.append(f"  {_FIELDS[field]:<20} {';'.join(domains) or nothing}")
         lines.append("")
-    for domain, found in complaints.items():
-        lines += [f"{'unfit' if fatal else 'careful'}: {domain}: {why}" for fatal, why in found]
-    if not complaints:
-        lines.append("every domain is https; each needs an ICP filing of its own (aliyuncs.com has Alibaba's)")
+    for domain, found in problems.items():
+        lines += [f"{'refused' if each.is_refused else 'careful'}: {domain}: {each.text}" for each in found]
+    if not problems:
+        lines.append("every domain uses https; each needs its own ICP filing (aliyuncs.com has Alibaba's)")
     return "\n".join(lines)
 
 
-def _as_json(groups: Mapping[Domains, list[str]], complaints: Mapping[str, list[tuple[bool, str]]]) -> str:
-    def told(fatal: bool) -> dict[str, list[str]]:
-        found = {domain: [why for is_fatal, why in each if is_fatal is fatal] for domain, each in complaints.items()}
-        return {domain: whys for domain, whys in found.items() if whys}
+def _as_json(groups: Mapping[RequiredDomains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
+    def texts(*, is_refused: bool) -> dict[str, list[str]]:
+        by_domain = {
+            domain: [problem.text for problem in found if problem.is_refused is is_refused]
+            for domain, found in problems.items()
+        }
+        return {domain: found for domain, found in by_domain.items() if found}
 
     document = {
         "console": CONSOLE,
-        "groups": [{"apps": apps, "domains": needs.by_field()} for needs, apps in groups.items()],
-        "unfit": told(True),
-        "careful": told(False),
+        "groups": [{"apps": apps, "domains": required.by_field()} for required, apps in groups.items()],
+        "unfit": texts(is_refused=True),
+        "careful": texts(is_refused=False),
     }
     return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""`python run.py demo`: the signer beside a local cloud, and a page to upload from."""
+"""The demo: definitions on a local cloud, and a page to upload from."""

@@ -1,6 +1,6 @@
-"""What a signer leaves in its runtime directory: its process, and how the last reload ended that a signal asked for.
+"""The file in which a signer leaves its process id and the result of its last reload by signal.
 
-The command `reload` waits for it, so this loads nothing but the standard library.
+The command `reload` reads it, so this imports only the standard library.
 """
 
 from __future__ import annotations
@@ -11,25 +11,33 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ReloadRecord:
+    """The content of the file."""
+
     pid: int
-    began: float = 0.0
-    """When the last reload that was asked for by a signal began, by the system's monotonic clock."""
+    reload_started_at: float = 0.0
+    """When the last reload by signal started, by the system's monotonic clock; 0 before the first one."""
     succeeded: bool = True
-    told: list[str] = field(default_factory=list)
-    """Its changes, or its mistakes."""
+    lines: list[str] = field(default_factory=list)
+    """What the reload changed, or why it was rejected."""
 
     @staticmethod
     def path(directory: Path, worker: int | None) -> Path:
+        """Return the path of a worker's file; None is the only signer of a machine."""
         return directory / f"worker-{worker or 1}.json"
 
     def write(self, path: Path) -> None:
-        """Raises OSError."""
-        written = path.with_suffix(".new")
-        written.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
-        written.replace(path)
+        """Replace the file in one step; raise OSError where that fails."""
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
+        new.replace(path)
 
     @classmethod
-    def read(cls, path: Path) -> Record:
-        """Raises OSError and ValueError."""
+    def read(cls, path: Path) -> ReloadRecord:
+        """Return the content of the file.
+
+        Raises:
+            OSError: there is no such file.
+            ValueError, TypeError: it contains something else.
+        """
         return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from signer.live.reload import Reloader
-from signer.server.reload_record import Record
+from signer.server.reload_record import ReloadRecord
 from signer.server.systemd_notify import ServiceManager
 from signer.service import Service
 
@@ -25,11 +25,11 @@ class Life:
         self._manager = manager
         self._worker = worker
         runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-        self._record = None if not runtime else Record.path(Path(runtime), worker)
+        self._record = None if not runtime else ReloadRecord.path(Path(runtime), worker)
 
     async def began(self) -> None:
         """It listens, and each role has a credential or has failed once."""
-        await self._put_on_record(Record(os.getpid()))
+        await self._put_on_record(ReloadRecord(os.getpid()))
         self._manager.ready(self.status())
 
     async def reload(self) -> None:
@@ -42,7 +42,7 @@ class Life:
         if renewable is not None and renewable.error is not None:
             wrong.append(renewable.error)
         succeeded = outcome.succeeded and not wrong
-        await self._put_on_record(Record(os.getpid(), began, succeeded, [*outcome.changes, *wrong]))
+        await self._put_on_record(ReloadRecord(os.getpid(), began, succeeded, [*outcome.changes, *wrong]))
         self._manager.ready(self.status())
 
     async def watch(self) -> None:
@@ -68,7 +68,7 @@ class Life:
     def _name(self) -> str:
         return "" if self._worker is None else f"worker {self._worker}: "
 
-    async def _put_on_record(self, record: Record) -> None:
+    async def _put_on_record(self, record: ReloadRecord) -> None:
         if self._record is None:
             return
         try:

@@ -132,7 +132,10 @@ async def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(t
         "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{caller}/', CALLERS}}\n"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    for entry, status, told in (("header: X-SSL-Client-CN", 0, "all good"), ("heder: X", 1, "takes header, not heder")):
+    for entry, status, told in (
+        ("header: X-SSL-Client-CN", 0, "no errors or warnings"),
+        ("heder: X", 1, "takes header, not heder"),
+    ):
         config.write_text(text.replace("CALLERS", f"callers: {{type: {kind}, {entry}}}"), encoding="utf-8")
         result = await run_command("check", "--config", config, environ=environ)
         assert (result.status, told in result.out + result.err) == (status, True), result.err

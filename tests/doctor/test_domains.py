@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signer.commands.domains import unfit
+from signer.commands.domains import domain_problems
 from tests.harness.signer import run_command
 
 CONFIG = """
@@ -65,7 +65,7 @@ async def test_for_people(config: Path) -> None:
     lines = told.out.splitlines()
     assert lines[0] == "Paste into https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
     assert lines[2] == "wx1:"
-    assert lines[3].split() == ["request合法域名", "(name", "it", "with", "--public-url)"]
+    assert lines[3].split() == ["request合法域名", "(set", "it", "with", "--public-url)"]
     assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
 
 
@@ -93,5 +93,5 @@ async def test_an_app_that_is_not_there(config: Path) -> None:
     ],
 )
 def test_what_wechat_takes(domain: str, refused: int, careful: int) -> None:
-    found = [fatal for fatal, _ in unfit(domain)]
+    found = [problem.is_refused for problem in domain_problems(domain)]
     assert (found.count(True), found.count(False)) == (refused, careful)

@@ -90,7 +90,7 @@ async def test_the_shipped_schema_is_the_models_and_accepts_the_example() -> Non
     [
         ("sts:fire", "a fault has a kind out of"),
         ("moon:hang", "name servers out of"),
-        ("sts:latency=x", "x is no number"),
+        ("sts:latency=x", "x is not a number"),
     ],
 )
 async def test_a_fault_that_is_none_is_told(fault: str, said: str) -> None:

@@ -160,7 +160,7 @@ def test_check_finds_nothing_in_the_definitions(
     config_map(mounted, lambda _: definitions(tmp_path / "secrets"))(1)
     assert main(["check", "--config", str(mounted)]) == 0
     said = capsys.readouterr()
-    assert said.err == "" and said.out.endswith("all good\n"), said
+    assert said.err == "" and said.out.endswith("no errors or warnings\n"), said
 
 
 async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(

@@ -55,7 +55,7 @@ async def test_the_documented_store_works(
     pulled = await run_command("pull", "--config", url, environ=environ)
     assert pulled.out == definitions("a")
     pushed = await run_command("push", "config/oss-signer.yaml", "--config", url, environ={**environ, **_VALUES})
-    assert pushed.err.endswith("push cannot write into this kind of store; change it in its own way\n")
+    assert pushed.err.endswith("push cannot write to this kind of store; change it with its own tool\n")
     async with signer(session, url, environ=environ) as running:
         write(database, definitions("b"))
         assert (await running.reload())[0] == 200

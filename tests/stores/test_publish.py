@@ -45,7 +45,7 @@ async def test_a_push_tells_its_warnings_and_what_it_changes(file: FilePlace, so
     assert "warning" in result.err
     assert file.path.read_bytes() == source.read_bytes()
     again = await command("push", source, "--config", file.url)
-    assert (again.status, again.out) == (0, f"{file.url}: holds exactly this; nothing to push\n")
+    assert (again.status, again.out) == (0, f"{file.url}: already has these definitions; nothing to push\n")
     source.write_text(source.read_text(encoding="utf-8") + "# a remark\n", encoding="utf-8")
     remark = await command("push", source, "--config", file.url)
     assert remark.out.splitlines()[0] == "no setting changes, only the text"
@@ -55,7 +55,7 @@ async def test_a_push_mends_what_is_broken(file: FilePlace, source: Path) -> Non
     await file.put("version: 2\n")
     result = await command("push", source, "--config", file.url)
     assert result.status == 0, result.err
-    assert result.out.startswith(f"what the store holds has mistakes, such as {file.url}:1:")
+    assert result.out.startswith(f"the definitions in the store have mistakes, for example {file.url}:1:")
     file.path.write_bytes(b"\xff")
     refused = await command("push", source, "--config", file.url)
     assert (refused.status, "is no UTF-8 text" in refused.err) == (1, True)
@@ -98,7 +98,7 @@ async def test_what_cannot_be_written_is_told_with_its_mend(tmp_path: Path, sour
         "push", "--force", source, "--config", "oss://b/k?region=cn-hangzhou&metadata=http://127.0.0.1:1"
     )
     assert oss.status == 1
-    assert "oss://b/k: push cannot write into this kind of store; change it in its own way" in oss.err
+    assert "oss://b/k: push cannot write to this kind of store; change it with its own tool" in oss.err
 
 
 async def test_two_who_write_a_file_do_not_lose_each_others(file: FilePlace) -> None:
@@ -135,7 +135,7 @@ async def test_a_directory_travels_as_one_text(
     assert (await command("pull", "--config", directory)).out == text
     source.write_text(text, encoding="utf-8")
     again = await command("push", source, "--config", http.url)
-    assert again.out.endswith("holds exactly this; nothing to push\n"), again
+    assert again.out.endswith("already has these definitions; nothing to push\n"), again
     async with signer(session, http.url) as running:
         assert await serves(running, "a")
         assert await serves(running, "b")

@@ -1,4 +1,4 @@
-"""The demo's page and the two answers it needs beside the signer's own: the apps, and what has arrived."""
+"""The demo's upload page, and the two JSON routes that it uses: the apps, and the uploaded objects."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ from signer.service import Service
 _FILES = Path(__file__).parent / "page"
 
 
-def add_page(routes: Routes, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str) -> None:
-    """Adds the page to the signer's public routes; `oss`: the local OSS, as we and as browsers see it."""
+def add_upload_page(
+    routes: Routes, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
+) -> None:
+    """Add the page to the signer's public routes.
+
+    Args:
+        oss: the URL of the local OSS as this process reaches it.
+        oss_for_browsers: the same as browsers reach it.
+    """
 
     files = {each.name: (each.read_bytes(), guess_type(each)[0]) for each in _FILES.iterdir() if each.is_file()}
 
@@ -37,8 +44,8 @@ def add_page(routes: Routes, service: Service, session: aiohttp.ClientSession, o
 
     async def objects(exchange: Exchange) -> Reply:
         bucket = service.current.registry.app(exchange.query.get("app")).rules.bucket
-        async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as answer:
-            found: list[dict[str, Any]] = await answer.json()
+        async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as response:
+            found: list[dict[str, Any]] = await response.json()
         for each in found:
             each["url"] = f"{oss_for_browsers}/{bucket}/{quote(each['key'])}"
         return json_reply(sorted(found, key=lambda each: str(each["last_modified"]), reverse=True))

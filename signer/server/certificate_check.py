@@ -1,11 +1,11 @@
-"""What is wrong with the files of `server.tls`, at their place in the definitions.
+"""Mistakes and warnings about the files of `server.tls`, at their place in the definitions.
 
-They belong to the machine, not to the definitions: a reload does not fail for them, `check` and a start do.
+The files belong to the machine, not to the definitions: `check` and `serve` fail for them, a reload does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from signer.clock import utc_now
 from signer.definitions.excerpt import add_excerpts
@@ -15,18 +15,22 @@ from signer.server.certificate import CannotUseCertificate, Key, load, watch_of
 
 
 def certificate_warnings(registry: Registry) -> list[Mistake]:
-    """What works, but not for everybody; may block. Raises `BadDefinitions` where they cannot be served with."""
+    """Return what may fail for some clients. Blocks: it reads both files.
+
+    Raises:
+        BadDefinitions: TLS is impossible with these files.
+    """
     paths = registry.server.tls
     if paths is None:
         return []
     try:
         pair = load(paths, watch_of(paths))
     except CannotUseCertificate as error:
-        raise BadDefinitions(_placed(registry, [(error.key, error.why)])) from None
-    return _placed(registry, pair.cautions(utc_now()))
+        raise BadDefinitions(_with_places(registry, [(error.key, error.why)])) from None
+    return _with_places(registry, pair.cautions(utc_now()))
 
 
-def _placed(registry: Registry, found: Iterator[tuple[Key, str]] | list[tuple[Key, str]]) -> list[Mistake]:
+def _with_places(registry: Registry, found: Iterable[tuple[Key, str]]) -> list[Mistake]:
     text = registry.document
     if text is None:
         return []

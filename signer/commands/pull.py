@@ -1,0 +1,34 @@
+"""Print the definitions that a store contains."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from signer.commands.definition_options import add_definition_options
+from signer.server import event_loop
+from signer.stores import bundle
+from signer.stores.store_factory import open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_definition_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the definitions to stdout; a line `# file: NAME` precedes each of several files.
+
+    Raises:
+        CannotRead: the store gave nothing.
+    """
+    sys.stdout.write(event_loop.run(_load(options.config)))
+    return 0
+
+
+async def _load(address: str) -> str:
+    store = open_store(address)
+    try:
+        return bundle.join((await store.load()).files)
+    finally:
+        await store.close()

@@ -1,0 +1,110 @@
+"""Sign uploads until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import logging
+import os
+from pathlib import Path
+
+from signer.commands.definition_options import add_definition_options, environment, open_definitions
+from signer.commands.mistake_output import print_mistakes
+from signer.definitions.mistakes import BadDefinitions
+from signer.delivery.queue import CannotOpenQueue
+from signer.environment import CannotReadEnvironment
+from signer.live.reload import Reloader
+from signer.server import event_loop
+from signer.server.certificate_check import certificate_warnings
+from signer.server.open_files import raise_open_file_limit
+from signer.server.serve import serve
+from signer.server.sockets import CannotListen
+from signer.server.systemd_notify import ServiceManager
+from signer.service import Service
+from signer.stores.protocol import CannotRead
+from signer.telemetry import logs
+
+log = logging.getLogger("oss_signer")
+
+_STOPPED = 0
+_BAD_DEFINITIONS = 1
+_CANNOT_LISTEN = 3
+_INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_definition_options(parser)
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or None,
+        help="a directory for the last good copy of a remote store's definitions, to start from while the store is "
+        "unavailable (default: $STATE_DIRECTORY, which systemd sets)",
+    )
+    parser.add_argument(
+        "--worker",
+        type=int,
+        metavar="N",
+        help="the number of this signer among several on one machine, from 1: its admin port is the configured one "
+        "plus N-1, and its log lines carry the number",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=os.environ.get("OSS_SIGNER_DRAIN_SECONDS", "5"),
+        metavar="SECONDS",
+        help="how long open connections may still send a request after SIGTERM (default: $OSS_SIGNER_DRAIN_SECONDS, "
+        "or 5)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status: 0 after a signal, 1 for definitions that cannot be used, 3 for an address that cannot be
+        used, 70 for an internal error.
+    """
+    logs.set_up(worker=options.worker)
+    raise_open_file_limit()
+    # systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.
+    faulthandler.enable()
+    manager = ServiceManager()
+    try:
+        event_loop.run(_serve(options, manager))
+    except BadDefinitions as error:
+        print_mistakes(error)
+        return _log_end(manager, _BAD_DEFINITIONS, f"the definitions are wrong: {error.mistakes[0]}")
+    except (CannotRead, CannotReadEnvironment, CannotOpenQueue) as error:
+        return _log_end(manager, _BAD_DEFINITIONS, str(error))
+    except CannotListen as error:
+        return _log_end(manager, _CANNOT_LISTEN, str(error))
+    except Exception as error:
+        return _log_end(manager, _INTERNAL_ERROR, "internal error", error)
+    return _STOPPED
+
+
+async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
+    async with open_definitions(options, options.state_dir) as definitions:
+        registry, started = await definitions.begin()
+        await asyncio.to_thread(certificate_warnings, registry)
+        service = Service(registry, environment(options))
+        try:
+            await serve(
+                service,
+                Reloader(definitions, service, started),
+                manager=manager,
+                worker=options.worker,
+                drain_seconds=options.drain_seconds,
+            )
+        finally:
+            await service.close()
+
+
+def _log_end(manager: ServiceManager, status: int, reason: str, error: Exception | None = None) -> int:
+    log.critical("ended", extra={"reason": reason, "exit_status": status}, exc_info=error)
+    manager.failed(reason)
+    return status

@@ -1,0 +1,50 @@
+"""Sign one upload, and print the form and its decoded policy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from signer.api import answers
+from signer.callers.caller import Caller
+from signer.commands.definition_options import add_definition_options, environment, load_registry
+from signer.errors import Problem
+from signer.server import event_loop
+from signer.service import Service
+from signer.signing.form import SignedUpload
+from signer.signing.upload_rules import UploadRequest
+from signer.telemetry import logs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_definition_options(parser)
+    parser.add_argument("app", metavar="APP", help="the id of the app")
+    parser.add_argument("--filename")
+    parser.add_argument("--content-type")
+    parser.add_argument("--size", type=int, help="in bytes")
+    parser.add_argument("--caller", help="the caller id that replaces {caller}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Sign with the credential of the app's role; return 1 when the request is refused."""
+    logs.set_up(level=logs.WARNING)
+    try:
+        upload = event_loop.run(_sign(options))
+    except Problem as problem:
+        print(f"{problem.code}: {problem.detail}", file=sys.stderr)  # noqa: T201
+        return 1
+    output = {"answer": answers.whole_form(upload), "policy": upload.policy()}
+    print(json.dumps(output, indent=2, ensure_ascii=False))  # noqa: T201
+    return 0
+
+
+async def _sign(options: argparse.Namespace) -> SignedUpload:
+    request = UploadRequest(options.filename, options.content_type, options.size)
+    service = Service(await load_registry(options), environment(options))
+    try:
+        app = service.current.registry.app(options.app)
+        return await service.sign(service.current, app, Caller(options.caller), request)
+    finally:
+        await service.close()

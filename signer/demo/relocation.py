@@ -1,0 +1,78 @@
+"""Move definitions onto the local cloud: the same apps, with its credentials and its OSS."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import urllib.request
+from types import MappingProxyType
+
+from pydantic import SecretStr
+
+from signer.definitions import model
+from signer.definitions.registry import AccessKeyTemplate, Registry, Role
+from signer.demo.local_cloud import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ROLE_ARN, LocalCloud
+from signer.signing.form import Forms
+
+_TIMEOUT_SECONDS = 20.0
+_KEY = AccessKeyTemplate(ACCESS_KEY_ID, ACCESS_KEY_SECRET)
+
+
+def relocate(cloud: LocalCloud, registry: Registry, address: str, oss: str) -> Registry:
+    """Return the same apps on the local cloud. Blocks: it creates their buckets there.
+
+    Args:
+        address: the public listen address, `host:port`.
+        oss: the URL of the local OSS as browsers reach it.
+    """
+    _create_buckets(cloud, registry)
+    apps = {
+        app_id: dataclasses.replace(
+            app, forms=Forms(app_id, dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
+        )
+        for app_id, app in registry.apps.items()
+    }
+    roles = {key: _relocate_role(role, cloud) for key, role in registry.roles.items()}
+    server = model.Server(listen=address, admin="127.0.0.1:0")
+    return dataclasses.replace(
+        registry, server=server, apps=MappingProxyType(apps), roles=MappingProxyType(roles), limits=None
+    )
+
+
+def _create_buckets(cloud: LocalCloud, registry: Registry) -> None:
+    for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
+        body = json.dumps({"name": bucket, "region": region}).encode()
+        with urllib.request.urlopen(f"{cloud.oss}/-/buckets", body, timeout=_TIMEOUT_SECONDS):  # noqa: S310
+            pass
+
+
+def _relocate_role(role: Role, cloud: LocalCloud) -> Role:
+    source = None if role.source is None else _relocate_role(role.source, cloud)
+    entry = _relocate_entry(role.entry, cloud)
+    return dataclasses.replace(role, entry=entry, access_key=_KEY if source is None else None, source=source)
+
+
+def _relocate_entry(entry: model.CredentialEntry, cloud: LocalCloud) -> model.CredentialEntry:
+    """Return an entry that the local cloud supports; it has no OIDC provider, so its AccessKey assumes those roles."""
+    if isinstance(entry, model.EcsRamRole):
+        return entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
+    if isinstance(entry, model.AssumeRole):
+        arn = _local_role_arn(entry.role_arn)
+        return entry.model_copy(update={"endpoint": cloud.sts, "role_arn": arn, "external_id": None})
+    if isinstance(entry, model.Oidc):
+        shared = {name: getattr(entry, name) for name in model.AssumedRole.model_fields}
+        changed = {"type": "assume_role", "endpoint": cloud.sts, "role_arn": _local_role_arn(entry.role_arn)}
+        return model.AssumeRole.model_construct(**{**shared, **changed})
+    return model.Static.model_construct(
+        type="static",
+        min_remaining=entry.min_remaining,
+        timeout=entry.timeout,
+        access_key_id=ACCESS_KEY_ID,
+        access_key_secret=SecretStr(ACCESS_KEY_SECRET),
+        security_token=None,
+    )
+
+
+def _local_role_arn(role_arn: str) -> str:
+    """Return the role of the same name in the local cloud's account."""
+    return f"{ROLE_ARN.rpartition('/')[0]}/{role_arn.rpartition('/')[2]}"
