@@ -40,9 +40,9 @@ def documented(upload: SignedUpload) -> dict[str, str]:
 
 def documented_body(upload: SignedUpload) -> bytes:
     """As JSON. Where the next client gets the same upload, it gets the same bytes."""
-    if upload.encoded is None:
-        upload.encoded = orjson.dumps(documented(upload))
-    return upload.encoded
+    if upload.response_body is None:
+        upload.response_body = orjson.dumps(documented(upload))
+    return upload.response_body
 
 
 def download(signed: SignedDownload) -> dict[str, str]:

@@ -18,7 +18,7 @@ from signer.delivery.events import UploadEvent
 from signer.delivery.key_ownership import is_key_of_app
 from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable
 from signer.errors import Forbidden, Problem
-from signer.signing.callback_proof import read_proof
+from signer.signing.callback_proof import check_proof
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -128,8 +128,8 @@ class CallbackReceiver:
     def _check_place(self, rules: CallbackRules, uploaded: ReportedUpload, query: str) -> str | None:
         """Who uploaded it, where that is known. Raises `Forbidden` for what the app's forms cannot have uploaded."""
         if rules.proof_secret is not None:
-            scope = read_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=uploaded.bucket)
-            if not scope.holds(uploaded.key, self._now()):
+            scope = check_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=uploaded.bucket)
+            if not scope.allows(uploaded.key, self._now()):
                 raise Forbidden("the form of this callback is over, or is one for another object")
             return scope.caller
         if uploaded.bucket != rules.bucket:

@@ -1,4 +1,4 @@
-"""A form's proof holds for its own app, bucket, object and time, and for nothing else."""
+"""The proof of a form is valid only for its own app, bucket, object and lifetime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.errors import Forbidden
-from signer.signing.callback_proof import FormScope, read_proof, with_proof
+from signer.signing.callback_proof import FormScope, add_proof, check_proof
 
 URL = "https://sign.example.com/v1/apps/a/callback"
 SECRET = b"0123456789abcdef"
@@ -18,13 +18,13 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30
 
 
 def query(scope: FormScope = SCOPE, secret: bytes = SECRET, app_id: str = "a", bucket: str = "photos") -> str:
-    return urlsplit(with_proof(URL, secret, scope, app_id=app_id, bucket=bucket)).query
+    return urlsplit(add_proof(URL, secret, scope, app_id=app_id, bucket=bucket)).query
 
 
-@given(key=KEYS, exact=st.booleans(), caller=st.none() | KEYS, ends_at=st.integers(0, 2**40))
-def test_what_was_proven_is_read(key: str, exact: bool, caller: str | None, ends_at: int) -> None:
-    scope = FormScope(key, exact, caller, ends_at)
-    assert read_proof(query(scope), SECRET, app_id="a", bucket="photos") == scope
+@given(key=KEYS, exact=st.booleans(), caller=st.none() | KEYS, expires_at=st.integers(0, 2**40))
+def test_scope_survives_the_round_trip(key: str, exact: bool, caller: str | None, expires_at: int) -> None:
+    scope = FormScope(key, exact, caller, expires_at)
+    assert check_proof(query(scope), SECRET, app_id="a", bucket="photos") == scope
 
 
 @pytest.mark.parametrize(
@@ -43,17 +43,17 @@ def test_what_was_proven_is_read(key: str, exact: bool, caller: str | None, ends
         pytest.param("scope=\udcff&proof=\udcff", "a", "photos", id="no text"),
     ],
 )  # fmt: skip
-def test_any_other_is_refused(given: str, app_id: str, bucket: str) -> None:
+def test_query_without_a_valid_proof_is_rejected(given: str, app_id: str, bucket: str) -> None:
     with pytest.raises(Forbidden):
-        read_proof(given, SECRET, app_id=app_id, bucket=bucket)
+        check_proof(given, SECRET, app_id=app_id, bucket=bucket)
 
 
-def test_it_holds_for_its_prefix_or_key_until_the_form_ends() -> None:
-    assert SCOPE.holds("photos/o-1/a.jpg", 1_000)
-    assert SCOPE.holds("photos/o-1/a.jpg", 1_000 + 14 * 60)
-    assert not SCOPE.holds("photos/o-1/a.jpg", 1_000 + 16 * 60)
-    assert not SCOPE.holds("photos/o-1/", 1_000)
-    assert not SCOPE.holds("photos/o-2/a.jpg", 1_000)
+def test_scope_allows_its_key_or_prefix_until_the_form_expires() -> None:
+    assert SCOPE.allows("photos/o-1/a.jpg", 1_000)
+    assert SCOPE.allows("photos/o-1/a.jpg", 1_000 + 14 * 60)
+    assert not SCOPE.allows("photos/o-1/a.jpg", 1_000 + 16 * 60)
+    assert not SCOPE.allows("photos/o-1/", 1_000)
+    assert not SCOPE.allows("photos/o-2/a.jpg", 1_000)
     exact = FormScope("a.jpg", True, None, 1_000)
-    assert exact.holds("a.jpg", 0)
-    assert not exact.holds("a.jpg.exe", 0)
+    assert exact.allows("a.jpg", 0)
+    assert not exact.allows("a.jpg.exe", 0)

@@ -1,4 +1,4 @@
-"""The PostObject policy and form, from plain values."""
+"""Full forms and sample forms: their fields, and the conditions of their policies."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def form(
     return Forms("a", rules).full_form(upload_request, caller=None, credential=credential, now=NOW)
 
 
-def documented(upload_request: UploadRequest = UploadRequest(), **changes: Any) -> SignedUpload:  # noqa: B008
+def sample_form(upload_request: UploadRequest = UploadRequest(), **changes: Any) -> SignedUpload:  # noqa: B008
     rules = dataclasses.replace(RULES, **changes)
     return Forms("a", rules).sample_form(upload_request, caller=None, credential=STS, now=NOW)
 
 
 def conditions(upload: SignedUpload) -> list[Any]:
-    """In some order of ours: OSS wants all of them met and asks for no order."""
+    """The conditions of the policy, sorted: OSS requires all of them in any order."""
     found: list[Any] = json.loads(base64.b64decode(upload.fields["policy"]))["conditions"]
     return sorted(found, key=repr)
 
@@ -62,30 +62,30 @@ AUTH = [
 ]
 
 
-def test_the_documented_answer_pins_no_more_than_its_client_sends() -> None:
-    upload = documented()
+def test_sample_form_restricts_only_fields_that_its_client_sends() -> None:
+    upload = sample_form()
     assert conditions(upload) == sorted(AUTH, key=repr)
     assert (upload.key, upload.key_prefix) == (None, "p/")
 
 
-def test_an_answer_for_all_is_of_its_own_second_and_credential() -> None:
+def test_sample_form_is_shared_within_one_second_and_credential() -> None:
     forms = Forms("a", RULES)
 
-    def ask(credential: v4.Credential = STS, later: timedelta = timedelta()) -> SignedUpload:
+    def sign(credential: v4.Credential = STS, later: timedelta = timedelta()) -> SignedUpload:
         return forms.sample_form(EMPTY_REQUEST, caller=None, credential=credential, now=NOW + later)
 
-    first = ask()
-    assert ask(later=timedelta(milliseconds=50)) is first
+    first = sign()
+    assert sign(later=timedelta(milliseconds=50)) is first
     for seconds, date in ((1, "20260310T000000Z"), (-1, "20260309T235958Z"), (0, "20260309T235959Z")):
-        again = ask(later=timedelta(seconds=seconds))
+        again = sign(later=timedelta(seconds=seconds))
         assert again.fields["x-oss-date"] == date
         assert again.expires_at == first.expires_at + timedelta(seconds=seconds)
-    other = ask(dataclasses.replace(STS, access_key_id="STS.other"))
+    other = sign(dataclasses.replace(STS, access_key_id="STS.other"))
     assert other.fields["x-oss-credential"].startswith("STS.other/")
     assert forms.sample_form(UploadRequest("a.jpg"), caller=None, credential=STS, now=NOW).fields["policy"]
 
 
-def test_the_whole_form_pins_every_fixed_field() -> None:
+def test_full_form_has_a_condition_for_each_fixed_field() -> None:
     upload = form(
         UploadRequest(vars={"user": "安"}),
         headers={"x-oss-storage-class": "IA"},
@@ -117,7 +117,7 @@ def test_the_whole_form_pins_every_fixed_field() -> None:
     }
 
 
-def test_every_field_that_is_sent_is_named_by_a_condition() -> None:
+def test_each_field_of_a_full_form_has_a_condition() -> None:
     upload = form(UploadRequest(content_type="image/png"), headers={"x-oss-object-acl": "private"})
     named = {
         name.lstrip("$").lower()
@@ -128,28 +128,28 @@ def test_every_field_that_is_sent_is_named_by_a_condition() -> None:
     assert {name.lower() for name in upload.fields} - {"policy", "x-oss-signature"} <= named
 
 
-def test_the_signature_is_over_the_policy_as_sent() -> None:
+def test_signature_covers_the_policy_as_sent() -> None:
     upload = form()
     key = v4.signing_key("secret", "20260309", "cn-hangzhou")
     expected = hmac.digest(key, upload.fields["policy"].encode(), "sha256")
     assert upload.fields["x-oss-signature"] == expected.hex()
 
 
-def test_without_sts_there_is_no_token_field_or_condition() -> None:
+def test_access_key_form_has_no_token() -> None:
     upload = form(credential=v4.Credential("LTAI", "secret"))
     assert "x-oss-security-token" not in upload.fields
     assert not any("x-oss-security-token" in condition for condition in conditions(upload))
 
 
 @pytest.mark.parametrize(
-    ("ends_in", "expected"),
+    ("expires_in", "expected"),
     [
         (timedelta(hours=1), "2026-03-10T00:14:59.000Z"),
         (timedelta(seconds=100.05), "2026-03-10T00:01:39.000Z"),
     ],
 )
-def test_the_expiration_is_never_beyond_the_credentials_own(ends_in: timedelta, expected: str) -> None:
-    credential = dataclasses.replace(STS, expiration=NOW + ends_in)
+def test_form_expires_no_later_than_its_credential(expires_in: timedelta, expected: str) -> None:
+    credential = dataclasses.replace(STS, expiration=NOW + expires_in)
     upload = form(credential=credential)
     policy = json.loads(base64.b64decode(upload.fields["policy"]))
     assert policy["expiration"] == expected
@@ -158,7 +158,7 @@ def test_the_expiration_is_never_beyond_the_credentials_own(ends_in: timedelta, 
     assert upload.expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z") == expected
 
 
-def test_nothing_is_signed_with_an_ended_credential() -> None:
+def test_expired_credential_signs_no_form() -> None:
     with pytest.raises(CredentialsUnavailable):
         form(credential=dataclasses.replace(STS, expiration=NOW))
 
@@ -183,7 +183,7 @@ def test_nothing_is_signed_with_an_ended_credential() -> None:
         ((), UploadRequest(content_type="text/" + "x" * 300), InvalidRequest),
     ],
 )
-def test_the_content_type_is_chosen(
+def test_content_type_is_chosen(
     allowed: tuple[str, ...], upload_request: UploadRequest, chosen: str | type[Problem] | None
 ) -> None:
     if isinstance(chosen, type):
@@ -201,23 +201,23 @@ def test_the_content_type_is_chosen(
         (("image/*", "a/b"), UploadRequest(content_type="a/b"), ["eq", "$x-oss-content-type", "a/b"]),
     ],
 )
-def test_the_documented_answer_limits_the_stored_type(
+def test_sample_form_restricts_the_stored_type(
     allowed: tuple[str, ...], upload_request: UploadRequest, condition: list[Any]
 ) -> None:
-    found = conditions(documented(upload_request, content_types=allowed))
+    found = conditions(sample_form(upload_request, content_types=allowed))
     assert found == sorted([*AUTH, condition], key=repr)
 
 
-def test_types_that_no_one_condition_can_say_want_to_be_named() -> None:
+def test_types_that_one_condition_cannot_express_require_content_type() -> None:
     with pytest.raises(InvalidRequest, match="content_type"):
-        documented(content_types=("image/*", "a/b"))
+        sample_form(content_types=("image/*", "a/b"))
 
 
-@pytest.mark.parametrize(("size", "refusal"), [(1001, TooLarge), (0, InvalidRequest)])
-def test_a_declared_size_is_checked_before_anyone_uploads(size: int, refusal: type[Problem]) -> None:
-    for sign in (form, documented):
+@pytest.mark.parametrize(("size", "problem"), [(1001, TooLarge), (0, InvalidRequest)])
+def test_stated_size_is_checked(size: int, problem: type[Problem]) -> None:
+    for sign in (form, sample_form):
         assert sign(UploadRequest(size_bytes=1000))
-        with pytest.raises(refusal):
+        with pytest.raises(problem):
             sign(UploadRequest(size_bytes=size))
 
 
@@ -225,24 +225,24 @@ def test_a_declared_size_is_checked_before_anyone_uploads(size: int, refusal: ty
     "variables",
     [{"A": "b"}, {"": "b"}, {"a": "$x"}, {"a": "\n"}, {"a": "x" * 1025}, {f"v{n}": "" for n in range(21)}],
 )
-def test_bad_variables_are_refused(variables: dict[str, str]) -> None:
+def test_invalid_variables_are_rejected(variables: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
         form(UploadRequest(vars=variables), callback=CallbackField(("https://a.example.com",), "b"))
 
 
-def test_variables_without_a_callback_are_refused() -> None:
+def test_variables_without_a_callback_are_rejected() -> None:
     with pytest.raises(InvalidRequest, match="callback"):
         form(UploadRequest(vars={"a": "b"}))
 
 
-def test_an_exact_key_is_pinned_and_told() -> None:
+def test_exact_key_is_returned_and_has_a_condition() -> None:
     naming = KeyNaming(Template.parse("照片/"), Template.parse("{filename}"))
     upload = form(UploadRequest(filename="猫.jpg"), naming=naming)
     assert ["eq", "$key", "照片/猫.jpg"] in conditions(upload)
     assert (upload.key, upload.fields["key"]) == ("照片/猫.jpg", "照片/猫.jpg")
 
 
-def test_no_secret_in_a_repr() -> None:
+def test_repr_and_policy_have_no_secret() -> None:
     upload = form()
     for shown in (repr(STS), repr(upload), str(upload.policy())):
         assert "CAIS-token" not in shown

@@ -1,4 +1,4 @@
-"""Object keys: whatever a client sends, a key is safe, readable and below its prefix."""
+"""Object keys: for any client input, a key is safe, readable and below its prefix, or the request is rejected."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from signer.signing.object_key import (
     InvalidTemplate,
     KeyNaming,
     Template,
-    complaint,
     safe_filename,
+    unsafe_reason,
 )
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
@@ -43,23 +43,23 @@ NOW = datetime(2026, 3, 9, tzinfo=UTC)
         ("\U0001f600" * 100 + ".png", "\U0001f600" * 62 + ".png"),
     ],
 )
-def test_file_names_become_safe_and_stay_readable(sent: str, kept: str) -> None:
+def test_file_name_becomes_safe_and_stays_readable(sent: str, kept: str) -> None:
     assert safe_filename(sent) == kept
 
 
-def test_a_character_is_never_cut_from_its_marks() -> None:
+def test_shortening_keeps_combining_marks_with_their_character() -> None:
     cut = safe_filename("x" * 250 + "q\u0323\u0307\u0308" + ".a")
     assert cut == "x" * 250 + ".a"
 
 
 @given(st.text(max_size=600))
-def test_no_file_name_is_unsafe(sent: str) -> None:
+def test_any_file_name_becomes_safe(sent: str) -> None:
     safe = safe_filename(sent)
     assert 1 <= len(safe.encode()) <= MAX_FILENAME_BYTES
     assert not set(safe) & set('/\\$<>:"|?*{}')
     assert all(unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in safe)
     assert safe not in {".", ".."}
-    assert complaint(safe) is None
+    assert unsafe_reason(safe) is None
     assert safe_filename(safe) == safe
 
 
@@ -69,7 +69,7 @@ def test_no_file_name_is_unsafe(sent: str) -> None:
     caller=st.text(max_size=140) | st.sampled_from(["ann", "..", ".", "a/b", "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"]),
     filename=st.text(max_size=600),
 )
-def test_every_key_is_below_its_prefix_or_refused(prefix: str, name: str, caller: str, filename: str) -> None:
+def test_key_is_below_its_prefix_or_request_is_rejected(prefix: str, name: str, caller: str, filename: str) -> None:
     naming = KeyNaming(Template.parse(prefix), Template.parse(name))
     try:
         made, key = naming.keys(app_id="a", caller=caller, filename=filename, now=NOW)
@@ -80,17 +80,17 @@ def test_every_key_is_below_its_prefix_or_refused(prefix: str, name: str, caller
     assert key.startswith(made)
     assert made.count("/") == prefix.count("/")
     assert key.count("/") == prefix.count("/") + name.count("/")
-    assert complaint(key) is None
+    assert unsafe_reason(key) is None
 
 
-def test_placeholders_are_filled() -> None:
+def test_placeholders_are_replaced() -> None:
     naming = KeyNaming(Template.parse("{app}/{caller}/{yyyy}-{mm}-{dd}/"), Template.parse("{stem}~{filename}~{ext}"))
     prefix, key = naming.keys(app_id="wx1", caller="ann", filename="Cat.JPG", now=NOW)
     assert prefix == "wx1/ann/2026-03-09/"
     assert key == "wx1/ann/2026-03-09/Cat~Cat.JPG~jpg"
 
 
-def test_a_missing_extension_takes_its_dot_along() -> None:
+def test_empty_extension_removes_its_dot() -> None:
     naming = KeyNaming(Template.parse(""), Template.parse("{uuid}.{ext}"))
     _, key = naming.keys(app_id="a", caller=None, filename=None, now=NOW)
     assert key is not None
@@ -105,14 +105,14 @@ def test_each_uuid_is_new() -> None:
 
 
 @pytest.mark.parametrize("caller", [None, "", "..", "a/b", "a b", "照片", "x" * 129, "a\\b"])
-def test_a_caller_that_could_climb_is_refused(caller: str | None) -> None:
+def test_unsafe_caller_is_rejected(caller: str | None) -> None:
     naming = KeyNaming(Template.parse("{caller}/"))
     with pytest.raises(InvalidRequest):
         naming.keys(app_id="a", caller=caller, filename=None, now=NOW)
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
         ("/a/", "starts with /"),
         ("\\a", "starts with /"),
@@ -129,12 +129,12 @@ def test_a_caller_that_could_climb_is_refused(caller: str | None) -> None:
         ("照" * 342, "1023"),
     ],
 )
-def test_a_bad_template_is_refused_and_says_why(text: str, why: str) -> None:
-    with pytest.raises(InvalidTemplate, match=re.escape(why)):
+def test_invalid_template_is_rejected_with_its_reason(text: str, reason: str) -> None:
+    with pytest.raises(InvalidTemplate, match=re.escape(reason)):
         Template.parse(text)
 
 
-def test_a_remembered_prefix_is_that_of_the_app_the_caller_and_the_day() -> None:
+def test_cached_prefix_belongs_to_its_app_caller_and_day() -> None:
     naming = KeyNaming(Template.parse("{app}/{caller}/{dd}/", PREFIX_PLACEHOLDERS))
     day = datetime(2026, 3, 9, 23, 59, tzinfo=UTC)
     asked = [("a", "anna", 0), ("a", "anna", 1), ("b", "anna", 0), ("a", "bert", 0), ("a", "anna", 0)]
