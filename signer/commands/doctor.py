@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             app_id=options.app,
             timeout_seconds=options.timeout,
             oss_endpoint=options.oss_endpoint,
-            writing=options.write,
+            write=options.write,
         )
     )
     sys.stdout.write(as_json(findings) if options.json else as_text(findings))

@@ -1,1 +1,1 @@
-"""The command `doctor`: looks at a real machine step by step and says what to do."""
+"""The command `doctor`: checks a machine step by step and says how to fix what is wrong."""

@@ -1,4 +1,4 @@
-"""All steps: what depends on nothing first and together, then what needs the clock, tokens and buckets."""
+"""Runs all steps: first those that depend on nothing, then those that need the clock, tokens and buckets."""
 
 from __future__ import annotations
 
@@ -10,84 +10,87 @@ from urllib.parse import urlsplit
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.definitions import model
-from signer.doctor.findings import About, Finding, Verdict
-from signer.doctor.http_probe import Asking, NoAnswer, Step
-from signer.doctor.oss_probe import Endpoint, Oss
-from signer.doctor.plan import BucketUse, Ids, Plan, PrefixUse
-from signer.doctor.steps.bucket import signed, unsigned
-from signer.doctor.steps.callback_keys import callback_keys
-from signer.doctor.steps.clock import clock, wrong
-from signer.doctor.steps.cors import cors
-from signer.doctor.steps.credential import Tokens, credential
-from signer.doctor.steps.domain import certificate, domain
-from signer.doctor.steps.listen import listen
-from signer.doctor.steps.metadata import metadata
-from signer.doctor.steps.redis import SCHEMES, answers
-from signer.doctor.steps.wechat import wechat
-from signer.doctor.steps.write import write
+from signer.doctor.findings import Finding, Subject, Verdict
+from signer.doctor.http_probe import HttpProbe, NoResponse, Step
+from signer.doctor.oss_probe import OssEndpoint, OssProbe
+from signer.doctor.plan import AppIds, BucketUse, Plan, PrefixUse
+from signer.doctor.steps.bucket import check_signed, check_unsigned
+from signer.doctor.steps.callback_keys import check_callback_keys
+from signer.doctor.steps.clock import check_clocks, is_clock_wrong
+from signer.doctor.steps.cors import check_cors
+from signer.doctor.steps.credential import TokenFetcher, check_credential
+from signer.doctor.steps.domain import check_certificate, check_domain
+from signer.doctor.steps.listen import check_listen
+from signer.doctor.steps.metadata import check_metadata
+from signer.doctor.steps.redis import SCHEMES, check_redis
+from signer.doctor.steps.wechat import check_wechat
+from signer.doctor.steps.write import check_write
 from signer.environment import Environment
 from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
-Steps = Iterator[tuple[About, Step]]
+Steps = Iterator[tuple[Subject, Step]]
 
-_CLOCK = "because our clock is wrong"
+_WRONG_CLOCK = "because this machine's clock is wrong"
+_FAILED_BUCKET = "because the bucket is not as defined"
 
 
 class Checkup:
     def __init__(
-        self, plan: Plan, asking: Asking, sdk: SdkThread, environment: Environment, endpoint: Endpoint
+        self, plan: Plan, http: HttpProbe, sdk: SdkThread, environment: Environment, endpoint: OssEndpoint
     ) -> None:
         self._plan = plan
-        self._asking = asking
-        self._oss = Oss(asking, endpoint)
+        self._http = http
+        self._oss = OssProbe(http, endpoint)
         planner = RolePlanner(sdk, environment)
-        self._tokens = Tokens(planner, plan.common_registry())
-        self._narrow_tokens = Tokens(planner, plan.registry)
-        """Those with session policies; fetched only for --write."""
-        self._blocked: dict[str, str] = {}
-        """By role, why it has no token."""
+        self._tokens = TokenFetcher(planner, plan.registry_of_shared_roles())
+        self._narrowed_tokens = TokenFetcher(planner, plan.registry)
+        """With session policies; fetched only for --write."""
         self._credentials: dict[str, Credential] = {}
-        self._unfit: set[BucketUse] = set()
-        """Buckets that are not as they should be, so that what is in them need not be looked at."""
+        """By role."""
+        self._no_credential: dict[str, str] = {}
+        """By role, the reason why it has no token."""
+        self._failed_buckets: set[BucketUse] = set()
+        """Steps that look into a bucket skip these."""
 
-    async def run(self, *, writing: bool) -> list[Finding]:
-        found = await self._all(self._independent())
-        found += clock(self._asking)
-        no_role = {each.subject for each in found if each.step == "metadata" and each.verdict is Verdict.FAILED}
-        found += await self._all(self._roles(no_role))
-        found += await self._all(self._buckets())
-        found += await self._all(self._in_buckets(writing=writing))
+    async def run(self, *, write: bool) -> list[Finding]:
+        """Return the findings of all steps; `write` adds the step that puts objects."""
+        found = await self._run_all(self._independent())
+        found += check_clocks(self._http)
+        roleless = {each.subject for each in found if each.step == "metadata" and each.verdict is Verdict.FAILED}
+        found += await self._run_all(self._credential_steps(roleless))
+        found += await self._run_all(self._bucket_steps())
+        found += await self._run_all(self._steps_in_buckets(write=write))
         return found
 
     async def close(self) -> None:
         await self._tokens.close()
-        await self._narrow_tokens.close()
+        await self._narrowed_tokens.close()
 
-    async def _all(self, steps: Steps) -> list[Finding]:
-        done = await asyncio.gather(*(self._asking.check(about, step) for about, step in steps))
+    async def _run_all(self, steps: Steps) -> list[Finding]:
+        done = await asyncio.gather(*(self._http.run(subject, step) for subject, step in steps))
         return [finding for findings in done for finding in findings]
 
     def _independent(self) -> Steps:
-        """The answers tell the time of the servers too."""
-        asking, plan, server = self._asking, self._plan, self._plan.registry.server
-        yield About("listen", ""), listen(asking, server)
+        """Their responses also carry the Dates that the clock is compared with."""
+        http, plan, server = self._http, self._plan, self._plan.registry.server
+        yield Subject("listen", ""), check_listen(http, server)
         for endpoint, entries in self._metadata_entries().items():
-            yield About("metadata", endpoint), metadata(asking, endpoint, entries)
+            yield Subject("metadata", endpoint), check_metadata(http, endpoint, entries)
         assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, model.AssumedRole)]
         for endpoint in {entry.endpoint for entry in assumed}:
-            yield About("clock", urlsplit(endpoint).netloc), self._time_of(endpoint)
+            yield Subject("clock", urlsplit(endpoint).netloc), self._fetch_date(endpoint)
         for use, apps in plan.buckets.items():
-            yield About("bucket", str(use), apps), self._unsigned(use, apps)
-        for url, (use, apps) in {each.url: (each.use, apps) for each, apps in plan.domains.items()}.items():
-            yield About("certificate", url, apps), certificate(asking, url, use.region, use.bucket, apps)
-        for user, apps in plan.wechat.items():
-            yield About("wechat", user.app_id, apps), wechat(asking, user, apps)
+            yield Subject("bucket", str(use), apps), self._check_unsigned(use, apps)
+        for url, (use, apps) in {domain.url: (domain.use, apps) for domain, apps in plan.domains.items()}.items():
+            yield Subject("certificate", url, apps), check_certificate(http, url, use, apps)
+        for account, apps in plan.wechat.items():
+            yield Subject("wechat", account.app_id, apps), check_wechat(http, account, apps)
         if plan.callbacks:
-            yield About("callback keys", ""), callback_keys(asking, server.callback_keys, plan.callbacks)
+            yield Subject("callback keys", ""), check_callback_keys(http, server.callback_keys, plan.callbacks)
         for key, secret in (("limits", plan.registry.limits), ("server.callback_queue", server.callback_queue)):
             if secret is not None and secret.get_secret_value().startswith(SCHEMES):
-                yield About("redis", key), answers(asking, key, secret.get_secret_value())
+                yield Subject("redis", key), check_redis(http, key, secret.get_secret_value())
 
     def _metadata_entries(self) -> Mapping[str, dict[str, model.EcsRamRole]]:
         found: dict[str, dict[str, model.EcsRamRole]] = {}
@@ -96,101 +99,102 @@ class Checkup:
                 found.setdefault(role.entry.endpoint.rstrip("/"), {})[name] = role.entry
         return found
 
-    async def _time_of(self, endpoint: str) -> list[Finding]:
-        """What it answers to an empty question does not matter; the step `credential` tells when there is none."""
-        with contextlib.suppress(NoAnswer):
-            await self._asking.get(f"{endpoint}/", dated=True)
+    async def _fetch_date(self, endpoint: str) -> list[Finding]:
+        """Only the Date matters; the step `credential` reports an endpoint that does not respond."""
+        with contextlib.suppress(NoResponse):
+            await self._http.request(f"{endpoint}/", dated=True)
         return []
 
-    async def _unsigned(self, use: BucketUse, apps: Ids) -> list[Finding]:
-        found = await unsigned(self._oss, use, apps)
-        if found is not None:
-            self._unfit.add(use)
-        return [] if found is None else [found]
+    async def _check_unsigned(self, use: BucketUse, apps: AppIds) -> list[Finding]:
+        found = await check_unsigned(self._oss, use, apps)
+        if found is None:
+            return []
+        self._failed_buckets.add(use)
+        return [found]
 
-    def _roles(self, no_role: set[str]) -> Steps:
+    def _credential_steps(self, roleless: set[str]) -> Steps:
         for name, role in self._plan.roles.items():
             apps = self._plan.role_apps[name]
-            about = About("credential", name, apps)
-            if wrong(self._asking) and isinstance(role.entry, model.AssumedRole):
-                yield about, self._blocked_role(about, _CLOCK)
-            elif name in no_role:
-                yield about, self._blocked_role(about, "because the metadata service gives no such role")
+            subject = Subject("credential", name, apps)
+            if is_clock_wrong(self._http) and isinstance(role.entry, model.AssumedRole):
+                yield subject, self._skip_credential(subject, _WRONG_CLOCK)
+            elif name in roleless:
+                yield subject, self._skip_credential(subject, "because the metadata service has no such role")
             else:
-                yield about, self._credential(name, apps)
+                yield subject, self._check_credential(name, apps)
 
-    async def _blocked_role(self, about: About, because: str) -> Finding:
-        self._blocked[about.subject] = because
-        return about.not_checked(because)
+    async def _skip_credential(self, subject: Subject, reason: str) -> Finding:
+        self._no_credential[subject.name] = reason
+        return subject.not_checked(reason)
 
-    async def _credential(self, name: str, apps: Ids) -> Finding:
-        found = await credential(self._tokens, self._plan.roles[name], apps)
+    async def _check_credential(self, name: str, apps: AppIds) -> Finding:
+        found = await check_credential(self._tokens, self._plan.roles[name], apps)
         if found.verdict is Verdict.OK:
-            self._credentials[name] = await self._tokens.fetched(name)
+            self._credentials[name] = await self._tokens.token(name)
         else:
-            self._blocked[name] = f"because credentials.{name} gives no token"
+            self._no_credential[name] = f"because credentials.{name} has no token"
         return found
 
-    def _buckets(self) -> Steps:
+    def _bucket_steps(self) -> Steps:
         for use, apps in self._plan.buckets.items():
-            if use in self._unfit:
+            if use in self._failed_buckets:
                 continue
-            about = About("bucket", str(use), apps)
-            if (because := self._because(use)) is not None:
-                yield about, _not_checked(about, f"{because}; a bucket of this name is there")
+            subject = Subject("bucket", str(use), apps)
+            reason = self._reason_to_skip(use)
+            if reason is not None:
+                yield subject, _skip(subject, f"{reason}; a bucket of this name exists")
             else:
-                yield about, self._signed(use, apps)
+                yield subject, self._check_signed(use, apps)
 
-    async def _signed(self, use: BucketUse, apps: Ids) -> Finding:
-        found = await signed(self._oss, use, apps, self._credentials[use.role])
+    async def _check_signed(self, use: BucketUse, apps: AppIds) -> Finding:
+        found = await check_signed(self._oss, use, apps, self._credentials[use.role])
         if found.verdict is Verdict.FAILED:
-            self._unfit.add(use)
+            self._failed_buckets.add(use)
         return found
 
-    def _because(self, use: BucketUse) -> str | None:
-        """Why OSS cannot be asked with this role's token; None where it can."""
-        if wrong(self._asking):
-            return _CLOCK
-        return None if use.role in self._credentials else self._blocked.get(use.role, "because there is no token")
+    def _reason_to_skip(self, use: BucketUse) -> str | None:
+        """Return why no request can be signed for this role; None if it can."""
+        if is_clock_wrong(self._http):
+            return _WRONG_CLOCK
+        return None if use.role in self._credentials else self._no_credential.get(use.role, "because it has no token")
 
-    def _in_buckets(self, *, writing: bool) -> Steps:
-        plan = self._plan
+    def _credential(self, use: BucketUse) -> Credential | None:
+        return None if self._reason_to_skip(use) is not None else self._credentials[use.role]
+
+    def _steps_in_buckets(self, *, write: bool) -> Steps:
+        http, oss, plan = self._http, self._oss, self._plan
         for use, origins in plan.origins.items():
-            apps = tuple(each for each in plan.buckets[use] if plan.registry.apps[each].cors_origins)
-            about = About("cors", str(use), apps)
-            if use in self._unfit:
-                yield about, _not_checked(about, _UNFIT)
+            apps = tuple(app_id for app_id in plan.buckets[use] if plan.registry.apps[app_id].cors_origins)
+            subject = Subject("cors", str(use), apps)
+            if use in self._failed_buckets:
+                yield subject, _skip(subject, _FAILED_BUCKET)
             else:
-                held = None if self._because(use) is not None else self._credentials[use.role]
-                yield about, cors(self._asking, self._oss, use, origins, apps, held)
-        for each, apps in plan.domains.items():
-            about = About("domain", str(each), apps)
-            if each.use in self._unfit:
-                yield about, _not_checked(about, _UNFIT)
+                yield subject, check_cors(http, oss, use, origins, apps, self._credential(use))
+        for domain, apps in plan.domains.items():
+            subject = Subject("domain", str(domain), apps)
+            if domain.use in self._failed_buckets:
+                yield subject, _skip(subject, _FAILED_BUCKET)
             else:
-                held = None if self._because(each.use) is not None else self._credentials[each.use.role]
-                yield about, domain(self._asking, self._oss, each, apps, held)
-        for prefix, apps in plan.prefixes.items() if writing else ():
-            about = About("write", str(prefix), apps)
-            if prefix.use in self._unfit:
-                yield about, _not_checked(about, _UNFIT)
-            elif (because := self._because(prefix.use)) is not None:
-                yield about, _not_checked(about, because)
+                yield subject, check_domain(http, oss, domain, apps, self._credential(domain.use))
+        for prefix, apps in plan.prefixes.items() if write else ():
+            subject = Subject("write", str(prefix), apps)
+            if prefix.use in self._failed_buckets:
+                yield subject, _skip(subject, _FAILED_BUCKET)
+            elif (reason := self._reason_to_skip(prefix.use)) is not None:
+                yield subject, _skip(subject, reason)
             else:
-                yield about, self._write(about, prefix, apps)
+                yield subject, self._check_write(subject, prefix, apps)
 
-    async def _write(self, about: About, prefix: PrefixUse, apps: Ids) -> Finding:
-        own = self._credentials[prefix.use.role]
+    async def _check_write(self, subject: Subject, prefix: PrefixUse, apps: AppIds) -> Finding:
+        shared = self._credentials[prefix.use.role]
         try:
-            narrow = own if prefix.role_key == prefix.use.role else await self._narrow_tokens.fetched(prefix.role_key)
+            is_shared = prefix.role_key == prefix.use.role
+            writer = shared if is_shared else await self._narrowed_tokens.token(prefix.role_key)
         except FetchFailed as error:
-            return about.failed(f"no token of its own: {error}", "see what the step credential says of scope: app")
+            return subject.failed(f"no token for the app: {error}", "see the step credential about scope: app")
         app = self._plan.registry.apps[apps[0]]
-        return await write(self._oss, prefix, app, apps, narrow, None if narrow is own else own)
+        return await check_write(self._oss, prefix, app, apps, writer, None if is_shared else shared)
 
 
-_UNFIT = "because the bucket is not as the definitions say"
-
-
-async def _not_checked(about: About, because: str) -> Finding:
-    return about.not_checked(because)
+async def _skip(subject: Subject, reason: str) -> Finding:
+    return subject.not_checked(reason)

@@ -1,4 +1,4 @@
-"""Run every step of `doctor` that the definitions call for."""
+"""Runs every step of `doctor` that the definitions need."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import asyncio
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.suggestions import KnownNames, printable_name
 from signer.doctor.checkup import Checkup
-from signer.doctor.findings import About, Finding, in_order
-from signer.doctor.http_probe import Asking
-from signer.doctor.oss_probe import Endpoint
-from signer.doctor.plan import plan
-from signer.doctor.steps.definitions import read
+from signer.doctor.findings import Finding, Subject, sort_findings
+from signer.doctor.http_probe import HttpProbe
+from signer.doctor.oss_probe import OssEndpoint
+from signer.doctor.plan import make_plan
+from signer.doctor.steps.definitions import check_definitions
 from signer.environment import Environment
 
 
@@ -22,35 +22,34 @@ async def diagnose(
     app_id: str | None,
     timeout_seconds: float,
     oss_endpoint: str,
-    writing: bool,
+    write: bool,
 ) -> list[Finding]:
     """Return the findings of all steps, in order.
 
     Args:
-        address: the store of the definitions.
-        app_id: the app to check; None checks all of them.
-        timeout_seconds: how long to wait for each response.
-        oss_endpoint: a URL with or without `{region}`.
-        writing: whether to upload an empty object below each prefix.
+        address: The store of the definitions.
+        app_id: The app to check; None checks all of them.
+        timeout_seconds: The time limit of each request.
+        oss_endpoint: A URL with or without `{region}`.
+        write: Whether to put an empty object below each prefix.
     """
-    found = await read(address, environment)
-    findings, registry = found.findings, found.registry
+    definitions = await check_definitions(address, environment)
+    found, registry = definitions.findings, definitions.registry
     if registry is None:
-        skipped = About("credential", "").not_checked("nor anything else: because there are no definitions to go by")
-        return in_order([*findings, skipped])
+        skipped = Subject("credential", "").not_checked("because there are no usable definitions")
+        return sort_findings([*found, skipped])
     try:
-        planned = await asyncio.to_thread(plan, registry, app_id)
+        plan = await asyncio.to_thread(make_plan, registry, app_id)
     except KeyError:
-        suggestion = KnownNames(registry.apps).suggestion(str(app_id))
-        unknown = About("definitions", f"--app {printable_name(str(app_id))}").failed(
-            "there is no such app", suggestion
-        )
-        return in_order([*findings, unknown])
-    async with Asking.open(timeout_seconds) as probe:
-        sdk = SdkThread(probe.observe)
-        checkup = Checkup(planned, probe, sdk, environment, Endpoint(oss_endpoint))
+        name = str(app_id)
+        subject = Subject("definitions", f"--app {printable_name(name)}")
+        unknown = subject.failed("there is no such app", KnownNames(registry.apps).suggestion(name))
+        return sort_findings([*found, unknown])
+    async with HttpProbe.open(timeout_seconds) as http:
+        sdk = SdkThread(http.observe)
+        checkup = Checkup(plan, http, sdk, environment, OssEndpoint(oss_endpoint))
         try:
-            return in_order(findings + await checkup.run(writing=writing))
+            return sort_findings(found + await checkup.run(write=write))
         finally:
             await checkup.close()
             sdk.close()

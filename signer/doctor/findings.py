@@ -1,4 +1,4 @@
-"""What a step found: how it stands with one thing, and how to mend it. No text of it ever holds a secret."""
+"""What a step reports about one subject: the result and how to fix it. No text holds a secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPS = (
     "callback keys",
     "redis",
 )
-"""In the order in which they are told."""
+"""All steps, in the order of the report."""
 
 
 class Verdict(StrEnum):
@@ -33,51 +33,52 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`subject` is what was looked at: a role, a bucket, an address."""
+    """What a step found out about one subject, such as a role, a bucket or an address."""
 
     step: str
     subject: str
     verdict: Verdict
     what: str
-    mend: str = ""
+    fix: str = ""
     apps: tuple[str, ...] = ()
-    """The ids of those whose uploads it is about; none: all, or nothing but this machine."""
+    """The ids of the apps whose uploads are affected. Empty: all apps, or only this machine."""
 
     def members(self) -> dict[str, object]:
-        """For programs."""
+        """Return the finding as members of a JSON object."""
         return {
             "step": self.step,
             "subject": self.subject,
             "verdict": str(self.verdict),
             "what": self.what,
-            "mend": self.mend,
+            "fix": self.fix,
             "apps": list(self.apps),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """One thing that a step looks at, and words of it."""
+class Subject:
+    """One thing that a step checks; it makes the findings about it."""
 
     step: str
-    subject: str
+    name: str
     apps: tuple[str, ...] = ()
 
     def ok(self, what: str) -> Finding:
         return self._finding(Verdict.OK, what)
 
-    def warning(self, what: str, mend: str) -> Finding:
-        return self._finding(Verdict.WARNING, what, mend)
+    def warning(self, what: str, fix: str) -> Finding:
+        return self._finding(Verdict.WARNING, what, fix)
 
-    def failed(self, what: str, mend: str) -> Finding:
-        return self._finding(Verdict.FAILED, what, mend)
+    def failed(self, what: str, fix: str) -> Finding:
+        return self._finding(Verdict.FAILED, what, fix)
 
-    def not_checked(self, because: str, mend: str = "") -> Finding:
-        return self._finding(Verdict.NOT_CHECKED, because, mend)
+    def not_checked(self, reason: str, fix: str = "") -> Finding:
+        return self._finding(Verdict.NOT_CHECKED, reason, fix)
 
-    def _finding(self, verdict: Verdict, what: str, mend: str = "") -> Finding:
-        return Finding(self.step, self.subject, verdict, what, mend, self.apps)
+    def _finding(self, verdict: Verdict, what: str, fix: str = "") -> Finding:
+        return Finding(self.step, self.name, verdict, what, fix, self.apps)
 
 
-def in_order(findings: list[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda each: STEPS.index(each.step))
+def sort_findings(findings: list[Finding]) -> list[Finding]:
+    """Return the findings in the order of their steps."""
+    return sorted(findings, key=lambda finding: STEPS.index(finding.step))

@@ -1,4 +1,4 @@
-"""How steps ask others: bounded in time, not too many at once, and every Date that comes back is noted."""
+"""HTTP requests of the steps: limited in time, number and pace. The Date of the responses gives the clock skew."""
 
 from __future__ import annotations
 
@@ -18,95 +18,107 @@ import aiohttp
 from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.server_dates import DatedAnswer
-from signer.doctor.findings import About, Finding
+from signer.doctor.findings import Finding, Subject
 from signer.outbound import new_session, whole_body
 
-_AT_ONCE = 16
-_PER_SECOND = 40.0
-_MAX_ANSWER_BYTES = 256 * 1024
-
+_MAX_CONCURRENT_STEPS = 16
+_STEPS_PER_SECOND = 40.0
+_STEP_TIMEOUTS = 3
+"""A step may take this many times the limit of one request."""
+_MAX_RESPONSE_BYTES = 256 * 1024
 
 Step = Coroutine[Any, Any, Finding | list[Finding]]
 
 
-class NoAnswer(Exception):
-    """Nothing came back, or what cannot be read; the text says why, and holds neither URL nor secret."""
+class NoResponse(Exception):
+    """No response, or one that cannot be read. The text gives the reason and holds neither URL nor secret."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResponse:
     status: int
     headers: Mapping[str, str]
+    """By lower-case name."""
     text: str
 
 
-class Asking:
-    """Make it in the loop that it is used in, with `Asking.open`."""
+class HttpProbe:
+    """Runs steps and sends their requests. Create it with `open`, in the event loop that uses it."""
 
     def __init__(self, session: aiohttp.ClientSession, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
         self.clocks: dict[str, ClockSkew] = {}
-        """By server, how far our clock is from its own."""
+        """The skew of our clock against each server's."""
         self._session = session
-        self._places = asyncio.Semaphore(_AT_ONCE)
-        self._pacer = FetchPacer(_PER_SECOND, _AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT_STEPS)
+        self._pacer = FetchPacer(_STEPS_PER_SECOND, _MAX_CONCURRENT_STEPS)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, timeout_seconds: float) -> AsyncIterator[Asking]:
+    async def open(cls, timeout_seconds: float) -> AsyncIterator[HttpProbe]:
+        """Yield a probe whose requests take at most `timeout_seconds` each."""
         session = new_session()
         try:
             yield cls(session, timeout_seconds)
         finally:
             await session.close()
 
-    async def check(self, about: About, step: Step) -> list[Finding]:
-        """What a step finds, when it is its turn. Whatever goes wrong in it is a finding, since the others go on."""
-        async with self._places:
+    async def run(self, subject: Subject, step: Step) -> list[Finding]:
+        """Run a step in its turn and return its findings. An exception becomes a finding, so that other steps run."""
+        async with self._slots:
             await self._pacer.wait(urgent=False)
+            limit_seconds = _STEP_TIMEOUTS * self.timeout_seconds
             try:
-                async with asyncio.timeout(3 * self.timeout_seconds):
+                async with asyncio.timeout(limit_seconds):
                     found = await step
                 return found if isinstance(found, list) else [found]
-            except NoAnswer as error:
-                return [about.failed(str(error), "see that this machine may reach it: DNS, route, firewall, proxy")]
+            except NoResponse as error:
+                return [subject.failed(str(error), "check DNS, route, firewall and proxy between this machine and it")]
             except TimeoutError:
-                seconds = 3 * self.timeout_seconds
-                return [about.failed(f"not done within {seconds:g} s", "try again with a larger --timeout")]
+                return [subject.failed(f"not finished within {limit_seconds:g} s", "run again with a larger --timeout")]
             except Exception as error:
-                # The text of an unforeseen one may quote what must not be told.
-                return [about.not_checked(f"this check itself broke ({type(error).__name__}); please report it")]
+                # The text of an unexpected exception may quote a secret.
+                return [subject.not_checked(f"this check itself failed ({type(error).__name__}); please report it")]
 
-    async def get(self, url: str, *, method: str = "GET", dated: bool = False, **options: Any) -> Answer:
-        """`dated`: its Date counts for the clock. Redirects are not followed. Raises `NoAnswer`."""
-        asked_at = time.monotonic()
+    async def request(self, url: str, *, method: str = "GET", dated: bool = False, **options: Any) -> ProbeResponse:
+        """Send one request, without following redirects.
+
+        Args:
+            dated: Compare our clock with the Date of the response.
+            options: Further arguments of `aiohttp.ClientSession.request`.
+
+        Raises:
+            NoResponse: The server did not respond in time, or the response cannot be read.
+        """
+        sent_at = time.monotonic()
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
                 self._session.request(method, url, allow_redirects=False, **options) as response,
             ):
-                body = await whole_body(response, _MAX_ANSWER_BYTES)
+                body = await whole_body(response, _MAX_RESPONSE_BYTES)
                 headers = {name.lower(): value for name, value in response.headers.items()}
         except TimeoutError:
-            raise NoAnswer(f"no answer within {self.timeout_seconds:g} s") from None
+            raise NoResponse(f"no response within {self.timeout_seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswer(why(error)) from None
+            raise NoResponse(connection_error(error)) from None
         if dated:
-            self.note_date(urlsplit(url).netloc, headers.get("date"), asked_at)
-        return Answer(response.status, headers, body.decode(errors="replace"))
+            self.record_date(urlsplit(url).netloc, headers.get("date"), sent_at)
+        return ProbeResponse(response.status, headers, body.decode(errors="replace"))
 
-    def note_date(self, server: str, date: str | None, asked_at: float) -> None:
-        """`date` as HTTP writes it; `asked_at` by the monotonic clock, in seconds."""
+    def record_date(self, server: str, date: str | None, sent_at: float) -> None:
+        """Compare our clock with a Date header. `sent_at` is the request's time by the monotonic clock, in seconds."""
         with contextlib.suppress(TypeError, ValueError):
-            noted = DatedAnswer(server, parsedate_to_datetime(date or ""), asked_at, time.monotonic())
-            self.observe(noted)
+            self.observe(DatedAnswer(server, parsedate_to_datetime(date or ""), sent_at, time.monotonic()))
 
-    def observe(self, answer: DatedAnswer) -> None:
-        self.clocks.setdefault(answer.server, ClockSkew(now=lambda: datetime.now(UTC))).observe(answer)
+    def observe(self, response: DatedAnswer) -> None:
+        """Compare our clock with a dated response of a server."""
+        skew = self.clocks.setdefault(response.server, ClockSkew(now=lambda: datetime.now(UTC)))
+        skew.observe(response)
 
 
-def why(error: BaseException) -> str:
-    """In words that hold no URL, since a query may hold a secret."""
+def connection_error(error: BaseException) -> str:
+    """Describe why a server cannot be reached, without its URL: the query may hold a secret."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -1,4 +1,4 @@
-"""OSS as the steps ask it: through Alibaba's SDK with a role's own token, its refusals in our words."""
+"""OSS requests of the steps: through Alibaba's SDK with a role's own token; refusals become plain texts."""
 
 from __future__ import annotations
 
@@ -15,110 +15,132 @@ import aiohttp
 import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.aio import AsyncClient
 
-from signer.doctor.http_probe import Asking, NoAnswer, why
+from signer.doctor.http_probe import HttpProbe, NoResponse, connection_error
 from signer.doctor.plan import BucketUse
 from signer.signing.v4 import Credential
 
 T = TypeVar("T")
 
-_SIGNING_REGION = ("0002-00000226", "0002-00000228")
+_WRONG_SIGNING_REGION = ("0002-00000226", "0002-00000228")
 _OTHER_ENDPOINT = "must be addressed using the specified endpoint"
 
 
-class Refused(Exception):
-    """OSS's own error; the text is fit to be told."""
+class OssRefusal(Exception):
+    """An error response of OSS. The text holds no secret."""
 
     def __init__(self, status: int, code: str, ec: str, message: str, endpoint: str) -> None:
-        super().__init__(f"OSS answers {status} {code}{f', EC {ec}' if ec else ''}")
+        super().__init__(f"OSS responds {status} {code}{f', EC {ec}' if ec else ''}")
         self.status, self.code, self.ec = status, code, ec
-        self.elsewhere = ec in _SIGNING_REGION or _OTHER_ENDPOINT in message or bool(endpoint)
-        """Whether the bucket is in another region than the one that was asked."""
+        self.is_other_region = ec in _WRONG_SIGNING_REGION or _OTHER_ENDPOINT in message or bool(endpoint)
+        """Whether the bucket is in another region than the one of the request."""
         self.region = endpoint.partition(".")[0].removeprefix("oss-").removesuffix("-internal") or None
-        """Which one, where OSS says it."""
+        """The bucket's region, if OSS gives it."""
 
     @property
-    def denied(self) -> bool:
-        return self.code == "AccessDenied" and not self.elsewhere
+    def is_denied(self) -> bool:
+        """Whether the role lacks the permission."""
+        return self.code == "AccessDenied" and not self.is_other_region
+
+    @property
+    def help_url(self) -> str:
+        return f"https://api.aliyun.com/troubleshoot?q={self.ec or self.code}"
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where OSS is asked: `https://oss-{region}.aliyuncs.com`, or the local cloud's."""
+class OssEndpoint:
+    """The endpoint of OSS: `https://oss-{region}.aliyuncs.com`, or the local cloud's, without `{region}`."""
 
     template: str
 
-    def of(self, region: str) -> str:
+    def url(self, region: str) -> str:
         return self.template.replace("{region}", region).rstrip("/")
 
     def bucket_url(self, use: BucketUse) -> str:
-        url = urlsplit(self.of(use.region))
+        url = urlsplit(self.url(use.region))
         if "{region}" not in self.template:
             return f"{url.scheme}://{url.netloc}/{use.bucket}"
         return f"{url.scheme}://{use.bucket}.{url.netloc}"
 
 
-class Oss:
-    def __init__(self, asking: Asking, endpoint: Endpoint) -> None:
-        self._asking = asking
+class OssProbe:
+    def __init__(self, http: HttpProbe, endpoint: OssEndpoint) -> None:
+        self._http = http
         self.endpoint = endpoint
 
     async def call(
         self,
         use: BucketUse,
         credential: Credential,
-        ask: Callable[[AsyncClient], Awaitable[T]],
+        operation: Callable[[AsyncClient], Awaitable[T]],
         *,
         url: str | None = None,
     ) -> T:
-        """`url`: an address of the bucket's own, in place of the region's endpoint. Raises `Refused`, `NoAnswer`."""
+        """Run one operation of the SDK's client and return its result.
 
-        async def asked() -> T:
+        Args:
+            url: A domain of the bucket's own, instead of the region's endpoint.
+
+        Raises:
+            OssRefusal: OSS responded with an error.
+            NoResponse: OSS did not respond in time.
+        """
+
+        async def run() -> T:
             async with AsyncClient(self._config(use, credential, url)) as client:
-                return await ask(client)
+                return await operation(client)
 
-        return await self._told(use, asked)
+        return await self._translate(use, run)
 
     async def bucket_cors(self, use: BucketUse, credential: Credential) -> Any:
-        """GetBucketCors, which only the SDK's other client has. Raises `Refused`, `NoAnswer`."""
+        """Return the result of GetBucketCors, which only the SDK's blocking client has. Raises as `call` does."""
         client = oss.Client(self._config(use, credential, None))
         request = oss.GetBucketCorsRequest(bucket=use.bucket)
-        return await self._told(use, lambda: asyncio.to_thread(client.get_bucket_cors, request))
+        return await self._translate(use, lambda: asyncio.to_thread(client.get_bucket_cors, request))
 
-    async def _told(self, use: BucketUse, ask: Callable[[], Awaitable[T]]) -> T:
-        asked_at = time.monotonic()
+    async def _translate(self, use: BucketUse, run: Callable[[], Awaitable[T]]) -> T:
+        sent_at = time.monotonic()
         try:
-            async with asyncio.timeout(self._asking.timeout_seconds):
-                return await ask()
+            async with asyncio.timeout(self._http.timeout_seconds):
+                return await run()
         except TimeoutError:
-            raise NoAnswer(f"no answer within {self._asking.timeout_seconds:g} s") from None
+            raise NoResponse(f"no response within {self._http.timeout_seconds:g} s") from None
         except oss.exceptions.BaseError as error:
             inner: Any = error
             while isinstance(inner, oss.exceptions.OperationError):
                 inner = inner.unwrap()
             if not isinstance(inner, oss.exceptions.ServiceError):
-                unwrapped = inner.unwrap() if hasattr(inner, "unwrap") else inner
-                raise NoAnswer(why(unwrapped)) from None
-            self._asking.note_date(_server(self.endpoint.of(use.region)), (inner.headers or {}).get("Date"), asked_at)
-            fields = inner.error_fileds or {}
-            raise Refused(
-                inner.status_code, inner.code or "", inner.ec or "", inner.message or "", fields.get("Endpoint") or ""
+                raise NoResponse(connection_error(inner.unwrap() if hasattr(inner, "unwrap") else inner)) from None
+            server = urlsplit(self.endpoint.url(use.region)).netloc
+            self._http.record_date(server, (inner.headers or {}).get("Date"), sent_at)
+            endpoint = (inner.error_fileds or {}).get("Endpoint") or ""
+            raise OssRefusal(
+                inner.status_code, inner.code or "", inner.ec or "", inner.message or "", endpoint
             ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswer(why(error)) from None
+            raise NoResponse(connection_error(error)) from None
 
-    async def read_nothing(self, use: BucketUse, credential: Credential, url: str | None = None) -> None:
-        """Asks for an object that nobody made. Raises `Refused`: only of the right bucket is it NoSuchKey or denied."""
-        request = oss.GetObjectRequest(bucket=use.bucket, key=made_up_name())
+    async def get_absent_object(self, use: BucketUse, credential: Credential, url: str | None = None) -> None:
+        """Request an object that does not exist.
+
+        Raises:
+            OssRefusal: Always, by OSS. Only the right bucket responds NoSuchKey, or denies the permission.
+            NoResponse: OSS did not respond in time.
+        """
+        request = oss.GetObjectRequest(bucket=use.bucket, key=unique_name())
         await self.call(use, credential, lambda client: client.get_object(request), url=url)
 
-    async def unsigned(self, use: BucketUse) -> Refused:
-        """What OSS says to somebody without a signature: a private bucket refuses, but not as one that is not there."""
-        answer = await self._asking.get(f"{self.endpoint.bucket_url(use)}/?location", dated=True)
-        return refusal(answer.status, answer.text)
+    async def unsigned_request(self, use: BucketUse) -> OssRefusal:
+        """Return OSS's refusal of a request without a signature. A missing bucket is refused differently.
+
+        Raises:
+            NoResponse: OSS did not respond in time.
+        """
+        response = await self._http.request(f"{self.endpoint.bucket_url(use)}/?location", dated=True)
+        return parse_refusal(response.status, response.text)
 
     def _config(self, use: BucketUse, credential: Credential, url: str | None) -> oss.Config:
-        split = urlsplit(url or self.endpoint.of(use.region))
-        seconds = self._asking.timeout_seconds
+        split = urlsplit(url or self.endpoint.url(use.region))
+        seconds = self._http.timeout_seconds
         config = oss.Config(
             region=use.region,
             endpoint=f"{split.scheme}://{split.netloc}",
@@ -138,14 +160,14 @@ class Oss:
         return config
 
 
-def refusal(status: int, text: str) -> Refused:
-    """From an error in XML; what is none has no code."""
+def parse_refusal(status: int, text: str) -> OssRefusal:
+    """Parse an XML error of OSS. Other text gives a refusal without a code."""
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (expat of today bounds what entities may grow to)
+        root = ElementTree.fromstring(text)  # noqa: S314 (expat limits the expansion of entities)
         fields = {child.tag: child.text or "" for child in root}
     except ElementTree.ParseError:
         fields = {}
-    return Refused(
+    return OssRefusal(
         status,
         fields.get("Code", ""),
         fields.get("EC", ""),
@@ -154,10 +176,6 @@ def refusal(status: int, text: str) -> Refused:
     )
 
 
-def made_up_name() -> str:
-    """Of an object that nobody else makes."""
+def unique_name() -> str:
+    """Return an object name that nothing else uses."""
     return f"oss-signer-doctor-{uuid.uuid4().hex}"
-
-
-def _server(url: str) -> str:
-    return urlsplit(url).netloc

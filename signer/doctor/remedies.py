@@ -1,4 +1,4 @@
-"""How things outside this machine are mended: pages of the consoles, commands, RAM policies."""
+"""How to fix things outside this machine: pages of the consoles, commands, RAM policies."""
 
 from __future__ import annotations
 
@@ -8,27 +8,36 @@ from collections.abc import Sequence
 OSS_CONSOLE = "https://oss.console.aliyun.com"
 RAM_CONSOLE = "https://ram.console.aliyun.com"
 
-CHRONY = "synchronise this machine's clock: systemctl enable --now chronyd && chronyc makestep"
+CHRONY = "synchronize this machine's clock: systemctl enable --now chronyd && chronyc makestep"
 
 
 def policy(actions: str | Sequence[str], resource: str) -> str:
-    """A RAM policy (help page `Policy elements`)."""
+    """Return a RAM policy that allows the actions, as JSON.
+
+    See: https://help.aliyun.com/zh/ram/user-guide/policy-elements
+    """
     statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False)
 
 
 def grant(role: str, actions: str | Sequence[str], resource: str) -> str:
+    """Return how to grant a role the actions."""
     return (
-        f"RAM console ({RAM_CONSOLE}/roles) > the role behind {role} > Grant Permission, with a custom policy:\n"
+        f"RAM console ({RAM_CONSOLE}/roles) > the role of {role} > Grant Permission, with a custom policy:\n"
         f"{policy(actions, resource)}"
     )
 
 
 def bucket_page(bucket: str, region: str, page: str) -> str:
+    """Return where a page of a bucket is in the OSS console."""
     return f"OSS console ({OSS_CONSOLE}/bucket/oss-{region}/{bucket}) > {page}"
 
 
 def attach_role(role_name: str, instance_id: str, region: str) -> str:
+    """Return how to attach a RAM role to an ECS instance.
+
+    See: https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance
+    """
     return (
         "ECS console (https://ecs.console.aliyun.com) > the instance > All operations > Attach/Detach RAM Role, or:\n"
         f"aliyun ecs AttachInstanceRamRole --RegionId {region} --InstanceIds '[\"{instance_id}\"]' "
@@ -37,9 +46,13 @@ def attach_role(role_name: str, instance_id: str, region: str) -> str:
 
 
 def cors_rule(bucket: str, region: str, origins: Sequence[str]) -> str:
+    """Return how to create the CORS rule that uploads from these origins need.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors
+    """
     rule = "".join(
         [
-            *(f"<AllowedOrigin>{each}</AllowedOrigin>" for each in origins),
+            *(f"<AllowedOrigin>{origin}</AllowedOrigin>" for origin in origins),
             "<AllowedMethod>POST</AllowedMethod><AllowedHeader>*</AllowedHeader>",
             "<ExposeHeader>ETag</ExposeHeader><ExposeHeader>x-oss-request-id</ExposeHeader>",
             "<MaxAgeSeconds>600</MaxAgeSeconds>",
@@ -47,7 +60,7 @@ def cors_rule(bucket: str, region: str, origins: Sequence[str]) -> str:
     )
     page = bucket_page(bucket, region, "Content Security > CORS > Create Rule")
     return (
-        f"{page}, or, in place of all rules that it has now:\n"
+        f"{page}, or, to replace all current rules:\n"
         f"ossutil api put-bucket-cors --bucket {bucket} --cors-configuration "
         f"'<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>'"
     )

@@ -1,4 +1,4 @@
-"""`doctor` names each fault of a machine and its mend, and finds nothing wrong with what is well."""
+"""`doctor` reports each fault of a machine with its fix, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.hospital import PAGE, Hospital, doctor
-from tests.doctor.machines import examined
+from tests.doctor.reports import PAGE, DoctorRuns, doctor
+from tests.doctor.scenarios import run_all
 from tests.harness.redis_server import redis_server
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Where it is told and in which words. `name` is that of the app that has it, or the fault's own."""
+    """The finding that reports a fault. `name` is the app that has it; empty for a fault of the machine."""
 
     name: str
     step: str
     subject: str
     what: str
-    mend: str
+    fix: str
     verdict: str = "failed"
 
 
@@ -32,7 +32,7 @@ FAULTS = [
         "renamed",
         "metadata",
         "renamed",
-        "is oss-uploader, the definitions say somebody-else",
+        "is oss-uploader, but somebody-else is defined",
         "role_name: oss-uploader",
     ),
     Fault("badkey", "credential", "badkey", "SignatureDoesNotMatch", "does not belong to its id"),
@@ -65,7 +65,7 @@ FAULTS = [
         "narrow-good",
         "write",
         "photos/narrow/good/* (credentials.narrow)",
-        "could remove",
+        "could delete",
         "ossutil rm oss://photos/narrow/good/",
         "warning",
     ),
@@ -87,57 +87,59 @@ FAULTS = [
     Fault("bad-tls", "certificate", "localhost", "self-signed", "Certificate Hosting"),
     Fault("bad-wx", "wechat", "fine", "40125", "AppSecret"),
     Fault("no-wx", "wechat", "no-wx", "cannot be reached", "curl -sI"),
-    Fault("", "listen", "server.listen", "is held by another service", "ss -ltnp"),
-    Fault("", "redis", "limits", "does not answer", "start it"),
+    Fault("", "listen", "server.listen", "is used by another service", "ss -ltnp"),
+    Fault("", "redis", "limits", "does not respond", "start it"),
     Fault("", "definitions", "{config}", "2 warnings", "oss-signer check", "warning"),
 ]
-"""All of the sick machine."""
+"""All faults of the faulty machine."""
 
 
 @pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    """All examinations, made once."""
-    return asyncio.run(examined(tmp_path_factory.mktemp("hospital")))
+def runs(tmp_path_factory: pytest.TempPathFactory) -> DoctorRuns:
+    """All runs, made once."""
+    return asyncio.run(run_all(tmp_path_factory.mktemp("runs")))
 
 
-def test_a_machine_that_is_well(hospital: Hospital) -> None:
-    well = hospital.results["well"]
-    assert (well.status, well.not_ok()) == (
+def test_a_healthy_machine_has_no_findings(runs: DoctorRuns) -> None:
+    healthy = runs.results["healthy"]
+    assert (healthy.status, healthy.not_ok()) == (
         0,
         [("certificate", "localhost", "not checked")],
-    ), well.out
-    steps = {each["step"] for each in well.findings}
+    ), healthy.out
+    steps = {each["step"] for each in healthy.findings}
     assert steps == {
         *("definitions", "listen", "metadata", "clock", "credential", "bucket", "cors", "domain", "certificate"),
         *("write", "wechat", "callback keys"),
     }
-    assert {each["subject"] for each in well.of("write")} == {
+    assert {each["subject"] for each in healthy.of("write")} == {
         "photos/fine/* (credentials.instance)",
         "photos/scoped/* (credentials.partner)",
         "photos/chained/* (credentials.chained)",
     }
-    assert [each["what"] for each in well.of("domain")] == ["leads to photos"]
+    assert [each["what"] for each in healthy.of("domain")] == ["leads to photos"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name or fault.step}: {fault.what}")
-def test_each_fault_is_named_with_its_mend(hospital: Hospital, fault: Fault) -> None:
-    sick = hospital.results["sick"]
-    assert sick.status == 1
-    subject = _subject(hospital, fault)
+def test_each_fault_is_reported_with_its_fix(runs: DoctorRuns, fault: Fault) -> None:
+    faulty = runs.results["faulty"]
+    assert faulty.status == 1
+    subject = _subject(runs, fault)
     found = [
-        each for each in sick.of(fault.step, fault.verdict) if subject in each["subject"] and fault.what in each["what"]
+        each
+        for each in faulty.of(fault.step, fault.verdict)
+        if subject in each["subject"] and fault.what in each["what"]
     ]
-    assert len(found) == 1, sick.out
-    assert fault.mend in found[0]["mend"]
+    assert len(found) == 1, faulty.out
+    assert fault.fix in found[0]["fix"]
     assert not fault.name or fault.name in found[0]["apps"] or fault.step == "metadata"
 
 
-def test_nothing_else_is_found_of_a_sick_machine(hospital: Hospital) -> None:
-    """What is well beside the faults stays so, and what depends on a fault says on which."""
-    sick = hospital.results["sick"]
-    told = [each for each in sick.findings if each["verdict"] in ("failed", "warning")]
-    assert len(told) == len(FAULTS), sick.out
-    unchecked = [each for each in sick.findings if each["verdict"] == "not checked"]
+def test_only_the_faults_are_reported(runs: DoctorRuns) -> None:
+    """Healthy parts stay ok, and a skipped check names the fault that it depends on."""
+    faulty = runs.results["faulty"]
+    report = [each for each in faulty.findings if each["verdict"] in ("failed", "warning")]
+    assert len(report) == len(FAULTS), faulty.out
+    unchecked = [each for each in faulty.findings if each["verdict"] == "not checked"]
     assert all(each["what"].startswith("because") for each in unchecked), unchecked
     without_token = ("away", "renamed", "badkey", "forbidden")
     assert {(each["step"], each["subject"]) for each in unchecked} == {
@@ -148,111 +150,111 @@ def test_nothing_else_is_found_of_a_sick_machine(hospital: Hospital) -> None:
         ("write", "shanghai/elsewhere/* (credentials.instance)"),
         ("certificate", "localhost"),
     }
-    assert "photos/fine/* (credentials.instance)" in {each["subject"] for each in sick.of("write", "ok")}
+    assert "photos/fine/* (credentials.instance)" in {each["subject"] for each in faulty.of("write", "ok")}
 
 
-def test_what_it_wrote_is_gone(hospital: Hospital) -> None:
-    """But for the one that no role may remove, whose command to remove it is told."""
-    left = {place: keys for place, keys in hospital.objects.items() if keys}
+def test_the_objects_it_wrote_are_deleted(runs: DoctorRuns) -> None:
+    """Except one that no role may delete: the report gives the command for it."""
+    left = {place: keys for place, keys in runs.objects.items() if keys}
     assert list(left) == [" photos", "later  photos"]
     [key] = left[" photos"]
     assert key.startswith("narrow/good/oss-signer-doctor-")
-    [told] = hospital.results["sick"].of("write", "warning")
-    assert f"ossutil rm oss://photos/{key}" in told["mend"]
+    [report] = runs.results["faulty"].of("write", "warning")
+    assert f"ossutil rm oss://photos/{key}" in report["fix"]
     assert left["later  photos"] == [key]
 
 
-def test_a_clock_that_is_wrong(hospital: Hospital) -> None:
-    told = hospital.results["clock"]
-    assert told.status == 1
-    assert [each for each in told.findings if each["verdict"] == "failed"] == told.of("clock")
-    assert len(told.of("clock")) == 3
-    for each in told.of("clock"):
-        assert re.search("our clock is (1199|1200|1201) s slow", each["what"])
-        assert "chronyc makestep" in each["mend"]
-    because = "because our clock is wrong"
-    assert {each["subject"] for each in told.of("credential", "not checked")} == {"partner", "chained"}
-    assert all(because in each["what"] for each in told.of("write"))
-    assert [each["subject"] for each in told.of("wechat", "ok")] == ["fine"]
+def test_a_wrong_clock(runs: DoctorRuns) -> None:
+    report = runs.results["clock"]
+    assert report.status == 1
+    assert [each for each in report.findings if each["verdict"] == "failed"] == report.of("clock")
+    assert len(report.of("clock")) == 3
+    for each in report.of("clock"):
+        assert re.search("clock is (1199|1200|1201) s slow", each["what"])
+        assert "chronyc makestep" in each["fix"]
+    because = "because this machine's clock is wrong"
+    assert {each["subject"] for each in report.of("credential", "not checked")} == {"partner", "chained"}
+    assert all(because in each["what"] for each in report.of("write"))
+    assert [each["subject"] for each in report.of("wechat", "ok")] == ["fine"]
 
 
-def test_an_instance_without_a_role(hospital: Hospital) -> None:
-    told = hospital.results["no role"]
-    [failed] = [each for each in told.findings if each["verdict"] == "failed"]
+def test_an_instance_without_a_role(runs: DoctorRuns) -> None:
+    report = runs.results["no role"]
+    [failed] = [each for each in report.findings if each["verdict"] == "failed"]
     assert failed["step"] == "metadata"
     assert "no RAM role is attached" in failed["what"]
-    assert """--InstanceIds '["i-local0000000000000"]' --RamRoleName oss-uploader""" in failed["mend"]
-    assert {each["subject"] for each in told.of("credential", "not checked")} == {"instance", "chained"}
-    assert [each["subject"] for each in told.of("write", "ok")] == ["photos/scoped/* (credentials.partner)"]
+    assert """--InstanceIds '["i-local0000000000000"]' --RamRoleName oss-uploader""" in failed["fix"]
+    assert {each["subject"] for each in report.of("credential", "not checked")} == {"instance", "chained"}
+    assert [each["subject"] for each in report.of("write", "ok")] == ["photos/scoped/* (credentials.partner)"]
 
 
-def test_definitions_with_a_mistake(hospital: Hospital) -> None:
-    told = hospital.results["broken YAML"]
-    assert told.status == 1
-    [failed, *others] = told.of("definitions", "failed")
+def test_invalid_definitions(runs: DoctorRuns) -> None:
+    report = runs.results["broken YAML"]
+    assert report.status == 1
+    [failed, *others] = report.of("definitions", "failed")
     assert "bukcet" in failed["what"]
     assert "bucket" in failed["what"]
-    assert failed["subject"].startswith(str(hospital.directory / "broken.yaml:"))
-    assert "oss-signer check" in failed["mend"]
-    assert told.of("credential", "not checked")
+    assert failed["subject"].startswith(str(runs.directory / "broken.yaml:"))
+    assert "oss-signer check" in failed["fix"]
+    assert report.of("credential", "not checked")
     assert all("definitions" in each["step"] for each in [failed, *others])
 
 
-def test_a_secret_file_that_cannot_be_read(hospital: Hospital) -> None:
-    told = hospital.results["unread secret"]
-    [failed] = [each for each in told.findings if each["verdict"] == "failed"]
+def test_an_unreadable_secret_file(runs: DoctorRuns) -> None:
+    report = runs.results["unread secret"]
+    [failed] = [each for each in report.findings if each["verdict"] == "failed"]
     assert (failed["step"], failed["subject"]) == ("files", "/nowhere/ak-secret")
     assert "No such file" in failed["what"]
-    assert "LoadCredential=" in failed["mend"]
-    assert [each["step"] for each in told.of("definitions", "not checked")] == ["definitions"]
+    assert "LoadCredential=" in failed["fix"]
+    assert [each["step"] for each in report.of("definitions", "not checked")] == ["definitions"]
 
 
-def test_an_environment_file_that_cannot_be_read(hospital: Hospital) -> None:
-    told = hospital.results["unread environment"]
-    [failed] = [each for each in told.findings if each["verdict"] == "failed"]
+def test_an_unreadable_environment_file(runs: DoctorRuns) -> None:
+    report = runs.results["unread environment"]
+    [failed] = [each for each in report.findings if each["verdict"] == "failed"]
     assert (failed["step"], failed["subject"]) == ("files", "/nowhere/environment")
 
 
-def test_a_secret_file_that_everybody_may_read(hospital: Hospital) -> None:
-    told = hospital.results["shown secret"]
-    assert told.status == 0
-    assert [(each["verdict"], each["mend"].split(";")[0]) for each in told.of("files")] == [
-        ("warning", f"chmod o-rwx {hospital.directory}/open-secret")
+def test_a_secret_file_that_every_user_can_read(runs: DoctorRuns) -> None:
+    report = runs.results["shown secret"]
+    assert report.status == 0
+    assert [(each["verdict"], each["fix"].split(";")[0]) for each in report.of("files")] == [
+        ("warning", f"chmod o-rwx {runs.directory}/open-secret")
     ]
 
 
-def test_a_certificate_that_ends_soon_of_one_app(hospital: Hospital) -> None:
-    told = hospital.results["one app"]
-    [soon] = told.of("certificate", "warning")
-    assert "ends in 5 days" in soon["what"]
-    assert {each["subject"] for each in told.of("credential")} == {"instance"}
-    [domain] = told.of("domain", "failed")
+def test_a_certificate_that_expires_soon(runs: DoctorRuns) -> None:
+    report = runs.results["one app"]
+    [soon] = report.of("certificate", "warning")
+    assert "expires in 5 days" in soon["what"]
+    assert {each["subject"] for each in report.of("credential")} == {"instance"}
+    [domain] = report.of("domain", "failed")
     assert "is not OSS" in domain["what"]
 
 
-def test_an_app_that_is_not_there(hospital: Hospital) -> None:
-    told = hospital.results["no such app"]
-    assert told.status == 1
-    assert [each["mend"] for each in told.of("definitions", "failed")] == ["did you mean fine?"]
+def test_an_unknown_app(runs: DoctorRuns) -> None:
+    report = runs.results["no such app"]
+    assert report.status == 1
+    assert [each["fix"] for each in report.of("definitions", "failed")] == ["did you mean fine?"]
 
 
-def test_our_own_service_may_hold_the_addresses(hospital: Hospital) -> None:
-    told = hospital.results["held by our own"]
-    assert [each["what"] for each in told.of("listen", "ok")] == ["is held by an oss-signer that runs already"] * 2
+def test_a_running_signer_may_use_the_addresses(runs: DoctorRuns) -> None:
+    report = runs.results["held by our own"]
+    assert [each["what"] for each in report.of("listen", "ok")] == ["is used by a running oss-signer"] * 2
 
 
-def test_for_people(hospital: Hospital) -> None:
-    told = hospital.results["as text"]
-    assert told.status == 1
-    lines = told.out.splitlines()
+def test_the_text_report(runs: DoctorRuns) -> None:
+    report = runs.results["as text"]
+    assert report.status == 1
+    lines = report.out.splitlines()
     at = next(number for number, line in enumerate(lines) if "there is no such bucket" in line)
     assert lines[at].split()[:3] == ["FAILED", "bucket", "nobodys"]
-    assert lines[at + 1].strip().startswith("mend: mend bucket in the definitions")
+    assert lines[at + 1].strip().startswith("fix: correct bucket in the definitions")
     assert "3 failed" in lines[-1]
-    assert not told.err
+    assert not report.err
 
 
-async def test_redis_that_answers(tmp_path: Path) -> None:
+async def test_a_redis_that_responds(tmp_path: Path) -> None:
     async with redis_server(tmp_path / "redis") as redis:
         config = tmp_path / "signer.yaml"
         url = f"redis://127.0.0.1:{redis.port}/0"
@@ -262,11 +264,11 @@ async def test_redis_that_answers(tmp_path: Path) -> None:
             "credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}\napps: {}\n",
             encoding="utf-8",
         )
-        told = await doctor("--config", config, "--json")
-        assert [(each["verdict"], each["what"]) for each in told.of("redis")] == [("ok", "answers")] * 2, told.out
+        report = await doctor("--config", config, "--json")
+        assert [(each["verdict"], each["what"]) for each in report.of("redis")] == [("ok", "responds")] * 2, report.out
 
 
-def _subject(hospital: Hospital, fault: Fault) -> str:
+def _subject(runs: DoctorRuns, fault: Fault) -> str:
     return fault.subject.format(
-        oss_port=hospital.cloud.oss.rpartition(":")[2], tls=hospital.tls_port, config=hospital.directory / "sick"
+        oss_port=runs.cloud.oss.rpartition(":")[2], tls=runs.tls_port, config=runs.directory / "faulty"
     )

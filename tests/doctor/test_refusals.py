@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signer.doctor.oss_probe import refusal
+from signer.doctor.oss_probe import parse_refusal
 
 ENDPOINT = (
     '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>The bucket you are attempting to '
@@ -25,5 +25,5 @@ ENDPOINT = (
     ],
 )
 def test_where_a_bucket_is(text: str, elsewhere: bool, region: str | None, denied: bool) -> None:
-    found = refusal(403, text)
-    assert (found.elsewhere, found.region, found.denied) == (elsewhere, region, denied)
+    found = parse_refusal(403, text)
+    assert (found.is_other_region, found.region, found.is_denied) == (elsewhere, region, denied)

@@ -1,4 +1,7 @@
-"""Step `callback keys`: can OSS's public key be had, without which no callback is believed (help page `callback`)."""
+"""Step `callback keys`: can OSS's public key be fetched. Without it, no callback can be verified.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,24 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import Asking, NoAnswer
-from signer.doctor.plan import Ids
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import HttpProbe, NoResponse
+from signer.doctor.plan import AppIds
 
-_PLACE = "https://gosspublic.alicdn.com"
-_NAME = "callback_pub_key_v1.pem"
+_KEY_HOST = "https://gosspublic.alicdn.com"
+_KEY_NAME = "callback_pub_key_v1.pem"
 
 
-async def callback_keys(asking: Asking, also_below: str | None, apps: Ids) -> Finding:
-    url = f"{also_below or _PLACE}/{_NAME}"
-    about = About("callback keys", urlsplit(url).netloc, apps)
-    mend = f"see that this machine may reach it: curl -s {url}"
+async def check_callback_keys(http: HttpProbe, base_url: str | None, apps: AppIds) -> Finding:
+    """Fetch the key. `base_url` is `server.callback_keys`; None means OSS's own host."""
+    url = f"{base_url or _KEY_HOST}/{_KEY_NAME}"
+    subject = Subject("callback keys", urlsplit(url).netloc, apps)
+    fix = f"check the connection from this machine: curl -s {url}"
     try:
-        answer = await asking.get(url)
-        load_pem_public_key(answer.text.encode())
-    except NoAnswer as error:
-        return about.failed(f"OSS's public key: {error}", mend)
+        response = await http.request(url)
+        load_pem_public_key(response.text.encode())
+    except NoResponse as error:
+        return subject.failed(f"OSS's public key: {error}", fix)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        return about.failed(f"what answers there is no public key ({answer.status})", mend)
-    return about.ok("OSS's public key can be had")
+        return subject.failed(f"the response is not a public key ({response.status})", fix)
+    return subject.ok("OSS's public key can be fetched")

@@ -1,6 +1,7 @@
-"""Step `cors`: may the web pages of `cors_origins` post to the bucket, and read what they need of the answer.
+"""Step `cors`: may the web pages of `cors_origins` post to the bucket and read the response headers they need.
 
-By the bucket's rules (GetBucketCors); where the role may not read them, by a preflight, as browsers send it.
+The step reads the bucket's rules (GetBucketCors). If the role may not, it sends a preflight, as browsers do.
+See: https://help.aliyun.com/zh/oss/developer-reference/options
 """
 
 from __future__ import annotations
@@ -9,75 +10,78 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import Asking
-from signer.doctor.oss_probe import Oss, Refused
-from signer.doctor.plan import BucketUse, Ids
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import HttpProbe
+from signer.doctor.oss_probe import OssProbe, OssRefusal
+from signer.doctor.plan import AppIds, BucketUse
 from signer.doctor.remedies import cors_rule
 from signer.signing.v4 import Credential
 
-_EXPOSED = ("ETag", "x-oss-request-id")
+_NEEDED_HEADERS = ("ETag", "x-oss-request-id")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
     origins: Sequence[str]
     methods: Sequence[str]
-    exposed: Sequence[str]
+    exposed_headers: Sequence[str]
 
 
-async def cors(
-    asking: Asking, client: Oss, use: BucketUse, origins: Sequence[str], apps: Ids, credential: Credential | None
+async def check_cors(
+    http: HttpProbe,
+    client: OssProbe,
+    use: BucketUse,
+    origins: Sequence[str],
+    apps: AppIds,
+    credential: Credential | None,
 ) -> list[Finding]:
-    """`credential` None: by a preflight alone."""
-    rules = None if credential is None else await _rules(client, use, credential)
+    """Check each origin. Without a credential, only the preflight is used."""
+    rules = None if credential is None else await _bucket_rules(client, use, credential)
     found = []
     for origin in origins:
-        about = About("cors", f"{origin} to {use}", apps)
-        exposed = await _preflight(asking, client, use, origin) if rules is None else _matching(rules, origin)
-        mend = cors_rule(use.bucket, use.region, origins)
+        subject = Subject("cors", f"{origin} to {use}", apps)
+        exposed = await _preflight(http, client, use, origin) if rules is None else _first_match(rules, origin)
+        fix = cors_rule(use.bucket, use.region, origins)
         if exposed is None:
-            found.append(about.failed("no CORS rule lets this page POST", mend))
-        elif missing := [name for name in _EXPOSED if name.lower() not in exposed]:
-            what = f"the page may POST, but its rule does not expose {' and '.join(missing)}"
-            found.append(about.warning(what, mend))
+            found.append(subject.failed("no CORS rule allows POST from this origin", fix))
+        elif missing := [name for name in _NEEDED_HEADERS if name.lower() not in exposed]:
+            what = f"POST is allowed, but the rule does not expose {' and '.join(missing)}"
+            found.append(subject.warning(what, fix))
         else:
-            found.append(about.ok("this page may POST and reads ETag and x-oss-request-id"))
+            found.append(subject.ok("POST is allowed; ETag and x-oss-request-id are exposed"))
     return found
 
 
-async def _rules(client: Oss, use: BucketUse, credential: Credential) -> list[_Rule] | None:
-    """None where the role may not read them."""
+async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential) -> list[_Rule] | None:
+    """Return the rules; None if the role may not read them."""
     try:
-        answer = await client.bucket_cors(use, credential)
-    except Refused as refused:
-        return [] if refused.code == "NoSuchCORSConfiguration" else None
-    written = getattr(answer.cors_configuration, "cors_rules", None) or []
-    return [
-        _Rule(each.allowed_origins or [], each.allowed_methods or [], each.expose_headers or []) for each in written
-    ]
+        result = await client.bucket_cors(use, credential)
+    except OssRefusal as refusal:
+        return [] if refusal.code == "NoSuchCORSConfiguration" else None
+    rules = getattr(result.cors_configuration, "cors_rules", None) or []
+    return [_Rule(rule.allowed_origins or [], rule.allowed_methods or [], rule.expose_headers or []) for rule in rules]
 
 
-def _matching(rules: Iterable[_Rule], origin: str) -> set[str] | None:
-    """What the first matching rule exposes, as OSS chooses it; None where none matches."""
+def _first_match(rules: Iterable[_Rule], origin: str) -> set[str] | None:
+    """Return the headers that the first matching rule exposes; None if no rule matches. OSS uses the first match."""
     for rule in rules:
-        if "POST" in rule.methods and any(_fits(each, origin) for each in rule.origins):
-            return {name.lower() for name in rule.exposed}
+        if "POST" in rule.methods and any(_matches(pattern, origin) for pattern in rule.origins):
+            return {name.lower() for name in rule.exposed_headers}
     return None
 
 
-async def _preflight(asking: Asking, client: Oss, use: BucketUse, origin: str) -> set[str] | None:
+async def _preflight(http: HttpProbe, client: OssProbe, use: BucketUse, origin: str) -> set[str] | None:
     page = "https://any.example.com" if origin == "*" else origin
-    answer = await asking.get(
+    response = await http.request(
         f"{client.endpoint.bucket_url(use)}/",
         method="OPTIONS",
         headers={"Origin": page, "Access-Control-Request-Method": "POST"},
     )
-    if answer.status != 200 or "access-control-allow-origin" not in answer.headers:
+    if response.status != 200 or "access-control-allow-origin" not in response.headers:
         return None
-    names = answer.headers.get("access-control-expose-headers", "").split(",")
+    names = response.headers.get("access-control-expose-headers", "").split(",")
     return {name.strip().lower() for name in names if name.strip()}
 
 
-def _fits(pattern: str, origin: str) -> bool:
+def _matches(pattern: str, origin: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), origin) is not None

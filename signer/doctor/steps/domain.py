@@ -1,4 +1,7 @@
-"""Steps `domain` and `certificate`: does a domain of one's own lead to its bucket, with a certificate that holds."""
+"""Steps `domain` and `certificate`: does the bucket's own domain lead to it, with a valid certificate.
+
+See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
+"""
 
 from __future__ import annotations
 
@@ -10,99 +13,103 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import Asking, NoAnswer
-from signer.doctor.oss_probe import Oss, Refused, made_up_name, refusal
-from signer.doctor.plan import DomainUse, Ids
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import HttpProbe, NoResponse
+from signer.doctor.oss_probe import OssProbe, OssRefusal, parse_refusal, unique_name
+from signer.doctor.plan import AppIds, BucketUse, DomainUse
 from signer.doctor.remedies import bucket_page
 from signer.signing.v4 import Credential
 
-_SOON_DAYS = 21
-_FOREIGN = ("SignatureDoesNotMatch", "NoSuchBucket")
+_WARN_DAYS = 21
+_OTHER_BUCKET = ("SignatureDoesNotMatch", "NoSuchBucket")
+"""Codes of a bucket that the request was not signed for."""
 
 
-async def domain(asking: Asking, client: Oss, each: DomainUse, apps: Ids, credential: Credential | None) -> Finding:
-    """`credential` None: only whether OSS answers there. A signature is of one bucket, so it tells which one it is."""
-    about, use = About("domain", str(each), apps), each.use
-    host = urlsplit(each.url).hostname or ""
+async def check_domain(
+    http: HttpProbe, client: OssProbe, domain: DomainUse, apps: AppIds, credential: Credential | None
+) -> Finding:
+    """Check that the domain leads to its bucket: a signature is valid for one bucket only.
+
+    Without a credential, the step checks only that OSS responds there.
+    """
+    subject, use = Subject("domain", str(domain), apps), domain.use
+    host = urlsplit(domain.url).hostname or ""
     page = bucket_page(use.bucket, use.region, "Bucket Settings > Domain Names > Map Custom Domain Name")
-    bind = f"{page}, and at your DNS: CNAME {host} -> {use.bucket}.oss-{use.region}.aliyuncs.com"
+    fix = f"{page}, and in your DNS: CNAME {host} -> {use.bucket}.oss-{use.region}.aliyuncs.com"
     canonical = await _canonical_name(host)
     if canonical is None:
-        return about.failed("its name cannot be resolved", bind)
+        return subject.failed("its name cannot be resolved", fix)
     alias = f", a CNAME of {canonical}" if canonical != host else ""
     try:
         if credential is None:
-            answer = await asking.get(f"{each.url}/{made_up_name()}")
-            if "x-oss-request-id" not in answer.headers:
-                return about.failed(f"what answers there is not OSS{alias}", bind)
-            refused = refusal(answer.status, answer.text)
+            response = await http.request(f"{domain.url}/{unique_name()}")
+            if "x-oss-request-id" not in response.headers:
+                return subject.failed(f"the server there is not OSS{alias}", fix)
+            refusal = parse_refusal(response.status, response.text)
         else:
-            refused = await _refusal(client, each, credential)
-    except NoAnswer as error:
-        return about.failed(str(error), bind)
-    if refused.code in _FOREIGN:
-        return about.failed(f"it does not lead to the bucket {use.bucket} ({refused.code}){alias}", bind)
-    if not refused.code:
-        return about.failed(f"what answers there is not OSS ({refused.status}){alias}", bind)
-    if refused.elsewhere:
-        return about.failed(f"its bucket is not in {use.region}", "see what the step bucket says")
-    if not (refused.denied or refused.code == "NoSuchKey"):
-        return about.failed(str(refused), f"https://api.aliyun.com/troubleshoot?q={refused.ec or refused.code}")
-    known = "OSS answers there" if credential is None else f"leads to {use.bucket}"
-    return about.ok(f"{known}{alias}")
+            refusal = await _signed_refusal(client, domain, credential)
+    except NoResponse as error:
+        return subject.failed(str(error), fix)
+    if refusal.code in _OTHER_BUCKET:
+        return subject.failed(f"it does not lead to the bucket {use.bucket} ({refusal.code}){alias}", fix)
+    if not refusal.code:
+        return subject.failed(f"the server there is not OSS ({refusal.status}){alias}", fix)
+    if refusal.is_other_region:
+        return subject.failed(f"its bucket is not in {use.region}", "see the step bucket")
+    if not (refusal.is_denied or refusal.code == "NoSuchKey"):
+        return subject.failed(str(refusal), refusal.help_url)
+    return subject.ok(f"{'OSS responds there' if credential is None else f'leads to {use.bucket}'}{alias}")
 
 
-async def _refusal(client: Oss, each: DomainUse, credential: Credential) -> Refused:
+async def _signed_refusal(client: OssProbe, domain: DomainUse, credential: Credential) -> OssRefusal:
     try:
-        await client.read_nothing(each.use, credential, each.url)
-    except Refused as refused:
-        return refused
-    # There cannot be such an object: somebody answers in OSS's place.
-    return Refused(200, "", "", "", "")
+        await client.get_absent_object(domain.use, credential, domain.url)
+    except OssRefusal as refusal:
+        return refusal
+    # The object cannot exist, so this server is not OSS.
+    return OssRefusal(200, "", "", "", "")
 
 
 async def _canonical_name(host: str) -> str | None:
-    """The name behind the last CNAME, or the host itself; None where it does not resolve."""
+    """Return the target of the last CNAME, or the host itself; None if it cannot be resolved."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except OSError:
         return None
-    return next((each[3] for each in found if each[3]), host)
+    return next((address[3] for address in found if address[3]), host)
 
 
-async def certificate(asking: Asking, url: str, region: str, bucket: str, apps: Ids) -> Finding:
+async def check_certificate(http: HttpProbe, url: str, use: BucketUse, apps: AppIds) -> Finding:
+    """Check that the certificate of the domain is valid, and for how long."""
     split = urlsplit(url)
-    about = About("certificate", f"{split.hostname}", apps)
+    subject = Subject("certificate", f"{split.hostname}", apps)
     if split.scheme != "https":
-        return about.not_checked("because the domain is http; mini-programs upload only to https")
-    mend = (
-        f"{bucket_page(bucket, region, 'Bucket Settings > Domain Names > Certificate Hosting')}: upload the new one, "
-        "from https://yundun.console.aliyun.com/?p=cas"
-    )
+        return subject.not_checked("because the domain is http; mini-programs upload only to https")
+    page = bucket_page(use.bucket, use.region, "Bucket Settings > Domain Names > Certificate Hosting")
+    fix = f"{page}: upload a new certificate, from https://yundun.console.aliyun.com/?p=cas"
     try:
-        async with asyncio.timeout(asking.timeout_seconds):
-            ends = await _end(split.hostname or "", split.port or 443)
+        async with asyncio.timeout(http.timeout_seconds):
+            expiration = await _expiration(split.hostname or "", split.port or 443)
     except ssl.SSLCertVerificationError as error:
-        return about.failed(f"is not valid: {error.verify_message}", mend)
+        return subject.failed(f"is not valid: {error.verify_message}", fix)
     except TimeoutError:
-        return about.failed(f"no answer within {asking.timeout_seconds:g} s", mend)
+        return subject.failed(f"no response within {http.timeout_seconds:g} s", fix)
     except OSError as error:
-        what = f"no TLS there ({type(error).__name__})" if isinstance(error, ssl.SSLError) else "cannot be reached"
-        return about.failed(what, mend)
-    days = (ends - datetime.now(UTC)).days
-    if days < _SOON_DAYS:
-        return about.warning(f"ends in {days} days, on {ends:%Y-%m-%d}", mend)
-    return about.ok(f"is valid for {days} days, until {ends:%Y-%m-%d}")
+        is_tls = isinstance(error, ssl.SSLError)
+        return subject.failed(f"no TLS there ({type(error).__name__})" if is_tls else "cannot be reached", fix)
+    days = (expiration - datetime.now(UTC)).days
+    if days < _WARN_DAYS:
+        return subject.warning(f"expires in {days} days, on {expiration:%Y-%m-%d}", fix)
+    return subject.ok(f"is valid for {days} days, until {expiration:%Y-%m-%d}")
 
 
-async def _end(host: str, port: int) -> datetime:
+async def _expiration(host: str, port: int) -> datetime:
     _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context(), server_hostname=host)
     try:
-        held: Any = writer.get_extra_info("peercert")
+        certificate: Any = writer.get_extra_info("peercert")
     finally:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(held["notAfter"]), UTC)
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)

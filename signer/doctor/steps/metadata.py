@@ -1,6 +1,7 @@
-"""Step `metadata`: does the ECS metadata service answer, and is the right role attached to this instance.
+"""Step `metadata`: does the ECS metadata service respond, and is the defined role attached to this instance.
 
-Help page `ECS instance metadata`, hardened mode: a metadata token first, then all else with it.
+It uses the hardened mode: a metadata token first, then everything else with it.
+See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
 
 from __future__ import annotations
@@ -9,66 +10,66 @@ import os
 from collections.abc import Mapping
 
 from signer.definitions import model
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import Asking, NoAnswer
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import HttpProbe, NoResponse
 from signer.doctor.remedies import attach_role
 
+_METADATA_HOST = "100.100.100.200"
 _TTL = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
 _ROLES = "/latest/meta-data/ram/security-credentials/"
-
-
-async def metadata(asking: Asking, endpoint: str, entries: Mapping[str, model.EcsRamRole]) -> list[Finding]:
-    """A finding for each entry of that endpoint, by its name in the definitions."""
-    proxy = next((name for name in ("HTTP_PROXY", "http_proxy") if os.environ.get(name)), None)
-    found = []
-    if proxy is not None and "100.100.100.200" not in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")):
-        what = f"{proxy} is set, and Alibaba's SDK asks the metadata service through it"
-        found.append(About("metadata", endpoint).warning(what, f"unset {proxy} for the service"))
-    try:
-        answer = await asking.get(f"{endpoint}/latest/api/token", method="PUT", headers=_TTL, dated=True)
-        if answer.status != 200:
-            return [*found, *_all(entries, f"{endpoint} gave no token ({answer.status})", _ON)]
-        token = {"X-aliyun-ecs-metadata-token": answer.text.strip()}
-        role = await asking.get(endpoint + _ROLES, headers=token)
-        instance = await _text(asking, f"{endpoint}/latest/meta-data/instance-id", token, "i-...")
-        region = await _text(asking, f"{endpoint}/latest/meta-data/region-id", token, "cn-...")
-    except NoAnswer as error:
-        return [*found, *_all(entries, f"{endpoint} {error}", _ECS)]
-    attached = role.text.strip() if role.status == 200 else ""
-    for name, entry in entries.items():
-        about = About("metadata", name)
-        wanted = entry.role_name or ""
-        if not attached:
-            mend = attach_role(wanted or "ROLE", instance, region)
-            found.append(about.failed("no RAM role is attached to this instance", mend))
-        elif wanted and attached != wanted:
-            found.append(
-                about.failed(
-                    f"the attached role is {attached}, the definitions say {wanted}",
-                    f"write role_name: {attached} in credentials.{name}, or attach the other one: "
-                    f"{attach_role(wanted, instance, region)}",
-                )
-            )
-        else:
-            found.append(about.ok(f"the role {attached} is attached"))
-    return found
-
-
-_ECS = (
+_NOT_ECS = (
     "is this an ECS instance? See: curl -X PUT -H 'X-aliyun-ecs-metadata-token-ttl-seconds: 60' "
-    "http://100.100.100.200/latest/api/token; a firewall may not block 100.100.100.200. Elsewhere use another type: "
+    f"http://{_METADATA_HOST}/latest/api/token; no firewall may block {_METADATA_HOST}. Elsewhere use another type: "
     "assume_role, or oidc in Kubernetes"
 )
-_ON = (
-    "ECS console > the instance > All operations > Modify Instance Metadata Settings: switch it on, or:\n"
+_DISABLED = (
+    "ECS console > the instance > All operations > Modify Instance Metadata Settings: enable it, or:\n"
     "aliyun ecs ModifyInstanceMetadataOptions --HttpEndpoint enabled --HttpTokens required --InstanceId i-..."
 )
 
 
-def _all(entries: Mapping[str, model.EcsRamRole], what: str, mend: str) -> list[Finding]:
-    return [About("metadata", name).failed(what, mend) for name in entries]
+async def check_metadata(http: HttpProbe, endpoint: str, entries: Mapping[str, model.EcsRamRole]) -> list[Finding]:
+    """Check the endpoint for each of its entries, by name in the definitions."""
+    found = _proxy_warnings(endpoint)
+    try:
+        response = await http.request(f"{endpoint}/latest/api/token", method="PUT", headers=_TTL, dated=True)
+        if response.status != 200:
+            return [*found, *_fail_all(entries, f"{endpoint} returned no token ({response.status})", _DISABLED)]
+        token = {"X-aliyun-ecs-metadata-token": response.text.strip()}
+        role = await http.request(endpoint + _ROLES, headers=token)
+        instance_id = await _text(http, f"{endpoint}/latest/meta-data/instance-id", token, "i-...")
+        region = await _text(http, f"{endpoint}/latest/meta-data/region-id", token, "cn-...")
+    except NoResponse as error:
+        return [*found, *_fail_all(entries, f"{endpoint} {error}", _NOT_ECS)]
+    attached = role.text.strip() if role.status == 200 else ""
+    for name, entry in entries.items():
+        subject, expected = Subject("metadata", name), entry.role_name or ""
+        if not attached:
+            fix = attach_role(expected or "ROLE", instance_id, region)
+            found.append(subject.failed("no RAM role is attached to this instance", fix))
+        elif expected and attached != expected:
+            fix = (
+                f"write role_name: {attached} in credentials.{name}, or attach the other role: "
+                f"{attach_role(expected, instance_id, region)}"
+            )
+            found.append(subject.failed(f"the attached role is {attached}, but {expected} is defined", fix))
+        else:
+            found.append(subject.ok(f"the role {attached} is attached"))
+    return found
 
 
-async def _text(asking: Asking, url: str, headers: dict[str, str], unknown: str) -> str:
-    answer = await asking.get(url, headers=headers)
-    return answer.text.strip() if answer.status == 200 else unknown
+def _proxy_warnings(endpoint: str) -> list[Finding]:
+    proxy = next((name for name in ("HTTP_PROXY", "http_proxy") if os.environ.get(name)), None)
+    if proxy is None or _METADATA_HOST in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")):
+        return []
+    what = f"{proxy} is set, and Alibaba's SDK sends requests to the metadata service through this proxy"
+    return [Subject("metadata", endpoint).warning(what, f"unset {proxy} for the service")]
+
+
+def _fail_all(entries: Mapping[str, model.EcsRamRole], what: str, fix: str) -> list[Finding]:
+    return [Subject("metadata", name).failed(what, fix) for name in entries]
+
+
+async def _text(http: HttpProbe, url: str, headers: dict[str, str], default: str) -> str:
+    response = await http.request(url, headers=headers)
+    return response.text.strip() if response.status == 200 else default

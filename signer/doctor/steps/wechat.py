@@ -1,50 +1,57 @@
-"""Step `wechat`: does WeChat answer, and are a mini-program's id and secret right (help page `code2Session`).
+"""Step `wechat`: does WeChat respond, and are a mini-program's id and secret right.
 
-A code that nobody was given costs nothing: WeChat looks at the id and the secret first.
+The step sends an invalid login code. It uses no quota: WeChat checks the id and the secret first.
+See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
 """
 
 from __future__ import annotations
 
 import json
 
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import Asking, NoAnswer
-from signer.doctor.plan import Ids, WeChatUse
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import HttpProbe, NoResponse
+from signer.doctor.plan import AppIds, WeChatUse
 
 _CONSOLE = "https://mp.weixin.qq.com > 开发管理 > 开发设置 > 开发者ID"
 
 
-async def wechat(asking: Asking, each: WeChatUse, apps: Ids) -> Finding:
-    about = About("wechat", each.app_id, apps)
+async def check_wechat(http: HttpProbe, account: WeChatUse, apps: AppIds) -> Finding:
+    """Call code2Session with an invalid code and interpret the error."""
+    subject = Subject("wechat", account.app_id, apps)
     query = {
-        "appid": each.app_id,
-        "secret": each.entry.secret.get_secret_value(),
+        "appid": account.app_id,
+        "secret": account.entry.secret.get_secret_value(),
         "js_code": "oss-signer-doctor",
         "grant_type": "authorization_code",
     }
+    endpoint = account.entry.endpoint
     try:
-        answer = await asking.get(f"{each.entry.endpoint}/sns/jscode2session", params=query)
-        told = json.loads(answer.text) if answer.status == 200 else None
-    except NoAnswer as error:
-        mend = f"see that this machine may reach it: curl -sI {each.entry.endpoint}; HTTPS out to port 443"
-        return about.failed(f"{each.entry.endpoint} {error}", mend)
+        response = await http.request(f"{endpoint}/sns/jscode2session", params=query)
+        body = json.loads(response.text) if response.status == 200 else None
+    except NoResponse as error:
+        fix = f"check the connection from this machine (HTTPS, port 443): curl -sI {endpoint}"
+        return subject.failed(f"{endpoint} {error}", fix)
     except (ValueError, RecursionError):
-        told = None
-    errcode = told.get("errcode") if isinstance(told, dict) else None
+        body = None
+    errcode = body.get("errcode") if isinstance(body, dict) else None
+    if not isinstance(errcode, int):
+        fix = f"check what responds at {endpoint}: a proxy, or a wrong callers.endpoint"
+        return subject.failed(f"the response is not WeChat's ({response.status})", fix)
+    return _finding(subject, errcode)
+
+
+def _finding(subject: Subject, errcode: int) -> Finding:
     if errcode == 40029:
-        return about.ok("WeChat takes its id and secret")
+        return subject.ok("WeChat accepts its id and secret")
     if errcode == 40013:
-        mend = f"write callers.app_id as {_CONSOLE} shows it (AppID)"
-        return about.failed("WeChat knows no mini-program of this id (40013)", mend)
+        fix = f"write callers.app_id as {_CONSOLE} shows it (AppID)"
+        return subject.failed("WeChat knows no mini-program with this id (40013)", fix)
     if errcode in (40125, 41004):
-        mend = f"put the right AppSecret where callers.secret stands; only a new one can be seen: {_CONSOLE} > 重置"
-        return about.failed(f"the secret is not that of this mini-program ({errcode})", mend)
+        fix = f"set the right AppSecret for callers.secret; the console shows only a new one: {_CONSOLE} > 重置"
+        return subject.failed(f"the secret does not belong to this mini-program ({errcode})", fix)
     if errcode == 40164:
-        mend = "add this machine's public address: https://mp.weixin.qq.com > 开发管理 > 开发设置 > IP白名单"
-        return about.failed("WeChat does not take calls of this machine's address (40164)", mend)
+        fix = "add this machine's public address: https://mp.weixin.qq.com > 开发管理 > 开发设置 > IP白名单"
+        return subject.failed("WeChat rejects calls from this machine's address (40164)", fix)
     if errcode in (-1, 45009, 45011):
-        return about.warning(f"WeChat is busy ({errcode})", "run doctor again in a minute")
-    if isinstance(errcode, int):
-        return about.failed(f"WeChat refuses it (errcode {errcode})", "https://developers.weixin.qq.com > 全局错误码")
-    mend = f"see what answers at {each.entry.endpoint}: a proxy, or a wrong callers.endpoint"
-    return about.failed(f"what answers is not WeChat ({answer.status})", mend)
+        return subject.warning(f"WeChat is busy ({errcode})", "run doctor again in a minute")
+    return subject.failed(f"WeChat refuses (errcode {errcode})", "https://developers.weixin.qq.com > 全局错误码")

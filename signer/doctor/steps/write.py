@@ -1,6 +1,6 @@
-"""Step `write`, with --write: may the role put objects below each prefix.
+"""Step `write` (only with --write): may the role put objects below each prefix.
 
-It puts an object of no bytes under a name that nobody else makes, never over another one, and removes it again.
+It puts an empty object with a unique name, never overwrites, and deletes the object afterwards.
 """
 
 from __future__ import annotations
@@ -11,68 +11,73 @@ from datetime import UTC, datetime
 import alibabacloud_oss_v2 as oss
 
 from signer.definitions.registry import App
-from signer.doctor.findings import About, Finding
-from signer.doctor.http_probe import NoAnswer
-from signer.doctor.oss_probe import Oss, Refused, made_up_name
-from signer.doctor.plan import Ids, PrefixUse
+from signer.doctor.findings import Finding, Subject
+from signer.doctor.http_probe import NoResponse
+from signer.doctor.oss_probe import OssProbe, OssRefusal, unique_name
+from signer.doctor.plan import AppIds, PrefixUse
 from signer.doctor.remedies import grant
 from signer.signing.v4 import Credential
 
-_CALLER = "oss-signer-doctor"
+_CALLER_ID = "oss-signer-doctor"
 
 
-async def write(
-    client: Oss, each: PrefixUse, app: App, apps: Ids, credential: Credential, removing: Credential | None
+async def check_write(
+    client: OssProbe, prefix: PrefixUse, app: App, apps: AppIds, writer: Credential, deleter: Credential | None
 ) -> Finding:
-    """`app` is one of `apps`. `removing` is tried where the token that wrote may not remove."""
-    use = each.use
-    about = About("write", str(each), apps)
-    prefix, _ = app.rules.naming.keys(app_id=app.id, caller=_CALLER, filename="doctor", now=datetime.now(UTC))
-    key = prefix + made_up_name()
-    put = oss.PutObjectRequest(bucket=use.bucket, key=key, body=b"", forbid_overwrite=True)
+    """Put an object below the prefix and delete it.
+
+    Args:
+        app: One of the apps that write below the prefix.
+        writer: The credential that the app signs with.
+        deleter: Tried if `writer` may not delete the object.
+    """
+    use, subject = prefix.use, Subject("write", str(prefix), apps)
+    key_prefix, _ = app.rules.naming.keys(app_id=app.id, caller=_CALLER_ID, filename="doctor", now=datetime.now(UTC))
+    key = key_prefix + unique_name()
+    request = oss.PutObjectRequest(bucket=use.bucket, key=key, body=b"", forbid_overwrite=True)
+    credentials = [writer] if deleter is None else [writer, deleter]
     try:
-        stored = await client.call(use, credential, lambda asked: asked.put_object(put))
-        left = await _left(client, each, key, stored.version_id, [credential, removing])
-    except Refused as refused:
-        if refused.denied:
-            return about.failed(f"the role may not put objects there ({refused})", _mend(each))
-        return about.failed(str(refused), f"https://api.aliyun.com/troubleshoot?q={refused.ec or refused.code}")
-    except NoAnswer as error:
-        left = await _left(client, each, key, None, [credential, removing])
-        there = "" if left is None else f"; the empty object may be there all the same ({left})"
-        return about.failed(f"{error}{there}", _by_hand(use.bucket, key))
+        stored = await client.call(use, writer, lambda sdk: sdk.put_object(request))
+        failure = await _delete(client, prefix, key, stored.version_id, credentials)
+    except OssRefusal as refusal:
+        if refusal.is_denied:
+            return subject.failed(f"the role may not put objects there ({refusal})", _fix_permission(prefix))
+        return subject.failed(str(refusal), refusal.help_url)
+    except NoResponse as error:
+        # OSS may have stored the object although the response is missing.
+        failure = await _delete(client, prefix, key, None, credentials)
+        remains = "" if failure is None else f"; the empty object may exist ({failure})"
+        return subject.failed(f"{error}{remains}", _fix_by_hand(use.bucket, key))
     except asyncio.CancelledError:
-        # Time is up, or somebody pressed Ctrl-C; it may have been stored all the same.
-        await _left(client, each, key, None, [credential, removing])
+        # The time limit or Ctrl-C. OSS may have stored the object.
+        await _delete(client, prefix, key, None, credentials)
         raise
-    if left is not None:
-        what = f"the role may put objects there, but nobody could remove the empty one it made ({left})"
-        return about.warning(what, _by_hand(use.bucket, key))
-    return about.ok("the role may put objects there")
+    if failure is not None:
+        what = f"the role may put objects there, but no credential could delete the empty one ({failure})"
+        return subject.warning(what, _fix_by_hand(use.bucket, key))
+    return subject.ok("the role may put objects there")
 
 
-async def _left(
-    client: Oss, each: PrefixUse, key: str, version_id: str | None, credentials: list[Credential | None]
+async def _delete(
+    client: OssProbe, prefix: PrefixUse, key: str, version_id: str | None, credentials: list[Credential]
 ) -> str | None:
-    """Removes it, where its bucket keeps versions that very one; else why it is still there."""
-    left = ""
-    request = oss.DeleteObjectRequest(bucket=each.use.bucket, key=key, version_id=version_id)
+    """Delete the object, or its version in a versioned bucket. Return why it remains, or None if it is gone."""
+    failure = ""
+    request = oss.DeleteObjectRequest(bucket=prefix.use.bucket, key=key, version_id=version_id)
     for credential in credentials:
-        if credential is None:
-            continue
         try:
-            await client.call(each.use, credential, lambda asked: asked.delete_object(request))
-        except (Refused, NoAnswer) as error:
-            left = str(error)
+            await client.call(prefix.use, credential, lambda sdk: sdk.delete_object(request))
+        except (OssRefusal, NoResponse) as error:
+            failure = str(error)
         else:
             return None
-    return left
+    return failure
 
 
-def _mend(each: PrefixUse) -> str:
-    resource = f"acs:oss:*:*:{each.use.bucket}/{each.fixed}*"
-    return grant(f"credentials.{each.use.role}", "oss:PutObject", resource)
+def _fix_permission(prefix: PrefixUse) -> str:
+    resource = f"acs:oss:*:*:{prefix.use.bucket}/{prefix.fixed}*"
+    return grant(f"credentials.{prefix.use.role}", "oss:PutObject", resource)
 
 
-def _by_hand(bucket: str, key: str) -> str:
-    return f"remove it with another account's right: ossutil rm oss://{bucket}/{key}"
+def _fix_by_hand(bucket: str, key: str) -> str:
+    return f"delete it with an account that may: ossutil rm oss://{bucket}/{key}"

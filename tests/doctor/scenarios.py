@@ -1,4 +1,4 @@
-"""A machine that is well, one that is sick in many ways, and all that doctors have to say of them and of a few more."""
+"""A healthy machine, one with many faults, and a few more; and the runs of `doctor` on them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.doctor.hospital import PAGE, SECRETS, Hospital, free_port, may, other_service
+from tests.doctor.reports import PAGE, SECRETS, DoctorRuns, allow, free_port, other_service
 from tests.harness.local_cloud import local_cloud
 from tests.harness.signer import signer
 
-WELL = """
+HEALTHY = """
 version: 1
 server: {{listen: "{listen}", admin: "{admin}", callback_keys: "{oss}/-"}}
 credentials:
@@ -42,7 +42,7 @@ apps:
   chained: {{key_prefix: chained/, credentials: chained}}
 """
 
-SICK = """
+FAULTY = """
 limits: redis://:a-password@127.0.0.1:{closed}/0
 credentials:
   away: {{type: ecs_ram_role, endpoint: "http://127.0.0.1:{closed}"}}
@@ -86,98 +86,100 @@ apps:
 """
 
 
-async def _prepare(hospital: Hospital) -> None:
+async def _prepare(runs: DoctorRuns) -> None:
     for bucket in ("photos", "plain", "half", "second"):
-        await hospital.cloud.create_bucket(bucket)
-    await hospital.cloud.create_bucket("shanghai", "cn-shanghai")
-    await hospital.control("buckets/plain/cors", [])
+        await runs.cloud.create_bucket(bucket)
+    await runs.cloud.create_bucket("shanghai", "cn-shanghai")
+    await runs.configure_cloud("buckets/plain/cors", [])
     rule = {
         "allowed_origins": ["https://*.example.com"],
         "allowed_methods": ["GET", "POST"],
         "expose_headers": ["ETag"],
     }
-    await hospital.control("buckets/half/cors", [rule])
-    await hospital.control("domains/localhost", {"bucket": "photos"})
-    await hospital.control("wechat/apps/fine", {"secret": "the-app-secret-of-fine"})
-    await hospital.control("roles/oss-forbidden", {"trusted": False})
-    await hospital.control("roles/oss-narrow", {"policy": may(["oss:PutObject"], ["acs:oss:*:*:photos/narrow/good/*"])})
+    await runs.configure_cloud("buckets/half/cors", [rule])
+    await runs.configure_cloud("domains/localhost", {"bucket": "photos"})
+    await runs.configure_cloud("wechat/apps/fine", {"secret": "the-app-secret-of-fine"})
+    await runs.configure_cloud("roles/oss-forbidden", {"trusted": False})
+    await runs.configure_cloud(
+        "roles/oss-narrow", {"policy": allow(["oss:PutObject"], ["acs:oss:*:*:photos/narrow/good/*"])}
+    )
 
 
-def _definitions(hospital: Hospital, listen: str) -> tuple[str, str]:
+def _definitions(runs: DoctorRuns, listen: str) -> tuple[str, str]:
     places = {
         "listen": listen,
         "admin": "127.0.0.1:0",
-        "metadata": hospital.cloud.metadata,
-        "sts": hospital.cloud.sts,
-        "oss": hospital.cloud.oss,
-        "oss_port": hospital.cloud.oss.rpartition(":")[2],
-        "wechat": hospital.wechat,
-        "closed": hospital.closed_port,
-        "tls": hospital.tls_port,
+        "metadata": runs.cloud.metadata,
+        "sts": runs.cloud.sts,
+        "oss": runs.cloud.oss,
+        "oss_port": runs.cloud.oss.rpartition(":")[2],
+        "wechat": runs.wechat,
+        "closed": runs.closed_port,
+        "tls": runs.tls_port,
         "page": PAGE,
     }
-    return WELL.format(**places), SICK.format(**places)
+    return HEALTHY.format(**places), FAULTY.format(**places)
 
 
-async def _examine_all(hospital: Hospital) -> None:
-    """Those that need no change of the whole cloud together, two at a time, then the others."""
+async def _run_scenarios(runs: DoctorRuns) -> None:
+    """Runs that change nothing of the cloud go first, two at a time."""
     places = asyncio.Semaphore(2)
 
-    async def examine(name: str, config: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    async def run_doctor(name: str, config: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
         async with places:
-            await hospital.examine(name, config, *arguments, environ=environ)
+            await runs.run_doctor(name, config, *arguments, environ=environ)
 
-    well_text, sick_text = _definitions(hospital, "127.0.0.1:0")
-    well = hospital.write("well.yaml", well_text)
-    sick = hospital.directory / "sick"
-    sick.mkdir()
-    hospital.write("sick/well.yaml", _definitions(hospital, f"127.0.0.1:{hospital.taken_port}")[0])
-    hospital.write("sick/sick.yaml", sick_text)
-    broken = hospital.write("broken.yaml", well_text.replace("bucket: photos", "bukcet: photos"))
-    unread = hospital.write("unread.yaml", well_text.replace("${AK_SECRET}", "${file:/nowhere/ak-secret}"))
-    open_file = hospital.directory / "open-secret"
+    healthy_text, faulty_text = _definitions(runs, "127.0.0.1:0")
+    healthy = runs.write("healthy.yaml", healthy_text)
+    faulty = runs.directory / "faulty"
+    faulty.mkdir()
+    runs.write("faulty/healthy.yaml", _definitions(runs, f"127.0.0.1:{runs.taken_port}")[0])
+    runs.write("faulty/faulty.yaml", faulty_text)
+    broken = runs.write("broken.yaml", healthy_text.replace("bucket: photos", "bukcet: photos"))
+    unread = runs.write("unread.yaml", healthy_text.replace("${AK_SECRET}", "${file:/nowhere/ak-secret}"))
+    open_file = runs.directory / "open-secret"
     open_file.write_text("local-secret", encoding="ascii")
     open_file.chmod(0o644)
-    shown = hospital.write("shown.yaml", well_text.replace("${AK_SECRET}", f"${{file:{open_file}}}"))
-    trusted = {"SSL_CERT_FILE": str(hospital.directory / "certificate.pem")}
+    shown = runs.write("shown.yaml", healthy_text.replace("${AK_SECRET}", f"${{file:{open_file}}}"))
+    trusted = {"SSL_CERT_FILE": str(runs.directory / "certificate.pem")}
     await asyncio.gather(
-        examine("well", well, "--json", "--write"),
-        examine("sick", sick, "--json", "--write"),
-        examine("one app", sick, "--json", "--app", "bad-tls", environ=trusted),
-        examine("as text", sick, "--app", "missing"),
-        examine("no such app", well, "--json", "--app", "fin"),
-        examine("broken YAML", broken, "--json"),
-        examine("unread secret", unread, "--json"),
-        examine("shown secret", shown, "--json", "--app", "scoped"),
-        examine("unread environment", well, "--json", "--env-file", "/nowhere/environment"),
+        run_doctor("healthy", healthy, "--json", "--write"),
+        run_doctor("faulty", faulty, "--json", "--write"),
+        run_doctor("one app", faulty, "--json", "--app", "bad-tls", environ=trusted),
+        run_doctor("as text", faulty, "--app", "missing"),
+        run_doctor("no such app", healthy, "--json", "--app", "fin"),
+        run_doctor("broken YAML", broken, "--json"),
+        run_doctor("unread secret", unread, "--json"),
+        run_doctor("shown secret", shown, "--json", "--app", "scoped"),
+        run_doctor("unread environment", healthy, "--json", "--env-file", "/nowhere/environment"),
     )
-    await hospital.note_objects("", "photos", "plain", "half", "second", "shanghai")
+    await runs.record_objects("", "photos", "plain", "half", "second", "shanghai")
     clock = {"kind": "clock", "offset_seconds": 1200}
-    await hospital.cloud.set_faults(metadata=clock, sts=clock, oss=clock)
-    await hospital.examine("clock", well, "--json", "--write")
-    await hospital.cloud.set_faults()
-    await hospital.control("instance-role", {"name": None})
-    await hospital.examine("no role", well, "--json", "--write")
-    await hospital.control("instance-role", {"name": "oss-uploader"})
-    async with signer(hospital.cloud.session, well, environ=SECRETS) as running:
-        held = well_text.replace('listen: "127.0.0.1:0"', f'listen: "{running.public.removeprefix("http://")}"')
+    await runs.cloud.set_faults(metadata=clock, sts=clock, oss=clock)
+    await runs.run_doctor("clock", healthy, "--json", "--write")
+    await runs.cloud.set_faults()
+    await runs.configure_cloud("instance-role", {"name": None})
+    await runs.run_doctor("no role", healthy, "--json", "--write")
+    await runs.configure_cloud("instance-role", {"name": "oss-uploader"})
+    async with signer(runs.cloud.session, healthy, environ=SECRETS) as running:
+        held = healthy_text.replace('listen: "127.0.0.1:0"', f'listen: "{running.public.removeprefix("http://")}"')
         held = held.replace('admin: "127.0.0.1:0"', f'admin: "{running.admin.removeprefix("http://")}"')
-        await hospital.examine("held by our own", hospital.write("held.yaml", held), "--json")
-    await hospital.note_objects("later ", "photos")
+        await runs.run_doctor("held by our own", runs.write("held.yaml", held), "--json")
+    await runs.record_objects("later ", "photos")
 
 
-async def examined(directory: Path) -> Hospital:
+async def run_all(directory: Path) -> DoctorRuns:
     closed, wechat = free_port(), free_port()
     async with aiohttp.ClientSession() as session, local_cloud(session, "--wechat-port", str(wechat)) as cloud:
         plain, tls = await other_service(directory, days=5)
-        hospital = Hospital(cloud, directory, f"http://127.0.0.1:{wechat}", port(tls), closed, port(plain))
+        runs = DoctorRuns(cloud, directory, f"http://127.0.0.1:{wechat}", port(tls), closed, port(plain))
         try:
-            await _prepare(hospital)
-            await _examine_all(hospital)
+            await _prepare(runs)
+            await _run_scenarios(runs)
         finally:
             for each in (plain, tls):
                 each.close()
-        return hospital
+        return runs
 
 
 def port(server: asyncio.Server) -> int:

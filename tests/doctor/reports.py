@@ -1,4 +1,4 @@
-"""Machines that are well or sick in many ways, one local cloud for all of them, and `doctor` as a process."""
+"""Runs `doctor` as a process against machines with many faults, all on one local cloud."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SECRETS = {
     "WX_SECRET": "the-app-secret-of-fine",
     "WRONG_WX_SECRET": "the-app-secret-of-nobody",
 }
-"""In the environment of each doctor; none may be told."""
+"""In the environment of each run; no output may contain one."""
 PAGE = "https://h5.example.com"
 
 
 @dataclass(frozen=True)
-class Examination:
-    """What one doctor said and how it ended."""
+class Report:
+    """The output and exit status of one run."""
 
     status: int
     out: str
@@ -51,17 +51,17 @@ class Examination:
         return [(each["step"], each["subject"], each["verdict"]) for each in self.findings if each["verdict"] != "ok"]
 
 
-async def doctor(*arguments: object, environ: dict[str, str] | None = None) -> Examination:
+async def doctor(*arguments: object, environ: dict[str, str] | None = None) -> Report:
     result = await run_command("doctor", *arguments, environ={**SECRETS, **(environ or {})})
-    told = result.out + result.err
-    assert "Traceback" not in told, told
-    assert not [name for name, secret in SECRETS.items() if secret in told], told
-    return Examination(result.status, result.out, result.err)
+    output = result.out + result.err
+    assert "Traceback" not in output, output
+    assert not [name for name, secret in SECRETS.items() if secret in output], output
+    return Report(result.status, result.out, result.err)
 
 
 @dataclass
-class Hospital:
-    """The addresses that definitions need, and what is wrong with them."""
+class DoctorRuns:
+    """The addresses that the definitions need, and the reports of all runs."""
 
     cloud: Cloud
     directory: Path
@@ -69,9 +69,9 @@ class Hospital:
     tls_port: int = 0
     closed_port: int = 0
     taken_port: int = 0
-    results: dict[str, Examination] = field(default_factory=dict)
+    results: dict[str, Report] = field(default_factory=dict)
     objects: dict[str, list[str]] = field(default_factory=dict)
-    """The keys that were left behind, by examination and bucket."""
+    """The keys that remain in each bucket, by the time of the look and the bucket."""
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -79,19 +79,18 @@ class Hospital:
         path.chmod(0o600)
         return path
 
-    async def control(self, path: str, wanted: Any) -> None:
-        async with self.cloud.session.put(f"{self.cloud.oss}/-/{path}", json=wanted) as answer:
+    async def configure_cloud(self, path: str, settings: Any) -> None:
+        async with self.cloud.session.put(f"{self.cloud.oss}/-/{path}", json=settings) as answer:
             assert answer.status < 300, await answer.text()
 
-    async def examine(self, name: str, config: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    async def run_doctor(self, name: str, config: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
         self.results[name] = await doctor(
             "--config", config, "--oss-endpoint", self.cloud.oss, *arguments, environ=environ
         )
 
-    async def note_objects(self, name: str, *buckets: str) -> None:
+    async def record_objects(self, name: str, *buckets: str) -> None:
         for bucket in buckets:
-            left = [each["key"] for each in await self.cloud.objects(bucket)]
-            self.objects[f"{name} {bucket}"] = left
+            self.objects[f"{name} {bucket}"] = [each["key"] for each in await self.cloud.objects(bucket)]
 
 
 def free_port() -> int:
@@ -100,13 +99,13 @@ def free_port() -> int:
         return port
 
 
-def may(actions: list[str], resources: list[str]) -> dict[str, Any]:
-    """A RAM policy."""
+def allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+    """Return a RAM policy."""
     return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": resources}]}
 
 
 def certificate(directory: Path, days: int) -> tuple[Path, Path]:
-    """Signed by itself, for localhost; the files of it and of its key."""
+    """Write a self-signed certificate for localhost and its key; return the two paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -128,7 +127,7 @@ def certificate(directory: Path, days: int) -> tuple[Path, Path]:
 
 
 async def other_service(directory: Path, days: int) -> tuple[asyncio.Server, asyncio.Server]:
-    """What is no oss-signer and no OSS: one that answers in plain HTTP, one behind TLS."""
+    """Start two servers that are neither oss-signer nor OSS: one speaks plain HTTP, one TLS."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
