@@ -20,7 +20,7 @@ from signer.listen_address import ListenAddress
 from signer.live.reload import Definitions, Reloader
 from signer.server import event_loop
 from signer.server.serve import serve
-from signer.server.sockets import CannotListen, listening
+from signer.server.sockets import CannotListen, listening_socket
 from signer.service import Service
 from signer.stores.store_factory import open_store
 from signer.telemetry import logs
@@ -95,7 +95,7 @@ async def _demo(options: argparse.Namespace) -> None:
 def _free_port(host: str, port: int) -> int:
     """Return the port if it is free, else 0."""
     try:
-        with listening(ListenAddress(host.strip("[]"), port)):
+        with listening_socket(ListenAddress(host.strip("[]"), port)):
             return port
     except CannotListen:
         return 0

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     raise_open_file_limit()
     # systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.
     faulthandler.enable()
-    manager = ServiceManager()
+    manager = ServiceManager.from_environment()
     try:
         event_loop.run(_serve(options, manager))
     except BadDefinitions as error:

@@ -6,10 +6,7 @@ An edit that cannot be used leaves the definitions in force as they are, and is 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +18,7 @@ from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.environment import CannotReadEnvironment, Environment
+from signer.garbage_collection import without_garbage_collection
 from signer.live.last_good import LastGood
 from signer.service import Service
 from signer.stores.protocol import CannotRead, Snapshot, Store
@@ -30,9 +28,6 @@ log = logging.getLogger("oss_signer.reload")
 _SETTLE_SECONDS = 5.0
 """How long a reload waits for the tokens of new roles before it puts them in force."""
 _LINES_IN_LOG = 50
-_SWITCH_SECONDS = 0.0005
-"""How long the thread that reads definitions may go on when the event loop wants the interpreter back. A request gives
-it up at each system call, so that Python's own 5 ms would hold it up for 15 to 40 ms."""
 _WATCH_AGAIN_SECONDS = 5.0
 
 
@@ -116,7 +111,7 @@ class Definitions:
         return await asyncio.to_thread(self._read, files)
 
     def _read(self, files: Mapping[str, str]) -> Registry:
-        with _many_new_objects():
+        with without_garbage_collection():
             return self._adapt(self._parser.read(files, self._environment.read()))
 
 
@@ -147,7 +142,6 @@ class Reloader:
         if not started.succeeded:
             wrong = _shortened([*map(str, started.mistakes), str(started.error)])
             log.warning("started from the last good copy", extra={"revision": started.revision, "mistakes": wrong})
-        sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def follow(self) -> None:
         """Reloads whenever the store says that something may have changed; runs until it is cancelled."""
@@ -222,20 +216,6 @@ def _fixed(registry: Registry) -> dict[str, object]:
 def _shortened(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _LINES_IN_LOG
     return [*lines[:_LINES_IN_LOG], *([f"and {more} more"] if more > 0 else [])]
-
-
-@contextlib.contextmanager
-def _many_new_objects() -> Iterator[None]:
-    """Ten thousand apps are a million objects that stay; to look for cycles among them would stop all requests.
-
-    So Python does not look while they are made, and never at those that it has then.
-    """
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
 
 
 def _apps_of(registry: Registry) -> list[object]:

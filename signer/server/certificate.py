@@ -1,7 +1,9 @@
-"""A certificate and its key: two PEM files, read and judged, and what TLS is spoken with them.
+"""Load a TLS certificate and its key from two PEM files, and validate them.
 
-Protocols and ciphers are those of Mozilla's intermediate configuration (wiki page `Security/Server Side TLS`), without
-those that need Diffie-Hellman parameters.
+Protocols and ciphers are those of Mozilla's intermediate configuration, without the ciphers that need Diffie-Hellman
+parameters.
+
+See: https://wiki.mozilla.org/Security/Server_Side_TLS
 """
 
 from __future__ import annotations
@@ -28,128 +30,138 @@ _CIPHERS = ":".join(
 )
 _MAX_FILE_BYTES = 2**20
 
-Key = Literal["certificate", "key"]
-"""Of `server.tls`: which of the two files is meant."""
+TlsFile = Literal["certificate", "key"]
+"""One of the two files, by its key under `server.tls`."""
 
 
 class CannotUseCertificate(Exception):
-    """One of the two files cannot be used; the text says why and how to mend it, and holds nothing of them."""
+    """One of the two files cannot be used; the text says why and how to fix it, and quotes nothing of the file."""
 
-    def __init__(self, key: Key, why: str) -> None:
-        super().__init__(f"server.tls.{key}: {why}")
-        self.key = key
-        self.why = why
+    def __init__(self, file: TlsFile, reason: str) -> None:
+        super().__init__(f"server.tls.{file}: {reason}")
+        self.file = file
+        self.reason = reason
 
 
-class _Encrypted(Exception):
+class _KeyIsEncrypted(Exception):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and the key that belongs to it, ready to serve with."""
+class LoadedCertificate:
+    """A certificate with its key, ready to serve with."""
 
     context: ssl.SSLContext = field(repr=False)
     fingerprint: str
-    """SHA-256 of the certificate, in hex."""
+    """The SHA-256 of the certificate, in hex."""
     names: tuple[str, ...]
-    """The host names that it is for."""
+    """The host names and IP addresses that it is valid for."""
     starts_at: datetime
     expires_at: datetime
-    alone: bool
-    """No certificate that it was issued with stands behind it, and it was not issued by itself."""
-    key_open: bool
-    """Every user of this machine can read the key."""
+    is_chain_missing: bool
+    """Whether the file has no issuer's certificate, and the certificate is not self-signed."""
+    is_key_world_readable: bool
 
-    def cautions(self, now: datetime) -> Iterator[tuple[Key, str]]:
-        """What works, but not for everybody."""
+    def warnings(self, now: datetime) -> Iterator[tuple[TlsFile, str]]:
+        """Yield what fails for some clients, or endangers the key."""
         if now > self.expires_at:
-            yield "certificate", f"ended at {as_told(self.expires_at)}, so phones refuse it; renew it"
+            yield "certificate", f"expired at {format_time(self.expires_at)}, so phones refuse it; renew it"
         if now < self.starts_at:
-            yield "certificate", f"counts only from {as_told(self.starts_at)} on; look at this machine's clock"
-        if self.alone:
+            yield "certificate", f"is valid only from {format_time(self.starts_at)}; check this machine's clock"
+        if self.is_chain_missing:
             yield (
                 "certificate",
-                "holds no certificate of who issued it, so some phones refuse it; name the file with the whole chain, "
-                "such as fullchain.pem",
+                "contains no certificate of its issuer, so some phones refuse it; use the file with the whole chain, "
+                "for example fullchain.pem",
             )
-        if self.key_open:
+        if self.is_key_world_readable:
             yield "key", "every user of this machine can read it; chmod 640 or 600"
 
 
-def watch_of(paths: model.Tls) -> FileWatch:
+def watch_files(paths: model.Tls) -> FileWatch:
+    """Return a watch for changes of both files."""
     return FileWatch(lambda: [Path(paths.certificate), Path(paths.key)])
 
 
-def load(paths: model.Tls, watch: FileWatch) -> Pair:
-    """Reads both files, as they were at one moment; may block. Raises `CannotUseCertificate`."""
+def load_certificate(paths: model.Tls, watch: FileWatch) -> LoadedCertificate:
+    """Read both files as they are at one moment. Blocks.
+
+    Raises:
+        CannotUseCertificate: TLS is impossible with these files.
+    """
     try:
         return watch.read(lambda: _read(paths))
     except FilesKeepChanging:
         raise CannotUseCertificate("certificate", "changes while it is read; replace the file atomically") from None
 
 
-def _read(paths: model.Tls) -> Pair:
-    text, key = _content("certificate", paths.certificate), _content("key", paths.key)
-    chain = _chain(text)
+def format_time(moment: datetime) -> str:
+    """Return a UTC time as RFC 3339, to the second."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _read(paths: model.Tls) -> LoadedCertificate:
+    certificate, key = _content("certificate", paths.certificate), _content("key", paths.key)
+    chain = _parse_chain(certificate)
     if not chain:
-        mend = "name the file that certbot calls fullchain.pem"
-        raise CannotUseCertificate("certificate", f"{paths.certificate} holds no whole PEM certificate; {mend}")
+        raise CannotUseCertificate(
+            "certificate",
+            f"{paths.certificate} contains no complete PEM certificate; use the file that certbot calls fullchain.pem",
+        )
     if b"PRIVATE KEY-----" not in key:
         raise CannotUseCertificate(
-            "key", f"{paths.key} holds no PEM private key; name the file that certbot calls privkey.pem"
+            "key", f"{paths.key} contains no PEM private key; use the file that certbot calls privkey.pem"
         )
     leaf = chain[0]
-    return Pair(
-        _context_with(paths),
+    return LoadedCertificate(
+        _create_context(paths),
         leaf.fingerprint(SHA256()).hex(),
         _names(leaf),
         leaf.not_valid_before_utc,
         leaf.not_valid_after_utc,
-        alone=len(chain) == 1 and leaf.issuer != leaf.subject,
-        key_open=bool(Path(paths.key).stat().st_mode & stat.S_IROTH),
+        is_chain_missing=len(chain) == 1 and leaf.issuer != leaf.subject,
+        is_key_world_readable=bool(Path(paths.key).stat().st_mode & stat.S_IROTH),
     )
 
 
-def _chain(text: bytes) -> list[x509.Certificate]:
-    """Empty where the text is none, or is cut off somewhere."""
+def _parse_chain(text: bytes) -> list[x509.Certificate]:
+    """Return the certificates; none where one of them is truncated or invalid."""
     try:
         chain = x509.load_pem_x509_certificates(text)
     except ValueError:
         return []
-    whole = text.count(b"-----BEGIN ") == text.count(b"-----END ")
-    return chain if whole and text.count(b"-----BEGIN CERTIFICATE-----") == len(chain) else []
+    is_complete = text.count(b"-----BEGIN ") == text.count(b"-----END ")
+    return chain if is_complete and text.count(b"-----BEGIN CERTIFICATE-----") == len(chain) else []
 
 
-def _content(key: Key, path: str) -> bytes:
+def _content(file: TlsFile, path: str) -> bytes:
     try:
         if not Path(path).is_file() and Path(path).exists():
-            # Reading a pipe or a device might never end.
-            raise CannotUseCertificate(key, f"{path} is not a regular file")
+            # Reading a pipe or a device may never end.
+            raise CannotUseCertificate(file, f"{path} is not a regular file; write the path of a PEM file")
         with Path(path).open("rb") as stream:
             return stream.read(_MAX_FILE_BYTES)
     except PermissionError:
-        mend = "let the user that the signer runs as read it"
-        raise CannotUseCertificate(key, f"{path} cannot be read: Permission denied; {mend}") from None
+        fix = "allow the signer's user to read it"
+        raise CannotUseCertificate(file, f"{path} cannot be read: Permission denied; {fix}") from None
     except OSError as error:
-        mend = "write the path of the PEM file that certbot or your CA gave"
-        raise CannotUseCertificate(key, f"{path} cannot be read: {error.strerror}; {mend}") from None
+        fix = "write the path of the PEM file from certbot or your CA"
+        raise CannotUseCertificate(file, f"{path} cannot be read: {error.strerror}; {fix}") from None
 
 
-def _context_with(paths: model.Tls) -> ssl.SSLContext:
+def _create_context(paths: model.Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
-    # All of them are good, and a phone knows best which it is quick at.
+    # All of these ciphers are strong; the client knows which one is fast on its hardware.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(paths.certificate, paths.key, password=_no_password)
-    except _Encrypted:
-        mend = "write it without one: openssl pkey -in OLD -out NEW"
-        why = f"{paths.key} is encrypted, and nobody is there to type its password; {mend}"
-        raise CannotUseCertificate("key", why) from None
+        context.load_cert_chain(paths.certificate, paths.key, password=_refuse_password)
+    except _KeyIsEncrypted:
+        fix = "write it without a password: openssl pkey -in OLD -out NEW"
+        raise CannotUseCertificate("key", f"{paths.key} is encrypted; {fix}") from None
     except ssl.SSLError as error:
         raise _unusable(paths, error.reason or "") from None
     except OSError as error:
@@ -157,23 +169,23 @@ def _context_with(paths: model.Tls) -> ssl.SSLContext:
     return context
 
 
-def _no_password() -> str:
-    # Without this, OpenSSL asks for it at the terminal.
-    raise _Encrypted
+def _refuse_password() -> str:
+    # Without a callback, OpenSSL prompts at the terminal.
+    raise _KeyIsEncrypted
 
 
 def _unusable(paths: model.Tls, reason: str) -> CannotUseCertificate:
     if "MISMATCH" in reason:
-        why = (
-            f"{paths.key} is not the key of the first certificate in {paths.certificate}; name two that belong together"
+        return CannotUseCertificate(
+            "key",
+            f"{paths.key} does not belong to the first certificate in {paths.certificate}; use the key of that "
+            "certificate",
         )
-        return CannotUseCertificate("key", why)
     if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
-        mend = "have one issued for an RSA key of 2048 bits, or for P-256"
-        why = f"{paths.certificate} is too weak to be trusted ({reason}); {mend}"
-        return CannotUseCertificate("certificate", why)
+        fix = "issue one for an RSA key of 2048 bits, or for P-256"
+        return CannotUseCertificate("certificate", f"{paths.certificate} is too weak ({reason}); {fix}")
     return CannotUseCertificate(
-        "key", f"{paths.key} holds no whole private key ({reason or 'unreadable'}); write it anew"
+        "key", f"{paths.key} contains no complete private key ({reason or 'unreadable'}); write the file again"
     )
 
 
@@ -183,7 +195,3 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     except (x509.ExtensionNotFound, ValueError):
         return ()
     return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
-
-
-def as_told(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -11,7 +11,7 @@ from signer.clock import utc_now
 from signer.definitions.excerpt import add_excerpts
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.registry import Registry
-from signer.server.certificate import CannotUseCertificate, Key, load, watch_of
+from signer.server.certificate import CannotUseCertificate, TlsFile, load_certificate, watch_files
 
 
 def certificate_warnings(registry: Registry) -> list[Mistake]:
@@ -24,15 +24,17 @@ def certificate_warnings(registry: Registry) -> list[Mistake]:
     if paths is None:
         return []
     try:
-        pair = load(paths, watch_of(paths))
+        loaded = load_certificate(paths, watch_files(paths))
     except CannotUseCertificate as error:
-        raise BadDefinitions(_with_places(registry, [(error.key, error.why)])) from None
-    return _with_places(registry, pair.cautions(utc_now()))
+        raise BadDefinitions(_with_places(registry, [(error.file, error.reason)])) from None
+    return _with_places(registry, loaded.warnings(utc_now()))
 
 
-def _with_places(registry: Registry, found: Iterable[tuple[Key, str]]) -> list[Mistake]:
-    text = registry.document
-    if text is None:
+def _with_places(registry: Registry, found: Iterable[tuple[TlsFile, str]]) -> list[Mistake]:
+    document = registry.document
+    if document is None:
         return []
-    mistakes = [Mistake(text.place(("server", "tls", key)), f"server.tls.{key}: {why}") for key, why in found]
-    return add_excerpts(mistakes, text.text_of)
+    mistakes = [
+        Mistake(document.place(("server", "tls", file)), f"server.tls.{file}: {reason}") for file, reason in found
+    ]
+    return add_excerpts(mistakes, document.text_of)

@@ -1,4 +1,4 @@
-"""What the signals do: SIGTERM ends the process politely, SIGINT and a second one at once, SIGHUP reloads."""
+"""SIGTERM and SIGINT stop the process, SIGHUP reloads the definitions."""
 
 from __future__ import annotations
 
@@ -7,50 +7,55 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Signals:
-    """Make it in the event loop."""
+    """The signals that a process received, as events of the event loop."""
 
     def __init__(self, reload: Callable[[], Awaitable[object]]) -> None:
+        """Create it without handlers; `reload` runs for each SIGHUP."""
         self.stop = asyncio.Event()
-        self.hurry = asyncio.Event()
-        """Set when whoever ends us does not want to wait."""
-        self.which = ""
-        """The signal that ends the process."""
+        """Set by SIGTERM and SIGINT."""
+        self.skip_drain = asyncio.Event()
+        """Set by SIGINT, and by a second SIGTERM: open connections are closed at once."""
+        self.stop_signal = ""
+        """The name of the first signal that stopped the process."""
         self._reload = reload
         self._reloads: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """Takes the signals inside the block."""
+    def handlers(self) -> Iterator[None]:
+        """Handle the signals during the block."""
         loop = asyncio.get_running_loop()
-        ending = (signal.SIGTERM, signal.SIGINT)
         try:
-            for number in ending:
-                loop.add_signal_handler(number, self._end, number)
-            loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
+            for number in _STOP_SIGNALS:
+                loop.add_signal_handler(number, self._stop, number)
+            loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         except (NotImplementedError, AttributeError):
-            # Windows' loops have no signal handlers; Ctrl-C still ends the process.
-            for number in ending:
-                signal.signal(number, lambda given, _frame: loop.call_soon_threadsafe(self._end, signal.Signals(given)))
+            # The event loops of Windows have no signal handlers, and there is no SIGHUP.
+            for number in _STOP_SIGNALS:
+                signal.signal(
+                    number, lambda received, _frame: loop.call_soon_threadsafe(self._stop, signal.Signals(received))
+                )
             yield
             return
         try:
             yield
         finally:
-            for number in (*ending, signal.SIGHUP):
+            for number in (*_STOP_SIGNALS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _end(self, number: signal.Signals) -> None:
+    def _stop(self, number: signal.Signals) -> None:
         if self.stop.is_set() or number is signal.SIGINT:
-            self.hurry.set()
-        self.which = self.which or number.name
+            self.skip_drain.set()
+        self.stop_signal = self.stop_signal or number.name
         self.stop.set()
 
-    def _begin_reload(self) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(self._reload_once())
+    def _start_reload(self) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(self._run_reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
-    async def _reload_once(self) -> None:
+    async def _run_reload(self) -> None:
         await self._reload()

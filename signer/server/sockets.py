@@ -1,7 +1,8 @@
-"""The listening sockets: those that systemd holds for us (socket activation), or our own.
+"""The listening sockets: those that systemd passes (socket activation), or new ones.
 
-What systemd holds outlives us: connections that come while no signer runs wait there, and several workers share it.
-sd_listen_fds(3) describes how it hands them over.
+systemd's sockets outlive the signer: connections wait in them while no signer runs, and several workers share them.
+
+See: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
 """
 
 from __future__ import annotations
@@ -10,43 +11,44 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from signer.listen_address import ListenAddress
 
 BACKLOG = 4096
-"""Connections that the system accepts for us while we are busy; it may have a lower limit (net.core.somaxconn)."""
+"""How many connections the system accepts while the process is busy; net.core.somaxconn may limit it further."""
 
 _SOCKET_MODE = 0o660
-_TRIAL_SECONDS = 1.0
-_FIRST_PASSED = 3
-_ADMIN = "admin"
-"""FileDescriptorName= of a socket for the admin routes; one of any other name is for the public ones."""
+_PROBE_SECONDS = 1.0
+_FIRST_INHERITED_DESCRIPTOR = 3
+_ADMIN_NAME = "admin"
+"""FileDescriptorName= of a socket for the admin routes; a socket of any other name is for the public ones."""
 
 
 class CannotListen(Exception):
-    """An address is taken or not ours; the text says which."""
+    """An address cannot be served; the text says why and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """What systemd handed over; both are empty where it holds nothing for us."""
+class InheritedSockets:
+    """The sockets that systemd passed; both lists are empty without socket activation."""
 
     public: list[socket.socket]
     admin: list[socket.socket]
 
 
 @contextlib.contextmanager
-def listening(address: ListenAddress) -> Iterator[socket.socket]:
+def listening_socket(address: ListenAddress) -> Iterator[socket.socket]:
     """Yield a listening socket, closed at the end of the block.
 
     Raises:
         CannotListen: the address is in use, or is not one of this machine.
     """
     if address.path is not None:
-        with _listening_at(address.path) as sock:
+        with _unix_socket(address.path) as sock:
             yield sock
         return
     try:
@@ -58,54 +60,76 @@ def listening(address: ListenAddress) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _listening_at(path: Path) -> Iterator[socket.socket]:
-    """For the owner and the group of it; the file is removed in the end, if it is still ours."""
+def _unix_socket(path: Path) -> Iterator[socket.socket]:
+    """Yield a socket that its user and group can connect to; its file is removed at the end of the block."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
-            _remove_left_over(path)
-            former_mask = os.umask(0o777 & ~_SOCKET_MODE)
+            _remove_stale_socket(path)
+            previous_mask = os.umask(0o777 & ~_SOCKET_MODE)
             try:
                 sock.bind(str(path))
             finally:
-                os.umask(former_mask)
+                os.umask(previous_mask)
             sock.listen(BACKLOG)
             inode = path.stat().st_ino
         except OSError as error:
-            mend = "set server.listen or server.admin"
-            raise CannotListen(f"cannot listen on unix:{path}: {error.strerror}; {mend}") from None
+            fix = "set server.listen or server.admin"
+            raise CannotListen(f"cannot listen on unix:{path}: {error.strerror}; {fix}") from None
         try:
             yield sock
         finally:
+            # Another process may have replaced the file meanwhile.
             with contextlib.suppress(OSError):
                 if path.stat().st_ino == inode:
                     path.unlink()
 
 
-def _remove_left_over(path: Path) -> None:
-    """A killed process leaves its socket's file behind. Raises `CannotListen` where somebody answers on it."""
+def _remove_stale_socket(path: Path) -> None:
+    """Remove the file that a killed process left behind.
+
+    Raises:
+        CannotListen: another process listens on it, or it is not a socket.
+    """
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise CannotListen(f"cannot listen on unix:{path}: something else than a socket is there; remove it")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-            trial.settimeout(_TRIAL_SECONDS)
+            raise CannotListen(f"cannot listen on unix:{path}: the file is not a socket; remove it")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_SECONDS)
             try:
-                trial.connect(str(path))
+                probe.connect(str(path))
             except (ConnectionRefusedError, FileNotFoundError):
                 path.unlink(missing_ok=True)
             else:
-                raise CannotListen(f"cannot listen on unix:{path}: another process answers there")
+                raise CannotListen(f"cannot listen on unix:{path}: another process listens there; stop it")
 
 
-def passed(environ: MutableMapping[str, str] = os.environ) -> Passed:
-    """Takes over the sockets that systemd passed to this process, once: the variables that name them are removed."""
-    ours = environ.pop("LISTEN_PID", "") == str(os.getpid())
+def inherit_sockets(environ: MutableMapping[str, str] = os.environ) -> InheritedSockets:
+    """Return the sockets that systemd passed to this process, and remove the variables that describe them."""
+    is_for_this_process = environ.pop("LISTEN_PID", "") == str(os.getpid())
     count, names = environ.pop("LISTEN_FDS", "0"), environ.pop("LISTEN_FDNAMES", "").split(":")
-    found = Passed([], [])
-    if not ours:
-        return found
+    inherited = InheritedSockets([], [])
+    if not is_for_this_process:
+        return inherited
     for index in range(int(count)):
-        os.set_inheritable(_FIRST_PASSED + index, False)
-        sock = socket.socket(fileno=_FIRST_PASSED + index)
-        is_admin = index < len(names) and names[index] == _ADMIN
-        (found.admin if is_admin else found.public).append(sock)
-    return found
+        descriptor = _FIRST_INHERITED_DESCRIPTOR + index
+        os.set_inheritable(descriptor, False)
+        is_admin = index < len(names) and names[index] == _ADMIN_NAME
+        (inherited.admin if is_admin else inherited.public).append(socket.socket(fileno=descriptor))
+    return inherited
+
+
+def require_local(sockets: Iterable[socket.socket]) -> None:
+    """Check that only this machine can connect to the admin routes, for a server without a token.
+
+    Raises:
+        CannotListen: other machines can.
+    """
+    for sock in sockets:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        host = sock.getsockname()[0]
+        if not ip_address(host.partition("%")[0]).is_loopback:
+            raise CannotListen(
+                f"other machines can reach the admin routes on {host}; set server.admin_token, or set server.admin to "
+                "an address of 127.0.0.1 or a unix socket"
+            )

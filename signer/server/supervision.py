@@ -1,4 +1,4 @@
-"""The life of a signer as a supervisor sees it: what it tells of itself, and a reload that somebody waits for."""
+"""What systemd sees of a signer: its status line, and the results of reloads that a signal requested."""
 
 from __future__ import annotations
 
@@ -16,62 +16,65 @@ from signer.service import Service
 log = logging.getLogger("oss_signer")
 
 
-class Life:
-    """`worker` is which of several on this machine this one is, from 1; None: the only one."""
+class Supervision:
+    """Reports of one process to systemd and to the command `reload`."""
 
     def __init__(self, service: Service, reloader: Reloader, manager: ServiceManager, worker: int | None) -> None:
+        """Create it for the worker of that number, from 1; None is the only signer of a machine."""
         self._service = service
         self._reloader = reloader
         self._manager = manager
         self._worker = worker
-        runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-        self._record = None if not runtime else ReloadRecord.path(Path(runtime), worker)
+        runtime_directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        self._record_path = ReloadRecord.path(Path(runtime_directory), worker) if runtime_directory else None
 
-    async def began(self) -> None:
-        """It listens, and each role has a credential or has failed once."""
-        await self._put_on_record(ReloadRecord(os.getpid()))
+    async def report_ready(self) -> None:
+        """Report that the process listens, and that each role has a credential or has failed once."""
+        await self._write_record(ReloadRecord(os.getpid()))
         self._manager.ready(self.status())
 
     async def reload(self) -> None:
-        """As somebody asked for by a signal, and waits to hear how it ended."""
-        began = time.monotonic()
+        """Reload the definitions and the certificate, and record the result for the command `reload`."""
+        started_at = time.monotonic()
         self._manager.reloading()
         outcome = await self._reloader.reload("SIGHUP")
-        wrong = [str(mistake) for mistake in outcome.mistakes] or ([] if outcome.error is None else [outcome.error])
+        errors = [str(mistake) for mistake in outcome.mistakes] or ([] if outcome.error is None else [outcome.error])
         renewable = self._reloader.renewable
         if renewable is not None and renewable.error is not None:
-            wrong.append(renewable.error)
-        succeeded = outcome.succeeded and not wrong
-        await self._put_on_record(ReloadRecord(os.getpid(), began, succeeded, [*outcome.changes, *wrong]))
+            errors.append(renewable.error)
+        succeeded = outcome.succeeded and not errors
+        await self._write_record(ReloadRecord(os.getpid(), started_at, succeeded, [*outcome.changes, *errors]))
         self._manager.ready(self.status())
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Feed systemd's watchdog and refresh the status line until cancelled."""
         await self._manager.watch(self.status)
 
-    def ending(self, why: str) -> None:
-        self._manager.stopping(f"{self._name()}ending after {why}")
+    def report_stopping(self, signal_name: str) -> None:
+        """Report that a signal stops the process."""
+        self._manager.stopping(f"{self._prefix()}stopping after {signal_name}")
 
     def status(self) -> str:
-        """One line for `systemctl status`: apps, roles, and how the last reload ended."""
-        registry = self._service.current.registry
+        """Return one line for `systemctl status`: apps, roles, and the result of the last reload."""
+        apps = len(self._service.current.registry.apps)
         roles = self._service.role_states()
         usable = sum(role.usable for role in roles)
         last = self._reloader.last
-        told = f"{last.at:%Y-%m-%d %H:%M:%S} UTC"
+        at = f"{last.at:%Y-%m-%d %H:%M:%S} UTC"
         if last.succeeded:
-            definitions = f"definitions of {told}"
+            definitions = f"definitions of {at}"
         else:
-            definitions = f"RELOAD REFUSED at {told}: {len(last.mistakes) or 1} wrong; the former definitions go on"
-        return f"{self._name()}{len(registry.apps)} apps, {usable} of {len(roles)} roles usable, {definitions}"
+            errors = len(last.mistakes) or 1
+            definitions = f"RELOAD REJECTED at {at} with {errors} errors; the previous definitions stay active"
+        return f"{self._prefix()}{apps} apps, {usable} of {len(roles)} roles usable, {definitions}"
 
-    def _name(self) -> str:
+    def _prefix(self) -> str:
         return "" if self._worker is None else f"worker {self._worker}: "
 
-    async def _put_on_record(self, record: ReloadRecord) -> None:
-        if self._record is None:
+    async def _write_record(self, record: ReloadRecord) -> None:
+        if self._record_path is None:
             return
         try:
-            await asyncio.to_thread(record.write, self._record)
+            await asyncio.to_thread(record.write, self._record_path)
         except OSError as error:
-            log.warning("how a reload ended cannot be noted", extra={"reason": error.strerror})
+            log.warning("reload result not recorded", extra={"reason": error.strerror})

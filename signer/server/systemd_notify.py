@@ -1,6 +1,7 @@
-"""What systemd is told of this process (sd_notify(3)), and the watchdog that it keeps (sd_watchdog_enabled(3)).
+"""Notify systemd of the state of this process, and feed its watchdog.
 
-Where systemd did not start us nobody listens, and every call does nothing.
+See: https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html,
+https://www.freedesktop.org/software/systemd/man/latest/sd_watchdog_enabled.html
 """
 
 from __future__ import annotations
@@ -15,63 +16,73 @@ from collections.abc import Callable, MutableMapping
 log = logging.getLogger("oss_signer")
 
 _STATUS_SECONDS = 5.0
-"""How often the status line is looked at where there is no watchdog to be fed."""
+"""How often the status is refreshed where there is no watchdog to feed."""
 _MICROSECONDS = 1_000_000
 
 
 class ServiceManager:
-    """Make it once in a process: it removes the variables that systemd set, so that no child takes itself for us."""
+    """systemd as seen from one process; without an address every call does nothing."""
 
-    def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
-        self._address = environ.pop("NOTIFY_SOCKET", "")
-        ours = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        within = environ.pop("WATCHDOG_USEC", "")
-        self._watchdog_seconds = int(within) / _MICROSECONDS if ours and within.isdigit() else 0.0
+    def __init__(self, address: str = "", watchdog_seconds: float = 0.0) -> None:
+        """Create it for a notification socket; a watchdog of 0 s is none."""
+        self._address = address
+        self._watchdog_seconds = watchdog_seconds
         self._status = ""
 
+    @classmethod
+    def from_environment(cls, environ: MutableMapping[str, str] = os.environ) -> ServiceManager:
+        """Read the variables that systemd set, and remove them so that no child process uses them."""
+        address = environ.pop("NOTIFY_SOCKET", "")
+        is_for_this_process = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        microseconds = environ.pop("WATCHDOG_USEC", "")
+        has_watchdog = is_for_this_process and microseconds.isdigit()
+        return cls(address, int(microseconds) / _MICROSECONDS if has_watchdog else 0.0)
+
     def ready(self, status: str) -> None:
-        """Also the end of a reload."""
+        """Notify of the end of the start, or of a reload."""
         self._status = status
-        self._tell("READY=1", f"STATUS={status}")
+        self._send("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        # systemd 253 and later want the time, to tell this reload from the one before.
+        """Notify of the start of a reload."""
+        # systemd 253 and later require the time, to tell this reload from the previous one.
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
 
     def stopping(self, status: str) -> None:
+        """Notify of the start of the shutdown."""
         self._status = status
-        self._tell("STOPPING=1", f"STATUS={status}")
+        self._send("STOPPING=1", f"STATUS={status}")
 
     def failed(self, status: str) -> None:
-        """The last word of a process that ends with an error."""
-        self._tell(f"STATUS={status}")
+        """Leave the reason of an exit with an error in the status."""
+        self._send(f"STATUS={status}")
 
     async def watch(self, status: Callable[[], str]) -> None:
-        """Feeds the watchdog and keeps the status line up to date, until it is cancelled.
+        """Feed the watchdog and refresh the status until cancelled.
 
-        It is the event loop that runs this, so that a loop which stands still is killed in its time.
+        This runs in the event loop, so systemd restarts a process whose event loop hangs.
         """
         if not self._address:
             return
         while True:
-            told = status()
-            news = [f"STATUS={told}"] if told != self._status else []
-            self._status = told
+            current = status()
+            lines = [f"STATUS={current}"] if current != self._status else []
+            self._status = current
             if self._watchdog_seconds:
-                news.append("WATCHDOG=1")
-            if news:
-                self._tell(*news)
+                lines.append("WATCHDOG=1")
+            if lines:
+                self._send(*lines)
             await asyncio.sleep(self._watchdog_seconds / 3 or _STATUS_SECONDS)
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
-        # A leading @ stands for the null byte of Linux' abstract names.
+        # A leading @ stands for the null byte of a name in Linux's abstract namespace.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 sock.setblocking(False)
                 sock.sendto("\n".join(lines).encode(), address)
         except OSError as error:
-            log.warning("systemd cannot be told", extra={"what": lines[0], "reason": error.strerror})
+            log.warning("systemd not notified", extra={"what": lines[0], "reason": error.strerror})

@@ -1,4 +1,4 @@
-"""HTTPS without a proxy before us: the certificate in force, and the next one when it is renewed."""
+"""TLS without a proxy: the active certificate, and its replacement when the files are renewed."""
 
 from __future__ import annotations
 
@@ -12,105 +12,118 @@ from datetime import datetime
 
 from signer.clock import utc_now
 from signer.definitions import model
-from signer.server.certificate import CannotUseCertificate, Pair, as_told, load, watch_of
+from signer.server.certificate import (
+    CannotUseCertificate,
+    LoadedCertificate,
+    format_time,
+    load_certificate,
+    watch_files,
+)
 from signer.server.sockets import CannotListen
+from signer.stores.file_watch import FileWatch
 from signer.telemetry.metrics import Metrics
 
 log = logging.getLogger("oss_signer.tls")
 
-_WATCH_AGAIN_SECONDS = 5.0
+_RESTART_WATCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """How the last attempt to take the files over ended."""
+    """The result of the last attempt to load the files."""
 
     at: datetime
     trigger: str
     error: str | None = None
-    """Why the pair in force was kept; None: what the files hold is in force."""
-
-    @property
-    def succeeded(self) -> bool:
-        return self.error is None
+    """Why the previous certificate stayed active; None: the content of the files is active."""
 
 
-class Certificate:
-    """The pair in force. New connections get it; those that stand go on with the one they began with."""
+class ActiveCertificate:
+    """The certificate for new connections; open connections keep the one they started with."""
 
-    def __init__(self, paths: model.Tls) -> None:
-        """May block. Raises `CannotUseCertificate`."""
+    def __init__(self, paths: model.Tls, watch: FileWatch, loaded: LoadedCertificate) -> None:
+        """Create it for a certificate that was loaded with `watch`."""
         self._paths = paths
-        self._watch = watch_of(paths)
-        self._one_at_a_time = asyncio.Lock()
-        self.pair = load(paths, self._watch)
-        self.last = Renewal(utc_now(), "start")
-        self.context = self.pair.context
-        """For listeners; each handshake goes on with the context of the pair then in force."""
-        self.context.sni_callback = self._choose
-        for key, why in self.pair.cautions(utc_now()):
-            log.warning(f"server.tls.{key}: {why}")
+        self._watch = watch
+        self._lock = asyncio.Lock()
+        self._loaded = loaded
+        self._last = Renewal(utc_now(), "start")
+        self.context = loaded.context
+        """For listeners. Each handshake switches to the context of the certificate that is active then."""
+        self.context.sni_callback = self._use_active_context
 
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self.pair.context
+    def _use_active_context(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._loaded.context
 
     @property
     def error(self) -> str | None:
-        return self.last.error
+        """Why the last attempt kept the active certificate; None after a success."""
+        return self._last.error
 
     @property
     def expires_at(self) -> datetime:
-        return self.pair.expires_at
+        """When the active certificate expires."""
+        return self._loaded.expires_at
 
     async def follow(self) -> None:
-        """Takes over what the files hold whenever they change; runs until it is cancelled."""
+        """Load the files whenever they change, until cancelled."""
         while True:
             try:
                 async for _ in self._watch.changes():
                     await self.renew("change")
             except Exception:
-                log.exception("the certificate cannot be watched; trying again")
-            await asyncio.sleep(_WATCH_AGAIN_SECONDS)
+                log.exception("certificate watch failed")
+            await asyncio.sleep(_RESTART_WATCH_SECONDS)
 
     async def renew(self, trigger: str) -> Renewal:
-        """Takes over what the files hold now, or keeps what is in force. Never raises for what files can hold."""
-        async with self._one_at_a_time:
+        """Activate what the files contain now, or keep the active certificate if they cannot be used."""
+        async with self._lock:
             try:
-                pair = await asyncio.to_thread(load, self._paths, self._watch)
-                if pair.expires_at < utc_now() <= self.pair.expires_at:
-                    raise CannotUseCertificate("certificate", f"ended at {as_told(pair.expires_at)}; renew it")
+                loaded = await asyncio.to_thread(load_certificate, self._paths, self._watch)
+                if loaded.expires_at < utc_now() <= self._loaded.expires_at:
+                    raise CannotUseCertificate("certificate", f"expired at {format_time(loaded.expires_at)}; renew it")
             except CannotUseCertificate as error:
-                self.last = Renewal(utc_now(), trigger, str(error))
-                told = {"trigger": trigger, "expires_at": as_told(self.pair.expires_at)}
-                log.error(f"certificate refused; the one in force goes on: {error}", extra=told)
+                self._last = Renewal(utc_now(), trigger, str(error))
+                fields = {"trigger": trigger, "expires_at": format_time(self._loaded.expires_at), "error": str(error)}
+                log.error("certificate rejected", extra=fields)
             else:
-                self._take(pair, trigger)
-            return self.last
+                self._activate(loaded, trigger)
+            return self._last
 
-    def _take(self, pair: Pair, trigger: str) -> None:
-        if pair.fingerprint != self.pair.fingerprint:
-            told = {"trigger": trigger, "names": list(pair.names), "expires_at": as_told(pair.expires_at)}
-            log.info("certificate renewed", extra=told)
-            for key, why in pair.cautions(utc_now()):
-                log.warning(f"server.tls.{key}: {why}")
-        elif not self.last.succeeded:
-            log.info("certificate is good again", extra={"trigger": trigger})
-        self.pair = pair
-        self.last = Renewal(utc_now(), trigger)
+    def _activate(self, loaded: LoadedCertificate, trigger: str) -> None:
+        if loaded.fingerprint != self._loaded.fingerprint:
+            fields = {
+                "trigger": trigger,
+                "names": list(loaded.names),
+                "expires_at": format_time(loaded.expires_at),
+            }
+            log.info("certificate renewed", extra=fields)
+            _log_warnings(loaded)
+        elif self.error is not None:
+            log.info("certificate valid again", extra={"trigger": trigger})
+        self._loaded = loaded
+        self._last = Renewal(utc_now(), trigger)
 
 
 @contextlib.asynccontextmanager
-async def certificate_in_force(paths: model.Tls | None, metrics: Metrics) -> AsyncIterator[Certificate | None]:
-    """The certificate to serve with, renewed as long as the block runs. Raises `CannotListen`."""
+async def active_certificate(paths: model.Tls | None, metrics: Metrics) -> AsyncIterator[ActiveCertificate | None]:
+    """Yield the certificate to serve with, and renew it during the block; None without `server.tls`.
+
+    Raises:
+        CannotListen: the files cannot be used.
+    """
     if paths is None:
         yield None
         return
+    watch = watch_files(paths)
     try:
-        certificate = await asyncio.to_thread(Certificate, paths)
+        loaded = await asyncio.to_thread(load_certificate, paths, watch)
     except CannotUseCertificate as error:
         raise CannotListen(str(error)) from None
+    _log_warnings(loaded)
+    certificate = ActiveCertificate(paths, watch, loaded)
     metrics.watch_certificate(
-        expires_at=lambda: certificate.pair.expires_at.timestamp(), succeeded=lambda: certificate.error is None
+        expires_at=lambda: certificate.expires_at.timestamp(), succeeded=lambda: certificate.error is None
     )
     following = asyncio.create_task(certificate.follow(), name="follow the certificate")
     try:
@@ -118,3 +131,8 @@ async def certificate_in_force(paths: model.Tls | None, metrics: Metrics) -> Asy
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+def _log_warnings(loaded: LoadedCertificate) -> None:
+    for file, reason in loaded.warnings(utc_now()):
+        log.warning("certificate problem", extra={"setting": f"server.tls.{file}", "reason": reason})

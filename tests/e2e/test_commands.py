@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from signer.listen_address import ListenAddress
-from signer.server.sockets import listening
+from signer.server.sockets import listening_socket
 from tests.harness.local_cloud import Cloud
 from tests.harness.processes import ROOT
 from tests.harness.signer import LOCAL_ENVIRON, run_command
@@ -64,7 +64,7 @@ async def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_taken_address_is_told(tmp_path: Path) -> None:
-    with listening(ListenAddress.parse("127.0.0.1:0")) as taken:
+    with listening_socket(ListenAddress.parse("127.0.0.1:0")) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config = tmp_path / "signer.yaml"
         config.write_text(

@@ -164,9 +164,9 @@ async def test_systemd_is_told_of_it_all(config: Path, notices: Notices, tmp_pat
         status, told = await reload(tmp_path)
         assert status == 1
         assert "did you mean bucket?" in told
-        assert "RELOAD REFUSED" in await notices.until("READY=1")
+        assert "RELOAD REJECTED" in await notices.until("READY=1")
         running.process.terminate()
-        assert "STATUS=ending after SIGTERM" in await notices.until("STOPPING=1")
+        assert "STATUS=stopping after SIGTERM" in await notices.until("STOPPING=1")
     assert (await reload(tmp_path))[0] == 1
 
 

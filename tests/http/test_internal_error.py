@@ -18,7 +18,7 @@ from signer.listen_address import ListenAddress
 from signer.revision import Revision
 from signer.server.listeners import runner
 from signer.server.sites import Site, url_of
-from signer.server.sockets import listening
+from signer.server.sockets import listening_socket
 from signer.service import Service
 from signer.telemetry import logs
 from signer.telemetry.metrics import Metrics
@@ -42,7 +42,7 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = cast(Service, Broken())
     listener = runner(Front(broken, Public(broken).routes(), RequestLog()))
     await listener.setup()
-    with listening(ListenAddress.parse("127.0.0.1:0")) as sock:
+    with listening_socket(ListenAddress.parse("127.0.0.1:0")) as sock:
         await Site(listener, sock).start()
         async with (
             aiohttp.ClientSession() as session,

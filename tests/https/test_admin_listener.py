@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from signer.listen_address import ListenAddress
-from signer.server.sockets import CannotListen, listening
+from signer.server.sockets import CannotListen, listening_socket
 from tests.e2e.reloading import HEAD, app
 from tests.harness.signer import LOCAL_ENVIRON, Signer, run_command, signer
 from tests.harness.systemd_socket import signer_with_socket
@@ -116,8 +116,8 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
             checked = await run_command("check", "--config", config, *arguments, environ=LOCAL_ENVIRON)
             assert (checked.status, checked.out.splitlines()[0]) == (0, "no changes"), checked.err
         with (
-            pytest.raises(CannotListen, match="another process answers there"),
-            listening(ListenAddress.parse(running.admin)),
+            pytest.raises(CannotListen, match="another process listens there"),
+            listening_socket(ListenAddress.parse(running.admin)),
         ):
             pass
         async with signer(session, config, "--worker", 2):
@@ -129,8 +129,8 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
 def test_what_stands_where_the_socket_should_is_left_alone(tmp_path: Path) -> None:
     (path := tmp_path / "admin.sock").write_text("somebody's", encoding="utf-8")
     with (
-        pytest.raises(CannotListen, match="something else than a socket is there"),
-        listening(ListenAddress.parse(f"unix:{path}")),
+        pytest.raises(CannotListen, match="the file is not a socket"),
+        listening_socket(ListenAddress.parse(f"unix:{path}")),
     ):
         pass
     assert path.read_text(encoding="utf-8") == "somebody's"
@@ -142,4 +142,4 @@ async def test_a_public_socket_of_systemd_is_refused_too(tmp_path: Path) -> None
         async with signer_with_socket(sock, "admin", "--config", config) as process:
             status = await process.wait()
     assert status != 0
-    assert "would be open to other machines on 0.0.0.0; set server.admin_token" in "".join(process.errors)
+    assert "other machines can reach the admin routes on 0.0.0.0; set server.admin_token" in "".join(process.errors)

@@ -176,14 +176,14 @@ async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, 
     else:
         site.files.write(issued.chain[: len(issued.chain) // 2] if case == "half" else issued.chain, issued.key)
         site.files.turn(site.files.certificate, site.files.key)
-    logged = await running.wait_for_log("certificate refused", since=since)
+    logged = await running.wait_for_log("certificate rejected", since=since)
     said = {
-        "half": "no whole PEM certificate",
-        "other": "is not the key of",
-        "ended": "ended at",
+        "half": "no complete PEM certificate",
+        "other": "does not belong to",
+        "ended": "expired at",
         "gone": "No such file",
     }
-    assert said[case] in logged["message"] and logged["level"] == "error"
+    assert said[case] in logged["error"] and logged["level"] == "error"
     assert await site.shown() == good.certificate_der
     assert await running.metric("tls_certificate_last_reload_successful") == 0
     assert said[case] in (await site.certificate_on_status())["error"]
@@ -216,12 +216,12 @@ async def test_check_refuses_what_cannot_be_served_with(
             good.chain,
             other.key,
             "key",
-            f"{files.key} is not the key of the first certificate in {files.certificate}; name",
+            f"{files.key} does not belong to the first certificate in {files.certificate}; use",
         ),
-        (good.chain, weak, "key", f"{files.key} is encrypted, and nobody is there to type its password; write it"),
-        (good.chain, "nothing", "key", f"{files.key} holds no PEM private key; name the file that certbot calls"),
-        (good.chain, good.key[:90], "key", f"{files.key} holds no whole private key"),
-        (good.key, good.key, "certificate", f"{files.certificate} holds no whole PEM certificate; name the file"),
+        (good.chain, weak, "key", f"{files.key} is encrypted; write it"),
+        (good.chain, "nothing", "key", f"{files.key} contains no PEM private key; use the file that certbot calls"),
+        (good.chain, good.key[:90], "key", f"{files.key} contains no complete private key"),
+        (good.key, good.key, "certificate", f"{files.certificate} contains no complete PEM certificate; use the file"),
     ):
         files.write(certificate, key)
         files.turn(files.certificate, files.key)
@@ -249,13 +249,13 @@ def test_check_warns_of_what_some_phones_refuse(
         (
             ended.chain,
             ended,
-            f"certificate: ended at {ended.expires_at:%Y-%m-%dT%H:%M:%SZ}, so phones refuse it; renew it",
+            f"certificate: expired at {ended.expires_at:%Y-%m-%dT%H:%M:%SZ}, so phones refuse it; renew it",
         ),
-        (early.chain, early, "certificate: counts only from "),
+        (early.chain, early, "certificate: is valid only from "),
         (
             early.certificate,
             early,
-            "certificate: holds no certificate of who issued it, so some phones refuse it; name",
+            "certificate: contains no certificate of its issuer, so some phones refuse it; use",
         ),
     ):
         files.write(certificate, issued.key)

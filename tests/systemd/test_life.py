@@ -142,7 +142,7 @@ async def _reload(site: Site, running: Load) -> None:
 async def _refused_reload(site: Site, running: Load) -> None:
     await site.machine.write("/etc/oss-signer/signer.yaml", site.definitions(12) + "  wrong: {bukcet: b}\n")
     await site.machine.run("systemctl", "reload", WORKERS[0], succeeds=False)
-    assert "RELOAD REFUSED" in await site.machine.property(WORKERS[0], "StatusText")
+    assert "RELOAD REJECTED" in await site.machine.property(WORKERS[0], "StatusText")
     assert "did you mean bucket?" in await site.machine.journal(WORKERS[0])
     assert await site.machine.property(WORKERS[0], "ActiveState") == "active"
     await site.define(12)

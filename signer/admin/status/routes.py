@@ -1,4 +1,4 @@
-"""`/status` and the two files that its page needs; what it tells is sampled while `watching`."""
+"""`/status` and the two files that its page needs; what it tells is sampled while `sampling`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Status:
         service.metrics.watch_revision(lambda: reloader.last.revision)
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    async def sampling(self) -> AsyncIterator[None]:
         """Samples for the charts as long as the block runs."""
         tasks = [
             asyncio.create_task(self._loop_lag.watch(), name="watch the event loop"),
