@@ -1,4 +1,4 @@
-"""Writing a file so that it is there wholly or not at all, even when the power fails meanwhile."""
+"""Replaces files atomically: after a crash or power failure a file has either its former or its new content."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ if os.name == "posix":
     import fcntl
 
 
-def replace(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """A new file in the place of `path`; `owner` is uid and gid, kept if we may. Raises OSError."""
+def replace_file(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Write a new file and rename it to `path`.
+
+    Args:
+        path: the file to replace or create; its directory must exist.
+        data: its whole content.
+        mode: its permissions.
+        owner: user id and group id; ignored if this process must not set them.
+
+    Raises:
+        OSError: the file cannot be written; `path` is unchanged.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    written = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -26,28 +36,33 @@ def replace(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] | None
                         os.fchown(stream.fileno(), *owner)
                 os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        written.replace(path)
+        temporary.replace(path)
     except BaseException:
-        written.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     if os.name == "posix":
-        with contextlib.suppress(OSError), _opened(path.parent) as directory:  # some file systems have no such thing
+        # The rename survives a power failure only once the directory is on disk; some file systems cannot sync one.
+        with contextlib.suppress(OSError), _open_directory(path.parent) as directory:
             os.fsync(directory)
 
 
 @contextlib.contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Held by one process at a time; raises BlockingIOError when another has it. Windows has none."""
+def lock_directory(directory: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a directory for the block; does nothing on Windows.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
     if os.name != "posix":
         yield
         return
-    with _opened(directory) as descriptor:
+    with _open_directory(directory) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
 @contextlib.contextmanager
-def _opened(directory: Path) -> Iterator[int]:
+def _open_directory(directory: Path) -> Iterator[int]:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         yield descriptor

@@ -71,7 +71,7 @@ class Service:
             apps=lambda: len(self.current.registry.apps),
         )
 
-    async def take(self, registry: Registry, *, settle_seconds: float) -> None:
+    async def activate(self, registry: Registry, *, settle_seconds: float) -> None:
         """Answers from this registry from now on. Roles that are new are fetched first, for so long at most.
 
         Requests under way finish with what they began with; the change itself is one assignment.

@@ -11,7 +11,7 @@ from signer.definitions.diff import printable_sections
 from signer.http.exchange import Exchange
 from signer.http.reply import TEXT, Reply, json_reply
 from signer.http.router import Routes
-from signer.live.reload import Reloader
+from signer.live.reloader import Reloader
 from signer.service import Service
 from signer.telemetry.metrics import CONTENT_TYPE
 
@@ -65,8 +65,8 @@ class Admin:
         outcome = await self._reloader.reload("request")
         status = 200 if outcome.succeeded else 422 if outcome.mistakes else 503
         body = told_outcome(outcome)
-        if self._reloader.renewable is not None:
-            body["certificate_error"] = error = self._reloader.renewable.error
+        if self._reloader.certificate is not None:
+            body["certificate_error"] = error = self._reloader.certificate.error
             status = 422 if error is not None and status == 200 else status
         return json_reply(body, status)
 

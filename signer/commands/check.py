@@ -13,7 +13,7 @@ from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
 from signer.environment import CannotReadEnvironment
-from signer.live.running_definitions import CannotCompare, admin_url, changes_to
+from signer.live.running_definitions import CannotCompare, admin_url, changes_to_running
 from signer.server import event_loop
 from signer.server.certificate_check import certificate_warnings
 from signer.stores.protocol import CannotRead
@@ -69,7 +69,7 @@ async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] |
         location = definitions.store.location
     if options.diff is None:
         return location, registry, None
-    return location, registry, await changes_to(options.diff or admin_url(registry.server), registry)
+    return location, registry, await changes_to_running(options.diff or admin_url(registry.server), registry)
 
 
 def _summary(registry: Registry) -> str:

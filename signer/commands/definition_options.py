@@ -10,8 +10,8 @@ from pathlib import Path
 
 from signer.definitions.registry import Registry
 from signer.environment import Environment
-from signer.live.last_good import last_good
-from signer.live.reload import Definitions
+from signer.live.definition_source import DefinitionSource
+from signer.live.last_good import last_good_file
 from signer.stores.store_factory import open_store
 
 
@@ -40,7 +40,7 @@ def environment(options: argparse.Namespace) -> Environment:
 @contextlib.asynccontextmanager
 async def open_definitions(
     options: argparse.Namespace, state_directory: Path | None = None
-) -> AsyncIterator[Definitions]:
+) -> AsyncIterator[DefinitionSource]:
     """Open the store of `--config`, and close it at the end of the block.
 
     Args:
@@ -51,7 +51,7 @@ async def open_definitions(
     """
     store = open_store(options.config)
     try:
-        yield Definitions(store, environment(options), last_good=last_good(store, state_directory))
+        yield DefinitionSource(store, environment(options), last_good=last_good_file(store, state_directory))
     finally:
         await store.close()
 

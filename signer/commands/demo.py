@@ -17,7 +17,8 @@ from signer.demo.upload_page import add_upload_page
 from signer.environment import Environment
 from signer.http.router import Routes
 from signer.listen_address import ListenAddress
-from signer.live.reload import Definitions, Reloader
+from signer.live.definition_source import DefinitionSource
+from signer.live.reloader import Reloader
 from signer.server import event_loop
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen, listening_socket
@@ -73,8 +74,8 @@ async def _demo(options: argparse.Namespace) -> None:
     ):
         await set_faults(session, cloud, options.fault)
         oss = with_host(cloud.oss, host)
-        definitions = Definitions(store, environment, lambda registry: relocate(cloud, registry, address, oss))
-        registry, started = await definitions.begin()
+        definitions = DefinitionSource(store, environment, lambda registry: relocate(cloud, registry, address, oss))
+        registry, started = await definitions.start()
 
         async def add_routes(routes: Routes, service: Service) -> None:
             add_upload_page(routes, service, session, cloud.oss, oss)

@@ -14,7 +14,7 @@ from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
 from signer.environment import CannotReadEnvironment
-from signer.live.reload import Reloader
+from signer.live.reloader import Reloader
 from signer.server import event_loop
 from signer.server.certificate_check import certificate_warnings
 from signer.server.open_files import raise_open_file_limit
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
     async with open_definitions(options, options.state_dir) as definitions:
-        registry, started = await definitions.begin()
+        registry, started = await definitions.start()
         await asyncio.to_thread(certificate_warnings, registry)
         service = Service(registry, environment(options))
         try:

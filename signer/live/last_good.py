@@ -1,6 +1,6 @@
-"""The last good definitions of a remote store, kept on disk for a start while it is away.
+"""Keeps a copy of the last good definitions of a remote store on disk, for a start while the store is unreadable.
 
-The texts are kept as they came: `${...}` are not filled in, so that no secret from the environment gets into the file.
+The texts are stored as they were read, with `${...}` unresolved, so that no secret from the environment is in the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from signer.atomic_write import replace
+from signer.atomic_write import replace_file
 from signer.clock import utc_now
 from signer.stores.file import FileStore
 from signer.stores.protocol import Snapshot, Store
@@ -24,51 +24,54 @@ _MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class LastGoodCopy:
+    """Definitions that were valid, and when they were saved."""
+
     snapshot: Snapshot
-    kept_at: datetime
+    saved_at: datetime
 
 
-class LastGood:
+class LastGoodFile:
+    """The file with the last good copy of one store."""
+
     def __init__(self, location: str, directory: Path) -> None:
-        """One file for each location, so that signers of several stores may share a directory."""
+        """Choose a file name for the store at `location`, so that signers of several stores can share a directory."""
         self._location = location
-        self.file = directory / f"last-good-{hashlib.sha256(location.encode()).hexdigest()[:12]}.json"
+        self.path = directory / f"last-good-{hashlib.sha256(location.encode()).hexdigest()[:12]}.json"
 
-    async def keep(self, snapshot: Snapshot) -> None:
-        """Keeps this in the place of the former; when that fails, it is logged and the former stays."""
+    async def write(self, snapshot: Snapshot) -> None:
+        """Replace the copy; if that fails, log it and keep the former one."""
         try:
             await asyncio.to_thread(self._write, snapshot)
         except OSError as error:
-            log.warning("no last good copy is kept", extra={"file": str(self.file), "error": error.strerror})
+            log.warning("last good copy not written", extra={"file": str(self.path), "error": error.strerror})
 
-    async def read(self) -> Copy | None:
-        """None when there is none, or none that can be read."""
+    async def read(self) -> LastGoodCopy | None:
+        """Return the copy; None if there is none or it cannot be read."""
         return await asyncio.to_thread(self._read)
 
     def _write(self, snapshot: Snapshot) -> None:
-        kept = {
+        content = {
             "location": self._location,
             "revision": snapshot.revision,
-            "kept_at": utc_now().isoformat(timespec="seconds"),
+            "saved_at": utc_now().isoformat(timespec="seconds"),
             "files": dict(snapshot.files),
         }
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace(self.file, json.dumps(kept, ensure_ascii=False).encode(), mode=_MODE)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(self.path, json.dumps(content, ensure_ascii=False).encode(), mode=_MODE)
 
-    def _read(self) -> Copy | None:
+    def _read(self) -> LastGoodCopy | None:
         try:
-            kept = json.loads(self.file.read_bytes())
-            files = {str(name): str(text) for name, text in kept["files"].items()}
-            return Copy(Snapshot(files, str(kept["revision"])), datetime.fromisoformat(kept["kept_at"]))
+            content = json.loads(self.path.read_bytes())
+            files = {str(name): str(text) for name, text in content["files"].items()}
+            return LastGoodCopy(Snapshot(files, str(content["revision"])), datetime.fromisoformat(content["saved_at"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = {"file": str(self.file), "error": type(error).__name__}
-            log.warning("the last good copy cannot be read", extra=why)
+            log.warning("last good copy unreadable", extra={"file": str(self.path), "error": type(error).__name__})
             return None
 
 
-def last_good(store: Store, directory: Path | None) -> LastGood | None:
-    """None without a directory, and for files, which are on disk themselves."""
-    return None if directory is None or isinstance(store, FileStore) else LastGood(store.location, directory)
+def last_good_file(store: Store, directory: Path | None) -> LastGoodFile | None:
+    """Return where to keep the last good copy; None without a directory, and for a store that is itself on disk."""
+    return None if directory is None or isinstance(store, FileStore) else LastGoodFile(store.location, directory)

@@ -21,7 +21,7 @@ from signer.http.exchange import Exchange
 from signer.http.request_log import RequestLog
 from signer.http.router import Routes
 from signer.listen_address import ListenAddress
-from signer.live.reload import Reloader
+from signer.live.reloader import Reloader
 from signer.server.interpreter import tune_interpreter
 from signer.server.listeners import drain, runner
 from signer.server.signals import Signals
@@ -62,6 +62,7 @@ async def serve(
         CannotOpenQueue: the callback queue cannot be opened.
     """
     tune_interpreter()
+    reloader.record_start()
     supervision = Supervision(service, reloader, manager or ServiceManager(), worker)
     signals = Signals(supervision.reload)
     server = service.current.registry.server
@@ -71,7 +72,7 @@ async def serve(
         admin_sockets = _open(stack, inherited.admin, ListenAddress.parse(server.admin).for_worker(worker or 1))
         if server.admin_token is None:
             require_local(admin_sockets)
-        reloader.renewable = certificate = await stack.enter_async_context(
+        reloader.certificate = certificate = await stack.enter_async_context(
             active_certificate(server.tls, service.metrics)
         )
         following = asyncio.create_task(reloader.follow(), name="follow the store")

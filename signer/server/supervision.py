@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from signer.live.reload import Reloader
+from signer.live.reloader import Reloader
 from signer.server.reload_record import ReloadRecord
 from signer.server.systemd_notify import ServiceManager
 from signer.service import Service
@@ -39,9 +39,9 @@ class Supervision:
         self._manager.reloading()
         outcome = await self._reloader.reload("SIGHUP")
         errors = [str(mistake) for mistake in outcome.mistakes] or ([] if outcome.error is None else [outcome.error])
-        renewable = self._reloader.renewable
-        if renewable is not None and renewable.error is not None:
-            errors.append(renewable.error)
+        certificate = self._reloader.certificate
+        if certificate is not None and certificate.error is not None:
+            errors.append(certificate.error)
         succeeded = outcome.succeeded and not errors
         await self._write_record(ReloadRecord(os.getpid(), started_at, succeeded, [*outcome.changes, *errors]))
         self._manager.ready(self.status())

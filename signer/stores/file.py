@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from stat import S_IMODE
 
-from signer.atomic_write import lock, replace
+from signer.atomic_write import lock_directory, replace_file
 from signer.stable_read import FilesKeepChanging
 from signer.stores.bundle import split
 from signer.stores.file_watch import POLL_SECONDS, FileWatch
@@ -52,13 +52,13 @@ class FileStore:
             raise CannotWrite(f"{self._path}: is a directory; name the one file in it: --config {self._path}/NAME.yaml")
         file = self._path.resolve()  # behind a link, the link stays
         try:
-            with lock(file.parent):
+            with lock_directory(file.parent):
                 if expected_revision is not None and expected_revision != self._revision():
                     raise ChangedMeanwhile(self.location)
                 former = file.stat() if file.exists() else None
                 mode = _NEW_FILE_MODE if former is None else S_IMODE(former.st_mode)
                 owner = None if former is None else (former.st_uid, former.st_gid)
-                replace(file, text.encode(), mode=mode, owner=owner)
+                replace_file(file, text.encode(), mode=mode, owner=owner)
         except BlockingIOError:
             raise CannotWrite(f"{self.location}: somebody else writes it just now; try again") from None
         except OSError as error:

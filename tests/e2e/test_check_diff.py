@@ -41,8 +41,8 @@ async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.
         assert checked.out.splitlines()[:-1] == [
             "~ apps.a: max_size 1MiB -> 2MiB",
             f"~ server: admin 127.0.0.1:0 -> 0.0.0.0:{port}, admin_token (unset) -> ***",
-            "server.admin is another; it needs a restart",
-            "server.admin_token is another; it needs a restart",
+            "server.admin changed and needs a restart",
+            "server.admin_token changed and needs a restart",
         ]
 
 
@@ -51,9 +51,9 @@ async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, 
     async with signer(session, config) as running:
         for arguments, said in (
             (["--diff"], "server.admin has port 0, any free port; write the running signer's URL: --diff URL"),
-            (["--diff", "http://127.0.0.1:1"], "no signer answers at http://127.0.0.1:1: "),
-            (["--diff", running.public], f"{running.public} is no signer's admin address: "),
-            (["--diff", "nonsense"], "no signer answers at nonsense: "),
+            (["--diff", "http://127.0.0.1:1"], "no signer at http://127.0.0.1:1: "),
+            (["--diff", running.public], f"{running.public} is not the admin address of a signer: "),
+            (["--diff", "nonsense"], "no signer at nonsense: "),
         ):
             checked = await check(config, *arguments)
             assert (checked.status, checked.out) == (1, "")

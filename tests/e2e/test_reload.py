@@ -79,7 +79,7 @@ async def test_all_or_nothing(session: aiohttp.ClientSession, tmp_path: Path) ->
         assert await running.upload_status("c") == 404
         shown = await running.last_reload()
         assert (shown["succeeded"], shown["mistakes"]) == (False, outcome["mistakes"])
-        told = (await running.wait_for_log("reload refused"))["mistakes"]
+        told = (await running.wait_for_log("reload rejected"))["mistakes"]
         assert told[0].startswith(f"{second}:3:5: apps.b: ")
         assert await running.metric("config_last_reload_successful") == 0
         assert await running.metric("config_last_reload_success_timestamp_seconds") == succeeded_at
@@ -127,7 +127,8 @@ async def test_what_needs_a_restart_says_so_until_it_is_undone(session: aiohttp.
             status, outcome = await running.reload()
             assert (status, outcome["needs_restart"]) == (200, ["server.listen"])
             assert (await running.last_reload())["needs_restart"] == ["server.listen"]
-            assert (await running.wait_for_log("server.listen ", since=before))["level"] == "warning"
+            warning = await running.wait_for_log("changed setting needs a restart", since=before)
+            assert (warning["level"], warning["setting"]) == ("warning", "server.listen")
             assert await served(running) == number
         replace(config, revision(4))
         assert (await running.reload())[1]["needs_restart"] == []

@@ -48,7 +48,7 @@ async def test_a_bad_edit_changes_nothing_and_its_fix_is_taken_over(
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
         write(config, BROKEN)
-        await running.wait_for_log("reload refused")
+        await running.wait_for_log("reload rejected")
         await until_served(running, 1)
         write(config, revision(2))
         await until_served(running, 2)
@@ -65,7 +65,7 @@ async def test_what_was_deleted_may_come_back(
             shutil.rmtree(home)
         else:
             config.unlink()
-        refused = await running.wait_for_log("reload refused")
+        refused = await running.wait_for_log("reload rejected")
         assert refused["mistakes"] == [f"{config}: No such file or directory; give the path of the YAML with --config"]
         await until_served(running, 1)
         home.mkdir(exist_ok=True)

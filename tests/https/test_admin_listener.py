@@ -88,7 +88,7 @@ async def test_check_compares_with_the_token_of_the_definitions_or_of_the_enviro
     status, said = await diff(ADMIN_TOKEN="another-long-token", OSS_SIGNER_ADMIN_TOKEN=TOKEN)
     assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
     status, said = await diff(ADMIN_TOKEN="another-long-token")
-    assert status == 1 and "has another admin token; set OSS_SIGNER_ADMIN_TOKEN" in said, said
+    assert status == 1 and "rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN" in said, said
 
 
 async def healthy(path: Path) -> bool:

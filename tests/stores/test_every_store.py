@@ -31,7 +31,7 @@ async def test_an_edit_is_taken_over_and_an_absence_is_survived(remote: Place, s
         assert str(told["error"]).startswith(_shown(remote))
         assert await running.is_ready()
         assert await serves(running, "b")
-        refusals = [line for line in running.output if "reload refused" in line]
+        refusals = [line for line in running.output if "reload rejected" in line]
         assert len(refusals) == 2  # by itself once, however often it looks
 
         await remote.come_back()
@@ -155,7 +155,7 @@ async def test_a_copy_that_is_broken_is_none(tmp_path: Path, session: aiohttp.Cl
     http.text = None
     result = await run_command("serve", "--config", http.url, *state)
     assert result.status == 1
-    assert "the last good copy cannot be read" in result.err
+    assert "last good copy unreadable" in result.err
 
 
 async def test_a_directory_that_cannot_be_written_stops_nothing(
@@ -165,7 +165,7 @@ async def test_a_directory_that_cannot_be_written_stops_nothing(
     await http.put(definitions("a"))
     async with signer(session, http.url, "--state-dir", tmp_path / "file" / "state") as running:
         assert await serves(running, "a")
-        assert any("no last good copy is kept" in line for line in running.output)
+        assert any("last good copy not written" in line for line in running.output)
 
 
 async def test_files_need_no_copy(file: FilePlace, tmp_path: Path, session: aiohttp.ClientSession) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from signer.atomic_write import lock
+from signer.atomic_write import lock_directory
 from signer.stores.file import FileStore
 from signer.stores.protocol import ChangedMeanwhile
 from tests.harness.signer import signer
@@ -114,7 +114,7 @@ async def test_two_who_write_a_file_do_not_lose_each_others(file: FilePlace) -> 
 
 async def test_a_file_that_is_being_written_is_not_written(file: FilePlace, source: Path) -> None:
     await file.put(definitions("b"))
-    with lock(file.path.parent):
+    with lock_directory(file.path.parent):
         result = await command("push", source, "--config", file.url)
     assert result.status == 1
     assert result.err.splitlines()[-1] == f"{file.url}: somebody else writes it just now; try again"

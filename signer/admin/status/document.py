@@ -6,7 +6,8 @@ from signer.admin.status.history import POINT_SECONDS, AppCounts, Point
 from signer.admin.status.view import AppRow, View
 from signer.api.answers import rfc3339
 from signer.credentials.keeper import RoleState
-from signer.live.reload import Outcome, Renewable
+from signer.live.reload_result import ReloadResult
+from signer.live.reloader import RenewableCertificate
 
 
 def document(view: View) -> dict[str, object]:
@@ -43,11 +44,11 @@ def document(view: View) -> dict[str, object]:
     }
 
 
-def _certificate(certificate: Renewable) -> dict[str, object]:
+def _certificate(certificate: RenewableCertificate) -> dict[str, object]:
     return {"expires_at": rfc3339(certificate.expires_at), "error": certificate.error}
 
 
-def outcome(reload: Outcome) -> dict[str, object]:
+def outcome(reload: ReloadResult) -> dict[str, object]:
     return {
         "at": rfc3339(reload.at),
         "trigger": reload.trigger,

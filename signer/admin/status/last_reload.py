@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from signer.admin.status import number_format
-from signer.live.reload import Outcome
+from signer.live.reload_result import ReloadResult
 
 _MOST_LINES = 100
 _KINDS = {"+": "added", "-": "removed"}
 _TRIGGERS = {"start": "at the start", "change": "after an edit", "request": "on request", "SIGHUP": "on SIGHUP"}
 
 
-def last_reload(outcome: Outcome) -> Markup:
+def last_reload(outcome: ReloadResult) -> Markup:
     verdict = "In force" if outcome.succeeded else "Refused; what was in force before goes on"
     return Markup(
         '<h2 id="reload-title">Last reload</h2><p><span class="state {}">{}</span></p>'

@@ -16,7 +16,7 @@ from signer.clock import utc_now
 from signer.http.exchange import Exchange, Handler
 from signer.http.reply import HTML, Reply, json_reply
 from signer.http.router import Routes
-from signer.live.reload import Reloader
+from signer.live.reloader import Reloader
 from signer.service import Service
 
 _ASSETS = Path(__file__).parent / "assets"

@@ -21,7 +21,8 @@ from signer.credentials.clock_skew import ClockState, clock_state
 from signer.credentials.keeper import RoleState
 from signer.credentials.refresh_windows import TokenState
 from signer.definitions.registry import App, Registry
-from signer.live.reload import Outcome, Reloader, Renewable
+from signer.live.reload_result import ReloadResult
+from signer.live.reloader import Reloader, RenewableCertificate
 from signer.service import Service
 
 APPS_A_PAGE = 50
@@ -75,7 +76,7 @@ class View:
     clock_skew_seconds: float
     queue_depth: int
     takes_callbacks: bool
-    reload: Outcome
+    reload: ReloadResult
     roles: Sequence[RoleState]
     """All of them, those with trouble first, then by when they end."""
     shown_roles: Sequence[RoleState]
@@ -90,7 +91,7 @@ class View:
     points: Sequence[Point | None]
     question: Question
     pages: int
-    certificate: Renewable | None
+    certificate: RenewableCertificate | None
     """Of `server.tls`."""
 
     @property
@@ -185,7 +186,7 @@ def gather(
         points=history.points(),
         question=Question(question.text, page),
         pages=pages,
-        certificate=reloader.renewable,
+        certificate=reloader.certificate,
     )
 
 

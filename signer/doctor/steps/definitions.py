@@ -12,7 +12,7 @@ from signer.definitions.registry import Registry
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.steps.files import check_environment_file, check_output_files, check_read_files
 from signer.environment import CannotReadEnvironment, Environment
-from signer.live.reload import Definitions
+from signer.live.definition_source import DefinitionSource
 from signer.stores.protocol import CannotRead
 from signer.stores.store_factory import open_store
 
@@ -39,7 +39,7 @@ async def check_definitions(config: str, environment: Environment) -> Definition
         return DefinitionsResult(None, [*found, Subject("definitions", "").failed(*_what_and_fix(error))])
     subject = Subject("definitions", store.location)
     try:
-        definitions = Definitions(store, environment)
+        definitions = DefinitionSource(store, environment)
         files = (await definitions.load()).files
         found += await asyncio.to_thread(check_read_files, files)
         registry = await definitions.parse(files)

@@ -1,0 +1,27 @@
+"""How an attempt to load definitions ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from signer.definitions.mistakes import Mistake
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """The result of the first load at start, or of a reload."""
+
+    at: datetime
+    trigger: str
+    """`start`, `change`, `request` or `SIGHUP`."""
+    succeeded: bool
+    revision: str
+    """Of the definitions that are active afterwards."""
+    changes: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    """Why the definitions were rejected."""
+    error: str | None = None
+    """Why there are no definitions from the store."""
+    needs_restart: tuple[str, ...] = ()
+    """Settings that differ from those at start and take effect only after a restart."""
