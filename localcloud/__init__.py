@@ -1,4 +1,4 @@
-"""A local Alibaba Cloud for development and tests: ECS metadata, STS and OSS on loopback. And WeChat.
+"""A local cloud for development and tests: ECS metadata, STS, OSS and WeChat on loopback.
 
-Written from their documentation and from nothing of the signer's, so that it can judge the signer.
+It is written from their documentation and shares no code with the signer, so that it can judge the signer.
 """

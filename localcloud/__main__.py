@@ -1,4 +1,4 @@
-"""`python -m localcloud`: prints one JSON line with the addresses, then serves until SIGTERM or SIGINT."""
+"""`python -m localcloud`: print the addresses as one JSON line, then serve until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from localcloud.fault_kinds import SERVERS
-from localcloud.servers import running
+from localcloud.servers import serve_all
 from localcloud.world import Bucket, default_world
 
 if sys.platform != "win32":
@@ -20,18 +20,20 @@ if sys.platform != "win32":
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="localcloud", description="Metadata, STS, OSS and WeChat, local.")
+    parser = argparse.ArgumentParser(
+        prog="localcloud", description="ECS metadata, STS, OSS and WeChat on this machine."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     for name in SERVERS:
-        parser.add_argument(f"--{name}-port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--data", type=Path, help="keep objects here (default: a temporary directory)")
+        parser.add_argument(f"--{name}-port", type=int, default=0, help="default: a free port")
+    parser.add_argument("--data", type=Path, help="store objects here (default: a temporary directory)")
     parser.add_argument(
-        "--bucket", action="append", default=[], metavar="NAME=REGION", help="may be given several times"
+        "--bucket", action="append", default=[], metavar="NAME=REGION", help="create a bucket; repeatable"
     )
-    parser.add_argument("--hardened", action="store_true", help="metadata only with a token (HttpTokens=required)")
-    parser.add_argument("--token-seconds", type=int, help="how long every issued token lives, whatever was asked")
+    parser.add_argument("--hardened", action="store_true", help="require a metadata token (HttpTokens=required)")
+    parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
     parser.add_argument(
-        "--callback-seconds", type=float, default=5.0, help="how long an upload callback may take (default: 5, as OSS)"
+        "--callback-seconds", type=float, default=5.0, help="time limit of an upload callback (default: 5, as OSS)"
     )
     options = parser.parse_args()
     _allow_many_connections()
@@ -41,11 +43,11 @@ def main() -> int:
 
 
 def _allow_many_connections() -> None:
-    """As many open files as the system lets us have: most start processes with 1,024."""
+    """Raise the limit of open files to the maximum: the usual 1,024 is only a default."""
     if sys.platform != "win32":
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own behind this one
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):  # macOS has another limit below this one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -56,12 +58,12 @@ async def _serve(options: argparse.Namespace) -> None:
         name, _, region = text.partition("=")
         world.buckets[name] = Bucket(name, region)
     stop = asyncio.Event()
-    with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loops
+    with contextlib.suppress(NotImplementedError):  # event loops on Windows have no signal handlers
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ports = {name: getattr(options, f"{name}_port") for name in SERVERS}
     with tempfile.TemporaryDirectory(prefix="localcloud-") as temporary:
-        async with running(world, options.data or Path(temporary), options.host, ports) as addresses:
+        async with serve_all(world, options.data or Path(temporary), options.host, ports) as addresses:
             sys.stdout.write(json.dumps(addresses) + "\n")
             sys.stdout.flush()
             await stop.wait()

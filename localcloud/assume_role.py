@@ -1,4 +1,7 @@
-"""AssumeRole, and what AssumeRoleWithOIDC has in common with it (help page `AssumeRole`)."""
+"""AssumeRole, and what AssumeRoleWithOIDC shares with it.
+
+See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from hashlib import sha256
 
 from localcloud.ram import BadPolicy, check_grammar
-from localcloud.sts_errors import Refused
+from localcloud.sts_errors import StsError
 from localcloud.world import Policy, Role, World, account_of, iso
 
 _ROLE_ARN = re.compile(r"acs:ram::([0-9]+):role/[\w.@-]+", re.ASCII)
@@ -15,37 +18,39 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 _MAX_POLICY_CHARACTERS = 2048
 
 
-def assume_role(world: World, texts: dict[str, str]) -> dict[str, object]:
-    """The body of the answer but for its RequestId. Raises `Refused`, as all here."""
-    role = known_role(world, texts)
-    session = checked_session(role, texts)
-    if not role.trusted or (role.external_id is not None and texts.get("ExternalId") != role.external_id):
-        raise Refused(403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM.")
-    return issued(world, role, *session)
+def assume_role(world: World, parameters: dict[str, str]) -> dict[str, object]:
+    """Return the response body without RequestId. Raise `StsError` as STS does."""
+    role = known_role(world, parameters)
+    session = checked_session(role, parameters)
+    if not role.trusted or (role.external_id is not None and parameters.get("ExternalId") != role.external_id):
+        raise StsError(
+            403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM."
+        )
+    return issue_token(world, role, *session)
 
 
-def known_role(world: World, texts: dict[str, str]) -> Role:
-    arn = texts.get("RoleArn", "")
+def known_role(world: World, parameters: dict[str, str]) -> Role:
+    arn = parameters.get("RoleArn", "")
     if not _ROLE_ARN.fullmatch(arn):
-        raise Refused(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")
+        raise StsError(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")
     role = world.roles.get(arn) or (Role(arn) if world.has_account(account_of(arn)) else None)
     if role is None:
-        raise Refused(404, "EntityNotExist.Role", f"The role not exists: {arn}.")
+        raise StsError(404, "EntityNotExist.Role", f"The role not exists: {arn}.")
     return role
 
 
-def checked_session(role: Role, texts: dict[str, str]) -> tuple[str, int, Policy | None]:
-    """The session's name, its seconds and its own policy."""
-    name = texts.get("RoleSessionName", "")
+def checked_session(role: Role, parameters: dict[str, str]) -> tuple[str, int, Policy | None]:
+    """Return the session's name, duration in seconds and policy."""
+    name = parameters.get("RoleSessionName", "")
     if not _SESSION_NAME.fullmatch(name):
-        raise Refused(400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed.")
-    seconds = texts.get("DurationSeconds", "3600")
+        raise StsError(400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed.")
+    seconds = parameters.get("DurationSeconds", "3600")
     if not re.fullmatch("[0-9]{1,9}", seconds) or not 900 <= int(seconds) <= role.max_session_seconds:
-        raise Refused(400, "InvalidParameter.DurationSeconds", "The Min/Max value of DurationSeconds is 15min/1hr.")
-    return name, int(seconds), _session_policy(texts.get("Policy"))
+        raise StsError(400, "InvalidParameter.DurationSeconds", "The Min/Max value of DurationSeconds is 15min/1hr.")
+    return name, int(seconds), _session_policy(parameters.get("Policy"))
 
 
-def issued(world: World, role: Role, session_name: str, seconds: int, policy: Policy | None) -> dict[str, object]:
+def issue_token(world: World, role: Role, session_name: str, seconds: int, policy: Policy | None) -> dict[str, object]:
     token = world.issue(role_arn=role.arn, seconds=seconds, policies=() if policy is None else (policy,))
     name = role.arn.rpartition("/")[2]
     return {
@@ -66,9 +71,9 @@ def _session_policy(text: str | None) -> Policy | None:
     if text is None:
         return None
     if not 1 <= len(text) <= _MAX_POLICY_CHARACTERS:
-        raise Refused(400, "InvalidParameter.PolicySize", "The parameter Policy is too long.")
+        raise StsError(400, "InvalidParameter.PolicySize", "The parameter Policy is too long.")
     try:
         return check_grammar(json.loads(text))
     except (BadPolicy, ValueError, RecursionError):
         message = "The parameter Policy has not passed grammar check."
-        raise Refused(400, "InvalidParameter.PolicyGrammar", message) from None
+        raise StsError(400, "InvalidParameter.PolicyGrammar", message) from None

@@ -1,4 +1,7 @@
-"""What a bucket says of itself, and at which endpoint (help pages `getbucketinfo`, `getbucketlocation`)."""
+"""GetBucketInfo and GetBucketLocation, and the check of the endpoint.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/getbucketinfo and .../getbucketlocation
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from localcloud.oss_errors import OssError
 from localcloud.world import DEFAULT_ACCOUNT, Bucket
 
 QUERIES = {"bucketInfo": "GetBucketInfo", "location": "GetBucketLocation", "cors": "GetBucketCors"}
-"""The sub-resources that are known here, and what OSS calls asking for them."""
+"""The implemented sub-resources, with the names of their actions."""
 
 _ENDPOINT = re.compile(r"[a-z0-9][a-z0-9-]*\.oss-(.+?)(?:-internal)?\.[^.]+\..+")
-_ANYWHERE = ("accelerate", "accelerate-overseas")
+_ACCELERATION = ("accelerate", "accelerate-overseas")
 
 
 def get_bucket_info(bucket: Bucket) -> web.Response:
-    """It may be asked at any region's endpoint."""
+    """Every region's endpoint serves it."""
     region = f"oss-{bucket.region}"
     return _xml(
         "<BucketInfo><Bucket><AccessMonitor>Disabled</AccessMonitor><CreationDate>2024-01-01T00:00:00.000Z</CreationDate>"
@@ -35,13 +38,16 @@ def get_bucket_location(bucket: Bucket) -> web.Response:
 
 
 def region_of_host(host: str) -> str | None:
-    """The region that a bucket's address names; None for acceleration, a domain of one's own and plain addresses."""
+    """Return the region in a bucket's host name; None for acceleration, custom domains and plain addresses."""
     match = _ENDPOINT.fullmatch(host.partition(":")[0])
-    return None if match is None or match[1] in _ANYWHERE else match[1]
+    return None if match is None or match[1] in _ACCELERATION else match[1]
 
 
 def check_endpoint(host: str, bucket: Bucket, action: str) -> None:
-    """Raises AccessDenied at another region's endpoint (help page `http-status-code-403`), with the right one."""
+    """Raise AccessDenied, with the right endpoint, at the endpoint of another region.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/http-status-code-403
+    """
     region = region_of_host(host)
     if region not in (None, bucket.region) and action != "GetBucketInfo":
         message = (

@@ -1,8 +1,9 @@
-"""Upload callbacks (help page `callback`): what a form asks for, the signed call, what the client is told of it.
+"""Upload callbacks: parses the form field, sends the signed call, and gives its result to the client.
 
-`/-/callback_pub_key_v1.pem` is the public key that calls are signed for. `GET /-/callbacks` says which calls were made,
-so that tests can send one again byte by byte. `POST /-/callbacks` makes one for nobody's upload: `{"url": "...",
-"body": "...", "body_type": "..."}`. Any customer of OSS can do that, since constants may stand where variables should.
+`/-/callback_pub_key_v1.pem` is the public key of the signatures. `GET /-/callbacks` returns the calls, so that tests can
+replay them byte by byte. `POST /-/callbacks` with `{"url": "...", "body": "...", "body_type": "..."}` sends a call without
+an upload: every customer of OSS can do that, with constants instead of variables.
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _KEY_PATH = "/-/callback_pub_key_v1.pem"
 _KEY_BITS = 2048
 _MAX_CALLBACK_BYTES = 5 * 1024
 _MAX_URLS = 5
-_MAX_ANSWER_BYTES = 2**20
-"""The page says 3 MB in one place and 1 MB in another; the stricter reading is taken."""
-_KEPT_CALLS = 10_000
+_MAX_RESPONSE_BYTES = 2**20
+"""The page gives both 3 MB and 1 MB: the stricter reading applies."""
+_MAX_CALLS = 10_000
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -58,8 +59,8 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call, as it was sent, and what came of it."""
+class CallbackCall:
+    """One call as it was sent, and its result."""
 
     url: str
     headers: dict[str, str]
@@ -67,11 +68,11 @@ class Call:
     status: int | None = None
     answer: str = ""
     failure: str | None = None
-    """What the client is told, as OSS says it."""
+    """The error message for the client, as OSS words it."""
 
 
-def read_callback(encoded: str) -> Callback:
-    """The form field `callback`. Raises `OssError` as OSS does (help page of the errors with status 400)."""
+def parse_callback(encoded: str) -> Callback:
+    """Parse the form field `callback`. Raise `OssError` as OSS does."""
     if len(encoded) > _MAX_CALLBACK_BYTES:
         raise _invalid("The length of callback exceed max value.", "", "")
     try:
@@ -114,7 +115,7 @@ def _invalid(message: str, ec: str, value: str) -> OssError:
 
 
 def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str, str]) -> Variables:
-    """The system's own, and `x:name` from the form. What is no picture has no `imageInfo`."""
+    """Return the system variables and the `x:name` fields. `imageInfo` is empty for files that are not images."""
     with file.open("rb") as stream:
         image = image_info(stream.read(HEAD_BYTES))
     return {
@@ -130,8 +131,8 @@ def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str
     }
 
 
-def filled_in(callback: Callback, values: Variables) -> str:
-    """The body to send: values URL-encoded in a form; in JSON, texts in quotes and numbers bare."""
+def render_body(callback: Callback, values: Variables) -> str:
+    """Return the body with its variables replaced: URL-encoded in a form, JSON literals in JSON."""
 
     def value(match: re.Match[str]) -> str:
         found = values.get(match[1], "")
@@ -141,13 +142,13 @@ def filled_in(callback: Callback, values: Variables) -> str:
 
 
 class Callbacks:
-    """Makes the calls, with a key of its own."""
+    """Sends the calls, signed with its own key."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._making_key = asyncio.Lock()
+        self._key_lock = asyncio.Lock()
         self._key: rsa.RSAPrivateKey | None = None
-        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
+        self._calls: deque[CallbackCall] = deque(maxlen=_MAX_CALLS)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -165,15 +166,15 @@ class Callbacks:
         return web.json_response([asdict(call) for call in self._calls])
 
     async def forge(self, request: web.Request) -> web.Response:
-        wanted = await request.json()
-        callback = Callback((wanted["url"],), wanted["body"], wanted.get("body_type", FORM))
+        body = await request.json()
+        callback = Callback((body["url"],), body["body"], body.get("body_type", FORM))
         return web.json_response(asdict(await self._call(request, callback, callback.urls[0], callback.body)))
 
-    async def make(
+    async def send(
         self, request: web.Request, callback: Callback, values: Variables, stored: StoredObject
     ) -> web.Response:
-        """Calls one URL after the other until one answers well; its answer is the client's. Raises `OssError`."""
-        body = filled_in(callback, values)
+        """Call the URLs in turn until one succeeds, and return its response. Raise `OssError` if all fail."""
+        body = render_body(callback, values)
         message, ec = "", ""
         for url in callback.urls:
             call = await self._call(request, callback, url, body)
@@ -183,8 +184,8 @@ class Callbacks:
             message, ec = call.failure, "" if call.status in (None, 200) else "0007-00000203"
         raise OssError(203, "CallbackFailed", message, ec)
 
-    async def _call(self, request: web.Request, callback: Callback, url: str, body: str) -> Call:
-        """Never follows a redirect; the answer has to come within 5 s."""
+    async def _call(self, request: web.Request, callback: Callback, url: str, body: str) -> CallbackCall:
+        """Send one call, without following redirects. The response must arrive within the time limit."""
         self._world.counts["oss.Callback"] += 1
         whole = url if "://" in url else f"http://{url}"
         address = URL(whole, encoded=True)
@@ -208,14 +209,14 @@ class Callbacks:
                     failure = _failure(response)
                     if failure is None:
                         answer = await response.read()
-                        failure = _no_json(answer)
+                        failure = _json_failure(answer)
         except TimeoutError:
             cost, most = round((time.monotonic() - started) * 1000), round(limit * 1000)
             status = None
             failure = f"Error status : -1 {address.authority} reply timeout, cost: {cost} ms, timeout: {most} ms."
         except (aiohttp.ClientError, OSError):
             status, failure = None, "Error status : -1. OSS can not connect to your callbackUrl, please check it."
-        call = Call(whole, headers, body, status, answer.decode(errors="replace"), failure)
+        call = CallbackCall(whole, headers, body, status, answer.decode(errors="replace"), failure)
         self._calls.append(call)
         return call
 
@@ -224,10 +225,10 @@ class Callbacks:
         query = b"?" + address.raw_query_string.encode() if address.raw_query_string else b""
         text = unquote_to_bytes(address.raw_path) + query + b"\n" + body
         key = await self._private_key()
-        return base64.b64encode(key.sign(text, padding.PKCS1v15(), MD5())).decode()  # noqa: S303 (OSS's own choice)
+        return base64.b64encode(key.sign(text, padding.PKCS1v15(), MD5())).decode()  # noqa: S303 (OSS uses MD5)
 
     async def _private_key(self) -> rsa.RSAPrivateKey:
-        async with self._making_key:
+        async with self._key_lock:
             if self._key is None:
                 self._key = await asyncio.to_thread(rsa.generate_private_key, 65537, _KEY_BITS)
         return self._key
@@ -239,16 +240,16 @@ def _own_address(request: web.Request) -> str:
 
 
 def _failure(response: aiohttp.ClientResponse) -> str | None:
-    """What is wrong with an answer, before its body (help page of the errors with status 203)."""
+    """Return what is wrong with the status or headers of a response."""
     if response.status != 200:
         return f"Error status : {response.status}."
     length = response.headers.get("Content-Length", "")
-    if not length.isdecimal() or int(length) > _MAX_ANSWER_BYTES:
+    if not length.isdecimal() or int(length) > _MAX_RESPONSE_BYTES:
         return "Error Status : 400.User server return too long content-length value."
     return None
 
 
-def _no_json(answer: bytes) -> str | None:
+def _json_failure(answer: bytes) -> str | None:
     try:
         json.loads(answer.decode())
     except (ValueError, RecursionError):

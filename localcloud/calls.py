@@ -1,14 +1,14 @@
-"""`GET /-/calls`: the last calls of the four services, each when it was answered; `at` is when it came.
+"""`GET /-/calls`: the latest calls of the four services, in the order of their responses.
 
 | member | meaning                                                                                  |
 |--------|------------------------------------------------------------------------------------------|
-| at     | seconds since 1970; never runs backwards while the local cloud runs                      |
+| at     | arrival, in seconds since 1970; never decreases while the local cloud runs               |
 | server | metadata, sts, oss or wechat                                                             |
-| action | as in `/-/counts`, behind the server's name; "" for what the service does not know       |
+| action | as in `/-/counts`, after the server's name; "" for an unknown action                     |
 | who    | the role's ARN (sts), the role's name (metadata), the object's key (oss),                |
-|        | the mini-program's id (wechat), "" without one                                           |
-| status | of the answer; null when there was none: the connection was dropped or the client left   |
-| fault  | the kind of the fault that answered or held it up until it ended; else absent            |
+|        | the mini-program's id (wechat), or ""                                                    |
+| status | of the response; null if there was none: connection dropped, or client disconnected      |
+| fault  | the kind of the fault that ended the call; else absent                                   |
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STARTED_AT = time.time() - time.monotonic()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Named = Callable[[web.Request], Awaitable[tuple[str, str]]]
-"""The action and the who of a request."""
+"""Returns the action of a request and its subject, the member `who`."""
 
 
 @dataclass(slots=True)
@@ -39,32 +39,32 @@ class Call:
     status: int | None = None
     fault: str | None = None
 
-    def answered_by(self, fault: str, status: int | None) -> None:
+    def ended_by(self, fault: str, status: int | None) -> None:
         self.fault, self.status = fault, status
 
 
 CALL = web.RequestKey("CALL", Call)
 
 
-class Calls:
+class CallLog:
     def __init__(self) -> None:
-        self._kept: deque[Call] = deque(maxlen=_MAX_CALLS)
+        self._calls: deque[Call] = deque(maxlen=_MAX_CALLS)
 
-    def shown(self, action: str | None) -> list[dict[str, object]]:
-        """Those of one action, or all; the one that was answered first comes first."""
-        return [_shown(each) for each in self._kept if action is None or each.action == action]
+    def as_json(self, action: str | None) -> list[dict[str, object]]:
+        """Return the calls of one action, or all."""
+        return [_as_json(each) for each in self._calls if action is None or each.action == action]
 
     def clear(self) -> None:
-        self._kept.clear()
+        self._calls.clear()
 
     def middleware(self, server: str, named: Named) -> Middleware:
         @web.middleware
-        async def kept(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path.startswith("/-/"):
                 return await handler(request)
             at = _STARTED_AT + time.monotonic()
             action, who = await named(request)
-            # Few different ones, kept very often.
+            # Few distinct values, stored many times.
             call = request[CALL] = Call(at, server, sys.intern(action), sys.intern(who))
             status = None
             try:
@@ -77,17 +77,17 @@ class Calls:
             finally:
                 if call.fault is None:
                     call.status = status
-                self._kept.append(call)
+                self._calls.append(call)
 
-        return kept
+        return record
 
 
-def _shown(call: Call) -> dict[str, object]:
-    shown: dict[str, object] = {
+def _as_json(call: Call) -> dict[str, object]:
+    members: dict[str, object] = {
         "at": call.at,
         "server": call.server,
         "action": call.action,
         "who": call.who,
         "status": call.status,
     }
-    return shown if call.fault is None else {**shown, "fault": call.fault}
+    return members if call.fault is None else {**members, "fault": call.fault}

@@ -1,9 +1,8 @@
-"""What tests and the demo ask of the local cloud itself, under `/-/` on each of its servers.
+"""The control API for tests and the demo, under `/-/` on each server.
 
-`/-/calls` is told in calls.py, `/-/faults` in faults.py, `/-/wechat/` in wechat.py, roles, CORS and domains in
-grants.py. `/-/waiting` says, by server, how many requests a fault holds up. `PUT /-/access-keys/{id}` makes a key, or
-gives it another secret, or switches it off and on: `{"secret": "...", "enabled": true}`; a key that exists keeps what
-is not given.
+calls.py describes `/-/calls`, faults.py `/-/faults`, wechat.py `/-/wechat/`, grants.py roles, CORS and domains.
+`/-/waiting` returns, by server, the number of requests that a fault delays. `PUT /-/access-keys/{id}` with
+`{"secret": "...", "enabled": true}` creates or changes an AccessKey; omitted members keep their values.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud.calls import Calls
+from localcloud.calls import CallLog
 from localcloud.cors import rules_for
 from localcloud.faults import Faults
 from localcloud.objects import Objects
@@ -24,7 +23,7 @@ _KEY_ID = re.compile(r"[\w.=-]{1,128}", re.ASCII)
 
 
 class Control:
-    def __init__(self, world: World, objects: Objects, faults: Faults, calls: Calls) -> None:
+    def __init__(self, world: World, objects: Objects, faults: Faults, calls: CallLog) -> None:
         self._world, self._objects, self._faults, self._calls = world, objects, faults, calls
 
     def routes(self) -> list[web.RouteDef]:
@@ -45,7 +44,7 @@ class Control:
         return web.json_response(self._world.counts)
 
     async def show_calls(self, request: web.Request) -> web.Response:
-        return web.json_response(self._calls.shown(request.query.get("action")))
+        return web.json_response(self._calls.as_json(request.query.get("action")))
 
     async def clear_calls(self, _request: web.Request) -> web.Response:
         self._calls.clear()
@@ -55,8 +54,8 @@ class Control:
         return web.json_response([describe(each) for each in self._objects.list(request.query.get("bucket", ""))])
 
     async def create_bucket(self, request: web.Request) -> web.Response:
-        wanted = await request.json()
-        bucket = Bucket(wanted["name"], wanted["region"], rules_for(tuple(wanted.get("cors_origins", ["*"]))))
+        body = await request.json()
+        bucket = Bucket(body["name"], body["region"], rules_for(tuple(body.get("cors_origins", ["*"]))))
         self._world.buckets[bucket.name] = bucket
         return web.json_response({"name": bucket.name, "region": bucket.region}, status=201)
 
@@ -87,16 +86,16 @@ class Control:
         return web.json_response(self._faults.waiting)
 
 
-def _access_key(key_id: str, wanted: Any, known: AccessKey | None) -> AccessKey:
-    """Raises ValueError."""
+def _access_key(key_id: str, body: Any, known: AccessKey | None) -> AccessKey:
+    """Raise ValueError if the body is invalid."""
     if not _KEY_ID.fullmatch(key_id):
-        raise ValueError("an access key's id has letters, digits and . _ = -")
-    if not isinstance(wanted, dict) or set(wanted) - {"secret", "enabled"}:
-        raise ValueError("an access key has secret and enabled")
-    secret = wanted.get("secret", None if known is None else known.secret)
-    enabled = wanted.get("enabled", True if known is None else known.enabled)
+        raise ValueError("an AccessKey id consists of letters, digits and . _ = -")
+    if not isinstance(body, dict) or set(body) - {"secret", "enabled"}:
+        raise ValueError("an AccessKey has only secret and enabled")
+    secret = body.get("secret", None if known is None else known.secret)
+    enabled = body.get("enabled", True if known is None else known.enabled)
     if not isinstance(secret, str) or not secret:
-        raise ValueError("secret is a text")
+        raise ValueError("secret must be a text")
     if not isinstance(enabled, bool):
-        raise ValueError("enabled is true or false")
+        raise ValueError("enabled must be true or false")
     return AccessKey(key_id, secret, DEFAULT_ACCOUNT if known is None else known.account, enabled)

@@ -1,4 +1,7 @@
-"""Which web pages a browser lets use a bucket (help pages `putbucketcors`, `getbucketcors`, `options`)."""
+"""CORS rules of buckets: preflights, response headers and GetBucketCors.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors, .../getbucketcors and .../options
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _MEMBERS = {"allowed_origins", "allowed_methods", "allowed_headers", "expose_hea
 
 @dataclass(frozen=True, slots=True)
 class CorsRule:
-    """An origin and a header may hold one `*` for any characters."""
+    """An origin or header may contain one `*`, which matches any characters."""
 
     allowed_origins: tuple[str, ...]
     allowed_methods: tuple[str, ...] = METHODS
@@ -30,13 +33,13 @@ class CorsRule:
 
     def matches(self, origin: str, method: str, headers: list[str]) -> bool:
         return (
-            any(_fits(each, origin) for each in self.allowed_origins)
+            any(_matches(each, origin) for each in self.allowed_origins)
             and method in self.allowed_methods
-            and all(any(_fits(each.lower(), header) for each in self.allowed_headers) for header in headers)
+            and all(any(_matches(each.lower(), header) for each in self.allowed_headers) for header in headers)
         )
 
-    def exposed(self, origin: str) -> dict[str, str]:
-        """The headers of the answer to any cross-origin request."""
+    def response_headers(self, origin: str) -> dict[str, str]:
+        """Return the headers of the response to a cross-origin request."""
         allowed = "*" if "*" in self.allowed_origins else origin
         headers = {"Access-Control-Allow-Origin": allowed}
         if self.expose_headers:
@@ -51,48 +54,50 @@ ANY_PAGE: Rules = (CorsRule(("*",)),)
 
 
 def rules_for(origins: tuple[str, ...]) -> Rules:
-    """What a page of these origins needs to upload and read; none: no rule."""
+    """Return the rule that uploads and reads from these origins need; without origins, no rule."""
     return (CorsRule(origins),) if origins else ()
 
 
-def read_rules(wanted: Any) -> Rules:
-    """Raises ValueError for what OSS would not take."""
-    if not isinstance(wanted, list) or len(wanted) > _MAX_RULES:
-        raise ValueError(f"rules are a list, {_MAX_RULES} at most")
-    return tuple(_read(each) for each in wanted)
+def parse_rules(document: Any) -> Rules:
+    """Parse rules from JSON. Raise ValueError if OSS would reject them."""
+    if not isinstance(document, list) or len(document) > _MAX_RULES:
+        raise ValueError(f"rules must be a list of at most {_MAX_RULES}")
+    return tuple(_parse(each) for each in document)
 
 
-def _read(given: Any) -> CorsRule:
+def _parse(given: Any) -> CorsRule:
     if not isinstance(given, dict) or not {"allowed_origins", "allowed_methods"} <= set(given) <= {
         *_MEMBERS,
         "max_age_seconds",
     }:
-        raise ValueError("a rule has allowed_origins and allowed_methods, and may have the other members of a CORSRule")
+        raise ValueError(
+            "a rule needs allowed_origins and allowed_methods; the other members of a CORSRule are optional"
+        )
     texts = {name: given.get(name, []) for name in _MEMBERS}
     for name, values in texts.items():
         if not isinstance(values, list) or not all(isinstance(each, str) and each.count("*") <= 1 for each in values):
-            raise ValueError(f"{name} is a list of texts with one * at most")
+            raise ValueError(f"{name} must be a list of texts with at most one *")
     if set(texts["allowed_methods"]) - set(METHODS):
-        raise ValueError(f"allowed_methods are out of {', '.join(METHODS)}")
+        raise ValueError(f"allowed_methods must be of {', '.join(METHODS)}")
     if any("*" in each for each in texts["expose_headers"]):
-        raise ValueError("expose_headers take no *")
+        raise ValueError("expose_headers must not contain *")
     lists = {name: tuple(values) for name, values in texts.items()}
     return CorsRule(max_age_seconds=int(given.get("max_age_seconds", 0)), **lists)
 
 
 def allow_origin(request: web.Request, response: web.StreamResponse, rules: Rules) -> None:
-    """Adds what the browser wants to see; nothing where no rule matches. The first that matches counts."""
+    """Add the response headers of the first matching rule; none if no rule matches."""
     origin, method = request.headers.get("Origin"), request.method
     if method == "OPTIONS":
         method = request.headers.get("Access-Control-Request-Method", "")
-    if origin is not None and (rule := _matching(rules, origin, method, request.headers)) is not None:
-        response.headers.update(rule.exposed(origin))
+    if origin is not None and (rule := _first_match(rules, origin, method, request.headers)) is not None:
+        response.headers.update(rule.response_headers(origin))
 
 
 def preflight(request: web.Request, rules: Rules) -> web.Response:
-    """OptionObject. Raises `OssError` where no rule matches."""
+    """OptionObject. Raise `OssError` if no rule matches."""
     origin, method = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
-    rule = None if origin is None or method is None else _matching(rules, origin, method, request.headers)
+    rule = None if origin is None or method is None else _first_match(rules, origin, method, request.headers)
     if rule is None:
         message = "CORSResponse: This CORS request is not allowed. Rules are not found for this origin."
         raise OssError(403, "AccessForbidden", message, "0007-00000001")
@@ -106,7 +111,7 @@ def preflight(request: web.Request, rules: Rules) -> web.Response:
 
 
 def get_bucket_cors(rules: Rules) -> web.Response:
-    """Raises `OssError` for a bucket without rules (help page `0034-00000001`)."""
+    """GetBucketCors. Raise `OssError` (EC 0034-00000001) if the bucket has no rules."""
     if not rules:
         raise OssError(404, "NoSuchCORSConfiguration", "The CORS Configuration does not exist.", "0034-00000001")
     text = "".join(f"<CORSRule>{_elements(rule)}</CORSRule>" for rule in rules)
@@ -128,11 +133,11 @@ def _elements(rule: CorsRule) -> str:
     return "".join(f"<{name}>{escape(each)}</{name}>" for name, values in named.items() for each in values)
 
 
-def _matching(rules: Rules, origin: str, method: str, headers: Mapping[str, str]) -> CorsRule | None:
-    asked = headers.get("Access-Control-Request-Headers", "").lower().split(",")
-    names = [name.strip() for name in asked if name.strip()]
+def _first_match(rules: Rules, origin: str, method: str, headers: Mapping[str, str]) -> CorsRule | None:
+    requested = headers.get("Access-Control-Request-Headers", "").lower().split(",")
+    names = [name.strip() for name in requested if name.strip()]
     return next((rule for rule in rules if rule.matches(origin, method, names)), None)
 
 
-def _fits(pattern: str, text: str) -> bool:
+def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text) is not None

@@ -1,7 +1,8 @@
-"""Who signed a request: a V4 signature in the Authorization header, or in a URL.
+"""Verifies a V4 signature in the Authorization header or in a presigned URL.
 
-Help pages `Include a V4 signature in the Authorization header` (recommend-to-use-signature-version-4) and `V4
-signatures in presigned URLs` (add-signatures-to-urls); the ECs have pages of their own, such as 0002-00000226.
+See: https://help.aliyun.com/zh/oss/developer-reference/recommend-to-use-signature-version-4
+See: https://help.aliyun.com/zh/oss/developer-reference/add-signatures-to-urls
+Each EC has a page of its own, such as https://help.aliyun.com/zh/oss/user-guide/0002-00000226
 """
 
 from __future__ import annotations
@@ -42,24 +43,24 @@ class _Scope:
 
 
 def authorize(world: World, request: web.Request, bucket: Bucket, key: str, action: str) -> None:
-    """Raises `OssError` when the signature is wrong or its signer may not do that; who does not sign may only read."""
+    """Raise `OssError` if the signature is wrong or its signer lacks the permission. Without one, only reads are allowed."""
     if action == "GetBucketInfo":
-        # Any region's endpoint answers it, so what counts is the endpoint's own region.
+        # Every region's endpoint serves it, so the endpoint's own region counts.
         bucket = replace(bucket, region=region_of_host(request.host) or _signing_region(request) or bucket.region)
     signer = verify(world, request, bucket, key)
     if signer is None:
         if action in ("PutObject", "DeleteObject", *QUERIES.values()):
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
     elif action == "ListObjectsV2" or action in QUERIES.values():
-        asked = "ListObjects" if action == "ListObjectsV2" else action
-        if not ram.allows(signer.policies, f"oss:{asked}", f"acs:oss:*:*:{bucket.name}"):
+        permission = "ListObjects" if action == "ListObjectsV2" else action
+        if not ram.allows(signer.policies, f"oss:{permission}", f"acs:oss:*:*:{bucket.name}"):
             raise denied("Access denied by authorizer's policy.", "0003-00000201")
     else:
-        signer.may(f"oss:{action}", bucket.name, key)
+        signer.check_permission(f"oss:{action}", bucket.name, key)
 
 
 def verify(world: World, request: web.Request, bucket: Bucket, key: str) -> Signer | None:
-    """Whose signature the request carries; None when it carries none. Raises `OssError` as OSS does."""
+    """Return the signer; None if the request has no signature. Raise `OssError` as OSS does."""
     query = _query(request)
     if "Authorization" in request.headers:
         return _by_header(world, request, query, bucket, key)
@@ -126,7 +127,7 @@ def _check_expiry(expires: str | None, signed_at: datetime, now: datetime) -> No
 def _canonical(
     request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str, additional_headers: str
 ) -> str:
-    """The canonical request: method, resource, query, signed headers, their additional names, payload."""
+    """Return the canonical request: method, resource, query, signed headers, names of additional headers, payload."""
     additional = sorted({name.strip().lower() for name in additional_headers.split(";") if name.strip()})
     names = {name.lower() for name in request.headers}
     signed = {name for name in names if name.startswith("x-oss-") or name in ("content-type", "content-md5")}
@@ -192,7 +193,7 @@ def _url_scope(credential: str | None, bucket: Bucket) -> _Scope:
 
 
 def _header_date(request: web.Request) -> str:
-    """`x-oss-date`, or what the Date header says in that form."""
+    """Return `x-oss-date`, or the Date header in the same format."""
     date = request.headers.get("x-oss-date")
     if date is None and "Date" in request.headers:
         try:
@@ -212,7 +213,7 @@ def _moment(date: str) -> datetime:
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    """As it was sent, percent-decoded; a `+` is a plus."""
+    """Return the percent-decoded query; a `+` is a plus sign."""
     raw = request.raw_path.partition("?")[2]
     pairs = (pair.partition("=") for pair in raw.split("&") if pair)
     return {unquote(name): unquote(value) for name, _, value in pairs}

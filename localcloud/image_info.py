@@ -1,4 +1,4 @@
-"""The format and size of a PNG, GIF or JPEG picture, from its first bytes: `${imageInfo.*}` of a callback."""
+"""Reads format and size of a PNG, GIF or JPEG image from its first bytes, for `${imageInfo.*}` of callbacks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import struct
 from dataclasses import dataclass
 
 HEAD_BYTES = 256 * 1024
-"""A JPEG's size stands behind its EXIF data, which may be long."""
+"""The size of a JPEG follows its EXIF data, which may be long."""
 
 _SIZELESS = frozenset({0x01, *range(0xD0, 0xDA)})
 """JPEG markers without a length."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG markers that a frame header with the size follows."""
+"""JPEG markers before a frame header, which holds the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ImageInfo:
 
 
 def image_info(head: bytes) -> ImageInfo | None:
-    """None for what is no picture, or one that is cut off before its size."""
+    """Return None if the data is not an image, or ends before its size."""
     try:
         if head.startswith(b"\x89PNG\r\n\x1a\n") and head[12:16] == b"IHDR":
             return ImageInfo("png", *struct.unpack_from(">II", head, 16))

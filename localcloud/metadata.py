@@ -1,4 +1,7 @@
-"""The ECS metadata service of 100.100.100.200 (help page `ECS instance metadata`), hardened mode included."""
+"""The ECS metadata service of 100.100.100.200, with its hardened mode.
+
+See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso, role_arn
 
 _MAX_TTL_SECONDS = 21600
 _ROTATE_SECONDS = 1800
-"""The real service replaces a credential some time before it ends; until then every caller gets the same."""
+"""The real service replaces a credential some time before it expires; until then all clients get the same one."""
 
 _CREDENTIALS = "/latest/meta-data/ram/security-credentials/"
 _ACTIONS = {
@@ -25,7 +28,7 @@ _MAX_TOKENS = 100_000
 class Metadata:
     def __init__(self, world: World) -> None:
         self._world = world
-        # Each with its seconds to live.
+        # Maps each token to its lifetime in seconds.
         self._tokens: TLRUCache[str, int, float] = TLRUCache(_MAX_TOKENS, lambda _token, ttl, now: now + ttl)
         self._issued: Token | None = None
 
@@ -38,7 +41,7 @@ class Metadata:
         ]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
-        """The action and whose role it is about, for `/-/calls`."""
+        """Return the action and the role, for `/-/calls`."""
         directory, _, role = request.path.rpartition("/")
         if role and f"{directory}/" == _CREDENTIALS:
             return "credentials", role
@@ -80,8 +83,8 @@ class Metadata:
         life = self._world.token_seconds or _MAX_TTL_SECONDS
         rotate = min(_ROTATE_SECONDS, life / 2)
         arn = role_arn(self._world.instance_role, DEFAULT_ACCOUNT)
-        kept = self._issued is not None and self._issued.id in self._world.tokens and self._issued.role_arn == arn
-        if not kept or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
+        is_current = self._issued is not None and self._issued.id in self._world.tokens and self._issued.role_arn == arn
+        if not is_current or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
             self._issued = self._world.issue(role_arn=arn, seconds=life)
         return web.json_response(
             {

@@ -1,4 +1,4 @@
-"""Objects on disk, their metadata beside them; keys are hashed, so that no key can leave the directory."""
+"""Stores objects and their metadata on disk. File names are hashes of keys, so that no key can leave the directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoredObject:
     acl: str = "default"
     storage_class: str = "Standard"
     headers: dict[str, str] = field(default_factory=dict)
-    """Cache-Control and the like, and x-oss-meta-*."""
+    """Cache-Control and similar headers, and x-oss-meta-*."""
 
 
 class Objects:
@@ -53,8 +53,8 @@ class Objects:
         directory.mkdir(parents=True, exist_ok=True)
         return Incoming(directory / f"{uuid.uuid4().hex}.part")
 
-    def keep(self, bucket: str, incoming: Incoming, stored: StoredObject) -> None:
-        """Makes what came in the object of that key, in one step."""
+    def store(self, bucket: str, incoming: Incoming, stored: StoredObject) -> None:
+        """Make the received file the object of this key, atomically."""
         path = self.file(bucket, stored.key)
         path.with_suffix(".json").write_text(json.dumps(asdict(stored), ensure_ascii=False), encoding="utf-8")
         incoming.path.replace(path)
@@ -68,7 +68,7 @@ class Objects:
 
 
 class Incoming:
-    """A file being received; removed again unless it was kept."""
+    """A file that is being received. It is deleted at the end unless `store` has moved it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,7 +85,7 @@ class Incoming:
         self._file.write(chunk)
 
     def finish(self) -> tuple[str, str]:
-        """The ETag and the crc64. A posted object's ETag is a UUID, not its MD5 (help page `postobject`)."""
+        """Return the ETag and the CRC-64. The ETag of a posted object is a UUID, not its MD5."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return f'"{uuid.uuid4().hex.upper()}"', str(self._crc.crcValue)
@@ -101,7 +101,7 @@ class Incoming:
 
 
 def _crc64() -> crcmod.Crc:
-    """ECMA-182, reflected, as OSS computes x-oss-hash-crc64ecma."""
+    """Return a CRC-64 as in x-oss-hash-crc64ecma: ECMA-182, reflected."""
     return crcmod.Crc(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFFFFFFFFFFFFFFFF)
 
 

@@ -1,11 +1,11 @@
-"""AssumeRoleWithOIDC, as pods of ACK call it with their service account's token (help page `AssumeRoleWithOIDC`).
+"""AssumeRoleWithOIDC, as pods of ACK call it with the token of their service account.
 
-The token's signature is NOT checked: there is no issuer here whose keys could be asked for, so anybody can make a token
-that is taken. Its form and its payload are judged: the end, the audience, the subject. The codes are those of the help
-pages `STS error codes` and `Use RRSA to authorize different pods`; that of a wrong OIDCProviderArn is known from the
-answers of the real STS (EntityNotExist.OIDCProvider is not one of STS, but of the API that manages providers).
+The token's signature is NOT verified: there is no issuer whose keys could be fetched, so anyone can make a valid token.
+Its format, expiration, audience and subject are checked. The error for a wrong OIDCProviderArn is known from responses
+of the real STS.
 
-Every provider of a known account exists, and every role trusts those of its own account for every service account.
+Every provider of a known account exists, and every role trusts the providers of its account for all service accounts.
+See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.assume_role import checked_session, issued, known_role
-from localcloud.sts_errors import Refused
+from localcloud.assume_role import checked_session, issue_token, known_role
+from localcloud.sts_errors import StsError
 from localcloud.world import World, account_of, iso
 
 _PROVIDER_ARN = re.compile(r"acs:ram::([0-9]+):oidc-provider/[\w.-]+", re.ASCII)
@@ -30,7 +30,7 @@ _LAST_EXP = datetime.max.replace(tzinfo=UTC).timestamp()
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What is read of a token; a missing issuer or time of issue is left empty."""
+    """The claims of a token; a missing issuer or time of issue is empty."""
 
     subject: str
     issuer: str
@@ -39,19 +39,19 @@ class Claims:
     issued_at: datetime | None
 
 
-def assume_role_with_oidc(world: World, texts: dict[str, str]) -> dict[str, object]:
-    """The body of the answer but for its RequestId. Raises `Refused`."""
-    provider = _PROVIDER_ARN.fullmatch(texts.get("OIDCProviderArn", ""))
+def assume_role_with_oidc(world: World, parameters: dict[str, str]) -> dict[str, object]:
+    """Return the response body without RequestId. Raise `StsError` as STS does."""
+    provider = _PROVIDER_ARN.fullmatch(parameters.get("OIDCProviderArn", ""))
     if provider is None:
         raise _no_permission("Parameter OIDCProviderArn is not valid")
     if not world.has_account(provider[1]):
         raise _no_permission("No such OIDC Provider registered.")
-    claims = _claims(texts.get("OIDCToken", ""))
+    claims = _claims(parameters.get("OIDCToken", ""))
     if claims.expires_at <= world.now():
-        raise Refused(401, "AuthenticationFail.OIDCToken.Expired", "This JsonWebToken is expired.")
+        raise StsError(401, "AuthenticationFail.OIDCToken.Expired", "This JsonWebToken is expired.")
     if _AUDIENCE not in claims.audiences:
-        raise Refused(401, "AuthenticationFail.OIDCToken.AudienceNotMatch", "Invalid audience.")
-    role = known_role(world, texts)
+        raise StsError(401, "AuthenticationFail.OIDCToken.AudienceNotMatch", "Invalid audience.")
+    role = known_role(world, parameters)
     if account_of(role.arn) != provider[1] or not _SUBJECT.fullmatch(claims.subject):
         raise _no_permission("There is no permission")
     info = {
@@ -62,7 +62,7 @@ def assume_role_with_oidc(world: World, texts: dict[str, str]) -> dict[str, obje
         "IssuanceTime": "" if claims.issued_at is None else iso(claims.issued_at),
         "VerificationInfo": "Success",
     }
-    return {"OIDCTokenInfo": info, **issued(world, role, *checked_session(role, texts))}
+    return {"OIDCTokenInfo": info, **issue_token(world, role, *checked_session(role, parameters))}
 
 
 def _claims(token: str) -> Claims:
@@ -76,7 +76,7 @@ def _claims(token: str) -> Claims:
     except ValueError:
         raise _invalid("Cannot decode base64 encoded response(format invalided).") from None
     try:
-        claims = _read(json.loads(text))
+        claims = _parse(json.loads(text))
     except (ValueError, RecursionError):
         claims = None
     if claims is None or len(token) > _MAX_TOKEN_CHARACTERS:
@@ -84,7 +84,7 @@ def _claims(token: str) -> Claims:
     return claims
 
 
-def _read(payload: Any) -> Claims | None:
+def _parse(payload: Any) -> Claims | None:
     if not isinstance(payload, dict):
         return None
     audiences = payload.get("aud")
@@ -97,15 +97,15 @@ def _read(payload: Any) -> Claims | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A NumericDate of RFC 7519."""
+    """Parse a NumericDate of RFC 7519."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LAST_EXP:
         return None
     return datetime.fromtimestamp(value, UTC)
 
 
-def _no_permission(message: str) -> Refused:
-    return Refused(401, "AuthenticationFail.NoPermission", message)
+def _no_permission(message: str) -> StsError:
+    return StsError(401, "AuthenticationFail.NoPermission", message)
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(401, "AuthenticationFail.OIDCToken.Invalid", message)
+def _invalid(message: str) -> StsError:
+    return StsError(401, "AuthenticationFail.OIDCToken.Invalid", message)

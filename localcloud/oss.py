@@ -1,8 +1,8 @@
-"""OSS over HTTP: which bucket and key a request means, and what may be done with it.
+"""OSS over HTTP: finds the bucket, object key and action of a request, and runs the action.
 
-Buckets are addressed by Host (`bucket.oss-<region>.…`, or a domain of their own) or, for plain 127.0.0.1 use, by path.
-Reading objects needs no signature here, whatever the ACL: a convenience for development that the real OSS does not
-have. One that is there is checked.
+The Host names the bucket (`bucket.oss-<region>.…`, or a custom domain), or the path does, for plain 127.0.0.1. Reading
+objects needs no signature here, whatever the ACL: a convenience that the real OSS does not have. A signature is verified
+if there is one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Oss:
         return [*self._callbacks.routes(), web.route("*", "/{path:.*}", self.handle)]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
-        """The action and the object's key, for `/-/calls`; that of a form is known when the form has been read."""
+        """Return the action and the object key, for `/-/calls`. The key of a form is known once it has been read."""
         _, key = self._address(request)
         return _action(request, key), key
 
@@ -61,7 +61,7 @@ class Oss:
         try:
             if bucket is None:
                 raise OssError(404, "NoSuchBucket", "The specified bucket does not exist.", "0015-00000101")
-            response = await self._answer(request, bucket, key)
+            response = await self._run(request, bucket, key)
         except OssError as error:
             response = error_response(error, request_id, request.host)
             if error.ec:
@@ -72,7 +72,7 @@ class Oss:
             allow_origin(request, response, bucket.cors)
         return response
 
-    async def _answer(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
+    async def _run(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
         action = _action(request, key)
         check_endpoint(request.host, bucket, action)
         if action == "OptionObject":
@@ -115,21 +115,24 @@ class Oss:
         return web.FileResponse(self._objects.file(bucket.name, key), headers=headers)
 
     def _list(self, request: web.Request, bucket: Bucket) -> web.Response:
-        """ListObjectsV2 (help page `listobjectsv2`)."""
+        """ListObjectsV2.
+
+        See: https://help.aliyun.com/zh/oss/developer-reference/listobjectsv2
+        """
         prefix, after = request.query.get("prefix", ""), request.query.get("continuation-token", "")
-        most = request.query.get("max-keys", "100")
-        if not most.isdecimal() or not 1 <= int(most) <= _MAX_KEYS:
+        limit = request.query.get("max-keys", "100")
+        if not limit.isdecimal() or not 1 <= int(limit) <= _MAX_KEYS:
             raise invalid_argument(
                 "Argument max-keys must be an integer between 1 and 1000.", "0017-00000106", "max-keys"
             )
         found = [each for each in self._objects.list(bucket.name, prefix) if each.key > after]
-        shown, more = found[: int(most)], found[int(most) :]
+        shown, more = found[: int(limit)], found[int(limit) :]
         encode = quote if request.query.get("encoding-type") == "url" else escape
         contents = "".join(_entry(each, encode(each.key)) for each in shown)
         token = f"<NextContinuationToken>{escape(shown[-1].key)}</NextContinuationToken>" if more else ""
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult>'
-            f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><MaxKeys>{most}</MaxKeys>"
+            f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><MaxKeys>{limit}</MaxKeys>"
             f"<KeyCount>{len(shown)}</KeyCount><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{token}{contents}"
             "</ListBucketResult>\n"
         )
@@ -144,7 +147,7 @@ def _entry(stored: StoredObject, key: str) -> str:
 
 
 def _action(request: web.Request, key: str) -> str:
-    """As OSS calls it, but HEAD counts as GET; "" for what is not done here."""
+    """Return OSS's name of the action, with HEAD as GET; "" if it is not implemented."""
     if request.method == "OPTIONS":
         return "OptionObject"
     if request.method == "POST" and not key:
@@ -155,12 +158,12 @@ def _action(request: web.Request, key: str) -> str:
         return {"PUT": "PutObject", "DELETE": "DeleteObject"}[request.method]
     if request.method == "GET" and request.query.get("list-type") == "2":
         return "ListObjectsV2"
-    asked = [QUERIES[name] for name in request.query if name in QUERIES]
-    return asked[0] if request.method == "GET" and asked else ""
+    queries = [QUERIES[name] for name in request.query if name in QUERIES]
+    return queries[0] if request.method == "GET" and queries else ""
 
 
 def describe(stored: StoredObject) -> dict[str, object]:
-    """For `/-/objects`."""
+    """Return the object for `/-/objects`."""
     return {
         "key": stored.key,
         "size_bytes": stored.size_bytes,

@@ -1,4 +1,7 @@
-"""OSS's errors: XML with Code, Message, RequestId, HostId and EC (help page `error-responses`)."""
+"""Errors of OSS, as XML.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/error-responses
+"""
 
 from __future__ import annotations
 

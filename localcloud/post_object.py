@@ -1,4 +1,7 @@
-"""PostObject: a multipart form, read as it comes; the file goes straight to disk (help page `postobject`)."""
+"""PostObject: parses the multipart form as a stream and writes the file to disk.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/postobject
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from localcloud.callbacks import Callbacks, read_callback, variables
+from localcloud.callbacks import Callbacks, parse_callback, variables
 from localcloud.calls import CALL
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
-from localcloud.post_policy import Policy, check_conditions, check_expiration, read_policy
+from localcloud.post_policy import Policy, check_conditions, check_expiration, parse_policy
 from localcloud.post_signature import Signer, verify
 from localcloud.world import Bucket, World, iso
 
@@ -24,13 +27,13 @@ _MAX_VALUES_BYTES = 8 * 2**20
 _MAX_META_BYTES = 8 * 1024
 _MAX_KEY_BYTES = 1023
 _CHUNK_BYTES = 256 * 1024
-_KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
+_STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
 _ACLS = ("default", "private", "public-read", "public-read-write")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """All before the file, by lower-case name, and what the file's own part says."""
+    """The fields before the file, by lower-case name, and the headers of the file part."""
 
     fields: dict[str, str]
     filename: str
@@ -46,31 +49,31 @@ async def post_object(
         reader = await request.multipart()
         form, part = await _fields(reader)
     except LineTooLong:
-        # aiohttp's limit for a part's header line, 8190 bytes, is reached just before OSS's own.
+        # aiohttp's limit for a header line of a part, 8190 bytes, is just below OSS's own.
         raise OssError(400, "FieldItemTooLong", "Your form field is too long.") from None
     except (ValueError, HttpProcessingError):
         raise _malformed() from None
     request[CALL].who = _key(form)
-    signer, policy, key = _judge(world, form, bucket)
-    callback = read_callback(form.fields["callback"]) if form.fields.get("callback") else None
+    signer, policy, key = _check_form(world, form, bucket)
+    callback = parse_callback(form.fields["callback"]) if form.fields.get("callback") else None
     with objects.incoming(bucket.name) as incoming:
         await _receive(part, incoming, *policy.size_range)
-        # OSS judges the expiration by its clock when it has the whole request.
+        # OSS checks the expiration when the complete request has arrived.
         check_expiration(policy, world.now())
         verify(world, form.fields, bucket)
-        signer.may("oss:PutObject", bucket.name, key)
+        signer.check_permission("oss:PutObject", bucket.name, key)
         if form.fields.get("x-oss-forbid-overwrite", "").lower() == "true" and objects.find(bucket.name, key):
             raise OssError(
                 409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."
             )
         etag, crc64 = await asyncio.to_thread(incoming.finish)
         stored = _stored(form, request, key, incoming.size_bytes, etag, crc64, iso(world.now()))
-        await asyncio.to_thread(objects.keep, bucket.name, incoming, stored)
+        await asyncio.to_thread(objects.store, bucket.name, incoming, stored)
     if callback is not None:
         values = await asyncio.to_thread(
             variables, bucket.name, stored, objects.file(bucket.name, stored.key), form.fields
         )
-        return await callbacks.make(request, callback, values, stored)
+        return await callbacks.send(request, callback, values, stored)
     return _success(request, form.fields, bucket, stored)
 
 
@@ -80,7 +83,7 @@ def _malformed() -> OssError:
 
 
 async def _fields(reader: MultipartReader) -> tuple[Form, BodyPartReader]:
-    """Everything up to the file; what comes after the file is not looked at."""
+    """Return everything before the file, and the file part. OSS ignores later fields."""
     fields: dict[str, str] = {}
     total = 0
     while (part := await reader.next()) is not None:
@@ -112,8 +115,8 @@ async def _value(part: BodyPartReader) -> bytes:
     return bytes(value)
 
 
-def _judge(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, str]:
-    """All that can be said before the file is read."""
+def _check_form(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, str]:
+    """Check everything that does not need the file."""
     fields = form.fields
     if not fields.get("key"):
         message = (
@@ -122,13 +125,13 @@ def _judge(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, st
         )
         raise invalid_argument(message, "0006-00000101", "key")
     signer = verify(world, fields, bucket)
-    policy = read_policy(fields["policy"])
+    policy = parse_policy(fields["policy"])
     check_expiration(policy, world.now())
     check_conditions(policy, fields, bucket.name)
     key = _key(form)
     if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\":
         raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
-    signer.may("oss:PutObject", bucket.name, key)
+    signer.check_permission("oss:PutObject", bucket.name, key)
     meta = sum(len((name + value).encode()) for name, value in fields.items() if name.startswith("x-oss-meta-"))
     if meta > _MAX_META_BYTES:
         raise OssError(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.")
@@ -143,16 +146,16 @@ def _key(form: Form) -> str:
     return form.fields.get("key", "").replace("${filename}", form.filename)
 
 
-async def _receive(part: BodyPartReader, incoming: Incoming, least: int, most: int) -> None:
+async def _receive(part: BodyPartReader, incoming: Incoming, minimum: int, maximum: int) -> None:
     try:
         while chunk := await part.read_chunk(_CHUNK_BYTES):
             await incoming.write(chunk)
-            if incoming.size_bytes > most:
+            if incoming.size_bytes > maximum:
                 message = "Your proposed upload exceeds the maximum allowed size."
                 raise OssError(400, "EntityTooLarge", message, "0006-00000003")
     except (ValueError, HttpProcessingError):
         raise _malformed() from None
-    if incoming.size_bytes < least:
+    if incoming.size_bytes < minimum:
         message = "Your proposed upload is smaller than the minimum allowed size."
         raise OssError(400, "EntityTooSmall", message, "0006-00000004")
 
@@ -163,7 +166,9 @@ def _stored(
     fields = form.fields
     content_type = fields.get("x-oss-content-type") or fields.get("content-type") or form.content_type
     acl = fields.get("x-oss-object-acl") or request.headers.get("x-oss-object-acl") or "default"
-    headers = {name: value for name, value in fields.items() if name in _KEPT_HEADERS or name.startswith("x-oss-meta-")}
+    headers = {
+        name: value for name, value in fields.items() if name in _STORED_HEADERS or name.startswith("x-oss-meta-")
+    }
     return StoredObject(
         key=key,
         size_bytes=size_bytes,

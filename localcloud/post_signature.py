@@ -1,4 +1,7 @@
-"""Who signed a form: credential, date window, token and V4 signature (help page `signature-version-4-recommend`)."""
+"""Verifies the credential, date, token and V4 signature of a form.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
+"""
 
 from __future__ import annotations
 
@@ -13,35 +16,35 @@ from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.world import Bucket, Policy, Token, World
 
 _SKEW = timedelta(minutes=15)
-_LONGEST = timedelta(days=7)
+_MAX_AGE = timedelta(days=7)
 _CREDENTIAL = re.compile(r"([^/]+)/([0-9]{8})/([^/]+)/oss/aliyun_v4_request", re.ASCII)
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The access key or token behind a form, and what it may do."""
+    """The AccessKey or token that signed a request, and its policies."""
 
     secret: str
     policies: tuple[Policy, ...] = ()
 
-    def may(self, action: str, bucket: str, key: str) -> None:
-        """Raises AccessDenied when the role's or the session's policy does not allow it."""
+    def check_permission(self, action: str, bucket: str, key: str) -> None:
+        """Raise AccessDenied if the policy of the role or of the session does not allow the action."""
         if not ram.allows(self.policies, action, f"acs:oss:*:*:{bucket}/{key}"):
             raise denied("Access denied by authorizer's policy.", "0003-00000201")
 
 
 def verify(world: World, fields: Mapping[str, str], bucket: Bucket) -> Signer:
-    """`fields` by lower-case name. Raises `OssError` as OSS does."""
+    """Return the signer. Raise `OssError` as OSS does. `fields` is by lower-case name."""
     if "policy" not in fields:
-        raise invalid_argument("The form misses policy.", "0002-00000702", "policy")
+        raise invalid_argument("The form has no policy.", "0002-00000702", "policy")
     if not fields["policy"]:
         raise invalid_argument("The form's policy is blank.", "0006-00000205", "policy")
     version = fields.get("x-oss-signature-version", "")
     if version != "OSS4-HMAC-SHA256":
         raise invalid_argument("The signature version is invalid.", "0002-00000701", "x-oss-signature-version", version)
     if "x-oss-signature" not in fields:
-        raise invalid_argument("The form misses x-oss-signature.", "0002-00000703", "x-oss-signature")
+        raise invalid_argument("The form has no x-oss-signature.", "0002-00000703", "x-oss-signature")
     if not fields["x-oss-signature"]:
         raise invalid_argument("x-oss-signature is blank.", "0002-00000704", "x-oss-signature")
     now = world.now()
@@ -76,14 +79,14 @@ def _scope(credential: str, x_oss_date: str, now: datetime) -> tuple[str, str, s
         raise invalid_argument("The x-oss-date is invalid.", "0002-00000707", "x-oss-date", x_oss_date)
     if day != x_oss_date[:8]:
         raise invalid_argument("The date in credential is invalid.", "0002-00000709", "x-oss-credential", credential)
-    if signed_at - now > _SKEW or now - signed_at > _LONGEST:
+    if signed_at - now > _SKEW or now - signed_at > _MAX_AGE:
         message = "The difference between the request time and the current time is too large."
         raise OssError(403, "RequestTimeTooSkewed", message, "0002-00000504")
     return key_id, day, region
 
 
 def signer_of(world: World, key_id: str, security_token: str | None, now: datetime) -> Signer:
-    """Raises `OssError` for keys and tokens that are unknown, switched off, ended or not each other's."""
+    """Return the owner of a key or token. Raise `OssError` if it is unknown, disabled, expired, or does not match."""
     unknown = OssError(
         403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.", "0002-00000902"
     )

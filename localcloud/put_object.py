@@ -1,4 +1,7 @@
-"""PutObject and DeleteObject (help pages `putobject`, `deleteobject`)."""
+"""PutObject and DeleteObject.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/putobject and .../deleteobject
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from localcloud.world import Bucket, World, iso
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_BYTES = 5 * 2**30
-_KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
+_STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
 
 
 async def put_object(request: web.Request, world: World, objects: Objects, bucket: Bucket, key: str) -> web.Response:
@@ -34,7 +37,7 @@ async def put_object(request: web.Request, world: World, objects: Objects, bucke
             raise OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
         _, crc64 = await asyncio.to_thread(incoming.finish)
         stored = _stored(request, key, incoming.size_bytes, digest.hexdigest(), crc64, iso(world.now()))
-        await asyncio.to_thread(objects.keep, bucket.name, incoming, stored)
+        await asyncio.to_thread(objects.store, bucket.name, incoming, stored)
     return web.Response(headers={"ETag": stored.etag, "x-oss-hash-crc64ecma": crc64, "Content-MD5": content_md5})
 
 
@@ -50,12 +53,12 @@ def _stored(request: web.Request, key: str, size_bytes: int, md5: str, crc64: st
         acl=sent.get("x-oss-object-acl", "default"),
         storage_class=sent.get("x-oss-storage-class", "Standard"),
         headers={
-            name: value for name, value in sent.items() if name in _KEPT_HEADERS or name.startswith("x-oss-meta-")
+            name: value for name, value in sent.items() if name in _STORED_HEADERS or name.startswith("x-oss-meta-")
         },
     )
 
 
 async def delete_object(objects: Objects, bucket: Bucket, key: str) -> web.Response:
-    """204 whether it was there or not."""
+    """Return 204, whether the object existed or not."""
     await asyncio.to_thread(objects.delete, bucket.name, key)
     return web.Response(status=204)

@@ -1,4 +1,7 @@
-"""RAM policies: does a policy allow an action on a resource (help page `Policy elements`)."""
+"""RAM policies: checks the grammar, and whether a policy allows an action on a resource.
+
+See: https://help.aliyun.com/zh/ram/user-guide/policy-elements
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,30 @@ from localcloud.world import Policy
 
 
 class BadPolicy(ValueError):
-    """The document is no RAM policy."""
+    """The document is not a RAM policy."""
 
 
 def check_grammar(document: Any) -> Policy:
-    """Raises `BadPolicy`."""
+    """Return the document. Raise `BadPolicy` if it is not a RAM policy."""
     if not isinstance(document, dict) or document.get("Version") != "1" or set(document) != {"Version", "Statement"}:
-        raise BadPolicy('a policy has Version "1" and Statement')
+        raise BadPolicy('a policy needs Version "1" and Statement')
     statements = document["Statement"]
     if not isinstance(statements, list) or not statements:
-        raise BadPolicy("Statement is a list")
+        raise BadPolicy("Statement must be a list")
     for statement in statements:
         if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
-            raise BadPolicy("Effect is Allow or Deny")
+            raise BadPolicy("Effect must be Allow or Deny")
         if not _texts(statement.get("Action")) or not _texts(statement.get("Resource")):
-            raise BadPolicy("Action and Resource are a text or a list of texts")
+            raise BadPolicy("Action and Resource must be a text or a list of texts")
     return document
 
 
 def allows(policies: tuple[Policy, ...], action: str, resource: str) -> bool:
-    """True when every policy allows it: a session policy only narrows what the role's own allows."""
-    return all(_one_allows(policy, action, resource) for policy in policies)
+    """Return whether every policy allows it: a session policy only narrows the role's own."""
+    return all(_policy_allows(policy, action, resource) for policy in policies)
 
 
-def _one_allows(policy: Policy, action: str, resource: str) -> bool:
+def _policy_allows(policy: Policy, action: str, resource: str) -> bool:
     effects = {
         statement["Effect"]
         for statement in policy["Statement"]

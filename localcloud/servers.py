@@ -1,4 +1,4 @@
-"""The four servers, started together on sockets of their own."""
+"""Starts the four servers, each on a socket of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from localcloud.calls import Calls
+from localcloud.calls import CallLog
 from localcloud.control import Control
 from localcloud.faults import Faults
 from localcloud.grants import Grants
@@ -22,15 +22,15 @@ from localcloud.world import World
 
 _BACKLOG = 4096
 _MAX_LINE_BYTES = 64 * 1024
-"""The SDK sends an OIDC token, 20,000 characters at most, in the query."""
+"""The SDK sends an OIDC token of up to 20,000 characters in the query."""
 
 
 @contextlib.asynccontextmanager
-async def running(world: World, data: Path, host: str, ports: dict[str, int]) -> AsyncIterator[dict[str, str]]:
-    """Serves while the block runs; yields each server's address by its name. Port 0 takes a free one."""
+async def serve_all(world: World, data: Path, host: str, ports: dict[str, int]) -> AsyncIterator[dict[str, str]]:
+    """Serve inside the block; yield each server's address by name. Port 0 means a free port."""
     objects = Objects(data)
     faults = Faults(world)
-    calls = Calls()
+    calls = CallLog()
     control = Control(world, objects, faults, calls)
     grants = Grants(world)
     wechat = WeChat(world)
@@ -56,7 +56,7 @@ async def running(world: World, data: Path, host: str, ports: dict[str, int]) ->
                 app,
                 access_log=None,
                 shutdown_timeout=0.5,
-                handler_cancellation=True,  # a caller who leaves waits no longer for a fault's end
+                handler_cancellation=True,  # a client that disconnects ends the wait of a fault
                 max_line_size=_MAX_LINE_BYTES,
             )
             await runner.setup()

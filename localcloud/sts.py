@@ -1,4 +1,4 @@
-"""STS as the official SDK calls it: AssumeRole and GetCallerIdentity signed, AssumeRoleWithOIDC anonymously."""
+"""STS as the official SDK calls it: AssumeRole, GetCallerIdentity and AssumeRoleWithOIDC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from localcloud.assume_role import assume_role
 from localcloud.oidc import assume_role_with_oidc
-from localcloud.sts_errors import Refused, refusal_response
+from localcloud.sts_errors import StsError, refusal_response
 from localcloud.sts_signature import Authenticator
 from localcloud.world import World
 
@@ -22,27 +22,27 @@ class Sts:
         return [web.route("*", "/", self.call)]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
-        """The action and whose role it is about, for `/-/calls`."""
-        texts = await _texts(request)
-        return _action(request, texts), texts.get("RoleArn", "")
+        """Return the action and the role ARN, for `/-/calls`."""
+        parameters = await _parameters(request)
+        return _action(request, parameters), parameters.get("RoleArn", "")
 
     async def call(self, request: web.Request) -> web.Response:
-        texts = await _texts(request)
-        action = _action(request, texts)
+        parameters = await _parameters(request)
+        action = _action(request, parameters)
         self._world.counts[f"sts.{action}"] += 1
         request_id = str(uuid.uuid4()).upper()
         try:
-            body = self._answer(action, texts, request, await request.read())
-        except Refused as error:
+            body = self._run(action, parameters, request, await request.read())
+        except StsError as error:
             return refusal_response(error, request_id, request.host)
         return web.json_response({"RequestId": request_id, **body}, headers={"x-acs-request-id": request_id})
 
-    def _answer(self, action: str, texts: dict[str, str], request: web.Request, body: bytes) -> dict[str, object]:
+    def _run(self, action: str, parameters: dict[str, str], request: web.Request, body: bytes) -> dict[str, object]:
         if action == "AssumeRoleWithOIDC":
-            return assume_role_with_oidc(self._world, texts)
+            return assume_role_with_oidc(self._world, parameters)
         caller = self._authenticator.caller(request, body)
         if action == "AssumeRole":
-            return assume_role(self._world, texts)
+            return assume_role(self._world, parameters)
         if action == "GetCallerIdentity":
             return {
                 "AccountId": caller.account,
@@ -50,13 +50,13 @@ class Sts:
                 "IdentityType": "RAMUser",
             }
         message = "Specified api is not found, please check your url and method."
-        raise Refused(404, "InvalidAction.NotFound", message)
+        raise StsError(404, "InvalidAction.NotFound", message)
 
 
-async def _texts(request: web.Request) -> dict[str, str]:
-    """The parameters, of the query and of a posted form. aiohttp keeps both, so they are read only once."""
+async def _parameters(request: web.Request) -> dict[str, str]:
+    """Return the parameters of the query and of a posted form."""
     return {name: str(value) for name, value in {**request.query, **await request.post()}.items()}
 
 
-def _action(request: web.Request, texts: dict[str, str]) -> str:
-    return request.headers.get("x-acs-action") or texts.get("Action", "")
+def _action(request: web.Request, parameters: dict[str, str]) -> str:
+    return request.headers.get("x-acs-action") or parameters.get("Action", "")

@@ -1,4 +1,7 @@
-"""Who calls STS: the V3 header signature (help page `V3 request body and signature mechanism`)."""
+"""Verifies the V3 header signature of calls to STS.
+
+See: https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from urllib.parse import quote
 from aiohttp import web
 from cachetools import TTLCache
 
-from localcloud.sts_errors import Refused
+from localcloud.sts_errors import StsError
 from localcloud.world import AccessKey, Token, World
 
 _ALGORITHM = "ACS3-HMAC-SHA256"
@@ -23,26 +26,26 @@ _MAX_NONCES = 100_000
 class Authenticator:
     def __init__(self, world: World) -> None:
         self._world = world
-        # A request is as long good as its date is, which may be as far ahead as behind.
+        # A request is valid as long as its date is, which may be as far ahead as behind.
         self._nonces: TTLCache[str, None, float] = TTLCache(_MAX_NONCES, 2 * _CLOCK_WINDOW.total_seconds())
 
     def caller(self, request: web.Request, body: bytes) -> AccessKey | Token:
-        """Whose signature over method, path, query, signed headers and payload it is. Raises `Refused` as STS does."""
+        """Return whose signature over method, path, query, headers and payload it is. Raise `StsError` as STS does."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
         if match is None:
-            raise Refused(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
+            raise StsError(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
         key_id, signed_headers, given = match.groups()
         caller = self._known(key_id, request.headers.get("x-acs-security-token"))
         payload = request.headers.get("x-acs-content-sha256", "")
         if payload != sha256(body).hexdigest():
-            raise Refused(400, "IncompleteSignature", "The request signature does not conform to Aliyun standards.")
+            raise StsError(400, "IncompleteSignature", "The request signature does not conform to Aliyun standards.")
         names = signed_headers.split(";")
         headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in names)
         query = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in sorted(request.query.items()))
         canonical = f"{request.method}\n/\n{query}\n{headers}\n{signed_headers}\n{payload}"
         to_sign = f"{_ALGORITHM}\n{sha256(canonical.encode()).hexdigest()}"
         if not hmac.compare_digest(hmac.digest(caller.secret.encode(), to_sign.encode(), sha256).hex(), given):
-            raise Refused(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
+            raise StsError(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
         self._check_freshness(request)
         return caller
 
@@ -51,28 +54,28 @@ class Authenticator:
             sent = datetime.fromisoformat(request.headers.get("x-acs-date", ""))
             late = abs(self._world.now() - sent) > _CLOCK_WINDOW
         except (ValueError, TypeError):
-            raise Refused(400, "InvalidTimeStamp.Format", "Specified time stamp is not well formatted.") from None
+            raise StsError(400, "InvalidTimeStamp.Format", "Specified time stamp is not well formatted.") from None
         if late:
-            raise Refused(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
+            raise StsError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
         nonce = request.headers.get("x-acs-signature-nonce", "")
         if not nonce or nonce in self._nonces:
-            raise Refused(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
+            raise StsError(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
         self._nonces[nonce] = None
 
     def _known(self, key_id: str, security_token: str | None) -> AccessKey | Token:
-        """Codes from the help page `Common errors of STS`; the statuses from that of the API gateway."""
+        """Return the owner of the key or token. Codes and statuses are those of STS and the API gateway."""
         key = self._world.access_keys.get(key_id)
         if security_token is None and key is not None:
             if not key.enabled:
-                raise Refused(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled.")
+                raise StsError(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled.")
             return key
         token = self._world.tokens.get(key_id)
         if token is None:
-            raise Refused(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+            raise StsError(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
         if token.security_token != security_token:
-            raise Refused(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
+            raise StsError(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
         if token.expiration <= self._world.now():
-            raise Refused(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
+            raise StsError(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
         return token
 
 

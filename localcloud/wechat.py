@@ -1,14 +1,16 @@
-"""WeChat's server, as the server of a mini-program asks it: code2Session (help page `code2Session`).
+"""WeChat's API for the servers of mini-programs: code2Session.
 
-Whoever plays the phone asks under `/-/`, on each of the local cloud's servers:
-- `PUT /-/wechat/apps/{appid}` with `{"secret": "..."}` makes a mini-program, or gives it another secret. With
+See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
+
+Tests play the phone under `/-/`, on each of the local cloud's servers:
+- `PUT /-/wechat/apps/{appid}` with `{"secret": "..."}` creates a mini-program, or changes its secret. With
   `"open_platform": true` it is bound to an account of the open platform, and its users have a unionid.
-- `POST /-/wechat/codes` with `{"appid": "...", "user": "any name"}` is this user's wx.login and answers
-  `{"code": "..."}`, good for 5 minutes, once. With `"risky": true` WeChat will block the login.
+- `POST /-/wechat/codes` with `{"appid": "...", "user": "any name"}` is this user's wx.login and responds
+  `{"code": "..."}`, valid once, for 5 minutes. With `"risky": true` WeChat blocks the login.
 
 | errcode | when                                                                            |
 |---------|---------------------------------------------------------------------------------|
-| 40029   | a code that was never given, is of another mini-program or older than 5 minutes |
+| 40029   | a code that was never issued, is another mini-program's, or older than 5 minutes |
 | 40163   | a code that was used                                                            |
 | 40226   | a risky login                                                                   |
 | 45011   | more than 100 logins of one user in a minute                                    |
@@ -17,8 +19,8 @@ Whoever plays the phone asks under `/-/`, on each of the local cloud's servers:
 | -1      | busy: the fault `throttling`                                                    |
 | 41002   | no appid; 41004: no secret; 41008: no js_code; 40002: a wrong grant_type        |
 
-The help page has 40029, 40226, 45011 and -1; the others, and that a good answer has no errcode, that a bad one has
-status 200 and that both are text/plain, are known from answers of the real server.
+The page documents 40029, 40226, 45011 and -1. Real responses show the others, and that success has no errcode, an error
+has status 200, and both are text/plain.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ class Code:
     used: bool = False
 
 
-class Refused(Exception):
+class WeChatError(Exception):
     def __init__(self, errcode: int, errmsg: str) -> None:
         super().__init__(errmsg)
         self.errcode, self.errmsg = errcode, errmsg
@@ -75,7 +77,7 @@ class WeChat:
         self._apps: dict[str, MiniProgram] = {}
         self._codes: FIFOCache[str, Code] = FIFOCache(_MAX_CODES)
         self._logins: LRUCache[str, deque[float]] = LRUCache(_MAX_USERS)
-        """When each openid logged in, of the last minute."""
+        """The logins of each openid in the last minute."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/sns/jscode2session", self.code2session)]
@@ -84,7 +86,7 @@ class WeChat:
         return [web.put("/-/wechat/apps/{appid}", self.set_app), web.post("/-/wechat/codes", self.log_in)]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
-        """The action and the mini-program it is about, for `/-/calls`."""
+        """Return the action and the mini-program, for `/-/calls`."""
         if request.path == "/sns/jscode2session":
             return "code2Session", request.query.get("appid", "")
         return "", ""
@@ -92,8 +94,8 @@ class WeChat:
     async def code2session(self, request: web.Request) -> web.Response:
         self._world.counts["wechat.code2Session"] += 1
         try:
-            return _answer(self._session(request.query.get))
-        except Refused as refused:
+            return _text_response(self._session(request.query.get))
+        except WeChatError as refused:
             return refusal_response(refused)
 
     def _session(self, given: Any) -> dict[str, object]:
@@ -103,29 +105,29 @@ class WeChat:
             ("js_code", 41008, "missing code"),
         ):
             if not given(name):
-                raise Refused(errcode, errmsg)
+                raise WeChatError(errcode, errmsg)
         if given("grant_type") != "authorization_code":
-            raise Refused(40002, "invalid grant_type")
+            raise WeChatError(40002, "invalid grant_type")
         app = self._apps.get(given("appid"))
         if app is None:
-            raise Refused(40013, "invalid appid")
+            raise WeChatError(40013, "invalid appid")
         if given("secret") != app.secret:
-            raise Refused(40125, "invalid appsecret")
+            raise WeChatError(40125, "invalid appsecret")
         code = self._codes.get(given("js_code"))
         if code is None or code.app_id != given("appid") or self._world.now() - code.given_at > _CODE_LIFE:
-            raise Refused(40029, "invalid code")
+            raise WeChatError(40029, "invalid code")
         if code.used:
-            raise Refused(40163, "code been used")
+            raise WeChatError(40163, "code been used")
         if code.risky:
-            raise Refused(40226, "code blocked")
-        openid = "o" + _made_of(code.app_id, code.user)[:27]
+            raise WeChatError(40226, "code blocked")
+        openid = "o" + _digest(code.app_id, code.user)[:27]
         self._count(openid)
         code.used = True
         session: dict[str, object] = {
             "session_key": base64.b64encode(secrets.token_bytes(16)).decode(),
             "openid": openid,
         }
-        return {**session, "unionid": "o" + _made_of(code.user)[:27]} if app.open_platform else session
+        return {**session, "unionid": "o" + _digest(code.user)[:27]} if app.open_platform else session
 
     def _count(self, openid: str) -> None:
         logins = self._logins.setdefault(openid, deque())
@@ -133,50 +135,52 @@ class WeChat:
         while logins and now - logins[0] >= 60:
             logins.popleft()
         if len(logins) >= _LOGINS_A_MINUTE:
-            raise Refused(45011, "api minute-quota reach limit  mustslower  retry next minute")
+            raise WeChatError(45011, "api minute-quota reach limit  mustslower  retry next minute")
         logins.append(now)
 
     async def set_app(self, request: web.Request) -> web.Response:
-        app_id, wanted = request.match_info["appid"], await _json(request)
+        app_id, body = request.match_info["appid"], await _json(request)
         known = {"secret": "", "open_platform": False}
-        if not (_APP_ID.fullmatch(app_id) and isinstance(wanted, dict) and set(wanted) <= set(known)):
-            return _wrong("a mini-program has an appid of letters, digits, _ and -, a secret and open_platform")
-        wanted = {**known, **wanted}
-        if not (isinstance(wanted["secret"], str) and wanted["secret"] and isinstance(wanted["open_platform"], bool)):
-            return _wrong("secret is a text, open_platform is true or false")
+        if not (_APP_ID.fullmatch(app_id) and isinstance(body, dict) and set(body) <= set(known)):
+            return _bad_request(
+                "an appid consists of letters, digits, _ and -; the members are secret and open_platform"
+            )
+        body = {**known, **body}
+        if not (isinstance(body["secret"], str) and body["secret"] and isinstance(body["open_platform"], bool)):
+            return _bad_request("secret must be a text, open_platform true or false")
         status = 200 if app_id in self._apps else 201
-        self._apps[app_id] = MiniProgram(**wanted)
+        self._apps[app_id] = MiniProgram(**body)
         return web.json_response({"appid": app_id}, status=status)
 
     async def log_in(self, request: web.Request) -> web.Response:
-        wanted = await _json(request)
-        if not isinstance(wanted, dict) or not {"appid", "user"} <= set(wanted) <= {"appid", "user", "risky"}:
-            return _wrong("a login has appid and user, and may have risky")
-        app_id, user, risky = wanted["appid"], wanted["user"], wanted.get("risky", False)
+        body = await _json(request)
+        if not isinstance(body, dict) or not {"appid", "user"} <= set(body) <= {"appid", "user", "risky"}:
+            return _bad_request("the members are appid, user and optionally risky")
+        app_id, user, risky = body["appid"], body["user"], body.get("risky", False)
         if not (isinstance(app_id, str) and isinstance(user, str) and user and isinstance(risky, bool)):
-            return _wrong("appid and user are texts, risky is true or false")
+            return _bad_request("appid and user must be texts, risky true or false")
         if app_id not in self._apps:
-            return _wrong("there is no such mini-program; make it with PUT /-/wechat/apps/{appid}")
+            return _bad_request("there is no such mini-program; create it with PUT /-/wechat/apps/{appid}")
         text = "0" + "".join(secrets.choice(_CODE_CHARACTERS) for _ in range(31))
         self._codes[text] = Code(app_id, user, risky, self._world.now())
         return web.json_response({"code": text}, status=201)
 
 
-def refusal_response(refused: Refused) -> web.Response:
+def refusal_response(refused: WeChatError) -> web.Response:
     rid = f"{int(time.time()):x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
-    return _answer({"errcode": refused.errcode, "errmsg": f"{refused.errmsg}, rid: {rid}"})
+    return _text_response({"errcode": refused.errcode, "errmsg": f"{refused.errmsg}, rid: {rid}"})
 
 
 def busy_response() -> web.Response:
-    return refusal_response(Refused(-1, "system error"))
+    return refusal_response(WeChatError(-1, "system error"))
 
 
-def _answer(body: dict[str, object]) -> web.Response:
+def _text_response(body: dict[str, object]) -> web.Response:
     return web.Response(text=json.dumps(body, separators=(",", ":")), content_type="text/plain")
 
 
-def _made_of(*names: str) -> str:
-    """The same for the same names."""
+def _digest(*names: str) -> str:
+    """Return a text that depends only on the names."""
     return base64.urlsafe_b64encode(sha256("\n".join(names).encode(errors="surrogatepass")).digest()).decode()
 
 
@@ -187,5 +191,5 @@ async def _json(request: web.Request) -> Any:
         return None
 
 
-def _wrong(why: str) -> web.Response:
+def _bad_request(why: str) -> web.Response:
     return web.json_response({"error": why}, status=400)

@@ -1,4 +1,4 @@
-"""What exists in the local cloud: accounts, roles, buckets and the temporary credentials it has issued."""
+"""The state of the local cloud: accounts, roles, buckets and issued temporary credentials."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Policy = dict[str, Any]
 
 DEFAULT_ACCOUNT = "1234567890123456"
 _MAX_TOKENS = 100_000
-"""STS takes 6,000 calls a minute of one account (help page `AssumeRole`): more than a quarter of an hour of them."""
+"""More than 15 minutes of the 6,000 calls a minute that STS allows one account."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A RAM user's long-lived key."""
+    """A long-lived AccessKey of a RAM user."""
 
     id: str
     secret: str
@@ -36,14 +36,14 @@ class Role:
     max_session_seconds: int = 3600
     external_id: str | None = None
     policy: Policy | None = None
-    """None may do everything."""
+    """None allows everything."""
     trusted: bool = True
-    """Whether its trust policy lets those who call STS here assume it."""
+    """Whether its trust policy lets the callers of STS assume it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A temporary credential; it may do what its role may and every one of its session policies allows."""
+    """A temporary credential. It allows what its role and each of its session policies allow."""
 
     id: str
     secret: str
@@ -67,11 +67,11 @@ class Effects:
 
     clock_offset: timedelta = timedelta()
     life_seconds: float | None = None
-    """How long what is issued lives, negative for what has already ended; None: as it should."""
+    """Lifetime of issued tokens, negative for expired ones; None: as requested."""
 
 
 EFFECTS: ContextVar[Effects] = ContextVar("EFFECTS", default=Effects())  # noqa: B039 (it is frozen)
-"""Those on the request that is being answered."""
+"""The effects on the current request."""
 
 
 def _tokens() -> FIFOCache[str, Token]:
@@ -80,37 +80,37 @@ def _tokens() -> FIFOCache[str, Token]:
 
 @dataclass(slots=True)
 class World:
-    """Mutable on purpose: buckets and access keys are made, and faults set, while it runs."""
+    """Mutable: tests create buckets and keys, and set faults, while it runs."""
 
     access_keys: dict[str, AccessKey] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
-    """Own domains of buckets: a bucket's name by host."""
+    """Custom domains: the bucket's name by host."""
     tokens: FIFOCache[str, Token] = field(default_factory=_tokens)
-    """Ended ones too, so that they are refused as ended; the oldest are forgotten when there are too many."""
+    """Expired ones too, so that they are rejected as expired. The oldest are dropped above the limit."""
     instance_role: str | None = "oss-uploader"
     hardened: bool = False
     token_seconds: int | None = None
-    """How long every issued token lives, whatever was asked for; None: as asked."""
+    """Lifetime of every issued token; None: as requested."""
     callback_seconds: float = 5.0
-    """How long an application server has to answer an upload callback (help page `callback`)."""
+    """Time limit of the application server for an upload callback."""
     counts: Counter[str] = field(default_factory=Counter)
 
     def now(self) -> datetime:
-        """The time by the clock of the server that answers."""
+        """Return the time by the clock of the responding server."""
         return datetime.now(UTC) + EFFECTS.get().clock_offset
 
     def has_account(self, account: str) -> bool:
         return any(key.account == account for key in self.access_keys.values())
 
     def policies_of(self, token: Token) -> tuple[Policy, ...]:
-        """All that have to allow what it does; the role's own counts as it is now."""
+        """Return the policies that must all allow an action; the role's own as it is now."""
         role = self.roles.get(token.role_arn)
         return token.policies if role is None or role.policy is None else (role.policy, *token.policies)
 
     def issue(self, *, role_arn: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
-        """A new temporary credential of that role, narrowed by session policies."""
+        """Issue a temporary credential of the role, narrowed by session policies."""
         life_seconds = EFFECTS.get().life_seconds
         if life_seconds is None:
             life_seconds = self.token_seconds or seconds
@@ -136,11 +136,11 @@ def account_of(role_arn: str) -> str:
 
 
 def iso(moment: datetime) -> str:
-    """As Alibaba Cloud writes times: `2015-04-09T11:52:19Z`."""
+    """Format a time as Alibaba Cloud does: `2015-04-09T11:52:19Z`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def default_world() -> World:
-    """One account with one access key; the roles and OIDC providers of a known account all exist."""
+    """Return one account with one AccessKey. All roles and OIDC providers of a known account exist."""
     key = AccessKey("LTAI-local", "local-secret", DEFAULT_ACCOUNT)
     return World(access_keys={key.id: key})

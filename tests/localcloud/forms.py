@@ -1,4 +1,4 @@
-"""PostObject forms signed by hand, from the documentation alone, to judge the local cloud with."""
+"""Signs PostObject forms from the documentation alone, to judge the local cloud."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def signed_form(
     expiration: str | None = None,
     fields: dict[str, str] | None = None,
 ) -> dict[str, str]:
-    """A form that OSS takes, but for what the arguments change; `drop` leaves fields out after signing."""
+    """Return a form that OSS accepts, with the given changes. `drop` removes fields after signing."""
     now = datetime.now(UTC) - age
     date = now.strftime("%Y%m%dT%H%M%SZ")
     auth = {

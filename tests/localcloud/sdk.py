@@ -1,4 +1,4 @@
-"""The local STS as the official SDK calls it."""
+"""Calls the local STS with the official SDK."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVIDER = f"acs:ram::{ACCOUNT}:oidc-provider/ack-rrsa-c0123456789"
 
 
 async def assume(cloud: Cloud, key: Key = Key(), **changes: Any) -> Any:  # noqa: B008
-    """AssumeRole; the answer's body."""
+    """Call AssumeRole and return the response body."""
     config = utils_models.Config(
         access_key_id=key.id,
         access_key_secret=key.secret,
@@ -34,7 +34,7 @@ async def assume(cloud: Cloud, key: Key = Key(), **changes: Any) -> Any:  # noqa
 
 
 async def assume_with_oidc(cloud: Cloud, oidctoken: str, **changes: Any) -> Any:
-    """AssumeRoleWithOIDC, which needs no key; the answer's body."""
+    """Call AssumeRoleWithOIDC, which needs no key, and return the response body."""
     config = utils_models.Config(endpoint=cloud.sts.removeprefix("http://"), protocol="http")
     wanted = {
         "oidcprovider_arn": PROVIDER,

@@ -1,4 +1,4 @@
-"""A call of STS signed by hand, from the documentation alone: what the SDK would never send, such as the same twice."""
+"""Signs calls to STS from the documentation alone, for requests that the SDK never sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALGORITHM = "ACS3-HMAC-SHA256"
 
 
 def signed_assume_role(sts: str, *, key: Key = Key(), date: str | None = None) -> tuple[URL, dict[str, str]]:  # noqa: B008
-    """What to POST, without a body: the address and the headers."""
+    """Return URL and headers of a POST without a body."""
     texts = {"DurationSeconds": "900", "RoleArn": ROLE, "RoleSessionName": "oss-signer"}
     query = "&".join(f"{name}={quote(value, safe='~')}" for name, value in texts.items())
     headers = {

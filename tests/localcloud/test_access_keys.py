@@ -1,4 +1,4 @@
-"""Access keys, made and switched off and on while the local cloud runs."""
+"""AccessKeys that are created, disabled and enabled while the local cloud runs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_token_outlives_the_key_that_got_it(cloud: Cloud, session: aioht
     assert await code_of_upload(cloud, token) is None
 
 
-async def test_what_is_no_key_is_refused(cloud: Cloud) -> None:
+async def test_an_invalid_key_is_rejected(cloud: Cloud) -> None:
     wrong: list[tuple[str, Any]] = [
         ("LTAI-new", {}),
         ("LTAI-new", {"enabled": True}),

@@ -1,4 +1,4 @@
-"""What a bucket says of itself, to whom, and at which endpoint; its CORS rules; what a role may do."""
+"""GetBucketInfo and GetBucketLocation, endpoints, CORS rules and the policies of roles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def refused(call: Any) -> tuple[int, str, str]:
     return error.status_code, error.code, error.ec
 
 
-async def test_a_bucket_tells_its_region_to_whoever_may_ask(cloud: Cloud) -> None:
+async def test_a_permitted_caller_reads_the_region_of_a_bucket(cloud: Cloud) -> None:
     await cloud.create_bucket("far", "cn-shanghai")
     # GetBucketInfo is answered at any region's endpoint, other questions are not.
     async with client(cloud, Key()) as near, client(cloud, Key(), "cn-shanghai") as far:
@@ -45,7 +45,7 @@ async def test_a_bucket_tells_its_region_to_whoever_may_ask(cloud: Cloud) -> Non
         assert (await refused(near.get_bucket_info(missing)))[:2] == (404, "NoSuchBucket")
 
 
-async def test_who_does_not_sign_learns_no_more_than_that_it_is_there(
+async def test_an_unsigned_request_learns_only_that_the_bucket_exists(
     cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     for query in ("bucketInfo", "location", "cors"):
@@ -54,7 +54,9 @@ async def test_who_does_not_sign_learns_no_more_than_that_it_is_there(
             assert "<EC>0003-00000001</EC>" in await answer.text()
 
 
-async def test_another_regions_endpoint_says_where_the_bucket_is(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_another_regions_endpoint_returns_the_right_endpoint(
+    cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
     for host, status in (("photos.oss-cn-shanghai.aliyuncs.com", 403), ("photos.oss-accelerate.aliyuncs.com", 404)):
         async with session.get(f"{cloud.oss}/key", headers={"Host": host}) as answer:
             text = await answer.text()
@@ -67,7 +69,7 @@ async def test_another_regions_endpoint_says_where_the_bucket_is(cloud: Cloud, s
         assert re.search("<Endpoint>(.*)</Endpoint>", text)[1] == "oss-cn-hangzhou.aliyuncs.com"  # type: ignore[index]
 
 
-async def test_a_domain_of_its_own_leads_to_its_bucket(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_custom_domain_leads_to_its_bucket(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     headers = {"Host": "upload.example.com"}
     async with session.put(f"{cloud.oss}/-/domains/upload.example.com", json={"bucket": "photos"}):
         pass
@@ -79,7 +81,7 @@ async def test_a_domain_of_its_own_leads_to_its_bucket(cloud: Cloud, session: ai
         assert "NoSuchBucket" in await answer.text()
 
 
-async def test_the_first_cors_rule_that_matches_counts(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_the_first_matching_cors_rule_applies(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     rules = [
         {"allowed_origins": ["https://*.example.com"], "allowed_methods": ["GET"]},
         {
@@ -122,7 +124,7 @@ async def test_the_first_cors_rule_that_matches_counts(cloud: Cloud, session: ai
     assert caught.value.unwrap().code == "NoSuchCORSConfiguration"
 
 
-async def test_a_role_may_do_what_its_policy_allows_at_once(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_changed_policy_of_a_role_applies_at_once(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     key = key_of(await assume(cloud))
     put = {"bucket": "photos", "key": "a/1", "body": b""}
     async with client(cloud, key) as holder:
@@ -139,7 +141,7 @@ async def test_a_role_may_do_what_its_policy_allows_at_once(cloud: Cloud, sessio
         assert await refused(holder.get_bucket_info(info)) == (403, "AccessDenied", "0003-00000201")
 
 
-async def test_a_role_that_trusts_nobody_is_not_assumed(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_an_untrusting_role_cannot_be_assumed(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     async with session.put(f"{cloud.sts}/-/roles/oss-upload", json={"trusted": False}):
         pass
     with pytest.raises(Exception, match="NoPermission"):
@@ -149,7 +151,9 @@ async def test_a_role_that_trusts_nobody_is_not_assumed(cloud: Cloud, session: a
     assert key_of(await assume(cloud)).id.startswith("STS.")
 
 
-async def test_the_instances_role_can_be_another_or_none(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_the_role_of_the_instance_can_be_replaced_or_removed(
+    cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
     place = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
     for name, told in (("other", "other"), (None, "404 - Not Found")):
         async with session.put(f"{cloud.metadata}/-/instance-role", json={"name": name}):
@@ -170,7 +174,7 @@ async def test_the_instances_role_can_be_another_or_none(cloud: Cloud, session: 
         ("domains/upload.example.com", {"bucket": 1}),
     ],
 )
-async def test_what_cannot_be_set_is_refused(
+async def test_invalid_settings_are_rejected(
     cloud: Cloud, session: aiohttp.ClientSession, path: str, wanted: object
 ) -> None:
     async with session.put(f"{cloud.oss}/-/{path}", json=wanted) as answer:

@@ -1,4 +1,4 @@
-"""`/-/calls`: every call of a service, with its time, its subject and what came of it."""
+"""`/-/calls`: every call of a service, with its time, subject and result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def without_time(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(each["server"], each["action"], each["who"], each["status"], each.get("fault")) for each in found]
 
 
-async def test_calls_of_all_services_are_told(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_calls_of_all_services_are_recorded(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     before = time.time()
     await assume(cloud)
     with pytest.raises(TeaException):
@@ -80,7 +80,7 @@ async def test_calls_are_filtered_and_cleared(cloud: Cloud, session: aiohttp.Cli
     assert len(await calls(cloud)) == 1
 
 
-async def test_calls_that_a_fault_answered_name_it(cloud: Cloud) -> None:
+async def test_a_call_that_a_fault_ended_names_the_fault(cloud: Cloud) -> None:
     answered: list[tuple[dict[str, Any], int | None]] = [
         ({"kind": "status", "status": 503}, 503),
         ({"kind": "throttling"}, 400),
@@ -100,13 +100,13 @@ async def test_calls_that_a_fault_answered_name_it(cloud: Cloud) -> None:
     ]
 
 
-async def test_a_fault_that_only_changes_the_answer_is_not_named(cloud: Cloud) -> None:
+async def test_a_fault_that_only_changes_the_response_is_not_named(cloud: Cloud) -> None:
     await cloud.set_faults(sts=[{"kind": "latency", "seconds": 0.01}, {"kind": "expired"}])
     await assume(cloud)
     assert without_time(await calls(cloud)) == [("sts", "AssumeRole", ROLE, 200, None)]
 
 
-async def test_a_caller_who_gives_up_is_told_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_disconnected_client_is_recorded(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await cloud.set_faults(metadata={"kind": "hang"})
     with pytest.raises(TimeoutError):
         await session.get(cloud.metadata + CREDENTIALS, timeout=aiohttp.ClientTimeout(total=0.3))

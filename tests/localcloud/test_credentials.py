@@ -58,13 +58,13 @@ async def test_a_session_policy_narrows_the_role(cloud: Cloud, session: aiohttp.
         (Key(), {"policy": " " * 2049}, "InvalidParameter.PolicySize"),
     ],
 )
-async def test_sts_refuses_in_its_own_shape(key: Key, changes: dict[str, Any], code: str, cloud: Cloud) -> None:
+async def test_sts_errors_have_the_format_of_sts(key: Key, changes: dict[str, Any], code: str, cloud: Cloud) -> None:
     with pytest.raises(TeaException) as refused:
         await assume(cloud, key, **changes)
     assert refused.value.code == code
 
 
-async def test_a_call_is_good_once_and_in_its_time(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_call_is_valid_once_and_for_a_limited_time(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     async def code(call: tuple[URL, dict[str, str]]) -> str | None:
         async with session.post(call[0], headers=call[1]) as answer:
             found: str | None = (await answer.json()).get("Code")
@@ -77,7 +77,7 @@ async def test_a_call_is_good_once_and_in_its_time(cloud: Cloud, session: aiohtt
     assert await code(signed_assume_role(cloud.sts, date="yesterday")) == "InvalidTimeStamp.Format"
 
 
-async def test_a_token_ends_when_it_says(session: aiohttp.ClientSession) -> None:
+async def test_a_token_expires_at_its_expiration(session: aiohttp.ClientSession) -> None:
     async with local_cloud(session, "--bucket", "photos=cn-hangzhou", "--token-seconds", "600") as cloud:
         key = key_of(await assume(cloud))
         await cloud.set_faults(oss={"kind": "clock", "offset_seconds": 590})
@@ -91,7 +91,7 @@ async def test_a_token_ends_when_it_says(session: aiohttp.ClientSession) -> None
         assert refused.value.code == "InvalidSecurityToken.Expired"
 
 
-async def test_metadata_needs_its_token_when_hardened(session: aiohttp.ClientSession) -> None:
+async def test_hardened_metadata_requires_a_token(session: aiohttp.ClientSession) -> None:
     path = "/latest/meta-data/ram/security-credentials/"
     async with local_cloud(session, "--hardened") as cloud:
         for ttl, status in (("0", 400), ("21601", 400), ("x", 400), ("21600", 200)):
@@ -114,14 +114,14 @@ async def test_metadata_needs_its_token_when_hardened(session: aiohttp.ClientSes
         assert bodies[0]["Code"] == "Success"
 
 
-async def test_plain_metadata_takes_no_forged_token(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_plain_metadata_rejects_a_forged_token(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     path = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
     for headers, status in (({}, 200), ({"X-aliyun-ecs-metadata-token": "forged"}, 403)):
         async with session.get(path, headers=headers) as answer:
             assert answer.status == status
 
 
-async def test_faults_do_what_they_say_and_go_again(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_faults_act_and_can_be_removed(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     url = f"{cloud.metadata}/latest/meta-data/instance-id"
     await cloud.set_faults(metadata={"kind": "status", "status": 502})
     async with session.get(url) as answer:
@@ -153,7 +153,7 @@ async def test_faults_do_what_they_say_and_go_again(cloud: Cloud, session: aioht
         assert answer.status == 200
 
 
-async def test_a_fault_may_lie_in_what_is_issued(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_faults_of_issued_tokens(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     good = key_of(await assume(cloud))
     for fault, code in (
         ({"kind": "expired"}, "SecurityTokenExpired"),

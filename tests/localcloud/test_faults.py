@@ -1,4 +1,4 @@
-"""Faults: several at once, by chance, for so many requests; whose clock they show; how they end."""
+"""Faults: combined, random, limited to a number of requests; their clocks; their end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def offset_seconds(date: str) -> float:
     return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
 
-async def test_every_answer_has_the_date_of_its_server(cloud: Cloud) -> None:
+async def test_every_response_has_the_date_of_its_server(cloud: Cloud) -> None:
     offsets = {"metadata": 900.0, "sts": -700.0, "oss": 86400.0}
     addresses = {"metadata": cloud.metadata + INSTANCE, "sts": cloud.sts, "oss": f"{cloud.oss}/photos"}
     faults: list[dict[str, Any]] = [
@@ -72,7 +72,7 @@ async def test_every_answer_has_the_date_of_its_server(cloud: Cloud) -> None:
                 assert abs(offset_seconds(answer.headers["Date"]) - offsets[name]) < 60, (name, fault)
 
 
-async def test_files_and_refusals_have_the_date_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_files_and_errors_have_the_date_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await post_object(session, f"{cloud.oss}/photos", signed_form(), b"x")
     clock = {"kind": "clock", "offset_seconds": 3600}
     await cloud.set_faults(oss=clock, metadata=clock)
@@ -96,7 +96,7 @@ async def test_files_and_refusals_have_the_date_too(cloud: Cloud, session: aioht
         assert abs(offset_seconds(answer.headers["Date"])) < 60
 
 
-async def test_faults_of_one_server_add_up(cloud: Cloud) -> None:
+async def test_faults_of_one_server_combine(cloud: Cloud) -> None:
     faults = [
         {"kind": "clock", "offset_seconds": 600},
         {"kind": "nearly_expired", "seconds": 30},
@@ -113,7 +113,7 @@ async def test_faults_of_one_server_add_up(cloud: Cloud) -> None:
         assert await answer.json() == {"sts": faults}
 
 
-async def test_a_list_is_a_row_of_answers(cloud: Cloud) -> None:
+async def test_a_list_of_faults_responds_in_order(cloud: Cloud) -> None:
     await cloud.set_faults(
         metadata=[
             {"kind": "status", "status": 500, "times": 2},
@@ -128,7 +128,7 @@ async def test_a_list_is_a_row_of_answers(cloud: Cloud) -> None:
     assert await statuses(cloud, 2) == [500, 200]
 
 
-async def test_a_quiet_fault_holds_for_so_many_requests(cloud: Cloud) -> None:
+async def test_a_state_fault_applies_to_its_number_of_requests(cloud: Cloud) -> None:
     await cloud.set_faults(sts={"kind": "expired", "times": 1})
     ends = [datetime.fromisoformat((await assume(cloud)).credentials.expiration) for _ in range(2)]
     assert ends[0] < datetime.now(UTC) < ends[1]
@@ -139,7 +139,7 @@ async def test_a_quiet_fault_holds_for_so_many_requests(cloud: Cloud) -> None:
     await assume(cloud)
 
 
-async def test_chance_is_drawn_from_the_seed(cloud: Cloud) -> None:
+async def test_the_seed_determines_random_faults(cloud: Cloud) -> None:
     def fault(probability: float) -> dict[str, Any]:
         return {"metadata": {"kind": "status", "status": 500, "probability": probability}}
 
@@ -154,7 +154,7 @@ async def test_chance_is_drawn_from_the_seed(cloud: Cloud) -> None:
         assert set(await statuses(cloud, 16)) == {expected}
 
 
-async def test_other_servers_calls_do_not_change_the_draw(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_calls_of_other_servers_do_not_change_random_faults(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     fault = {"kind": "status", "status": 500, "probability": 0.5}
     rows = []
     for others in (0, 1):
@@ -168,7 +168,7 @@ async def test_other_servers_calls_do_not_change_the_draw(cloud: Cloud, session:
     assert rows[0] == rows[1]
 
 
-async def test_what_is_no_fault_changes_nothing(cloud: Cloud) -> None:
+async def test_an_invalid_fault_changes_nothing(cloud: Cloud) -> None:
     wrong: list[Any] = [
         5,
         [5],
@@ -197,7 +197,7 @@ async def test_what_is_no_fault_changes_nothing(cloud: Cloud) -> None:
     assert await statuses(cloud, 1) == [500]
 
 
-async def test_a_cut_answer_is_cut_even_without_a_body(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_response_without_a_body_is_truncated_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await cloud.set_faults(oss={"kind": "truncated"})
     with pytest.raises(aiohttp.ClientPayloadError):
         await post_object(session, f"{cloud.oss}/photos", signed_form(), b"x")
@@ -209,7 +209,7 @@ LATENCY = {"kind": "latency", "seconds": 3600}
 
 
 @pytest.mark.parametrize("fault", [HANG, LATENCY, [HANG, {"kind": "malformed"}]], ids=["hang", "latency", "list"])
-async def test_who_waits_is_dropped_when_the_fault_goes(fault: Any, cloud: Cloud) -> None:
+async def test_a_delayed_request_is_dropped_when_the_fault_is_removed(fault: Any, cloud: Cloud) -> None:
     after: list[dict[str, Any]] = [{"sts": {"kind": "malformed"}}, {"sts": {"kind": "hang", "times": 9}}, {}]
     for faults in after:
         await cloud.set_faults(sts=fault)
@@ -236,7 +236,7 @@ async def test_who_waits_is_dropped_when_the_fault_goes(fault: Any, cloud: Cloud
     assert found == [(None, kind)] * 20 * len(after)
 
 
-async def test_who_waits_is_dropped_when_the_cloud_ends(session: aiohttp.ClientSession) -> None:
+async def test_a_delayed_request_is_dropped_when_the_cloud_stops(session: aiohttp.ClientSession) -> None:
     async with local_cloud(session) as cloud:
         await cloud.set_faults(sts=HANG)
         request = asyncio.create_task(session.post(cloud.sts))
@@ -252,7 +252,7 @@ async def test_who_waits_is_dropped_when_the_cloud_ends(session: aiohttp.ClientS
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("ended_by", ["caller", "faults"])
-async def test_nothing_is_left_of_those_who_waited(ended_by: str, cloud: Cloud) -> None:
+async def test_delayed_requests_leave_nothing_behind(ended_by: str, cloud: Cloud) -> None:
     def open_files() -> int:
         return len(list(Path(f"/proc/{cloud.process.pid}/fd").iterdir()))
 

@@ -1,4 +1,4 @@
-"""V4 signatures in headers and URLs: made by Alibaba's own SDK, and by hand where the SDK makes no mistakes."""
+"""V4 signatures in headers and URLs: valid ones by Alibaba's SDK, invalid ones by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def client(cloud: Cloud, key: Key = Key(), *, region: str = "cn-hangzhou", **opt
 
 
 async def get(cloud: Cloud, key: Key = Key(), name: str = KEY, **options: Any) -> Any:  # noqa: B008
-    """GetObject by the SDK: the body, or (status, code, EC)."""
+    """Call GetObject with the SDK; return the body, or (status, code, EC)."""
     try:
         wanted = oss.GetObjectRequest(bucket="photos", key=name)
         found = await asyncio.to_thread(client(cloud, key, **options).get_object, wanted)
@@ -75,7 +75,7 @@ async def test_overwriting_and_broken_bodies_are_refused(cloud: Cloud) -> None:
     assert await get(cloud) == b"hello"
 
 
-async def test_a_wrong_signer_is_refused_as_oss_does(cloud: Cloud) -> None:
+async def test_a_wrong_signer_is_rejected_as_by_oss(cloud: Cloud) -> None:
     await put(cloud)
     assert await get(cloud, Key(secret="wrong")) == (403, "SignatureDoesNotMatch", "0002-00000201")
     assert await get(cloud, Key(id="nobody")) == (403, "InvalidAccessKeyId", "0002-00000902")
@@ -84,14 +84,14 @@ async def test_a_wrong_signer_is_refused_as_oss_does(cloud: Cloud) -> None:
     assert await get(cloud) == b"hello"
 
 
-async def test_a_clock_that_is_off_is_refused(cloud: Cloud) -> None:
+async def test_a_skewed_clock_is_rejected(cloud: Cloud) -> None:
     await put(cloud)
     for seconds, answer in ((-800, b"hello"), (800, b"hello"), (-1000, None), (1000, None)):
         await cloud.set_faults(oss={"kind": "clock", "offset_seconds": seconds})
         assert await get(cloud) == (answer or (403, "RequestTimeTooSkewed", "0002-00000504"))
 
 
-async def test_tokens_end_and_are_each_others(cloud: Cloud) -> None:
+async def test_expired_and_mismatched_tokens_are_rejected(cloud: Cloud) -> None:
     await put(cloud)
     token = key_of(await assume(cloud))
     assert await get(cloud, token) == b"hello"
@@ -102,7 +102,7 @@ async def test_tokens_end_and_are_each_others(cloud: Cloud) -> None:
     assert await get(cloud, ended) == (403, "SecurityTokenExpired", "0002-00000007")
 
 
-async def test_policies_say_what_a_token_may(cloud: Cloud) -> None:
+async def test_policies_limit_a_token(cloud: Cloud) -> None:
     await put(cloud, name="p/a.txt")
     statement = {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:photos/p/*"]}
     token = key_of(await assume(cloud, policy=json.dumps({"Version": "1", "Statement": [statement]})))
@@ -120,7 +120,7 @@ async def test_policies_say_what_a_token_may(cloud: Cloud) -> None:
     assert await get(cloud, name="p/a.txt") == b"hello"
 
 
-async def test_who_does_not_sign_may_only_read(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_an_unsigned_request_may_only_read(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await put(cloud, name="a.txt")
     url = f"{cloud.oss}/photos/a.txt"
     for method, status in (("GET", 200), ("HEAD", 200), ("PUT", 403), ("DELETE", 403)):
@@ -131,16 +131,16 @@ async def test_who_does_not_sign_may_only_read(cloud: Cloud, session: aiohttp.Cl
 
 @dataclass
 class ByHand:
-    """A request that OSS takes, signed from the documentation alone, but for what is changed."""
+    """A request that OSS accepts, signed from the documentation alone, with changes."""
 
     method: str = "GET"
     age: timedelta = timedelta()
     scope: str = "{day}/cn-hangzhou/oss/aliyun_v4_request"
     key_id: str = "LTAI-local"
     signed: dict[str, str] = field(default_factory=dict)
-    """Headers that count, beside the fixed ones."""
+    """Additional signed headers."""
     unsigned: dict[str, str | None] = field(default_factory=dict)
-    """Headers or parameters set after signing; None takes one away."""
+    """Headers or parameters that change after signing; None removes one."""
     additional: tuple[str, ...] = ()
     expires: str = "60"
 
@@ -240,14 +240,14 @@ BY_HEADER: list[tuple[str, ByHand, tuple[int, str, str]]] = [
 ]
 
 
-async def test_headers_are_judged_as_oss_does(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_header_signatures_are_verified_as_by_oss(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await put(cloud, name="a.txt")
     url = URL(f"{cloud.oss}/photos/a.txt")
     for name, request, expected in BY_HEADER:
         assert await _answer(session, request.method, url, request.headers()) == expected, name
 
 
-async def test_a_bucket_in_the_host_is_signed_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_bucket_in_the_host_name_is_part_of_the_signature(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await put(cloud, name="a.txt")
     for host, expected in (
         ("photos.oss-cn-hangzhou.aliyuncs.com", GOOD),
@@ -285,7 +285,7 @@ BY_URL: list[tuple[str, ByHand, tuple[int, str, str]]] = [
 ]
 
 
-async def test_urls_are_judged_as_oss_does(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_url_signatures_are_verified_as_by_oss(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await put(cloud, name="a.txt")
     for name, request, expected in BY_URL:
         url = URL(f"{cloud.oss}/photos/a.txt?{request.query()}", encoded=True)
@@ -294,7 +294,7 @@ async def test_urls_are_judged_as_oss_does(cloud: Cloud, session: aiohttp.Client
     assert await _answer(session, "DELETE", url, {}) == MISMATCH
 
 
-async def test_the_sdks_presigned_urls_work_until_they_end(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_presigned_urls_of_the_sdk_work_until_they_expire(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     token = key_of(await assume(cloud))
     sdk = client(cloud, token)
     upload = sdk.presign(oss.PutObjectRequest(bucket="photos", key=KEY), expires=timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Many callers at once."""
+"""Many clients at the same time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CALLERS = 2 * FEW_FILES
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open files")
-async def test_more_callers_than_the_usual_limit_of_open_files(session: aiohttp.ClientSession) -> None:
-    """Started with a low limit, it takes as many as the system allows: all hang at once, then all are answered."""
+async def test_more_clients_than_the_usual_limit_of_open_files(session: aiohttp.ClientSession) -> None:
+    """It raises a low limit at start: all requests wait at the same time, then all get a response."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < 4 * CALLERS:
         pytest.skip(f"this system allows only {most} open files")

@@ -1,4 +1,4 @@
-"""AssumeRoleWithOIDC as the official SDK calls it: without any key, with a service account's token."""
+"""AssumeRoleWithOIDC as the official SDK calls it: without a key, with the token of a service account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def encoded(content: str) -> str:
 
 
 def token(**changes: Any) -> str:
-    """As Kubernetes writes it, but for the changes (None: left out) and a signature that signs nothing."""
+    """Return a token as Kubernetes writes it, with changes (None removes a claim) and a meaningless signature."""
     now = int(time.time())
     claims = {
         "aud": ["sts.aliyuncs.com"],
@@ -39,7 +39,7 @@ def token(**changes: Any) -> str:
     return f"{encoded(json.dumps({'alg': 'RS256', 'kid': 'k'}))}.{encoded(payload)}.{encoded('signature')}"
 
 
-async def test_a_pods_token_gets_a_credential_that_signs(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_the_token_of_a_pod_gives_a_usable_credential(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     policy = {"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/mine/*"}
     exp = int(time.time()) + 600
     body = await assume_with_oidc(
@@ -62,7 +62,7 @@ async def test_a_pods_token_gets_a_credential_that_signs(cloud: Cloud, session: 
         assert (await post_object(session, f"{cloud.oss}/photos", form, b"x"))[0] == status
 
 
-async def test_such_tokens_are_taken_too(cloud: Cloud) -> None:
+async def test_unusual_valid_tokens_are_accepted(cloud: Cloud) -> None:
     for accepted in (
         token(aud="sts.aliyuncs.com"),
         token(iss=None, iat=None),
@@ -110,7 +110,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
 ]
 
 
-async def test_each_refusal_has_its_status_code_and_message(cloud: Cloud) -> None:
+async def test_each_error_has_its_status_code_and_message(cloud: Cloud) -> None:
     for oidctoken, changes, status, code, message in REFUSALS:
         with pytest.raises(TeaException) as refused:
             await assume_with_oidc(cloud, oidctoken, **changes)
@@ -119,7 +119,7 @@ async def test_each_refusal_has_its_status_code_and_message(cloud: Cloud) -> Non
         assert message in error.message, error.message
 
 
-async def test_the_end_is_judged_by_the_clock_of_sts(cloud: Cloud) -> None:
+async def test_the_clock_of_sts_decides_about_expiration(cloud: Cloud) -> None:
     await cloud.set_faults(sts={"kind": "clock", "offset_seconds": 4000})
     with pytest.raises(TeaException) as refused:
         await assume_with_oidc(cloud, token())
@@ -127,7 +127,7 @@ async def test_the_end_is_judged_by_the_clock_of_sts(cloud: Cloud) -> None:
 
 
 async def test_a_posted_form_is_read_too(cloud: Cloud, session: aiohttp.ClientSession) -> None:
-    """As the credentials SDK sends it: the action in the query, all else in the body."""
+    """The credentials SDK sends the action in the query and everything else in the body."""
     form = {"OIDCProviderArn": PROVIDER, "OIDCToken": token(), "RoleArn": ROLE, "RoleSessionName": "oss-signer"}
     query = {"Action": "AssumeRoleWithOIDC", "Version": "2015-04-01", "Format": "JSON"}
     async with session.post(cloud.sts, params=query, data=form) as answer:

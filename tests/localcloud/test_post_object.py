@@ -1,4 +1,4 @@
-"""PostObject as OSS documents it: what is taken, what is refused and with which code."""
+"""PostObject as OSS documents it: accepted forms, and errors with their codes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
 ]
 
 
-async def test_each_refusal_has_its_status_code_and_ec(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_each_error_has_its_status_code_and_ec(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     url = f"{cloud.oss}/photos"
     for name, change, status, code, ec in REFUSALS:
         answer, body, headers = await post_object(session, url, signed_form(**change), b"hello")
@@ -97,7 +97,7 @@ async def test_each_refusal_has_its_status_code_and_ec(cloud: Cloud, session: ai
     assert await cloud.objects("photos") == []
 
 
-async def test_what_is_right_is_stored_byte_for_byte(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_valid_form_is_stored_byte_for_byte(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     content = os.urandom(300_000)
     form = signed_form(
         conditions=[
@@ -129,7 +129,7 @@ async def test_what_is_right_is_stored_byte_for_byte(cloud: Cloud, session: aioh
         assert (answer.status, answer.headers["Content-Length"]) == (200, "300000")
 
 
-async def test_crc64_is_the_one_of_oss(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_crc64_is_computed_as_by_oss(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     """The check value of CRC-64/XZ, which is ECMA-182 reflected, as OSS uses it."""
     _, _, headers = await post_object(session, f"{cloud.oss}/photos", signed_form(), b"123456789")
     assert int(headers["x-oss-hash-crc64ecma"]) == 0x995DC9BBDF1939FA
@@ -146,7 +146,7 @@ async def test_a_bucket_is_found_by_its_host_name(cloud: Cloud, session: aiohttp
 
 
 @pytest.mark.parametrize(("wanted", "status"), [("200", 200), ("201", 201), ("204", 204), ("500", 204), (None, 204)])
-async def test_the_client_chooses_its_success(
+async def test_the_client_chooses_the_success_status(
     wanted: str | None, status: int, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     fields = {} if wanted is None else {"success_action_status": wanted}
@@ -160,7 +160,9 @@ async def test_a_redirect_wins_over_the_status(cloud: Cloud, session: aiohttp.Cl
     assert headers["Location"].startswith("https://a.example.com/?b=c&bucket=photos&key=a.txt&etag=")
 
 
-async def test_the_stored_type_has_its_order(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_the_stored_content_type_follows_the_documented_order(
+    cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
     fields: dict[str, str] = {}
     for name, content_type in (
         ("", "application/octet-stream"),
@@ -173,7 +175,7 @@ async def test_the_stored_type_has_its_order(cloud: Cloud, session: aiohttp.Clie
         assert stored["content_type"] == content_type
 
 
-async def test_filename_is_put_in_after_the_conditions(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_filename_is_expanded_after_the_conditions(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     form = signed_form(conditions=[["eq", "$key", "p/${filename}"]], fields={"key": "p/${filename}"})
     assert (await post_object(session, f"{cloud.oss}/photos", form, b"x", "猫.jpg"))[0] == 204
     assert [each["key"] for each in await cloud.objects("photos")] == ["p/猫.jpg"]
@@ -196,7 +198,7 @@ async def test_overwriting_can_be_forbidden(cloud: Cloud, session: aiohttp.Clien
         ("multipart/form-data; boundary=b", b"--b--\r\n", 400, "IncorrectNumberOfFilesInPOSTRequest"),
     ],
 )
-async def test_what_is_no_form_is_refused(
+async def test_a_malformed_body_is_rejected(
     content_type: str, data: bytes, status: int, code: str, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     async with session.post(f"{cloud.oss}/photos", data=data, headers={"Content-Type": content_type}) as answer:
@@ -235,7 +237,7 @@ async def test_objects_are_listed_in_pages(cloud: Cloud, session: aiohttp.Client
     assert keys == ["a/1", "a/2", "a/%E7%8C%AB"]
 
 
-async def test_browsers_may_ask_as_the_bucket_allows(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_the_cors_rules_of_the_bucket_apply(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     await session.post(
         f"{cloud.oss}/-/buckets",
         json={"name": "own", "region": "cn-hangzhou", "cors_origins": ["https://a.example.com"]},
@@ -248,9 +250,7 @@ async def test_browsers_may_ask_as_the_bucket_allows(cloud: Cloud, session: aioh
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-async def test_a_large_file_is_never_wholly_in_memory(
-    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
-) -> None:
+async def test_a_large_file_is_streamed(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
     def peak_bytes() -> int:
         status = Path(f"/proc/{cloud.process.pid}/status").read_text(encoding="ascii")
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024

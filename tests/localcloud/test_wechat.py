@@ -1,4 +1,4 @@
-"""The local WeChat: code2Session as its help page and its real answers have it."""
+"""The local WeChat: code2Session as documented and as the real server responds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def exchange(wechat: LocalWeChat, app_id: str, code: str, secret: str = SE
     return (await wechat.ask(appid=app_id, secret=secret, js_code=code, grant_type=GRANT))[0]
 
 
-async def test_a_code_is_a_user_and_a_session_key(wechat: LocalWeChat) -> None:
+async def test_a_code_gives_a_user_and_a_session_key(wechat: LocalWeChat) -> None:
     app = await wechat.app()
     query = {"appid": app, "secret": SECRET, "js_code": await wechat.code(app), "grant_type": GRANT}
     body, answer = await wechat.ask(**query)
@@ -55,7 +55,7 @@ async def test_an_app_of_the_open_platform_has_unionids_too(wechat: LocalWeChat)
     assert users[0]["openid"] != users[1]["openid"]
 
 
-async def test_refusals_are_those_of_the_real_server(wechat: LocalWeChat) -> None:
+async def test_errors_are_those_of_the_real_server(wechat: LocalWeChat) -> None:
     app, other = await wechat.app(), await wechat.app()
     used = await wechat.code(app)
     await exchange(wechat, app, used)
@@ -81,7 +81,7 @@ async def test_refusals_are_those_of_the_real_server(wechat: LocalWeChat) -> Non
     assert "openid" in (await wechat.ask(**good))[0], "none of the refusals used up the code"
 
 
-async def test_a_code_is_good_for_five_minutes(wechat: LocalWeChat) -> None:
+async def test_a_code_is_valid_for_five_minutes(wechat: LocalWeChat) -> None:
     app = await wechat.app()
     code = await wechat.code(app)
     await wechat.set_faults({"kind": "clock", "offset_seconds": 301})
@@ -90,7 +90,7 @@ async def test_a_code_is_good_for_five_minutes(wechat: LocalWeChat) -> None:
     assert "openid" in await exchange(wechat, app, code)
 
 
-async def test_a_user_logs_in_100_times_a_minute_at_most(wechat: LocalWeChat) -> None:
+async def test_a_user_may_log_in_100_times_a_minute(wechat: LocalWeChat) -> None:
     app = await wechat.app()
     for _ in range(100):
         assert "openid" in await exchange(wechat, app, await wechat.code(app))
@@ -98,14 +98,14 @@ async def test_a_user_logs_in_100_times_a_minute_at_most(wechat: LocalWeChat) ->
     assert "openid" in await exchange(wechat, app, await wechat.code(app, "bert"))
 
 
-async def test_a_new_secret_counts_at_once(wechat: LocalWeChat) -> None:
+async def test_a_new_secret_applies_at_once(wechat: LocalWeChat) -> None:
     app = await wechat.app()
     await wechat.set_app(app, "another")
     assert (await exchange(wechat, app, await wechat.code(app)))["errcode"] == 40125
     assert "openid" in await exchange(wechat, app, await wechat.code(app), "another")
 
 
-async def test_it_is_counted_and_can_be_busy(wechat: LocalWeChat) -> None:
+async def test_calls_are_counted_and_may_be_throttled(wechat: LocalWeChat) -> None:
     app = await wechat.app()
 
     async def count() -> int:
@@ -139,7 +139,7 @@ async def test_it_is_counted_and_can_be_busy(wechat: LocalWeChat) -> None:
         ("POST", "codes", {"appid": "none", "user": "anna", "risky": "no"}),
     ],
 )
-async def test_what_makes_no_sense_is_refused(wechat: LocalWeChat, method: str, path: str, body: Any) -> None:
+async def test_invalid_requests_are_rejected(wechat: LocalWeChat, method: str, path: str, body: Any) -> None:
     async with wechat.session.request(method, f"{wechat.address}/-/wechat/{path}", json=body) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]
