@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import MD5
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tests.callers.stub import body, document, redirect, stub
-from tests.e2e.callback_running import BODY, Answer
+from tests.e2e.callbacks.callback_signer import BODY, Uploaded
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
 from tests.localcloud.forms import signed_form
@@ -40,11 +40,11 @@ def callback_field(url: str, body: str = BODY, body_type: str | None = None, hos
 
 async def upload(
     cloud: Cloud, key: str, callback: str, *, content: bytes = b"hello", bucket: str = "photos", **fields: str
-) -> Answer:
+) -> Uploaded:
     """Uploads with a form that asks for this callback. `x_name` is sent as `x:name`."""
     named = {name.replace("x_", "x:", 1): value for name, value in fields.items()}
     form = signed_form(conditions=[["eq", "$callback", callback]], fields={"key": key, "callback": callback, **named})
-    return Answer(*await post_object(cloud.session, f"{cloud.oss}/{bucket}", form, content))
+    return Uploaded(*await post_object(cloud.session, f"{cloud.oss}/{bucket}", form, content))
 
 
 @pytest.fixture

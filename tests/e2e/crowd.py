@@ -43,7 +43,7 @@ async def crowd(url: str, count: int) -> AsyncIterator[Process]:
 
 
 class Client(asyncio.Protocol):
-    """One request; `outcome` is the status of its answer, or why there is none."""
+    """One request; `outcome` is the status of its response, or why there is none."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request

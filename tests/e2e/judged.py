@@ -1,4 +1,4 @@
-"""A gentle load of which every answer is judged: by docs/http.md, and each form by the local cloud's OSS.
+"""A gentle load of which every response is judged: by docs/http.md, and each form by the local cloud's OSS.
 
 A form is used twice: at once, and in the last second of its life, when OSS says whether its token lives as long.
 """
@@ -117,11 +117,11 @@ class Judged:
         url = f"{self._signer.public}/v1/apps/{app}/uploads"
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                async with self._signer.session.post(url, json={"filename": "a.jpg"}) as answer:
-                    status, headers = answer.status, answer.headers
-                    body = await answer.json(content_type=None)
+                async with self._signer.session.post(url, json={"filename": "a.jpg"}) as response:
+                    status, headers = response.status, response.headers
+                    body = await response.json(content_type=None)
         except (aiohttp.ClientError, ValueError, TimeoutError) as error:
-            return self._note(f"{app}: no answer: {error!r}")
+            return self._note(f"{app}: no response: {error!r}")
         if status == 503:
             retry_after = headers.get("Retry-After", "")
             if re.fullmatch("[1-9][0-9]*", retry_after) and body.get("code") == "credentials_unavailable":

@@ -1,4 +1,4 @@
-"""The ways in which definitions on disk are edited: by people, editors, deploys and Kubernetes."""
+"""Ways to edit definitions on disk, as people, editors, deployments and Kubernetes do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.reloading import HEAD, app, link, replace, revision, write
+from tests.e2e.revisions import HEAD, app, revision
+from tests.harness.files import link, replace, write
 
 Edit = Callable[[int], None]
-"""Makes the definitions of this revision."""
+"""Writes the definitions of a revision."""
 Layout = Callable[[Path], tuple[Path, Edit]]
-"""What `--config` names below a directory, and how it is edited; nothing is there before the first edit."""
+"""Returns the path for `--config` below a directory, and the edit; before the first edit nothing exists."""
 
 
 def in_place(root: Path) -> tuple[Path, Edit]:
@@ -24,8 +25,8 @@ def replaced(root: Path) -> tuple[Path, Edit]:
     return file, lambda number: replace(file, revision(number))
 
 
-def moved_away_first(root: Path) -> tuple[Path, Edit]:
-    """As vim does with `backupcopy=no`."""
+def moved_away_then_written(root: Path) -> tuple[Path, Edit]:
+    """Edit as vim does with `backupcopy=no`."""
     file = root / "signer.yaml"
 
     def edit(number: int) -> None:
@@ -41,14 +42,17 @@ def file_of_a_directory(root: Path) -> tuple[Path, Edit]:
     def edit(number: int) -> None:
         write(root / "main.yaml", HEAD)
         replace(root / "apps.yaml", f"apps:\n{app(number)}")
-        # Emacs marks a file that it edits with a link to nowhere.
+        # Emacs marks a file that is being edited with a dangling link.
         link(root / ".#apps.yaml", "somebody@somewhere.1234")
 
     return root, edit
 
 
 def config_map(root: Path, files: Callable[[int], dict[str, str]]) -> Edit:
-    """As the kubelet does it (its AtomicWriter): the files are links through `..data`, which is turned in one step."""
+    """Edit as the kubelet does: the files are links through `..data`, whose target changes in one step.
+
+    See: https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter
+    """
 
     def edit(number: int) -> None:
         former = root / (root / "..data").readlink() if (root / "..data").is_symlink() else None
@@ -73,14 +77,14 @@ def config_map_directory(root: Path) -> tuple[Path, Edit]:
     return root, config_map(root, lambda number: {"main.yaml": HEAD, "apps.yaml": f"apps:\n{app(number)}"})
 
 
-def config_map_of_many(root: Path) -> tuple[Path, Edit]:
-    """All of its files say the same; they are no definitions."""
+def config_map_of_equal_files(root: Path) -> tuple[Path, Edit]:
+    """Write files that all have the same content, which is not definitions."""
     names = [f"{number}.yaml" for number in range(20)]
     return root, config_map(root, lambda number: dict.fromkeys(names, str(number)))
 
 
 def release_directory(root: Path) -> tuple[Path, Edit]:
-    """`current` is a link to a release, turned to the next one; what is edited in the release counts too."""
+    """Edit by changing the link `current` to another release, and in place within a release."""
     current = root / "current"
 
     def edit(number: int) -> None:
@@ -94,21 +98,21 @@ def release_directory(root: Path) -> tuple[Path, Edit]:
     return current, edit
 
 
-def file_elsewhere(root: Path) -> tuple[Path, Edit]:
+def link_to_a_file(root: Path) -> tuple[Path, Edit]:
     (elsewhere := root / "elsewhere").mkdir()
     (etc := root / "etc").mkdir()
     link(etc / "signer.yaml", "../elsewhere/real.yaml")
     return etc / "signer.yaml", lambda number: write(elsewhere / "real.yaml", revision(number))
 
 
-def below_a_hidden_directory(root: Path) -> tuple[Path, Edit]:
-    """watchfiles by itself looks away from what is in there."""
+def in_a_hidden_directory(root: Path) -> tuple[Path, Edit]:
+    """Edit a file that watchfiles ignores by default."""
     (home := root / ".git").mkdir()
     return home / "signer.yaml", lambda number: write(home / "signer.yaml", revision(number))
 
 
-def far_link(root: Path) -> tuple[Path, Edit]:
-    """A link two levels above the file: no event tells of it in the directories that are watched."""
+def linked_directory_above(root: Path) -> tuple[Path, Edit]:
+    """Edit by changing a link two levels above the file, which causes no event in the watched directories."""
 
     def edit(number: int) -> None:
         (fresh := root / f"releases/{number}/etc").mkdir(parents=True)
@@ -121,12 +125,12 @@ def far_link(root: Path) -> tuple[Path, Edit]:
 WITH_EVENTS: tuple[Layout, ...] = (
     in_place,
     replaced,
-    moved_away_first,
+    moved_away_then_written,
     file_of_a_directory,
     config_map_file,
     config_map_directory,
     release_directory,
-    file_elsewhere,
-    below_a_hidden_directory,
+    link_to_a_file,
+    in_a_hidden_directory,
 )
-"""The system tells at once of edits in these."""
+"""The layouts in which every edit causes a file event."""

@@ -32,17 +32,17 @@ class Answer:
 
 async def ask(running: Signer, app: str) -> Answer:
     asked_at = datetime.now(UTC)
-    async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as answer:
-        body = await answer.json()
+    async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
+        body = await response.json()
         answered_at = datetime.now(UTC)
-        if answer.status != 201:
-            retry_after = answer.headers.get("Retry-After")
-            return Answer(app, asked_at, answered_at, answer.status, body["code"], retry_after)
+        if response.status != 201:
+            retry_after = response.headers.get("Retry-After")
+            return Answer(app, asked_at, answered_at, response.status, body["code"], retry_after)
     return Answer(
         app,
         asked_at,
         answered_at,
-        answer.status,
+        response.status,
         key_id=body["fields"]["x-oss-credential"].split("/")[0],
         expires_at=datetime.fromisoformat(body["expires_at"]),
     )
@@ -50,18 +50,18 @@ async def ask(running: Signer, app: str) -> Answer:
 
 @contextlib.asynccontextmanager
 async def asking(running: Signer, apps: Sequence[str], *, pause_seconds: float = 0.02) -> AsyncIterator[list[Answer]]:
-    """Asks for each app in turn for as long as the block runs; yields the growing list of answers."""
-    answers: list[Answer] = []
+    """Asks for each app in turn for as long as the block runs; yields the growing list of responses."""
+    responses: list[Answer] = []
 
     async def go_on() -> None:
         while True:
             for app in apps:
-                answers.append(await ask(running, app))
+                responses.append(await ask(running, app))
                 await asyncio.sleep(pause_seconds)
 
     task = asyncio.create_task(go_on())
     try:
-        yield answers
+        yield responses
         if task.done():
             task.result()
     finally:
@@ -92,5 +92,5 @@ def log_of(running: Signer, message: str) -> list[Entry]:
     return [Entry(datetime.fromisoformat(line["time"]), line["level"], line["message"], line) for line in lines]
 
 
-def failures(answers: Sequence[Answer]) -> list[Answer]:
-    return [each for each in answers if each.status != 201]
+def failures(responses: Sequence[Answer]) -> list[Answer]:
+    return [each for each in responses if each.status != 201]

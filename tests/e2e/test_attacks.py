@@ -67,11 +67,11 @@ async def raw(running: Signer, data: bytes) -> bytes:
     "wish", [{"filename": INJECTED}, {"content_type": f"image/{INJECTED}"}, {"vars": {"x": INJECTED}}]
 )
 async def test_no_header_is_injected_by_a_wish(running: Signer, wish: dict[str, object]) -> None:
-    async with running.session.post(f"{running.public}/v1/apps/a/uploads", json=wish) as answer:
-        assert "X-Injected" not in answer.headers
-        text = json.dumps(await answer.json(content_type=None))
+    async with running.session.post(f"{running.public}/v1/apps/a/uploads", json=wish) as response:
+        assert "X-Injected" not in response.headers
+        text = json.dumps(await response.json(content_type=None))
     assert "\r" not in text
-    assert answer.status in (201, 400)
+    assert response.status in (201, 400)
 
 
 @pytest.mark.parametrize("name", [b"X-Request-Id", b"Origin", b"X-App-Id", b"Referer"])
@@ -130,6 +130,6 @@ async def test_a_body_that_comes_too_slowly_is_given_up(running: Signer) -> None
 async def test_huge_headers_are_refused(running: Signer, head: bytes) -> None:
     said = await raw(running, b"GET /generate_signature?app_id=a HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
     assert said == b"" or said.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), said[:200]
-    async with running.session.get(f"{running.public}/generate_signature?app_id=a") as answer:
-        assert answer.status == 200
+    async with running.session.get(f"{running.public}/generate_signature?app_id=a") as response:
+        assert response.status == 200
     assert "traceback" not in "".join(running.output).lower()

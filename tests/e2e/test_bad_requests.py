@@ -74,13 +74,13 @@ async def running(session: aiohttp.ClientSession, config: Path) -> AsyncIterator
 async def refused(
     session: aiohttp.ClientSession, method: str, url: str, status: int, code: str, **request: Any
 ) -> dict[str, Any]:
-    async with session.request(method, url, **request) as answer:
-        body: dict[str, Any] = await answer.json(content_type="application/problem+json")
-        assert (answer.status, body["code"], body["status"]) == (status, code, status), body
+    async with session.request(method, url, **request) as response:
+        body: dict[str, Any] = await response.json(content_type="application/problem+json")
+        assert (response.status, body["code"], body["status"]) == (status, code, status), body
         assert set(body) == PROBLEM_MEMBERS
-        assert answer.headers["X-Request-Id"] == body["request_id"]
-        assert answer.headers["Cache-Control"] == "no-store"
-        return {**body, "headers": answer.headers}
+        assert response.headers["X-Request-Id"] == body["request_id"]
+        assert response.headers["Cache-Control"] == "no-store"
+        return {**body, "headers": response.headers}
 
 
 @pytest.mark.parametrize(
@@ -203,33 +203,33 @@ async def test_a_web_page_of_the_app_may_read_the_answer_and_no_other(
 ) -> None:
     url = f"{running.public}/v1/apps/a/uploads"
     ours, other = {"Origin": "https://h5.example.com"}, {"Origin": "https://evil.example.com"}
-    async with session.options(url, headers={**ours, "Access-Control-Request-Method": "POST"}) as answer:
-        assert answer.status == 204
-        assert answer.headers["Access-Control-Allow-Origin"] == ours["Origin"]
-        assert answer.headers["Access-Control-Allow-Methods"] == "POST"
-        assert "Content-Type" in answer.headers["Access-Control-Allow-Headers"]
-    async with session.post(url, data=b"{", headers=ours) as answer:
-        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, ours["Origin"])
+    async with session.options(url, headers={**ours, "Access-Control-Request-Method": "POST"}) as response:
+        assert response.status == 204
+        assert response.headers["Access-Control-Allow-Origin"] == ours["Origin"]
+        assert response.headers["Access-Control-Allow-Methods"] == "POST"
+        assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+    async with session.post(url, data=b"{", headers=ours) as response:
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (400, ours["Origin"])
     for headers in (other, {}):
-        async with session.post(url, json={}, headers=headers) as answer:
-            assert answer.status == 201
-            assert "Access-Control-Allow-Origin" not in answer.headers
+        async with session.post(url, json={}, headers=headers) as response:
+            assert response.status == 201
+            assert "Access-Control-Allow-Origin" not in response.headers
 
 
 async def test_a_given_request_id_is_kept_when_it_is_harmless(running: Signer, session: aiohttp.ClientSession) -> None:
     for given, kept in (("trace-12345678", True), ("bad id !", False)):
-        async with session.get(f"{running.public}/nowhere", headers={"X-Request-Id": given}) as answer:
-            assert (answer.headers["X-Request-Id"] == given) is kept
+        async with session.get(f"{running.public}/nowhere", headers={"X-Request-Id": given}) as response:
+            assert (response.headers["X-Request-Id"] == given) is kept
 
 
 async def test_admin_says_alive_and_ready_and_is_not_on_the_public_port(
     running: Signer, session: aiohttp.ClientSession
 ) -> None:
-    async with session.get(f"{running.admin}/healthz") as answer:
-        assert answer.status == 200
-    async with session.get(f"{running.admin}/readyz") as answer:
-        body = await answer.json()
-        assert (answer.status, body["ready"], {role["role"] for role in body["roles"]}) == (200, True, {"r", "s"})
+    async with session.get(f"{running.admin}/healthz") as response:
+        assert response.status == 200
+    async with session.get(f"{running.admin}/readyz") as response:
+        body = await response.json()
+        assert (response.status, body["ready"], {role["role"] for role in body["roles"]}) == (200, True, {"r", "s"})
     await refused(session, "GET", f"{running.public}/readyz", 404, "not_found")
 
 
@@ -253,9 +253,9 @@ apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
         await running.upload_form("a")
         problem = await refused(session, "POST", f"{running.public}/v1/apps/b/uploads", 503, "credentials_unavailable")
         assert int(problem["headers"]["Retry-After"]) >= 1
-        async with session.get(f"{running.admin}/readyz") as answer:
-            body = await answer.json()
-            assert answer.status == 503
+        async with session.get(f"{running.admin}/readyz") as response:
+            body = await response.json()
+            assert response.status == 503
             assert {role["role"]: role["usable"] for role in body["roles"]} == {"dead": False, "good": True}
         assert "not-the-secret" not in "".join(running.output) + str(body) + str(problem)
 

@@ -1,4 +1,4 @@
-"""`check --diff`: what a running signer would change, before anybody saves."""
+"""`check --diff` shows what a running signer would change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.e2e.reloading import HEAD, app, revision, write
+from tests.e2e.revisions import HEAD, app, revision
+from tests.harness.files import write
 from tests.harness.processes import Completed
 from tests.harness.signer import LOCAL_ENVIRON, run_command, signer
 
@@ -16,7 +17,7 @@ async def check(config: Path, *arguments: str) -> Completed:
     return await run_command("check", "--config", config, *arguments, environ=LOCAL_ENVIRON)
 
 
-async def test_it_tells_what_the_reload_then_does(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_check_diff_reports_what_a_reload_then_changes(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     write(config := tmp_path / "signer.yaml", f"{HEAD}apps:\n{app(1)}{app(1, 'b')}{app(1, 'same')}")
     write(candidate := tmp_path / "candidate.yaml", f"{HEAD}apps:\n{app(2)}{app(1, 'c')}{app(1, 'same')}")
     async with signer(session, config) as running:
@@ -31,7 +32,9 @@ async def test_it_tells_what_the_reload_then_does(session: aiohttp.ClientSession
         assert "no changes" in (await check(config, "--diff", running.admin)).out
 
 
-async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_check_diff_finds_the_admin_address_in_the_definitions(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
         port = running.admin.rpartition(":")[2]
@@ -46,10 +49,10 @@ async def test_the_admin_address_is_taken_from_the_definitions(session: aiohttp.
         ]
 
 
-async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_check_diff_reports_an_unreachable_signer(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
-        for arguments, said in (
+        for arguments, message in (
             (["--diff"], "server.admin has port 0, any free port; write the running signer's URL: --diff URL"),
             (["--diff", "http://127.0.0.1:1"], "no signer at http://127.0.0.1:1: "),
             (["--diff", running.public], f"{running.public} is not the admin address of a signer: "),
@@ -57,5 +60,5 @@ async def test_one_that_cannot_be_asked_is_told(session: aiohttp.ClientSession, 
         ):
             checked = await check(config, *arguments)
             assert (checked.status, checked.out) == (1, "")
-            assert checked.err.startswith(said), checked.err
+            assert checked.err.startswith(message), checked.err
             assert "Traceback" not in checked.err

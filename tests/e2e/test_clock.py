@@ -1,4 +1,4 @@
-"""A clock that is off: seen in the answers of STS and the metadata service, told by /readyz, the log and a metric."""
+"""A clock that is off: seen in the responses of STS and the metadata service, told by /readyz, the log and a metric."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r}}}}
     ("offset_seconds", "state", "status", "level"),
     [(0, "good", 200, None), (-360, "off", 200, "warning"), (870, "wrong", 503, "error")],
 )
-async def test_the_clock_is_compared_with_the_dates_of_answers(
+async def test_the_clock_is_compared_with_the_dates_of_responds(
     server: str,
     offset_seconds: int,
     state: str,
@@ -42,12 +42,12 @@ async def test_the_clock_is_compared_with_the_dates_of_answers(
     kind, endpoint = ("assume_role", cloud.sts) if server == "sts" else ("ecs_ram_role", cloud.metadata)
     config.write_text(CONFIG.format(kind=kind, endpoint=endpoint), encoding="utf-8")
     async with signer(session, config) as running:
-        async with session.get(f"{running.admin}/readyz") as answer:
-            told = await answer.json()
-        assert (answer.status, told["clock"]["state"]) == (status, state), told
+        async with session.get(f"{running.admin}/readyz") as response:
+            told = await response.json()
+        assert (response.status, told["clock"]["state"]) == (status, state), told
         assert told["clock"]["skew_seconds"] == pytest.approx(-offset_seconds, abs=5)
-        async with session.get(f"{running.admin}/metrics") as answer:
-            found = re.search(r"^oss_signer_clock_skew_seconds (\S+)$", await answer.text(), re.MULTILINE)
+        async with session.get(f"{running.admin}/metrics") as response:
+            found = re.search(r"^oss_signer_clock_skew_seconds (\S+)$", await response.text(), re.MULTILINE)
         assert found is not None
         assert float(found[1]) == pytest.approx(-offset_seconds, abs=5)
         lines = [json.loads(line) for line in running.output]
@@ -62,14 +62,14 @@ async def test_a_refusal_tells_the_clock_too(cloud: Cloud, session: aiohttp.Clie
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(kind="assume_role", endpoint=cloud.sts), encoding="utf-8")
     async with signer(session, config) as running:
-        async with session.get(f"{running.admin}/readyz") as answer:
-            told = await answer.json()
-        assert (answer.status, told["clock"]["state"]) == (503, "wrong")
+        async with session.get(f"{running.admin}/readyz") as response:
+            told = await response.json()
+        assert (response.status, told["clock"]["state"]) == (503, "wrong")
         assert "InvalidTimeStamp" in told["roles"][0]["last_error"]
         await cloud.set_faults()
         async with asyncio.timeout(30):
             while True:
-                async with session.get(f"{running.admin}/readyz") as answer:
-                    if answer.status == 200:
+                async with session.get(f"{running.admin}/readyz") as response:
+                    if response.status == 200:
                         break
                 await asyncio.sleep(0.05)

@@ -43,7 +43,7 @@ def definitions(path: Path, text: str) -> Path:
 async def test_ten_thousand_cold_requests_make_one_call(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """STS answers only when all of them are connected to the signer and have asked."""
+    """STS responses only when all of them are connected to the signer and have asked."""
     async with contextlib.AsyncExitStack() as stack:
         sts = await stack.enter_async_context(relay(cloud.sts, held=True))
         config = definitions(
@@ -90,10 +90,10 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
             await sts.wait_for_connections(ROLES)
             sts.release()
             first = await asyncio.gather(*(ask(running, app) for app in apps))
-            async with asking(running, apps, pause_seconds=0.01) as answers:
+            async with asking(running, apps, pause_seconds=0.01) as responses:
                 await wait_until(lambda: sum("credential fetched" in line for line in running.output) >= 2 * ROLES)
-                seen = len(answers)
-                await wait_until(lambda: len(answers) >= seen + ROLES)
+                seen = len(responses)
+                await wait_until(lambda: len(responses) >= seen + ROLES)
             fetched: dict[str, list[Entry]] = {}
             for entry in log_of(running, "credential fetched"):
                 fetched.setdefault(entry.members["role"], []).append(entry)
@@ -103,7 +103,7 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
     print(
         f"{ROLES} tokens that end within {(max(ends) - min(ends)).total_seconds():.0f} s: at most {most} fetches in a "
         f"second; replaced {min(early):.1f} to {max(early):.1f} s before their end; "
-        f"{len(answers)} requests, {len(failures(answers))} failed"
+        f"{len(responses)} requests, {len(failures(responses))} failed"
     )
     assert len(fetched) == ROLES
     assert max(ends) - min(ends) < timedelta(seconds=10)
@@ -111,8 +111,8 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
     assert min(early) > 0
     assert not log_of(running, "credential fetch failed")
     assert not failures(first)
-    assert not failures(answers)
-    assert not {each.key_id for each in first} & {each.key_id for each in answers[-ROLES:]}
+    assert not failures(responses)
+    assert not {each.key_id for each in first} & {each.key_id for each in responses[-ROLES:]}
 
 
 def max_in_a_second(moments: list[float]) -> int:
@@ -153,24 +153,24 @@ async def test_a_token_is_used_to_its_end_while_sts_is_away(
             "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
         )
         running = await stack.enter_async_context(signer(session, config))
-        async with asking(running, ["a"]) as answers:
-            await wait_until(lambda: bool(answers))
+        async with asking(running, ["a"]) as responses:
+            await wait_until(lambda: bool(responses))
             await trouble(cloud)
-            await wait_until(lambda: answers[-1].status == 503)
+            await wait_until(lambda: responses[-1].status == 503)
             last = log_of(running, "credential fetched")[-1]
             # It stays away a little longer, so that the waits between attempts have grown as far as they do.
             failed = len(log_of(running, "credential fetch failed"))
             await wait_until(lambda: len(log_of(running, "credential fetch failed")) > failed)
-            away = list(answers)
+            away = list(responses)
             if trouble is die:
                 await stack.enter_async_context(local_cloud(session, *lives))
             else:
                 await cloud.set_faults()
             back = datetime.now(UTC)
-            await wait_until(lambda: answers[-1].status == 201)
-            recovered = answers[-1].answered_at
+            await wait_until(lambda: responses[-1].status == 201)
+            recovered = responses[-1].answered_at
     end = datetime.fromisoformat(last.members["expires_at"])
-    print(f"{trouble.__name__}: {report(away, end)}; answers again {(recovered - back).total_seconds():.1f} s after")
+    print(f"{trouble.__name__}: {report(away, end)}; responses again {(recovered - back).total_seconds():.1f} s after")
     with_it = [each for each in away if each.key_id == good_key(away)]
     for each in away:
         if each.answered_at <= end - min_remaining:
@@ -185,14 +185,14 @@ async def test_a_token_is_used_to_its_end_while_sts_is_away(
     assert not log_of(running, "internal error")
 
 
-def good_key(answers: list[Answer]) -> str | None:
+def good_key(responses: list[Answer]) -> str | None:
     """The AccessKey that signed the last form."""
-    return [each.key_id for each in answers if each.status == 201][-1]
+    return [each.key_id for each in responses if each.status == 201][-1]
 
 
-def report(answers: list[Answer], end: datetime) -> str:
-    good = [each for each in answers if each.status == 201]
-    bad = failures(answers)
+def report(responses: list[Answer], end: datetime) -> str:
+    good = [each for each in responses if each.status == 201]
+    bad = failures(responses)
     return (
         f"{len(good)} forms, the last {(end - good[-1].answered_at).total_seconds():.2f} s before its token's end, "
         f"then {len(bad)} times 503"
@@ -244,11 +244,11 @@ async def test_a_rotated_access_key_counts_without_a_restart(
             f"access_key_secret: '{reference}'}}}}\n"
             "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 3s}}\n",
         )
-        async with signer(session, config, environ=environ) as running, asking(running, ["a"]) as answers:
+        async with signer(session, config, environ=environ) as running, asking(running, ["a"]) as responses:
             async with session.put(
                 f"{cloud.oss}/-/access-keys/LTAI-local", json={"secret": "rotated-secret", "enabled": True}
-            ) as answer:
-                assert answer.status == 200, await answer.text()
+            ) as response:
+                assert response.status == 200, await response.text()
             await wait_until(lambda: bool(log_of(running, "credential fetch failed")))
             write("rotated-secret")
             await wait_until(lambda: len(log_of(running, "credential fetched")) >= 2)
@@ -259,9 +259,11 @@ async def test_a_rotated_access_key_counts_without_a_restart(
             write("rotated-secret")
             await wait_until(lambda: len(log_of(running, "credential fetched")) >= 3)
             output = "".join(running.output)
-            keys = {each.key_id for each in answers}
-    print(f"{place}: {len(answers)} requests, {len(failures(answers))} failed; {complaint.level}: {complaint.message}")
-    assert not failures(answers)
+            keys = {each.key_id for each in responses}
+    print(
+        f"{place}: {len(responses)} requests, {len(failures(responses))} failed; {complaint.level}: {complaint.message}"
+    )
+    assert not failures(responses)
     assert len(keys) >= 2
     assert complaint.level == "error"
     assert "the AccessKey was changed and the new one fails" in complaint.message
@@ -291,12 +293,12 @@ async def test_one_dead_role_holds_up_no_other(
         async with signer(session, config, wait_for="listening") as running:
             asked_at = datetime.now(UTC)
             async with asyncio.timeout(DEADLINE_SECONDS / 2):
-                answers = await asyncio.gather(*(ask(running, f"a{n}") for n in range(1, count)))
-            took = (max(each.answered_at for each in answers) - asked_at).total_seconds()
+                responses = await asyncio.gather(*(ask(running, f"a{n}") for n in range(1, count)))
+            took = (max(each.answered_at for each in responses) - asked_at).total_seconds()
             print(f"one of {count} roles {death}: the other {count - 1} had all signed {took:.2f} s after the start")
-            assert not failures(answers)
-            async with session.get(f"{running.admin}/readyz") as answer:
-                ready = await answer.json()
-                assert answer.status == 503
+            assert not failures(responses)
+            async with session.get(f"{running.admin}/readyz") as response:
+                ready = await response.json()
+                assert response.status == 503
             assert ready["unusable_roles"] == ["r0"]
             assert [role["role"] for role in ready["roles"] if not role["usable"]] == ["r0"]

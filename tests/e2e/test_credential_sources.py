@@ -77,8 +77,8 @@ apps: {{a: {{credentials: third, key_prefix: a/}}, b: {{credentials: third, key_
             assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         counts = await cloud.counts()
         assert (counts["metadata.credentials"], counts["sts.AssumeRole"]) == (1, 3)
-        async with session.get(f"{running.admin}/readyz") as answer:
-            roles = {role["role"] for role in (await answer.json())["roles"]}
+        async with session.get(f"{running.admin}/readyz") as response:
+            roles = {role["role"] for role in (await response.json())["roles"]}
             assert roles == {"instance", "other", "third/a", "third/b"}
 
 

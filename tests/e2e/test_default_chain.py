@@ -72,9 +72,9 @@ async def test_a_credentials_uri_whose_end_is_kept(
     environ |= {"ALIBABA_CLOUD_CREDENTIALS_URI": cloud.metadata + PATH}
     async with (
         signer(session, config, environ=environ) as running,
-        session.get(f"{running.admin}/readyz") as answer,
+        session.get(f"{running.admin}/readyz") as response,
     ):
-        [role] = (await answer.json())["roles"]
+        [role] = (await response.json())["roles"]
     assert role["state"] == "fresh"
     assert role["expires_in_seconds"] > 5 * 3600
     assert (await upload(cloud, session, tmp_path, environ)).startswith("STS.")
@@ -86,7 +86,7 @@ async def test_nothing_found_is_said_and_no_secret_with_it(
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(url="http://127.0.0.1:1/photos"), encoding="utf-8")
     async with signer(session, config, environ=environ) as running:
-        async with session.get(f"{running.admin}/readyz") as answer:
-            [role] = (await answer.json())["roles"]
-        assert answer.status == 503
+        async with session.get(f"{running.admin}/readyz") as response:
+            [role] = (await response.json())["roles"]
+        assert response.status == 503
         assert "default chain" in role["last_error"]

@@ -62,8 +62,8 @@ WATCH = """() => {
 
 
 async def set_faults(page: Page, oss: str, faults: dict[str, Any]) -> None:
-    async with aiohttp.ClientSession() as session, session.put(f"{oss}/-/faults?seed=7", json=faults) as answer:
-        assert answer.status == 200, await answer.text()
+    async with aiohttp.ClientSession() as session, session.put(f"{oss}/-/faults?seed=7", json=faults) as response:
+        assert response.status == 200, await response.text()
 
 
 async def test_two_hundred_files_arrive_exactly_once(page: Page, demo: str, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_two_hundred_files_arrive_exactly_once(page: Page, demo: str, tmp_
     files = album(tmp_path)
     oss = await local_oss(page)
     await page.evaluate(WATCH)
-    # Some connections break, some answers are lost, OSS is busy at times.
+    # Some connections break, some responses are lost, OSS is busy at times.
     await set_faults(
         page,
         oss,
@@ -126,8 +126,8 @@ async def local_oss(page: Page) -> str:
         app = await page.locator("#app").input_value()
         async with session.post(
             f"{urlsplit(page.url)._replace(path='', query='').geturl()}/v1/apps/{app}/uploads"
-        ) as answer:
-            url = urlsplit((await answer.json())["url"])
+        ) as response:
+            url = urlsplit((await response.json())["url"])
     return f"{url.scheme}://{url.netloc}"
 
 
@@ -139,12 +139,12 @@ async def contents(demo: str, app: str) -> dict[str, list[str]]:
     """What lies in the bucket: the digests of all objects that end in a file's name, by that name."""
     found: dict[str, list[str]] = {}
     async with aiohttp.ClientSession() as session:
-        async with session.get(f"{demo.rstrip('/')}/demo/objects", params={"app": app}) as answer:
-            objects = await answer.json()
+        async with session.get(f"{demo.rstrip('/')}/demo/objects", params={"app": app}) as response:
+            objects = await response.json()
         for each in objects:
-            async with session.get(each["url"]) as answer:
+            async with session.get(each["url"]) as response:
                 name = each["key"].rpartition("/")[2].partition("-")[2]
-                found.setdefault(name, []).append(digest(await answer.read()))
+                found.setdefault(name, []).append(digest(await response.read()))
     return found
 
 
@@ -241,8 +241,8 @@ async def test_every_line_that_a_browser_needs_runs(page: Page, demo: str) -> No
         upload = result[name]
         assert re.fullmatch(pattern + end, upload["key"]), upload
         assert len(upload["etag"]) == 32
-        async with aiohttp.ClientSession() as http, http.get(upload["url"]) as answer:
-            assert await answer.read() == content
+        async with aiohttp.ClientSession() as http, http.get(upload["url"]) as response:
+            assert await response.read() == content
     share = covered(coverage, "/src/h5.mjs", SOURCES / "h5.mjs")
     print(f"coverage of h5.mjs: {share:.1%}")
     assert share > LEAST_COVERAGE

@@ -146,7 +146,7 @@ def judge(output: str, running: Signer) -> None:
 async def test_mutated_requests_are_answered_or_dropped(running: Signer) -> None:
     address = urlsplit(running.public)
     statuses: Counter[int] = Counter()
-    answers: list[bytes] = []
+    responses: list[bytes] = []
 
     async def send(seed: int, count: int) -> None:
         chance = random.Random(seed)
@@ -162,16 +162,16 @@ async def test_mutated_requests_are_answered_or_dropped(running: Signer) -> None
             finally:
                 writer.close()
             statuses.update(int(each) for each in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", said))
-            answers.append(said)
+            responses.append(said)
 
     await asyncio.gather(*(send(seed, REQUESTS // AT_ONCE) for seed in range(AT_ONCE)))
     print(f"{REQUESTS} mutated requests: {dict(sorted(statuses.items()))}")
     assert not [status for status in statuses if status in (500, 501, 502, 504)]
     assert statuses[200] > 100
     assert statuses[400] > 100
-    async with running.session.get(f"{running.public}/generate_signature?app_id=open") as answer:
-        assert answer.status == 200
-    judge(b"".join(answers).decode("latin-1"), running)
+    async with running.session.get(f"{running.public}/generate_signature?app_id=open") as response:
+        assert response.status == 200
+    judge(b"".join(responses).decode("latin-1"), running)
 
 
 async def test_what_openapi_says_is_true(running: Signer, tmp_path: Path) -> None:

@@ -188,12 +188,12 @@ async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(
     edit(1)
     async with signer(session, mounted, environ=rrsa(token_file)) as running:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            async with session.get(running.admin + container()[probe]["httpGet"]["path"]) as answer:
-                assert answer.status == 200, probe
-        async with session.get(f"{running.admin}/metrics") as answer:
-            assert answer.status == 401
-        async with session.get(f"{running.admin}/metrics", headers=ADMIN) as answer:
-            assert answer.status == 200
+            async with session.get(running.admin + container()[probe]["httpGet"]["path"]) as response:
+                assert response.status == 200, probe
+        async with session.get(f"{running.admin}/metrics") as response:
+            assert response.status == 401
+        async with session.get(f"{running.admin}/metrics", headers=ADMIN) as response:
+            assert response.status == 200
         app_id = "wx1234567890abcdef"
         wish = {"filename": "a.jpg", "content_type": "image/jpeg"}
         form = await running.upload_form(app_id, wish)

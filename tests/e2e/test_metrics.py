@@ -15,9 +15,9 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 async def scrape(session: aiohttp.ClientSession, admin: str) -> Samples:
-    async with session.get(f"{admin}/metrics") as answer:
-        assert answer.status == 200
-        text = await answer.text()
+    async with session.get(f"{admin}/metrics") as response:
+        assert response.status == 200
+        text = await response.text()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -51,8 +51,8 @@ apps:
         await running.upload_form("a")
         await running.upload_form("a")
         for path, status in (("a", 429), ("b", 503), ("nobody", 404)):
-            async with session.post(f"{running.public}/v1/apps/{path}/uploads") as answer:
-                assert answer.status == status
+            async with session.post(f"{running.public}/v1/apps/{path}/uploads") as response:
+                assert response.status == status
         samples = await scrape(session, running.admin)
     assert value(samples, "signatures_total", app="a", outcome="signed") == 2
     assert value(samples, "signatures_total", app="a", outcome="rate_limited") == 1

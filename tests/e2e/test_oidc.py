@@ -35,15 +35,15 @@ async def test_a_pod_signs_without_any_key_and_its_token_is_read_anew(
         "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(token_file),
     }
     async with signer(session, config, environ=environ) as running:
-        async with session.get(f"{running.admin}/readyz") as answer:
-            [role] = (await answer.json())["roles"]
+        async with session.get(f"{running.admin}/readyz") as response:
+            [role] = (await response.json())["roles"]
         assert "AuthenticationFail.OIDCToken.Expired" in role["last_error"]
         fresh = token()
         token_file.write_text(fresh, encoding="ascii")
         async with asyncio.timeout(30):
             while True:
-                async with session.get(f"{running.admin}/readyz") as answer:
-                    if answer.status == 200:
+                async with session.get(f"{running.admin}/readyz") as response:
+                    if response.status == 200:
                         break
                 await asyncio.sleep(0.05)
         form = await running.upload_form("a", {"filename": "a.jpg"})
@@ -62,7 +62,7 @@ async def test_a_missing_token_file_is_named(cloud: Cloud, session: aiohttp.Clie
     }
     async with (
         signer(session, config, environ=environ) as running,
-        session.get(f"{running.admin}/readyz") as answer,
+        session.get(f"{running.admin}/readyz") as response,
     ):
-        [role] = (await answer.json())["roles"]
+        [role] = (await response.json())["roles"]
     assert f"the OIDC token file {tmp_path / 'nowhere'}: No such file or directory" in role["last_error"]

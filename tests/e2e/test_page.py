@@ -104,9 +104,9 @@ async def test_a_picked_file_arrives_whole_and_the_page_asks_only_the_signer_and
     await expect(arrived.locator("img")).to_be_visible()
     address = await arrived.get_by_role("link").get_attribute("href")
     assert address is not None
-    async with aiohttp.ClientSession() as session, session.get(address) as answer:
-        assert await answer.read() == file["buffer"]
-        assert answer.content_type == "image/png"
+    async with aiohttp.ClientSession() as session, session.get(address) as response:
+        assert await response.read() == file["buffer"]
+        assert response.content_type == "image/png"
 
     form = await signed_form(requests)
     allowed = (demo.rstrip("/") + "/", form["url"], address, "data:")
@@ -115,12 +115,12 @@ async def test_a_picked_file_arrives_whole_and_the_page_asks_only_the_signer_and
 
 
 async def signed_form(requests: list[Request]) -> dict[str, Any]:
-    """The signer's newest answer to the page."""
+    """The signer's newest response to the page."""
     asked = [request for request in requests if request.url.endswith("/uploads")]
-    answer = await asked[-1].response()
-    assert answer is not None
-    assert answer.status == 201
-    form: dict[str, Any] = await answer.json()
+    response = await asked[-1].response()
+    assert response is not None
+    assert response.status == 201
+    form: dict[str, Any] = await response.json()
     return form
 
 
@@ -220,10 +220,10 @@ async def test_what_oss_refuses_is_said_with_its_code_and_request_id(page: Page,
     await open_picture_app(page, demo)
 
     async def break_policy(route: Route) -> None:
-        answer = await route.fetch()
-        form = await answer.json()
+        response = await route.fetch()
+        form = await response.json()
         form["key_prefix"] = "elsewhere/"
-        await route.fulfill(response=answer, json=form)
+        await route.fulfill(response=response, json=form)
 
     await page.route("**/uploads", break_policy)
     await page.set_input_files("#file", picture("refused.png"))

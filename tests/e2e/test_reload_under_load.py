@@ -1,4 +1,4 @@
-"""Two hundred reloads under constant load, every fifth one broken: no request notices."""
+"""Two hundred reloads under constant load, every fifth one invalid: every request succeeds."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from tests.harness.signer import Signer, signer
 
 RELOADS = 200
 CLIENTS = 6
-EVERY = {"a": 1, "b": 2, "d": 4}
-"""Each app changes with every so many revisions; what is not its own, from `defaults`, with every fourth."""
-APPS = tuple(EVERY)
-MAIN = 4
+CHANGE_INTERVAL = {"a": 1, "b": 2, "d": 4}
+"""In how many revisions each app changes once."""
+APPS = tuple(CHANGE_INTERVAL)
+DEFAULTS_INTERVAL = 4
+"""In how many revisions `defaults` change once."""
 ROLES = 3
 PAUSE_SECONDS = 0.002
-CLOCK = "%Y%m%dT%H%M%SZ"
+OSS_DATE = "%Y%m%dT%H%M%SZ"
 
 
-def stamp(number: int, every: int) -> int:
-    """What shows in the revision `number` of something that changes with every so many."""
-    return number - number % every
+def last_change(number: int, interval: int) -> int:
+    """Return the last revision, up to `number`, in which something with this interval changed."""
+    return number - number % interval
 
 
 def rules(number: int, indent: str) -> str:
@@ -38,12 +39,12 @@ def rules(number: int, indent: str) -> str:
 
 
 def files(number: int) -> dict[str, str]:
-    """The definitions of this revision. It shows in each member of an answer that they can shape, from every file."""
-    main = stamp(number, MAIN)
+    """Return the definitions of a revision, which every member of a form that depends on them shows."""
+    main = last_change(number, DEFAULTS_INTERVAL)
     roles = "".join(
         f"  r{n}: {{type: static, access_key_id: LTAI-{n}, access_key_secret: secret}}\n" for n in range(ROLES)
     )
-    # All roles stay in use, whichever the apps under load have just now.
+    # Keep all roles in use, whichever the apps under load have.
     used = "".join(f"  keep{n}: {{credentials: r{n}}}\n" for n in range(ROLES))
     head = f"""\
 version: 1
@@ -59,37 +60,37 @@ defaults:
 {rules(main, "  ")}
 apps:
 {used}"""
-    mistake = "" if good(number) else "    max_sise: 1\n"
+    mistake = "" if is_valid(number) else "    max_sise: 1\n"
     return {
         "main.yaml": head,
         "a.yaml": "apps:\n  a:\n" + rules(number, "    "),
-        "b.yaml": "apps:\n  b:\n" + rules(stamp(number, EVERY["b"]), "    ") + mistake,
+        "b.yaml": "apps:\n  b:\n" + rules(last_change(number, CHANGE_INTERVAL["b"]), "    ") + mistake,
         "d.yaml": "apps: {d: {}}\n",
     }
 
 
-def good(number: int) -> bool:
+def is_valid(number: int) -> bool:
     return number % 5 != 0
 
 
 @dataclass
 class Load:
-    """What the clients have seen so far."""
+    """What the clients may observe, and what they have observed."""
 
-    in_force: int
-    """At least this revision answers a request that begins now."""
+    active: int
+    """The oldest revision that a request may observe from now on."""
     newest: int
-    """At most this one."""
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By app and what it showed."""
-    over: bool = False
+    """The newest revision that a request may observe."""
+    responses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """The number of responses by app and revision."""
+    ended: bool = False
 
 
-async def ask(running: Signer, app: str, *, documented: bool) -> dict[str, Any]:
+async def request_form(running: Signer, app: str, *, documented: bool) -> dict[str, Any]:
     if documented:
-        async with running.session.get(f"{running.public}/generate_signature", params={"app_id": app}) as answer:
-            body: dict[str, Any] = await answer.json()
-            assert answer.status == 200, body
+        async with running.session.get(f"{running.public}/generate_signature", params={"app_id": app}) as response:
+            body: dict[str, Any] = await response.json()
+            assert response.status == 200, body
             return {
                 "url": body["host"],
                 "key_prefix": body["key_prefix"],
@@ -102,15 +103,15 @@ async def ask(running: Signer, app: str, *, documented: bool) -> dict[str, Any]:
     return {**form, "policy": form["fields"]["policy"]}
 
 
-def stamp_of(form: dict[str, Any]) -> int:
-    """What the app's own rules show, once all the rest is seen to be of the same revision."""
+def revision_of(form: dict[str, Any]) -> int:
+    """Return the revision of the app's own rules, after checking that the whole form is of one revision."""
     policy = decode_policy(form["policy"])
     conditions = {
         name: value
         for each in policy["conditions"]
         for name, value in (each.items() if isinstance(each, dict) else [(str(each[1]), each[2])])
     }
-    signed = datetime.strptime(conditions["x-oss-date"], CLOCK)
+    signed = datetime.strptime(conditions["x-oss-date"], OSS_DATE)
     expires = datetime.fromisoformat(form["expires_at"]).replace(tzinfo=None)
     own = {
         "key_prefix": form["key_prefix"].removeprefix("r").removesuffix("/"),
@@ -118,7 +119,7 @@ def stamp_of(form: dict[str, Any]) -> int:
         "pinned size": str(conditions["1"] // 2**20 - 1),
     }
     if "x-oss-meta-revision" in conditions:
-        # Clients of the documented endpoint build their own form, so that it pins no headers.
+        # Clients of the sample endpoint build their own form, so its policy contains no headers.
         own["header"] = conditions["x-oss-meta-revision"]
     defaults = {
         "url": form["url"].removeprefix("https://r").removesuffix(".example.com"),
@@ -126,26 +127,26 @@ def stamp_of(form: dict[str, Any]) -> int:
     }
     assert (len(set(own.values())), len(set(defaults.values()))) == (1, 1), (own, defaults)
     number, main = int(own["key_prefix"]), int(defaults["url"])
-    assert main == stamp(number, MAIN), (own, defaults)
+    assert main == last_change(number, DEFAULTS_INTERVAL), (own, defaults)
     assert conditions["x-oss-credential"].startswith(f"LTAI-{main % ROLES}/"), (own, defaults, conditions)
     return number
 
 
-async def go_on_asking(running: Signer, load: Load, first: int) -> None:
+async def keep_requesting(running: Signer, load: Load, first: int) -> None:
     for turn in itertools.count(first):
-        if load.over:
+        if load.ended:
             return
         app = APPS[turn % len(APPS)]
-        at_least = load.in_force
-        number = stamp_of(await ask(running, app, documented=turn // len(APPS) % 2 == 0))
-        assert stamp(at_least, EVERY[app]) <= number <= stamp(load.newest, EVERY[app])
+        oldest = load.active
+        number = revision_of(await request_form(running, app, documented=turn // len(APPS) % 2 == 0))
+        assert last_change(oldest, CHANGE_INTERVAL[app]) <= number <= last_change(load.newest, CHANGE_INTERVAL[app])
         if app == "a":
-            assert good(number)
-        load.answers[app, number] += 1
+            assert is_valid(number)
+        load.responses[app, number] += 1
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def test_no_request_fails_or_is_mixed(tmp_path: Path) -> None:
+async def test_no_request_fails_or_mixes_two_revisions(tmp_path: Path) -> None:
     edit = config_map(tmp_path, files)
     edit(1)
     connections = 0
@@ -162,26 +163,26 @@ async def test_no_request_fails_or_is_mixed(tmp_path: Path) -> None:
         signer(session, tmp_path) as running,
     ):
         admin = Signer(running.public, running.admin, running.process, admin_session)
-        load = Load(in_force=1, newest=1)
+        load = Load(active=1, newest=1)
         async with asyncio.TaskGroup() as tasks:
             for client in range(CLIENTS):
-                tasks.create_task(go_on_asking(running, load, client))
+                tasks.create_task(keep_requesting(running, load, client))
             for number in range(2, RELOADS + 2):
-                if good(number):
-                    # The signer's own watch may be faster than our request for a reload.
+                if is_valid(number):
+                    # The signer watches the files, so it may reload before it is requested to.
                     load.newest = number
                 edit(number)
                 status, outcome = await admin.reload()
-                assert status == (200 if good(number) else 422), outcome
-                if good(number):
-                    load.in_force = number
-                    for app, every in EVERY.items():
-                        form = await ask(admin, app, documented=bool(number % 2))
-                        assert stamp_of(form) == stamp(number, every)
-            load.over = True
-        assert (await admin.last_reload())["succeeded"] is good(RELOADS + 1)
-        assert await admin.metric("config_last_reload_successful") == good(RELOADS + 1)
-        # Each kept its connection for the whole time.
+                assert status == (200 if is_valid(number) else 422), outcome
+                if is_valid(number):
+                    load.active = number
+                    for app, interval in CHANGE_INTERVAL.items():
+                        form = await request_form(admin, app, documented=bool(number % 2))
+                        assert revision_of(form) == last_change(number, interval)
+            load.ended = True
+        assert (await admin.last_reload())["succeeded"] is is_valid(RELOADS + 1)
+        assert await admin.metric("config_last_reload_successful") == is_valid(RELOADS + 1)
+        # No client lost its connection.
         assert connections == CLIENTS
-        assert sum(load.answers.values()) >= RELOADS
+        assert {app for app, _ in load.responses} == set(APPS)
         assert not [line for line in running.output if "internal error" in line or "traceback" in line]

@@ -96,7 +96,7 @@ async def watched_signer(config: Path) -> AsyncIterator[WatchedSigner]:
 
 
 async def test_no_callback_blocks_the_event_loop_for_100_ms(session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    """STS takes 3 s for each answer, 20 roles are replaced over and over, 16 clients ask without a pause.
+    """STS takes 3 s for each response, 20 roles are replaced over and over, 16 clients ask without a pause.
 
     One long callback may be the machine's doing, however its time is taken; what blocks does so at each fetch. So the
     test fails when the same callback is long twice.
@@ -110,9 +110,9 @@ async def test_no_callback_blocks_the_event_loop_for_100_ms(session: aiohttp.Cli
             async def client(number: int) -> None:
                 while not enough.is_set():
                     app = f"s{number % 16}" if number % 8 else "m0"
-                    async with session.get(f"{running.public}/generate_signature", params={"app_id": app}) as answer:
-                        statuses[answer.status] += 1
-                        await answer.read()
+                    async with session.get(f"{running.public}/generate_signature", params={"app_id": app}) as response:
+                        statuses[response.status] += 1
+                        await response.read()
 
             async def count() -> None:
 

@@ -36,14 +36,14 @@ def definitions(path: Path, cloud: Cloud, redis: RedisServer) -> Path:
 
 
 async def load(signers: tuple[Signer, ...], app: str, stop: asyncio.Event) -> Counter[int]:
-    """As many requests as the signers answer, half of the clients at each, until told to stop."""
+    """As many requests as the signers response, half of the clients at each, until told to stop."""
     statuses: Counter[int] = Counter()
 
     async def ask(running: Signer) -> None:
         while not stop.is_set():
-            async with running.session.post(f"{running.public}/v1/apps/{app}/uploads") as answer:
-                await answer.read()
-                statuses[answer.status] += 1
+            async with running.session.post(f"{running.public}/v1/apps/{app}/uploads") as response:
+                await response.read()
+                statuses[response.status] += 1
 
     await asyncio.gather(*(ask(signers[number % len(signers)]) for number in range(CLIENTS)))
     return statuses
@@ -90,8 +90,8 @@ async def test_redis_dies_and_comes_back_under_load(
 
 
 async def status_of_closed(running: Signer) -> int:
-    async with running.session.post(f"{running.public}/v1/apps/closed/uploads") as answer:
-        return answer.status
+    async with running.session.post(f"{running.public}/v1/apps/closed/uploads") as response:
+        return response.status
 
 
 async def refused(running: Signer) -> None:

@@ -167,8 +167,8 @@ async def all_accepted(judged: Judged, apps: Iterable[str] = ROLES) -> None:
 async def ready(running: Signer) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
-            async with running.session.get(f"{running.admin}/readyz") as answer:
-                if answer.status == 200:
+            async with running.session.get(f"{running.admin}/readyz") as response:
+                if response.status == 200:
                     return
             await asyncio.sleep(0.05)
 

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from tests.e2e.reloading import write
 from tests.e2e.test_page import LEAST_CONTRAST
 from tests.harness.fast_clock import fast_clock
+from tests.harness.files import write
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.processes import ROOT
 from tests.harness.signer import Signer, signer
@@ -98,23 +98,23 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 async def ask(running: Signer, app: str) -> int:
-    async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as answer:
-        return answer.status
+    async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
+        return response.status
 
 
 async def status(running: Signer, query: str = "") -> dict[str, Any]:
     headers = {"Accept": "application/json"}
-    async with running.session.get(f"{running.admin}/status{query}", headers=headers) as answer:
-        assert answer.content_type == "application/json"
-        members: dict[str, Any] = await answer.json()
+    async with running.session.get(f"{running.admin}/status{query}", headers=headers) as response:
+        assert response.content_type == "application/json"
+        members: dict[str, Any] = await response.json()
         return members
 
 
 async def refreshed(page: Page) -> None:
-    """Lets the page's own clock run until it asks anew, and waits until it has the answer."""
-    async with page.expect_response(re.compile(r"/status(\?.*)?$")) as answer:
+    """Lets the page's own clock run until it asks anew, and waits until it has the response."""
+    async with page.expect_response(re.compile(r"/status(\?.*)?$")) as response:
         await page.clock.run_for(5_100)
-    await (await answer.value).finished()
+    await (await response.value).finished()
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -227,11 +227,11 @@ async def test_json_for_programs_keeps_its_members(running: Running) -> None:
     ],
 )
 async def test_a_browser_gets_the_page_and_everybody_else_json(running: Running, accept: str, kind: str) -> None:
-    async with running[0].session.get(f"{running[0].admin}/status", headers={"Accept": accept}) as answer:
-        assert (answer.status, answer.content_type) == (200, kind)
-        assert answer.headers["Vary"] == "Accept"
+    async with running[0].session.get(f"{running[0].admin}/status", headers={"Accept": accept}) as response:
+        assert (response.status, response.content_type) == (200, kind)
+        assert response.headers["Vary"] == "Accept"
         if kind == "text/html":
-            policy = answer.headers["Content-Security-Policy"]
+            policy = response.headers["Content-Security-Policy"]
             assert policy.startswith("default-src 'none'; script-src 'self';")
             assert "unsafe" not in policy
 
@@ -240,15 +240,15 @@ async def test_a_browser_gets_the_page_and_everybody_else_json(running: Running,
     "query", ["?page=0", "?page=-1", "?page=99999999999999999999", "?page=x", "?q=%00%ff", "?page=²"]
 )
 async def test_whatever_is_asked_for_there_is_a_page(running: Running, query: str) -> None:
-    async with running[0].session.get(f"{running[0].admin}/status{query}", headers={"Accept": "text/html"}) as answer:
-        assert answer.status == 200
+    async with running[0].session.get(f"{running[0].admin}/status{query}", headers={"Accept": "text/html"}) as response:
+        assert response.status == 200
 
 
 async def test_no_secret_is_on_it(running: Running) -> None:
     form = await running[0].upload_form(app_id(5))
     for accept in ("text/html", "application/json"):
-        async with running[0].session.get(f"{running[0].admin}/status", headers={"Accept": accept}) as answer:
-            text = await answer.text()
+        async with running[0].session.get(f"{running[0].admin}/status", headers={"Accept": accept}) as response:
+            text = await response.text()
         for secret in (
             SECRET,
             "local-secret",
@@ -273,8 +273,8 @@ async def test_two_thousand_apps_are_pages_and_the_busiest_come_first(tmp_path: 
         await expect(page.locator(".pages")).to_contain_text("1 to 50 of 2,000")
         await page.get_by_role("link", name="next").click()
         await expect(rows.first).to_have_attribute("data-key", "app-0049")
-        async with session.get(f"{many.admin}/status?page=40", headers={"Accept": "text/html"}) as answer:
-            assert len(last := await answer.text()) < 100_000
+        async with session.get(f"{many.admin}/status?page=40", headers={"Accept": "text/html"}) as response:
+            assert len(last := await response.text()) < 100_000
         assert ">app-1999<" in last
         assert len((await status(many))["busiest_apps"]) == 50
 
@@ -300,8 +300,8 @@ async def test_the_charts_fill_as_time_goes_by(tmp_path: Path) -> None:
         assert known[1]["failed_per_second"] == 0
         assert known[1]["p99_seconds"] >= known[1]["median_seconds"] > 0
         assert known[0]["seconds_ago"] > known[1]["seconds_ago"] > known[2]["seconds_ago"]
-        async with session.get(f"{one.admin}/status", headers={"Accept": "text/html"}) as answer:
-            assert re.search(r'<path class="line good" d="M[^"]+L', await answer.text())
+        async with session.get(f"{one.admin}/status", headers={"Accept": "text/html"}) as response:
+            assert re.search(r'<path class="line good" d="M[^"]+L', await response.text())
 
 
 async def test_it_says_so_when_the_signer_is_gone(tmp_path: Path, browser: Browser) -> None:

@@ -91,11 +91,11 @@ async def test_an_upload_is_stored_byte_for_byte(
 async def test_the_documented_sample_works_unchanged(
     running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
-    """GET with no parameters and WeChat's own Referer, then the form that the sample builds from the answer."""
-    async with session.get(f"{running.public}/generate_signature", headers={"Referer": REFERER}) as answer:
-        assert answer.status == 200
-        assert answer.headers["Cache-Control"] == "no-store"
-        data = await answer.json()
+    """GET with no parameters and WeChat's own Referer, then the form that the sample builds from the response."""
+    async with session.get(f"{running.public}/generate_signature", headers={"Referer": REFERER}) as response:
+        assert response.status == 200
+        assert response.headers["Cache-Control"] == "no-store"
+        data = await response.json()
     assert all(isinstance(value, str) for value in data.values())
     fields = {
         "key": "photos/exampleobject.jpg",
@@ -152,8 +152,8 @@ async def test_each_broken_condition_is_refused(
     form = await running.upload_form("strict", wish)
     good = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     before = len(await cloud.objects("photos"))
-    answer, body, _ = await post_object(session, form["url"], good, b"x" * 20)
-    assert answer == 201, body
+    response, body, _ = await post_object(session, form["url"], good, b"x" * 20)
+    assert response == 201, body
     assert form["key"] in body
     fields = {
         **(await running.upload_form("strict", wish))["fields"],
@@ -161,8 +161,8 @@ async def test_each_broken_condition_is_refused(
         "Cache-Control": "max-age=60",
     }
     change(fields)
-    answer, body, _ = await post_object(session, form["url"], fields, b"x" * 20)
-    assert answer == status or (code is None and answer in (400, 403)), body
+    response, body, _ = await post_object(session, form["url"], fields, b"x" * 20)
+    assert response == status or (code is None and response in (400, 403)), body
     if code is not None:
         assert f"<Code>{code}</Code>" in body
     assert len(await cloud.objects("photos")) == before + 1

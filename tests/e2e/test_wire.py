@@ -1,4 +1,4 @@
-"""What goes over the wire: answers are bytes that we put together ourselves, so each way to end one is tested."""
+"""What goes over the wire: responses are bytes that we put together ourselves, so each way to end one is tested."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_an_answer_says_its_length_and_date_and_the_connection_goes_on(run
 
 
 async def test_head_is_refused_without_a_body(running: Signer) -> None:
-    """The bytes of a body would be taken for the next answer."""
+    """The bytes of a body would be taken for the next response."""
     async with connection(running) as (reader, writer):
         writer.write(f"HEAD {ASKED} HTTP/1.1\r\nHost: a\r\n\r\nGET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         status, headers = await head_of(reader)
@@ -176,9 +176,9 @@ async def test_a_packed_body_is_not_unpacked(running: Signer, coding: str) -> No
     packed = gzip.compress(b'{"filename": "cat.jpg"}')
     async with running.session.post(
         f"{running.public}/v1/apps/a/uploads", data=packed, headers={"Content-Encoding": coding}
-    ) as answer:
-        problem = await answer.json(content_type="application/problem+json")
-    assert (answer.status, problem["code"]) == (400, "invalid_request")
+    ) as response:
+        problem = await response.json(content_type="application/problem+json")
+    assert (response.status, problem["code"]) == (400, "invalid_request")
     assert "without Content-Encoding" in problem["detail"]
 
 
@@ -213,8 +213,8 @@ async def test_a_wish_that_turns_out_to_be_no_http_is_refused_at_once(running: S
         writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nX-Request-Id: breaks-off\r\n")
         writer.write(b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"fil\r\n')
         await writer.drain()
-        async with running.session.get(f"{running.public}{ASKED}") as answer:
-            assert answer.status == 200, "by now it has read what came so far"
+        async with running.session.get(f"{running.public}{ASKED}") as response:
+            assert response.status == 200, "by now it has read what came so far"
         writer.write(b"no chunk\r\n")
         status, headers, problem = await problem_of(reader)
         assert (status, problem["request_id"], problem["detail"]) == (400, "breaks-off", "the body broke off")
@@ -254,6 +254,6 @@ async def test_a_client_that_never_reads_fills_no_memory(running: Signer) -> Non
                     writer.write(request * 100)
                     sent += 100
                     await writer.drain()
-        async with running.session.get(f"{running.public}{ASKED}") as answer:
-            assert answer.status == 200, "others are served meanwhile"
+        async with running.session.get(f"{running.public}{ASKED}") as response:
+            assert response.status == 200, "others are served meanwhile"
         assert memory_bytes() - before < MOST_GROWTH_BYTES

@@ -9,8 +9,8 @@ from playwright.async_api import Locator, Page, expect
 
 
 async def apps(url: str) -> list[dict[str, Any]]:
-    async with aiohttp.ClientSession() as session, session.get(f"{url.rstrip('/')}/demo/apps") as answer:
-        found: list[dict[str, Any]] = await answer.json()
+    async with aiohttp.ClientSession() as session, session.get(f"{url.rstrip('/')}/demo/apps") as response:
+        found: list[dict[str, Any]] = await response.json()
         return found
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from tests.e2e.reloading import link
+from tests.harness.files import link
 
 DAY = timedelta(days=1)
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from signer.listen_address import ListenAddress
 from signer.server.sockets import CannotListen, listening_socket
-from tests.e2e.reloading import HEAD, app
+from tests.e2e.revisions import HEAD, app
 from tests.harness.signer import LOCAL_ENVIRON, Signer, run_command, signer
 from tests.harness.systemd_socket import signer_with_socket
 
@@ -50,14 +50,14 @@ async def test_without_the_token_only_probes_are_answered(guarded: tuple[Signer,
         ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"), ("GET", "/-/definitions"),
         ("POST", "/-/reload"), ("GET", "/nowhere"), ("GET", "/healthz/"),
     ):  # fmt: skip
-        async with running.session.request(method, running.admin + path, headers=headers) as answer:
-            assert (answer.status, (await answer.json())["code"]) == (401, "unauthenticated"), path
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    async with running.session.get(f"{running.admin}/healthz", headers=headers) as answer:
-        assert (answer.status, await answer.text()) == (200, "ok\n")
+        async with running.session.request(method, running.admin + path, headers=headers) as response:
+            assert (response.status, (await response.json())["code"]) == (401, "unauthenticated"), path
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    async with running.session.get(f"{running.admin}/healthz", headers=headers) as response:
+        assert (response.status, await response.text()) == (200, "ok\n")
     for query, ready in (("", False), ("?roles=any", True)):
-        async with running.session.get(f"{running.admin}/readyz{query}", headers=headers) as answer:
-            assert (answer.status, await answer.json()) == (200 if ready else 503, {"ready": ready})
+        async with running.session.get(f"{running.admin}/readyz{query}", headers=headers) as response:
+            assert (response.status, await response.json()) == (200 if ready else 503, {"ready": ready})
 
 
 @in_one_loop
@@ -65,9 +65,9 @@ async def test_with_the_token_everything_is(guarded: tuple[Signer, Path]) -> Non
     running, _ = guarded
     headers = {"Authorization": f"bearer {TOKEN}"}
     for path in ("/metrics", "/status", "/-/definitions", "/readyz?roles=any"):
-        async with running.session.get(running.admin + path, headers=headers) as answer:
-            text = await answer.text()
-            assert answer.status == 200 and TOKEN not in text
+        async with running.session.get(running.admin + path, headers=headers) as response:
+            text = await response.text()
+            assert response.status == 200 and TOKEN not in text
     assert json.loads(text)["unusable_roles"] == ["gone"]
 
 
@@ -95,9 +95,9 @@ async def healthy(path: Path) -> bool:
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
-            session.get("http://localhost/healthz") as answer,
+            session.get("http://localhost/healthz") as response,
         ):
-            return answer.status == 200
+            return response.status == 200
     except aiohttp.ClientConnectionError:
         return False
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.reloading import HEAD, app
+from tests.e2e.revisions import HEAD, app
 from tests.harness.processes import run
 from tests.harness.programs import require_program
 from tests.harness.relay import Relay, relay
@@ -85,17 +85,17 @@ async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
 async def test_forms_are_given_over_https_by_both_and_http_leads_there(front: Front) -> None:
     async with front.session() as session:
         for _ in range(4):
-            async with session.post("/v1/apps/a/uploads", json={"filename": "a.jpg"}) as answer:
-                assert answer.status == 201, await answer.text()
-                await front.seen(answer.headers["X-Request-Id"])
-        async with session.get("/generate_signature", params={"app_id": "a"}) as answer:
-            assert answer.status == 200
+            async with session.post("/v1/apps/a/uploads", json={"filename": "a.jpg"}) as response:
+                assert response.status == 201, await response.text()
+                await front.seen(response.headers["X-Request-Id"])
+        async with session.get("/generate_signature", params={"app_id": "a"}) as response:
+            assert response.status == 200
     assert all(any('"/v1/apps/a/uploads"' in line for line in worker.output) for worker in front.workers)
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{front.nginx.http}/v1/apps/a/uploads?a=b", allow_redirects=False) as answer,
+        session.post(f"{front.nginx.http}/v1/apps/a/uploads?a=b", allow_redirects=False) as response,
     ):
-        assert (answer.status, answer.headers["Location"]) == (308, "https://127.0.0.1/v1/apps/a/uploads?a=b")
+        assert (response.status, response.headers["Location"]) == (308, "https://127.0.0.1/v1/apps/a/uploads?a=b")
 
 
 async def test_a_client_is_limited_by_its_own_address_whatever_it_claims(front: Front) -> None:
@@ -105,8 +105,8 @@ async def test_a_client_is_limited_by_its_own_address_whatever_it_claims(front: 
             for number in range(6):
                 # Each of the two signers counts by itself, and gives two.
                 headers = {"X-Forwarded-For": f"{claimed}{number}"} if claimed else {}
-                async with session.post("/v1/apps/limited/uploads", json={}, headers=headers) as answer:
-                    statuses.append(answer.status)
+                async with session.post("/v1/apps/limited/uploads", json={}, headers=headers) as response:
+                    statuses.append(response.status)
             assert statuses == [201] * 4 + [429] * 2
 
 
@@ -115,9 +115,9 @@ async def test_connections_to_the_signers_are_kept(front: Front) -> None:
     requests = len(front.workers[0].output)
     async with front.session() as session:
         for _ in range(30):
-            async with session.post("/v1/apps/a/uploads", json={}) as answer:
-                assert answer.status == 201
-        await front.seen(answer.headers["X-Request-Id"])
+            async with session.post("/v1/apps/a/uploads", json={}) as response:
+                assert response.status == 201
+        await front.seen(response.headers["X-Request-Id"])
     await wait_until(lambda: len(front.workers[0].output) - requests >= 10)
     assert len(front.relay.arrivals) - before <= 1
 
@@ -125,8 +125,8 @@ async def test_connections_to_the_signers_are_kept(front: Front) -> None:
 async def test_the_request_id_goes_through_if_it_is_harmless(front: Front) -> None:
     async with front.session() as session:
         for given, kept in (("from-the-phone-1234", True), ("a b", False), ("x" * 65, False)):
-            async with session.post("/v1/apps/a/uploads", json={}, headers={"X-Request-Id": given}) as answer:
-                told = answer.headers.getall("X-Request-Id")
+            async with session.post("/v1/apps/a/uploads", json={}, headers={"X-Request-Id": given}) as response:
+                told = response.headers.getall("X-Request-Id")
             assert len(told) == 1 and (told[0] == given) == kept
             await front.seen(told[0])
             [line] = [each for each in front.nginx.logged() if each["request_id"] == told[0]]
@@ -152,12 +152,12 @@ async def test_nothing_but_the_public_routes_is_reached(front: Front, path: str)
 
 async def test_big_bodies_are_refused_and_others_arrive_whole(front: Front) -> None:
     async with front.session() as session:
-        async with session.post("/v1/apps/a/uploads", data=b" " * 70_000) as answer:
-            problem = await answer.json()
-            assert (answer.status, problem["code"]) == (413, "too_large")
-            assert answer.headers["X-Request-Id"] == problem["request_id"]
-        async with session.post("/v1/apps/a/uploads", data=b" " * 65_000 + b"{}") as answer:
-            assert answer.status == 201, await answer.text()
+        async with session.post("/v1/apps/a/uploads", data=b" " * 70_000) as response:
+            problem = await response.json()
+            assert (response.status, problem["code"]) == (413, "too_large")
+            assert response.headers["X-Request-Id"] == problem["request_id"]
+        async with session.post("/v1/apps/a/uploads", data=b" " * 65_000 + b"{}") as response:
+            assert response.status == 201, await response.text()
 
 
 async def test_a_slow_body_is_given_up_before_a_signer_hears_of_it(front: Front) -> None:
@@ -173,8 +173,8 @@ async def test_a_slow_body_is_given_up_before_a_signer_hears_of_it(front: Front)
     assert said == b"" or said.startswith(b"HTTP/1.1 408")
     async with front.session() as session:
         for _ in front.workers:
-            async with session.post("/v1/apps/a/uploads", json={}) as answer:
-                await front.seen(answer.headers["X-Request-Id"])
+            async with session.post("/v1/apps/a/uploads", json={}) as response:
+                await front.seen(response.headers["X-Request-Id"])
     assert not any("too-slow-1234" in line for worker in front.workers for line in worker.output)
 
 
@@ -190,11 +190,11 @@ async def test_one_signer_gone_costs_nobody_a_request_and_both_gone_say_so(front
     async with front.session() as session:
         first.process.kill()
         for _ in range(20):
-            async with session.post("/v1/apps/a/uploads", json={}) as answer:
-                assert answer.status == 201, await answer.text()
+            async with session.post("/v1/apps/a/uploads", json={}) as response:
+                assert response.status == 201, await response.text()
         await first.process.wait()
         second.process.kill()
         await second.process.wait()
-        async with session.post("/v1/apps/a/uploads", json={}) as answer:
-            problem = await answer.json()
-            assert (answer.status, answer.headers["Retry-After"], problem["code"]) == (503, "2", "unavailable")
+        async with session.post("/v1/apps/a/uploads", json={}) as response:
+            problem = await response.json()
+            assert (response.status, response.headers["Retry-After"], problem["code"]) == (503, "2", "unavailable")

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from signer.cli import main
-from tests.e2e.reloading import HEAD, app
+from tests.e2e.revisions import HEAD, app
 from tests.harness.signer import Signer, run_command, signer
 from tests.harness.waiting import wait_until
 from tests.https.certificates import DAY, Authority, Certbot, Issued, encrypted_key
@@ -65,8 +65,8 @@ class Site:
         await wait_until(is_shown)
 
     async def certificate_on_status(self) -> dict[str, Any]:
-        async with self.running.session.get(f"{self.running.admin}/status") as answer:
-            found: dict[str, Any] = (await answer.json())["certificate"]
+        async with self.running.session.get(f"{self.running.admin}/status") as response:
+            found: dict[str, Any] = (await response.json())["certificate"]
             return found
 
 
@@ -106,8 +106,8 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
 async def test_a_form_is_given_over_https_and_nothing_over_http(site: Site) -> None:
     assert site.running.public.startswith("https://")
     url = f"{site.running.public}/v1/apps/a/uploads"
-    async with site.running.session.post(url, json={}, ssl=site.authority.trusting()) as answer:
-        assert answer.status == 201, await answer.text()
+    async with site.running.session.post(url, json={}, ssl=site.authority.trusting()) as response:
+        assert response.status == 201, await response.text()
     with pytest.raises(aiohttp.ClientError):
         await site.running.session.post(url.replace("https:", "http:"), json={})
 

@@ -77,8 +77,8 @@ async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
         async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
             oss = cloud.oss
             await cloud.create_bucket("photos")
-            async with session.put(f"{oss}/-/wechat/apps/{APP_ID}", json={"secret": WECHAT_SECRET}) as answer:
-                assert answer.status == 201
+            async with session.put(f"{oss}/-/wechat/apps/{APP_ID}", json={"secret": WECHAT_SECRET}) as response:
+                assert response.status == 201
             config = tmp_path / "signer.yaml"
             config.write_text(definitions(f"{oss}/photos", cloud.metadata, cloud.wechat, own_url), encoding="utf-8")
             async with signer(session, config) as one:

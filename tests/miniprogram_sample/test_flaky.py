@@ -48,8 +48,8 @@ apps:
 
 async def set_faults(cloud: Cloud, **more: Any) -> None:
     faults = {"oss": [{"kind": "status", "status": 503, "probability": 0.05}], **more}
-    async with cloud.session.put(f"{cloud.oss}/-/faults", json=faults, params={"seed": SEED}) as answer:
-        assert answer.status == 200, await answer.text()
+    async with cloud.session.put(f"{cloud.oss}/-/faults", json=faults, params={"seed": SEED}) as response:
+        assert response.status == 200, await response.text()
 
 
 async def test_thirty_files_arrive_exactly_once_through_a_bad_network(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ async def test_thirty_files_arrive_exactly_once_through_a_bad_network(tmp_path: 
         await cloud.set_faults()
         stored = {each["key"]: each for each in await cloud.objects(BUCKET)}
         contents = {key: await cloud.content(BUCKET, key) for key in stored}
-        async with session.get(f"{cloud.oss}/-/calls", params={"action": "PostObject"}) as answer:
-            calls = await answer.json()
+        async with session.get(f"{cloud.oss}/-/calls", params={"action": "PostObject"}) as response:
+            calls = await response.json()
 
     print({key: report[key] for key in ("tally", "rounds", "failed", "seen")}, file=sys.stderr)
     assert report["files"] == [] and report["rounds"] <= 3 and report["failed"] <= MOST_FAILED

@@ -98,8 +98,8 @@ async def test_a_user_of_the_page(place: Place, tmp_path: Path) -> None:
     assert sorted(stored.values()) == sorted((place.files / name).read_bytes() for name in names)
     uploaded = report["uploaded"]
     assert isinstance(uploaded, list) and {each["key"] for each in uploaded} == set(stored)
-    async with place.cloud.session.get(str(report["link"])) as answer:
-        assert await answer.read() == (place.files / DOCUMENTS[0]).read_bytes()
+    async with place.cloud.session.get(str(report["link"])) as response:
+        assert await response.read() == (place.files / DOCUMENTS[0]).read_bytes()
 
 
 async def test_what_may_be_there_already_is_sent_again_only_when_the_user_says_so(place: Place, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ class Scrape:
 
 
 async def scrape(running: Signer) -> Scrape:
-    async with running.session.get(f"{running.admin}/metrics") as answer:
-        text = await answer.text()
+    async with running.session.get(f"{running.admin}/metrics") as response:
+        text = await response.text()
     values, counting = {}, set()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.reloading import write
+from tests.harness.files import write
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.signer import Signer, signer
@@ -168,8 +168,8 @@ class Definitions:
 
 async def some_requests(running: Signer, apps: list[str]) -> None:
     for app in apps:
-        async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as answer:
-            await answer.read()
+        async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
+            await response.read()
 
 
 async def some_uploads(running: Signer, number: int) -> None:

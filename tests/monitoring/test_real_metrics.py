@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.reloading import write
+from tests.harness.files import write
 from tests.harness.processes import ROOT
 from tests.harness.waiting import wait_until
 from tests.monitoring.files import dashboard, queries, rules
@@ -31,8 +31,8 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet
 
 async def test_promtool_finds_nothing_to_say_against_the_metrics(fleet: Fleet) -> None:
     for running in (fleet.well, fleet.troubled):
-        async with running.session.get(f"{running.admin}/metrics") as answer:
-            text = await answer.text()
+        async with running.session.get(f"{running.admin}/metrics") as response:
+            text = await response.text()
         assert await promtool("check", "metrics", stdin=text) == ""
 
 
@@ -60,10 +60,10 @@ async def test_design_metrics_are_there_with_their_labels(fleet: Fleet) -> None:
 
 async def test_unknown_apps_never_become_labels(fleet: Fleet) -> None:
     for path in ("uploads", "callback"):
-        async with fleet.well.session.post(f"{fleet.well.public}/v1/apps/nobody-{path}/{path}") as answer:
-            assert answer.status == 404
-    async with fleet.well.session.get(f"{fleet.well.admin}/metrics") as answer:
-        assert "nobody" not in await answer.text()
+        async with fleet.well.session.post(f"{fleet.well.public}/v1/apps/nobody-{path}/{path}") as response:
+            assert response.status == 404
+    async with fleet.well.session.get(f"{fleet.well.admin}/metrics") as response:
+        assert "nobody" not in await response.text()
 
 
 async def test_every_metric_that_is_spoken_of_is_exposed(fleet: Fleet) -> None:

@@ -31,8 +31,8 @@ class Prometheus:
     session: aiohttp.ClientSession
 
     async def ask(self, path: str, **parameters: str) -> Any:
-        async with self.session.get(f"{self.url}/api/v1/{path}", params=parameters) as answer:
-            body = await answer.json()
+        async with self.session.get(f"{self.url}/api/v1/{path}", params=parameters) as response:
+            body = await response.json()
         assert body["status"] == "success", (parameters, body)
         return body["data"]
 
@@ -63,6 +63,6 @@ async def prometheus(session: aiohttp.ClientSession, config: Path) -> AsyncItera
 
 async def _is_ready(running: Prometheus) -> bool:
     with contextlib.suppress(aiohttp.ClientError):
-        async with running.session.get(f"{running.url}/-/ready") as answer:
-            return answer.status == 200
+        async with running.session.get(f"{running.url}/-/ready") as response:
+            return response.status == 200
     return False

@@ -14,8 +14,8 @@ import pytest
 
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead
-from tests.e2e.layouts import WITH_EVENTS, Layout, config_map_of_many
-from tests.e2e.reloading import link, write
+from tests.e2e.layouts import WITH_EVENTS, Layout, config_map_of_equal_files
+from tests.harness.files import link, write
 from tests.harness.waiting import DEADLINE_SECONDS
 
 Told = AsyncGenerator[None]
@@ -141,7 +141,7 @@ async def test_a_file_in_the_midst_of_being_written_is_waited_for(tmp_path: Path
 
 async def test_files_of_two_moments_are_never_mixed(tmp_path: Path) -> None:
     """Kubernetes' link is turned all the time, and all files say the same: so do those that are loaded together."""
-    config, edit = config_map_of_many(tmp_path)
+    config, edit = config_map_of_equal_files(tmp_path)
     edit(0)
     store = FileStore(config)
     over = threading.Event()

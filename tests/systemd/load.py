@@ -37,9 +37,9 @@ class Load:
     def reset(self) -> None:
         self.answered, self.slowest_seconds, self.closes_told, self.failures = 0, 0.0, 0, []
 
-    async def more(self, answers: int) -> None:
+    async def more(self, responses: int) -> None:
         """Returns when so many more were answered."""
-        wanted = self.answered + answers
+        wanted = self.answered + responses
         await wait_until(lambda: self.answered >= wanted)
 
 
@@ -94,7 +94,7 @@ class _Connection:
     client_port: int
 
     async def ask(self, path: str, *, keeps: bool) -> bool:
-        """Whether the connection ends with this answer. Raises OSError, EOFError and ValueError."""
+        """Whether the connection ends with this response. Raises OSError, EOFError and ValueError."""
         kept = "" if keeps else "Connection: close\r\n"
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: signer\r\n{kept}\r\n".encode())
         await self.writer.drain()
