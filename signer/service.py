@@ -14,6 +14,7 @@ from signer.clock import utc_now
 from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.keeper import RoleState
+from signer.credentials.readiness import can_sign
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
 from signer.delivery.callback_rules import NotifyTarget
@@ -59,15 +60,16 @@ class Service:
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerCheckBuilder(self._outbound)
-        self._credentials = CredentialCache(now=now, observe=self.metrics.refreshed)
+        self._credentials = CredentialCache(now=now, observe=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._role_planner.plans(registry, roles))
         self._credentials.activate(roles)
         self.current = Revision(registry, roles, self._caller_checks.build(registry))
-        self.metrics.watch(
+        self.metrics.expose_state(
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
+            ready=lambda: can_sign(self.role_states(), self.clock_skew.seconds()),
             apps=lambda: len(self.current.registry.apps),
         )
 
@@ -104,7 +106,7 @@ class Service:
         except Exception as error:
             self._count_failure(app, error)
             raise
-        self.metrics.signed(app.id, "signed")
+        self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
             members = {
                 **_asked(app, caller, context),
@@ -133,7 +135,7 @@ class Service:
         except Exception as error:
             self._count_failure(app, error)
             raise
-        self.metrics.signed(app.id, "signed")
+        self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
             members = {
                 **_asked(app, caller, context),
@@ -156,9 +158,9 @@ class Service:
 
     def _count_failure(self, app: App | None, error: Exception) -> None:
         known = "" if app is None else app.id
-        self.metrics.signed(known, error.code if isinstance(error, Problem) else Problem.code)
+        self.metrics.count_signature(known, error.code if isinstance(error, Problem) else Problem.code)
         if isinstance(error, RateLimited):
-            self.metrics.rate_limited(known)
+            self.metrics.count_rate_limited(known)
 
     async def _admit(self, revision: Revision, app: App, context: RequestContext) -> tuple[Caller, Allowance | None]:
         """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
@@ -192,10 +194,10 @@ class Service:
             keys_also_below=server.callback_keys,
             target=self._notify_target,
             audit=self._note_callback,
-            count=self.metrics.callback,
-            count_attempt=self.metrics.notified,
+            count=self.metrics.count_callback,
+            count_attempt=self.metrics.count_notification,
         ) as (receiver, depth):
-            self.metrics.watch_queue(depth)
+            self.metrics.expose_queue_depth(depth)
             yield receiver
 
     def _notify_target(self, app_id: str) -> NotifyTarget | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from signer.admin.readiness import can_sign
 from signer.admin.status.document import outcome as told_outcome
 from signer.admin.status.document import role as told_role
+from signer.credentials.readiness import can_sign
 from signer.definitions.diff import printable_sections
 from signer.http.exchange import Exchange
 from signer.http.reply import TEXT, Reply, json_reply

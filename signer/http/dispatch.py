@@ -58,7 +58,7 @@ class Front:
             reply.headers.update(exchange.reply_headers)
         seconds = time.perf_counter() - started
         if self._timed:
-            self._service.metrics.answered(seconds)
+            self._service.metrics.observe_request(seconds)
         self._request_log.add(exchange, reply.status, code, seconds)
         return reply
 

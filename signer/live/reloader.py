@@ -56,7 +56,7 @@ class Reloader:
 
     def record_start(self) -> None:
         """Count the load at start in the metrics, and log it if the last good copy was used."""
-        self._service.metrics.reloaded(succeeded=self.last.succeeded)
+        self._service.metrics.record_reload(succeeded=self.last.succeeded)
         if not self.last.succeeded:
             reasons = _shorten([*map(str, self.last.mistakes), str(self.last.error)])
             log.warning("started from the last good copy", extra={"revision": self.last.revision, "mistakes": reasons})
@@ -121,7 +121,7 @@ class Reloader:
 
     def _finish(self, result: ReloadResult) -> None:
         self.last = result
-        self._service.metrics.reloaded(succeeded=result.succeeded)
+        self._service.metrics.record_reload(succeeded=result.succeeded)
         fields = {"trigger": result.trigger, "revision": result.revision}
         if result.succeeded:
             log.info("definitions reloaded", extra=fields | {"changes": _shorten(result.changes)})

@@ -122,7 +122,7 @@ async def active_certificate(paths: model.Tls | None, metrics: Metrics) -> Async
         raise CannotListen(str(error)) from None
     _log_warnings(loaded)
     certificate = ActiveCertificate(paths, watch, loaded)
-    metrics.watch_certificate(
+    metrics.expose_certificate(
         expires_at=lambda: certificate.expires_at.timestamp(), succeeded=lambda: certificate.error is None
     )
     following = asyncio.create_task(certificate.follow(), name="follow the certificate")

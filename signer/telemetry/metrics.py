@@ -1,256 +1,273 @@
-"""What Prometheus is told: the names of DESIGN, all with the prefix `oss_signer_`.
+"""The metrics of one process for Prometheus, with the prefix `oss_signer_`.
 
-Only counters are labelled by app, and only with ids of apps that exist, so that nobody can make series by asking.
+Each worker is a process with its own registry and admin listener, and Prometheus scrapes each as an instance. The
+alternative, prometheus_client's multiprocess mode, shares files between workers: files of dead workers must be cleaned
+up, each gauge needs a rule to merge the values of several workers, process metrics are lost, and the counts of dead
+workers stay.
 
-Each worker is a process with a registry and an admin listener of its own, and Prometheus scrapes each as an instance.
-prometheus_client's multiprocess mode would share files between workers instead: those of dead workers to clean up, a
-rule for each gauge how to merge several workers' values, no process or garbage collector figures, and the counts of
-workers that are gone for good. Here a gauge says what one process knows, and a dead worker's series end with it.
+Only counters have the label `app`, and its values are ids of existing apps, so that no client can create series.
 """
 
 from __future__ import annotations
 
 import platform
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Protocol
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import signer
-from signer.admin.readiness import can_sign
-from signer.credentials.keeper import Refresh, RoleState
-from signer.telemetry.tallies import Durations, Tally
+from signer.telemetry.counters import DurationHistogram, LabelledCounter
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-_BUCKETS_SECONDS = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
+_REQUEST_BOUNDS_SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+_REFRESH_BOUNDS_SECONDS = Histogram.DEFAULT_BUCKETS[:-1]
 
-# When each series began: twice as many lines for every scrape, and Prometheus does not ask for it.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+
+class RoleGauges(Protocol):
+    """What a scrape reads from a role's state."""
+
+    @property
+    def role(self) -> str:
+        """Its key in the registry."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether its token can sign."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When its token expires; None without a token, and for one that does not expire."""
+
+
+class RefreshAttempt(Protocol):
+    """A finished attempt to fetch a role's token."""
+
+    @property
+    def role(self) -> str:
+        """The key of the role."""
+
+    @property
+    def reason(self) -> str:
+        """Why a token was fetched."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether a token was fetched."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
 
 
 class Metrics:
-    """One process's metrics, in a registry of their own."""
+    """One process's metrics in a registry of their own."""
 
     def __init__(self) -> None:
+        """Create the metrics; values of other rooms are added with the `expose_` methods."""
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
-        Gauge("oss_signer_build_info", "1; what runs.", ["version", "python"], registry=self._registry).labels(
+        self._gauge("oss_signer_build_info", "Always 1; the labels are the versions.", ["version", "python"]).labels(
             signer.__version__, platform.python_version()
         ).set(1)
-        self._signatures = Tally(
+        self._signatures = self._counter(
             "oss_signer_signatures",
-            "Forms asked for; outcome is signed or the code of the problem, app is empty where none is known.",
-            ("app", "outcome"),
-        )
-        self._registry.register(self._signatures)
-        self.signed = self._signatures.add
-        """One more of an app, by outcome; "" where no app is known."""
-        self._rate_limited = Counter(
-            "oss_signer_rate_limited", "Requests refused for being too many.", ["app"], registry=self._registry
-        )
-        self._callbacks = Counter(
-            "oss_signer_callbacks",
-            "OSS's calls after uploads, by outcome.",
+            "Requests for a signature by outcome: signed, or the code of the problem. "
+            "The app is empty if the request names no existing app.",
             ["app", "outcome"],
-            registry=self._registry,
         )
-        self._notifications = Counter(
-            "oss_signer_notifications", "Attempts to hand callbacks on.", ["outcome"], registry=self._registry
-        )
-        self._queue_depth = Gauge(
-            "oss_signer_callback_queue_depth", "Callbacks that wait to be handed on.", registry=self._registry
-        )
-        self._request_duration = Durations(
+        self.count_signature: Callable[[str, str], None] = self._signatures.add
+        """Count a request for a signature, by app id ("" without an app) and outcome."""
+        self._request_duration = self._histogram(
             "oss_signer_request_duration_seconds",
-            "From the request's arrival to its answer.",
-            _BUCKETS_SECONDS,
+            "Time from receiving a request on the public address to its response.",
+            _REQUEST_BOUNDS_SECONDS,
         )
-        self._registry.register(self._request_duration)
-        self.answered = self._request_duration.add
-        """A request took so many seconds."""
-        self._refreshes = Counter(
+        self.observe_request: Callable[[float], None] = self._request_duration.add
+        """Add the duration of a request in seconds."""
+        self._rate_limited = self._counter(
+            "oss_signer_rate_limited", "Requests rejected because of a rate limit.", ["app"]
+        )
+        self._callbacks = self._counter(
+            "oss_signer_callbacks", "Callbacks received from OSS after uploads, by outcome.", ["app", "outcome"]
+        )
+        self._notifications = self._counter(
+            "oss_signer_notifications", "Attempts to deliver callbacks to the servers of apps, by outcome.", ["outcome"]
+        )
+        self._queue_depth = self._gauge("oss_signer_callback_queue_depth", "Callbacks waiting for delivery.")
+        self._refreshes = self._counter(
             "oss_signer_credential_refreshes",
-            "Attempts to fetch a role's token, why and how they ended.",
+            "Attempts to fetch a role's token, by reason and outcome.",
             ["role", "reason", "outcome"],
-            registry=self._registry,
         )
-        self._reloads = Counter(
-            "oss_signer_config_reloads",
-            "Attempts to take definitions over, the start's included.",
-            ["outcome"],
-            registry=self._registry,
-        )
-        self._loop_lag = Gauge(
-            "oss_signer_event_loop_lag_seconds",
-            "The longest that the event loop let a timer wait in the last 15 s.",
-            registry=self._registry,
-        )
-        self._reload_successful = Gauge(
-            "oss_signer_config_last_reload_successful",
-            "1 while the definitions in force are the store's newest, 0 after an edit that could not be used.",
-            registry=self._registry,
-        )
-        self._reload_timestamp = Gauge(
-            "oss_signer_config_last_reload_success_timestamp_seconds",
-            "When definitions were last put in force.",
-            registry=self._registry,
-        )
-        self._refresh_duration = Histogram(
+        self._refresh_duration = self._histogram(
             "oss_signer_credential_refresh_duration_seconds",
-            "How long fetching a token took, well or not.",
-            registry=self._registry,
+            "Time that an attempt to fetch a token took, whether it succeeded or not.",
+            _REFRESH_BOUNDS_SECONDS,
+        )
+        self._reloads = self._counter(
+            "oss_signer_config_reloads", "Attempts to load definitions, including the one at start.", ["outcome"]
+        )
+        self._reload_successful = self._gauge(
+            "oss_signer_config_last_reload_successful",
+            "1 if the last attempt to load definitions succeeded, else 0.",
+        )
+        self._reload_timestamp = self._gauge(
+            "oss_signer_config_last_reload_success_timestamp_seconds",
+            "Time of the last successful load of definitions.",
+        )
+        self._loop_lag = self._gauge(
+            "oss_signer_event_loop_lag_seconds", "Longest delay of a timer of the event loop in the last 15 seconds."
         )
 
-    def watch(
-        self, *, roles: Callable[[], list[RoleState]], clock_skew_seconds: Callable[[], float], apps: Callable[[], int]
-    ) -> None:
-        """From now on a scrape also asks these for what is so at that moment."""
-        self._registry.register(_Standing(roles, clock_skew_seconds, apps))
+    def count_rate_limited(self, app_id: str) -> None:
+        """Count a request that was rejected because of a rate limit."""
+        self._rate_limited.add(app_id)
 
-    def callback(self, app_id: str, outcome: str) -> None:
-        self._callbacks.labels(app_id, outcome).inc()
+    def count_callback(self, app_id: str, outcome: str) -> None:
+        """Count a callback that OSS sent."""
+        self._callbacks.add(app_id, outcome)
 
-    def notified(self, outcome: str) -> None:
-        self._notifications.labels(outcome).inc()
+    def count_notification(self, outcome: str) -> None:
+        """Count an attempt to deliver a callback to an app's server."""
+        self._notifications.add(outcome)
 
-    def watch_revision(self, revision: Callable[[], str]) -> None:
-        """Of the definitions in force; workers that disagree on it are seen by comparing them."""
-        self._registry.register(_Revision(revision))
+    def record_refresh(self, attempt: RefreshAttempt) -> None:
+        """Count an attempt to fetch a token, and add its duration."""
+        self._refreshes.add(attempt.role, attempt.reason, _outcome(attempt.succeeded))
+        self._refresh_duration.add(attempt.seconds)
 
-    def watch_certificate(self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
-        """Of `server.tls`: when the certificate in force ends, and whether it is what the files hold."""
-        self._registry.register(_Certificate(expires_at, succeeded))
-
-    def watch_loop_lag(self, seconds: Callable[[], float]) -> None:
-        self._loop_lag.set_function(seconds)
-
-    def watch_queue(self, depth: Callable[[], int]) -> None:
-        self._queue_depth.set_function(depth)
-
-    def rate_limited(self, app_id: str) -> None:
-        self._rate_limited.labels(app_id).inc()
-
-    def reloaded(self, *, succeeded: bool) -> None:
-        self._reloads.labels("success" if succeeded else "failure").inc()
+    def record_reload(self, *, succeeded: bool) -> None:
+        """Count an attempt to load definitions."""
+        self._reloads.add(_outcome(succeeded))
         self._reload_successful.set(int(succeeded))
         if succeeded:
             self._reload_timestamp.set_to_current_time()
 
-    def refreshed(self, refresh: Refresh) -> None:
-        outcome = "success" if refresh.succeeded else "failure"
-        self._refreshes.labels(refresh.role, refresh.reason, outcome).inc()
-        self._refresh_duration.observe(refresh.seconds)
+    def expose_state(
+        self,
+        *,
+        roles: Callable[[], Iterable[RoleGauges]],
+        clock_skew_seconds: Callable[[], float],
+        ready: Callable[[], bool],
+        apps: Callable[[], int],
+    ) -> None:
+        """Call these functions at each scrape for the state of roles, the clock skew, readiness and number of apps."""
 
-    def signature_counts(self) -> tuple[list[tuple[str, str]], array[float]]:
-        """App and outcome of each series, and how many forms were asked for since the start.
+        def collect() -> Iterator[Metric]:
+            expiry = GaugeMetricFamily(
+                "oss_signer_credential_expiry_timestamp_seconds", "Expiry time of a role's token.", labels=["role"]
+            )
+            usable = GaugeMetricFamily(
+                "oss_signer_credential_usable", "1 if the role has a token that can sign, else 0.", labels=["role"]
+            )
+            for state in roles():
+                usable.add_metric([state.role], int(state.usable))
+                if state.expires_at is not None:
+                    expiry.add_metric([state.role], state.expires_at.timestamp())
+            yield expiry
+            yield usable
+            yield GaugeMetricFamily(
+                "oss_signer_clock_skew_seconds",
+                "This machine's clock minus that of the STS or metadata service that differs most.",
+                value=clock_skew_seconds(),
+            )
+            yield GaugeMetricFamily("oss_signer_ready", "1 if /readyz returns 200, else 0.", value=int(ready()))
+            yield GaugeMetricFamily("oss_signer_config_apps", "Apps in the active definitions.", value=apps())
 
-        New series come last, and none ever goes.
+        self._registry.register(_ScrapeCollector(collect))
+
+    def expose_revision(self, revision: Callable[[], str]) -> None:
+        """Call `revision` at each scrape; workers with different definitions differ in it."""
+
+        def collect() -> Iterator[Metric]:
+            info = GaugeMetricFamily(
+                "oss_signer_config_info", "Always 1; the label is the revision of the definitions.", labels=["revision"]
+            )
+            info.add_metric([revision()], 1)
+            yield info
+
+        self._registry.register(_ScrapeCollector(collect))
+
+    def expose_certificate(self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
+        """Call these functions at each scrape for the expiry time and the last reload of `server.tls`."""
+
+        def collect() -> Iterator[Metric]:
+            yield GaugeMetricFamily(
+                "oss_signer_tls_certificate_expiry_timestamp_seconds",
+                "Expiry time of the active certificate.",
+                value=expires_at(),
+            )
+            yield GaugeMetricFamily(
+                "oss_signer_tls_certificate_last_reload_successful",
+                "1 if the last attempt to load the certificate files succeeded, else 0.",
+                value=int(succeeded()),
+            )
+
+        self._registry.register(_ScrapeCollector(collect))
+
+    def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
+        """Call `seconds` at each scrape."""
+        self._loop_lag.set_function(seconds)
+
+    def expose_queue_depth(self, depth: Callable[[], int]) -> None:
+        """Call `depth` at each scrape."""
+        self._queue_depth.set_function(depth)
+
+    def signature_counts(self) -> tuple[list[tuple[str, ...]], array[float]]:
+        """Return the labels (app, outcome) of all series, and their counts in the same order.
+
+        Series are never removed, and new ones come last.
         """
         counts = dict(self._signatures.counts)
         return list(counts), array("d", counts.values())
 
     def duration_counts(self) -> list[tuple[float, float]]:
-        """Upper bounds of request durations in seconds, and how many requests since the start were below each."""
+        """Return each bucket's upper bound in seconds, and the number of requests up to it."""
         return self._request_duration.cumulative()
 
     def queue_depth(self) -> float:
+        """Return the number of callbacks waiting for delivery."""
         [gauge] = self._queue_depth.collect()
         return gauge.samples[0].value
 
     def exposition(self) -> bytes:
-        """The text for a scrape; with many apps it takes milliseconds, so it is made off the event loop."""
+        """Return the text of a scrape; with many apps this takes milliseconds, so call it in a thread."""
         return generate_latest(self._registry)
 
+    def _gauge(self, name: str, documentation: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self._registry)
 
-class _Standing(Collector):
-    def __init__(
-        self, roles: Callable[[], list[RoleState]], clock_skew_seconds: Callable[[], float], apps: Callable[[], int]
-    ) -> None:
-        self._roles = roles
-        self._clock_skew_seconds = clock_skew_seconds
-        self._apps = apps
+    def _counter(self, name: str, documentation: str, labels: list[str]) -> LabelledCounter:
+        counter = LabelledCounter(name, documentation, labels)
+        self._registry.register(counter)
+        return counter
 
-    def collect(self) -> Iterator[Metric]:
-        expiry = GaugeMetricFamily(
-            "oss_signer_credential_expiry_timestamp_seconds", "When the token that a role holds ends.", labels=["role"]
-        )
-        usable = GaugeMetricFamily(
-            "oss_signer_credential_usable", "1 while the role holds a token that can be signed with.", labels=["role"]
-        )
-        states = self._roles()
-        skew_seconds = self._clock_skew_seconds()
-        for state in states:
-            usable.add_metric([state.role], int(state.usable))
-            if state.expires_at is not None:
-                expiry.add_metric([state.role], state.expires_at.timestamp())
-        yield expiry
-        yield usable
-        yield GaugeMetricFamily(
-            "oss_signer_clock_skew_seconds",
-            "Our clock minus that of the STS or metadata service furthest from it.",
-            value=skew_seconds,
-        )
-        ready = can_sign(states, skew_seconds)
-        yield GaugeMetricFamily("oss_signer_ready", "1 while /readyz answers 200.", value=int(ready))
-        yield GaugeMetricFamily("oss_signer_config_apps", "Apps in the definitions in force.", value=self._apps())
+    def _histogram(self, name: str, documentation: str, bounds_seconds: Iterable[float]) -> DurationHistogram:
+        histogram = DurationHistogram(name, documentation, tuple(bounds_seconds))
+        self._registry.register(histogram)
+        return histogram
 
 
-class _Revision(Collector):
-    def __init__(self, revision: Callable[[], str]) -> None:
-        self._revision = revision
+class _ScrapeCollector(Collector):
+    """Calls a function at each scrape."""
+
+    def __init__(self, function: Callable[[], Iterator[Metric]]) -> None:
+        self._function = function
 
     def collect(self) -> Iterator[Metric]:
-        info = GaugeMetricFamily(
-            "oss_signer_config_info", "1; the revision of the definitions in force.", labels=["revision"]
-        )
-        info.add_metric([self._revision()], 1)
-        yield info
+        return self._function()
 
 
-class _Certificate(Collector):
-    def __init__(self, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
-        self._expires_at = expires_at
-        self._succeeded = succeeded
-
-    def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "oss_signer_tls_certificate_expiry_timestamp_seconds",
-            "When the certificate in force ends.",
-            value=self._expires_at(),
-        )
-        yield GaugeMetricFamily(
-            "oss_signer_tls_certificate_last_reload_successful",
-            "1 while the certificate in force is what its files hold, 0 after files that could not be used.",
-            value=int(self._succeeded()),
-        )
+def _outcome(succeeded: bool) -> str:
+    return "success" if succeeded else "failure"

@@ -42,12 +42,12 @@ def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metr
     history.sample()
     for _ in range(4):
         for _ in range(60):
-            metrics.signed("a", "signed")
-            metrics.answered(0.002)
+            metrics.count_signature("a", "signed")
+            metrics.observe_request(0.002)
         for _ in range(30):
-            metrics.signed("a", "too_large")
+            metrics.count_signature("a", "too_large")
         for _ in range(15):
-            metrics.signed("b", "credentials_unavailable")
+            metrics.count_signature("b", "credentials_unavailable")
         let_pass(POINT_SECONDS, history, clock)
     points = history.points()
     assert len(points) == POINTS
@@ -64,11 +64,11 @@ def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metr
 
 
 def test_it_forgets_what_is_more_than_an_hour_old(history: History, metrics: Metrics, clock: Clock) -> None:
-    metrics.signed("early", "signed")
+    metrics.count_signature("early", "signed")
     history.sample()
     let_pass(2 * HOUR_SECONDS, history, clock)
-    metrics.signed("late", "signed")
-    metrics.signed("late", "rate_limited")
+    metrics.count_signature("late", "signed")
+    metrics.count_signature("late", "rate_limited")
     history.sample()
     assert {app: (counts.signed, counts.refused) for app, counts in history.apps().items()} == {"late": (1, 1)}
     points = history.points()

@@ -41,8 +41,8 @@ class Status:
         self._started_at = utc_now()
         self._loop_lag = LoopLag()
         self._history = History(service.metrics, self._loop_lag)
-        service.metrics.watch_loop_lag(self._loop_lag.worst_seconds)
-        service.metrics.watch_revision(lambda: reloader.last.revision)
+        service.metrics.expose_loop_lag(self._loop_lag.worst_seconds)
+        service.metrics.expose_revision(lambda: reloader.last.revision)
 
     @contextlib.asynccontextmanager
     async def sampling(self) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
-"""Counters and durations that cost next to nothing to keep; Prometheus is told when it asks.
+"""Counters and histograms that are cheap to update.
 
-Kept by the event loop alone, so that no lock is needed; prometheus_client's own take one at each step.
+Only the event loop updates them, so they need no lock; those of prometheus_client take one for each update.
 """
 
 from __future__ import annotations
@@ -14,42 +14,53 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import Collector
 
 
-class Tally(Collector):
-    """A counter with two labels."""
+class LabelledCounter(Collector):
+    """A counter with labels."""
 
-    def __init__(self, name: str, documentation: str, labels: tuple[str, str]) -> None:
+    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
+        """Create a counter without series; `name` has no suffix `_total`."""
         self._name, self._documentation, self._labels = name, documentation, labels
-        self.counts: dict[tuple[str, str], int] = {}
-        """By the values of the labels."""
+        self.counts: dict[tuple[str, ...], int] = {}
+        """By label values, in the order in which the series began."""
 
-    def add(self, first: str, second: str) -> None:
-        key = (first, second)
-        self.counts[key] = self.counts.get(key, 0) + 1
+    def add(self, *label_values: str) -> None:
+        """Add one to the series with these label values."""
+        self.counts[label_values] = self.counts.get(label_values, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the metric for a scrape."""
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for key, count in list(self.counts.items()):
-            family.add_metric(key, count)
+        for label_values, count in list(self.counts.items()):
+            family.add_metric(label_values, count)
         yield family
 
 
-class Durations(Collector):
-    """A histogram of seconds."""
+class DurationHistogram(Collector):
+    """A histogram of durations in seconds."""
 
     def __init__(self, name: str, documentation: str, bounds_seconds: Sequence[float]) -> None:
+        """Create an empty histogram.
+
+        Args:
+            name: ends in `_seconds`.
+            documentation: the help text.
+            bounds_seconds: the upper bounds of its buckets, without infinity.
+        """
         self._name, self._documentation = name, documentation
         self._bounds = tuple(bounds_seconds)
         self._counts = [0] * (len(self._bounds) + 1)
         self._sum_seconds = 0.0
 
     def add(self, seconds: float) -> None:
+        """Add one duration."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum_seconds += seconds
 
     def cumulative(self) -> list[tuple[float, float]]:
-        """How many took so long or less, for each bound."""
+        """Return each upper bound and the number of durations up to it; the last bound is infinity."""
         return list(zip((*self._bounds, inf), accumulate(self._counts), strict=True))
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the metric for a scrape."""
         buckets = [("+Inf" if bound == inf else repr(bound), count) for bound, count in self.cumulative()]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum_seconds)

@@ -1,4 +1,4 @@
-"""Whether this process can sign for every app: what /readyz answers, and the metric of it."""
+"""Whether this process can sign for every app, for `/readyz` and its metric."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from signer.credentials.keeper import RoleState
 
 
 def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:
-    """Every role that an enabled app uses holds a usable credential, and our clock is right."""
+    """Return whether all these roles have usable tokens and this machine's clock is accurate enough."""
     return clock_state(clock_skew_seconds) is not ClockState.WRONG and all(role.usable for role in roles)

@@ -1,0 +1,116 @@
+"""The text that Prometheus scrapes, made from plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from signer.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Role:
+    role: str
+    usable: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    role: str
+    reason: str
+    succeeded: bool
+    seconds: float
+
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def scrape(metrics: Metrics) -> dict[Series, float]:
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("oss_signer_")
+    }
+
+
+def test_counters_have_a_series_for_each_combination_of_labels() -> None:
+    metrics = Metrics()
+    metrics.count_signature("photos", "signed")
+    metrics.count_signature("photos", "signed")
+    metrics.count_signature("", "unknown_app")
+    metrics.count_rate_limited("photos")
+    metrics.count_callback("photos", "accepted")
+    metrics.count_notification("delivered")
+    found = scrape(metrics)
+    assert found["oss_signer_signatures_total", (("app", "photos"), ("outcome", "signed"))] == 2
+    assert found["oss_signer_signatures_total", (("app", ""), ("outcome", "unknown_app"))] == 1
+    assert found["oss_signer_rate_limited_total", (("app", "photos"),)] == 1
+    assert found["oss_signer_callbacks_total", (("app", "photos"), ("outcome", "accepted"))] == 1
+    assert found["oss_signer_notifications_total", (("outcome", "delivered"),)] == 1
+    assert metrics.signature_counts()[0] == [("photos", "signed"), ("", "unknown_app")]
+
+
+def test_durations_fall_into_the_buckets_from_their_value_upwards() -> None:
+    metrics = Metrics()
+    for seconds in (0.001, 0.002, 60.0):
+        metrics.observe_request(seconds)
+    counts = dict(metrics.duration_counts())
+    assert (counts[0.0005], counts[0.001], counts[0.0025], counts[10.0], counts[float("inf")]) == (0, 1, 2, 2, 3)
+    found = scrape(metrics)
+    assert found["oss_signer_request_duration_seconds_bucket", (("le", "0.001"),)] == 1
+    assert found["oss_signer_request_duration_seconds_bucket", (("le", "+Inf"),)] == 3
+    assert found["oss_signer_request_duration_seconds_sum", ()] == 60.003
+
+
+def test_refreshes_are_counted_and_timed() -> None:
+    metrics = Metrics()
+    metrics.record_refresh(Attempt("r", "start", True, 0.2))
+    metrics.record_refresh(Attempt("r", "retry", False, 5.0))
+    found = scrape(metrics)
+    labels = (("outcome", "failure"), ("reason", "retry"), ("role", "r"))
+    assert found["oss_signer_credential_refreshes_total", labels] == 1
+    assert found["oss_signer_credential_refresh_duration_seconds_count", ()] == 2
+    assert found["oss_signer_credential_refresh_duration_seconds_bucket", (("le", "0.25"),)] == 1
+
+
+def test_a_failed_reload_keeps_the_time_of_the_last_success() -> None:
+    metrics = Metrics()
+    metrics.record_reload(succeeded=True)
+    succeeded_at = scrape(metrics)["oss_signer_config_last_reload_success_timestamp_seconds", ()]
+    metrics.record_reload(succeeded=False)
+    found = scrape(metrics)
+    assert found["oss_signer_config_last_reload_successful", ()] == 0
+    assert found["oss_signer_config_last_reload_success_timestamp_seconds", ()] == succeeded_at > 0
+    assert found["oss_signer_config_reloads_total", (("outcome", "failure"),)] == 1
+
+
+def test_a_scrape_reads_the_state_of_that_moment() -> None:
+    metrics = Metrics()
+    roles = [Role("static", True, None), Role("sts", False, datetime(2026, 1, 1, tzinfo=UTC))]
+    is_ready = False
+    metrics.expose_state(roles=lambda: roles, clock_skew_seconds=lambda: -2.5, ready=lambda: is_ready, apps=lambda: 3)
+    metrics.expose_revision(lambda: "abc")
+    metrics.expose_certificate(expires_at=lambda: 12.0, succeeded=lambda: True)
+    metrics.expose_loop_lag(lambda: 0.25)
+    metrics.expose_queue_depth(lambda: 7)
+    found = scrape(metrics)
+    assert found["oss_signer_credential_usable", (("role", "static"),)] == 1
+    assert found["oss_signer_credential_usable", (("role", "sts"),)] == 0
+    assert ("oss_signer_credential_expiry_timestamp_seconds", (("role", "static"),)) not in found
+    expiry = found["oss_signer_credential_expiry_timestamp_seconds", (("role", "sts"),)]
+    assert expiry == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert found["oss_signer_clock_skew_seconds", ()] == -2.5
+    assert found["oss_signer_config_apps", ()] == 3
+    assert found["oss_signer_config_info", (("revision", "abc"),)] == 1
+    assert found["oss_signer_tls_certificate_expiry_timestamp_seconds", ()] == 12
+    assert found["oss_signer_tls_certificate_last_reload_successful", ()] == 1
+    assert found["oss_signer_event_loop_lag_seconds", ()] == 0.25
+    assert found["oss_signer_callback_queue_depth", ()] == 7 == metrics.queue_depth()
+    assert found["oss_signer_ready", ()] == 0
+    is_ready = True
+    assert scrape(metrics)["oss_signer_ready", ()] == 1
