@@ -191,10 +191,10 @@ class Service:
             queue_address=None if server.callback_queue is None else server.callback_queue.get_secret_value(),
             max_events=server.callback_queue_limit,
             timeout_seconds=server.callback_timeout.total_seconds(),
-            keys_also_below=server.callback_keys,
-            target=self._notify_target,
+            extra_key_url=server.callback_keys,
+            target_of=self._notify_target,
             audit=self._note_callback,
-            count=self.metrics.count_callback,
+            count_callback=self.metrics.count_callback,
             count_attempt=self.metrics.count_notification,
         ) as (receiver, depth):
             self.metrics.expose_queue_depth(depth)

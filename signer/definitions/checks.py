@@ -137,7 +137,7 @@ def _callback(app: model.App) -> Iterator[Finding]:
     if app.callback is None:
         return
     try:
-        CallbackBodyFormat.parse(app.callback.body, app.callback.body_type)
+        CallbackBodyFormat.from_template(app.callback.body, app.callback.body_type)
     except InvalidBodyTemplate as error:
         # A callback that goes elsewhere may say what it likes.
         if app.callback.notify is not None:

@@ -12,7 +12,7 @@ from signer.definitions.checks import Entries, key_text
 from signer.definitions.registry import AccessKeyTemplate, App, Role
 from signer.definitions.session_policy import session_policy
 from signer.delivery.callback_body import InvalidBodyTemplate
-from signer.delivery.callback_rules import CallbackRules, NotifyTarget, callback_rules, proof_secret
+from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
@@ -60,7 +60,7 @@ def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackR
     if app.callback is None:
         return None
     try:
-        return callback_rules(
+        return build_callback_rules(
             app_id=app_id,
             bucket=app.bucket,
             naming=naming,
@@ -110,4 +110,4 @@ def _clear(secret: SecretStr | None) -> str | None:
 
 def _callback_field(callback: model.Callback) -> CallbackField:
     urls = tuple(callback.url.split(";"))
-    return CallbackField(urls, callback.body, callback.body_type, callback.host, proof_secret(_target(callback)))
+    return CallbackField(urls, callback.body, callback.body_type, callback.host, derive_proof_secret(_target(callback)))

@@ -1,6 +1,8 @@
-"""What a callback says of an upload: an app's `callback.body`, and what OSS makes of it (help page `callback`).
+"""Parse the body of a callback by the app's `callback.body`, the template that OSS fills in.
 
-The app chooses the names of the members; the template says which of them carry `${bucket}` and `${object}`.
+The app chooses the names of the members; the template shows which of them carry `${bucket}` and `${object}`.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
 from __future__ import annotations
@@ -16,65 +18,76 @@ from signer.signing.callback_field import FORM_BODY, JSON_BODY
 
 _MAX_MEMBERS = 200
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-_CUSTOM = re.compile(r"x:[a-z0-9_-]+")
+_CUSTOM_VARIABLE = re.compile(r"x:[a-z0-9_-]+")
 _MARK = "\ue000"
-"""A private character, which no template holds, around a variable's name."""
+"""A private-use character, which no template may contain; it encloses the names of variables."""
 
 
 class InvalidBodyTemplate(ValueError):
-    """A `callback.body` that cannot be used; the text says how to mend it."""
+    """A `callback.body` that cannot be used; the text gives the reason and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedUpload:
-    """What a callback tells."""
+    """What a callback reports."""
 
     bucket: str
     key: str
     members: dict[str, Any]
-    """All of the body."""
+    """All members of the body, with bucket and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackBodyFormat:
-    """Which members of an app's callbacks say what was uploaded."""
+    """The names of the members that carry the bucket and the object key."""
 
-    bucket: str
-    key: str
+    bucket_member: str
+    key_member: str
 
     @classmethod
-    def parse(cls, template: str, body_type: str = FORM_BODY) -> CallbackBodyFormat:
-        """Raises `InvalidBodyTemplate`."""
+    def from_template(cls, template: str, body_type: str = FORM_BODY) -> CallbackBodyFormat:
+        """Return the format of the bodies that OSS makes from a template.
+
+        Raises:
+            InvalidBodyTemplate: The template is not valid, or has no member for the bucket or the object.
+        """
         if _MARK in template:
-            raise InvalidBodyTemplate("holds a private character")
+            raise InvalidBodyTemplate("contains the private-use character U+E000; leave it out")
         for name in _VARIABLE.findall(template):
-            if name.lower().startswith("x:") and not _CUSTOM.fullmatch(name):
+            if name.lower().startswith("x:") and not _CUSTOM_VARIABLE.fullmatch(name):
                 raise InvalidBodyTemplate(
-                    f"names ${{{name}}}; custom variables are x: and lower-case letters, digits, _ -"
+                    f"contains ${{{name}}}; write custom variables as x: with lower-case letters, digits, _ -"
                 )
         members = _json_template(template) if body_type == JSON_BODY else _form_template(template)
-        found = {value: name for name, value in members if isinstance(value, str)}
+        names = {value: name for name, value in members if isinstance(value, str)}
         for variable in ("bucket", "object"):
-            if f"{_MARK}{variable}{_MARK}" not in found:
+            if f"{_MARK}{variable}{_MARK}" not in names:
                 raise InvalidBodyTemplate(f"has no member that is just ${{{variable}}}; write {_example(body_type)}")
-        return cls(found[f"{_MARK}bucket{_MARK}"], found[f"{_MARK}object{_MARK}"])
+        return cls(names[f"{_MARK}bucket{_MARK}"], names[f"{_MARK}object{_MARK}"])
 
-    def read(self, data: bytes, content_type: str) -> ReportedUpload:
-        """A body by its Content-Type. Raises `InvalidRequest` and `UnsupportedType`."""
-        bare = content_type.partition(";")[0].strip().lower()
-        if bare == FORM_BODY:
-            members = _form(data)
-        elif bare == JSON_BODY:
-            members = _json(data)
+    def parse(self, data: bytes, content_type: str) -> ReportedUpload:
+        """Return what a body reports.
+
+        Raises:
+            UnsupportedType: The content type is neither a form nor JSON.
+            InvalidRequest: The body is not valid, or has no bucket or object key.
+        """
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type == FORM_BODY:
+            members = _parse_form(data)
+        elif media_type == JSON_BODY:
+            members = _parse_json(data)
         else:
-            raise UnsupportedType(f"a callback is {FORM_BODY} or {JSON_BODY}")
-        bucket, key = members.get(self.bucket), members.get(self.key)
+            raise UnsupportedType(f"the callback has another content type; use {FORM_BODY} or {JSON_BODY}")
+        bucket, key = members.get(self.bucket_member), members.get(self.key_member)
         if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
-            raise InvalidRequest(f"the callback does not say {self.bucket} and {self.key}; is its body the app's?")
+            raise InvalidRequest(
+                f"the callback has no {self.bucket_member} and {self.key_member}; use the app's callback.body"
+            )
         try:
             json.dumps(members, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise InvalidRequest("the callback's body holds half of a character") from None
+            raise InvalidRequest("the callback body contains a lone surrogate; send valid Unicode") from None
         return ReportedUpload(bucket, key, members)
 
 
@@ -92,42 +105,42 @@ def _form_template(template: str) -> list[tuple[str, Any]]:
 
 
 def _json_template(template: str) -> list[tuple[str, Any]]:
-    """OSS puts the quotes around texts itself, so its variables stand bare."""
+    """Return the members of a JSON template, in which variables have no quotes because OSS adds them."""
     try:
         document = json.loads(_VARIABLE.sub(rf'"{_MARK}\1{_MARK}"', template))
     except (ValueError, RecursionError):
         raise InvalidBodyTemplate(
-            f"is no JSON; OSS puts texts in quotes itself, so its variables stand without: write {_example(JSON_BODY)}"
+            f"is not valid JSON; OSS adds the quotes around texts, so write variables without: {_example(JSON_BODY)}"
         ) from None
     if not isinstance(document, dict):
-        raise InvalidBodyTemplate(f"is no JSON object; write {_example(JSON_BODY)}")
+        raise InvalidBodyTemplate(f"is not a JSON object; write {_example(JSON_BODY)}")
     return list(document.items())
 
 
-def _form(data: bytes) -> dict[str, Any]:
+def _parse_form(data: bytes) -> dict[str, Any]:
     try:
         pairs = parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_MEMBERS)
     except ValueError:
-        raise InvalidRequest("the callback's body is no form in UTF-8") from None
-    return _each_once(pairs)
+        raise InvalidRequest(f"the callback body is not a UTF-8 form of at most {_MAX_MEMBERS} members") from None
+    return _unique_members(pairs)
 
 
-def _json(data: bytes) -> dict[str, Any]:
+def _parse_json(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
+        document = json.loads(data.decode(), object_pairs_hook=_unique_members, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise InvalidRequest("the callback's body is no valid JSON in UTF-8") from None
+        raise InvalidRequest("the callback body is not valid JSON in UTF-8") from None
     if not isinstance(document, dict):
-        raise InvalidRequest("the callback's body is no JSON object")
+        raise InvalidRequest("the callback body is not a JSON object")
     return document
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise InvalidRequest("the callback's body says a member twice")
+        raise InvalidRequest("the callback body has a member twice")
     return members
 
 
-def _no_constant(_name: str) -> Any:
-    raise ValueError("NaN and Infinity are no JSON")
+def _reject_constant(_name: str) -> Any:
+    raise ValueError("NaN and Infinity are not valid JSON")

@@ -1,4 +1,4 @@
-"""What an app says of its callbacks, as plain values."""
+"""What the callbacks of an app must look like, and where its events go."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from signer.signing.object_key import KeyNaming
 
 @dataclass(frozen=True, slots=True)
 class NotifyTarget:
-    """Where an app's events go."""
+    """The server of an app, which receives its events."""
 
     url: str
     secret: bytes = field(repr=False)
-    """Signs what is sent there."""
+    """The key of the HMAC that each delivery carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackRules:
+    """The callback settings of one app."""
+
     app_id: str
     bucket: str
     naming: KeyNaming
-    body: CallbackBodyFormat
+    body_format: CallbackBodyFormat
     paths: tuple[str, ...]
-    """Of the URLs that OSS calls; a proxy before us may hand on another."""
+    """The paths of the URLs that OSS calls; a proxy can change the path before it arrives here."""
     notify: NotifyTarget | None = None
     proof_secret: bytes | None = field(default=None, repr=False)
-    """Where events are handed on, the app's forms carry proofs (proof.py), and no other callbacks are taken."""
+    """With a secret, a callback needs the proof of a form that this service signed."""
 
 
-def callback_rules(
+def build_callback_rules(
     *,
     app_id: str,
     bucket: str,
@@ -44,12 +46,19 @@ def callback_rules(
     body_type: str = FORM_BODY,
     notify: NotifyTarget | None = None,
 ) -> CallbackRules:
-    """Raises `InvalidBodyTemplate` for a `callback.body` that does not say what was uploaded."""
-    shape = CallbackBodyFormat.parse(body, body_type)
+    """Return the rules of an app.
+
+    Raises:
+        InvalidBodyTemplate: The `callback.body` does not report what was uploaded.
+    """
+    body_format = CallbackBodyFormat.from_template(body, body_type)
     paths = tuple(urlsplit(url).path or "/" for url in urls)
-    return CallbackRules(app_id, bucket, naming, shape, paths, notify, proof_secret(notify))
+    return CallbackRules(app_id, bucket, naming, body_format, paths, notify, derive_proof_secret(notify))
 
 
-def proof_secret(notify: NotifyTarget | None) -> bytes | None:
-    """Each signer has it, and nobody else who has not the app's own secret; None where nothing is handed on."""
+def derive_proof_secret(notify: NotifyTarget | None) -> bytes | None:
+    """Return the key of the proofs in callback URLs, or None for an app whose events go nowhere.
+
+    It is derived from the app's own secret, so that all signers have it without sharing anything else.
+    """
     return None if notify is None else hmac.digest(notify.secret, b"oss-signer callback proof", "sha256")

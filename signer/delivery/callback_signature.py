@@ -1,7 +1,9 @@
-"""Whether a callback comes from OSS: its RSA signature, as help page `callback` documents it.
+"""Verify that OSS made a callback, by its RSA signature.
 
-It proves that OSS made the call, no more: OSS signs the callbacks of all its customers with one key. What was uploaded
-where is proven by a proof of ours in the URL (proof.py).
+OSS signs the callbacks of all its customers with one key. So the signature proves who called, not what was uploaded;
+the proof in the callback URL (`signing/callback_proof.py`) proves that.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
 from __future__ import annotations
@@ -21,71 +23,87 @@ from signer.delivery.public_keys import PublicKeys
 from signer.errors import Forbidden, Unauthenticated
 
 _SEGMENTS = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,7}"
-_ALIBABA = re.compile(rf"https?://gosspublic\.alicdn\.com/({_SEGMENTS})", re.ASCII)
-_REST = re.compile(_SEGMENTS, re.ASCII)
+_ALIBABA_KEY_URL = re.compile(rf"https?://gosspublic\.alicdn\.com/({_SEGMENTS})", re.ASCII)
+_KEY_PATH = re.compile(_SEGMENTS, re.ASCII)
 _MAX_HEADER_CHARACTERS = 2048
 
 
 def string_to_sign(target: str, body: bytes) -> bytes:
-    """`url_decode(path) [+ "?" + query] + "\\n" + body`; `target` is path and query as the request line has them."""
+    """Return `url_decode(path) [+ "?" + query] + "\\n" + body`.
+
+    Args:
+        target: Path and query as in the request line.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/callback
+    """
     path, mark, query = target.encode(errors="surrogateescape").partition(b"?")
     return unquote_to_bytes(path) + mark + query + b"\n" + body
 
 
-def key_address(url: str, also_below: str | None = None) -> str | None:
-    """Where to fetch a key from, or None for a URL that is not to be asked.
+def trusted_key_url(url: str, extra_key_url: str | None = None) -> str | None:
+    """Return the URL to fetch a public key from, or None for one that must not be requested.
 
-    Alibaba's host, exactly as documented and in small letters, without a port, a user, a query or dot segments; it is
-    asked over https even where the callback says http, so that nobody on the way can put in a key of his own.
-    `also_below` is a further URL, ending in `/`, below which keys may lie: for localcloud.
+    Only Alibaba's host is trusted, exactly as documented: in lower case, without port, user, query or dot segments.
+    The key is fetched over HTTPS even where the callback names HTTP, so that nobody in between can replace it.
+
+    Args:
+        extra_key_url: A further URL, ending in `/`, below which keys may be: for the local cloud.
     """
-    if (match := _ALIBABA.fullmatch(url)) is not None:
+    if (match := _ALIBABA_KEY_URL.fullmatch(url)) is not None:
         return f"https://gosspublic.alicdn.com/{match[1]}"
-    if also_below is not None and url.startswith(also_below) and _REST.fullmatch(url, len(also_below)):
+    if extra_key_url is not None and url.startswith(extra_key_url) and _KEY_PATH.fullmatch(url, len(extra_key_url)):
         return url
     return None
 
 
 class CallbackVerifier:
-    """Checks callbacks with the keys that OSS publishes."""
+    """Verifies callbacks with the public keys of OSS."""
 
-    def __init__(self, keys: PublicKeys, *, also_below: str | None = None) -> None:
+    def __init__(self, keys: PublicKeys, *, extra_key_url: str | None = None) -> None:
         self._keys = keys
-        self._also_below = also_below if also_below is None or also_below.endswith("/") else also_below + "/"
+        is_complete = extra_key_url is None or extra_key_url.endswith("/")
+        self._extra_key_url = extra_key_url if is_complete else f"{extra_key_url}/"
 
-    async def check(self, headers: Mapping[str, str], targets: Sequence[str], body: bytes) -> None:
-        """`targets` are the paths with queries that OSS may have called: a proxy before us may have rewritten it.
+    async def verify(self, headers: Mapping[str, str], targets: Sequence[str], body: bytes) -> None:
+        """Return when OSS has signed this body for one of the targets.
 
-        Raises `Unauthenticated`, `Forbidden`, and `KeyUnavailable` when the key cannot be fetched now.
+        Args:
+            targets: Paths with queries that OSS can have called: a proxy can have changed the path.
+
+        Raises:
+            Unauthenticated: A header is missing or is not Base64.
+            Forbidden: The key URL is not trusted, or the signature is wrong.
+            KeyUnavailable: The public key cannot be fetched now.
         """
-        signature = _decoded(headers, "Authorization")
-        url = _decoded(headers, "x-oss-pub-key-url")
-        address = key_address(url.decode("latin-1"), self._also_below)
-        if address is None:
-            raise Forbidden("x-oss-pub-key-url is no address of OSS's public key")
+        signature = _decode_header(headers, "Authorization")
+        key_url = _decode_header(headers, "x-oss-pub-key-url").decode("latin-1")
+        trusted_url = trusted_key_url(key_url, self._extra_key_url)
+        if trusted_url is None:
+            raise Forbidden("x-oss-pub-key-url is not an address of OSS's public keys")
         texts = [string_to_sign(target, body) for target in targets]
-        key = await self._keys.get(address)
-        if not _is_signed(key, signature, texts):
-            # OSS may have put another key there since ours was fetched.
-            newer = await self._keys.newer(address)
-            if newer is None or not _is_signed(newer, signature, texts):
-                raise Forbidden("the signature is not OSS's for this address and body")
+        key = await self._keys.get(trusted_url)
+        if _is_signed(key, signature, texts):
+            return
+        # OSS may have replaced its key since it was fetched.
+        new_key = await self._keys.get_replacement(trusted_url)
+        if new_key is None or not _is_signed(new_key, signature, texts):
+            raise Forbidden("the signature is not OSS's signature of this address and body")
 
 
-def _decoded(headers: Mapping[str, str], name: str) -> bytes:
+def _decode_header(headers: Mapping[str, str], name: str) -> bytes:
     value = headers.get(name, "")
     if not value:
-        raise Unauthenticated(f"only OSS calls this; the header {name} is missing")
+        raise Unauthenticated(f"the header {name} is missing; only OSS may call this address")
     try:
         if len(value) > _MAX_HEADER_CHARACTERS:
             raise ValueError
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise Unauthenticated(f"the header {name} is no Base64") from None
+        raise Unauthenticated(f"the header {name} is not Base64; only OSS may call this address") from None
 
 
 def _is_signed(key: RSAPublicKey, signature: bytes, texts: Sequence[bytes]) -> bool:
-    """A check takes 25 us with 2048 bits and a small body, 0.2 ms with the largest: no work for a thread."""
+    """Return whether the key has signed one of the texts; at most 0.2 ms, so it needs no thread."""
     for text in texts:
         try:
             key.verify(signature, text, PKCS1v15(), MD5())  # noqa: S303 (OSS signs no other way)

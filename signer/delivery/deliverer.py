@@ -1,4 +1,7 @@
-"""Hands events on to the apps' own servers: at least once, in order per object, until they are taken or too old."""
+"""Deliver queued events to the apps' own servers, and retry until a server accepts them or they are too old.
+
+Each event is delivered at least once, and the events of one object are delivered in order.
+"""
 
 from __future__ import annotations
 
@@ -19,233 +22,241 @@ from signer.delivery.queue import EventQueue, QueueUnavailable
 log = logging.getLogger("oss_signer.callbacks")
 
 TIMEOUT_SECONDS = 10.0
-LEASE_SECONDS = 2 * TIMEOUT_SECONDS
-"""How long a claim holds: nothing is sent any more in its second half, so no two workers send events of one object."""
-MOST_AGE_SECONDS = 3 * 86400.0
+"""The default time limit of one attempt."""
+MAX_AGE_SECONDS = 3 * 86400.0
+"""An event that is older is dropped after its next failed attempt."""
 
-_AT_ONCE = 64
-_AT_ONCE_OF_AN_APP = 16
-_JITTER = (0.8, 1.2)
-_FIRST_SECONDS, _LAST_SECONDS = 1.0, 300.0
+_MAX_IN_FLIGHT = 64
+_MAX_IN_FLIGHT_PER_APP = 16
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
+_RETRY_JITTER = (0.8, 1.2)
 _FAILURE_THRESHOLD = 5
-_TRIAL_MAX_SECONDS = 30.0
-"""An app whose server has failed so often in a row is tried with one event at a time, after 30 s at the latest."""
+_MAX_TRIAL_DELAY_SECONDS = 30.0
 _POLL_SECONDS = 0.5
-_ENDING_SECONDS = 2.0
+_STOP_TIMEOUT_SECONDS = 2.0
 
 DELIVERED, FAILED, GIVEN_UP = "delivered", "failed", "given_up"
 
 
 @dataclass(slots=True)
-class _Standing:
-    """How it goes with one app's server."""
+class _AppServer:
+    """The deliveries to the server of one app. A server that keeps failing gets one event at a time, as a trial."""
 
     breaker: CircuitBreaker
     in_flight: int = 0
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
+        """Return how many more events may be sent to the server now."""
         if not self.breaker.is_open:
-            return _AT_ONCE_OF_AN_APP - self.in_flight
+            return _MAX_IN_FLIGHT_PER_APP - self.in_flight
         return 0 if self.breaker.is_waiting or self.in_flight else 1
 
 
 class Deliverer:
-    """Make and close it in the event loop that it runs in."""
+    """Sends the events of a queue. Call `start` and `stop` in the same event loop."""
 
     def __init__(
         self,
         queue: EventQueue,
-        outbound: aiohttp.ClientSession,
-        target: Callable[[str], NotifyTarget | None],
+        session: aiohttp.ClientSession,
+        target_of: Callable[[str], NotifyTarget | None],
         *,
-        count: Callable[[str], None] = lambda outcome: None,
+        count_attempt: Callable[[str], None] = lambda outcome: None,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        first_retry_seconds: float = _FIRST_SECONDS,
-        most_age_seconds: float = MOST_AGE_SECONDS,
+        first_retry_seconds: float = _FIRST_RETRY_SECONDS,
+        max_age_seconds: float = MAX_AGE_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`target` says where an app's events go now; `count` is told each attempt's outcome."""
+        """Create a deliverer that is not running yet.
+
+        Args:
+            target_of: Returns where the events of an app id go at the moment, or None for nowhere.
+            count_attempt: Called with the outcome of each attempt: DELIVERED, FAILED or GIVEN_UP.
+        """
         self._queue = queue
-        self._outbound = outbound
-        self._target = target
-        self._count = count
+        self._session = session
+        self._target_of = target_of
+        self._count_attempt = count_attempt
         self._timeout_seconds = timeout_seconds
         self._first_retry_seconds = first_retry_seconds
-        self._most_age_seconds = most_age_seconds
+        self._max_age_seconds = max_age_seconds
         self._now = now
-        self._standings: dict[str, _Standing] = {}
-        self._sending: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
-        self._following = asyncio.create_task(self._follow(), name="notify")
+        self._servers: dict[str, _AppServer] = {}
+        """By app id; only servers with attempts in flight or with failures."""
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._wake_up = asyncio.Event()
+        self._is_queue_available = True
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the background task that delivers events."""
+        self._loop = asyncio.create_task(self._run(), name="deliver events")
 
     def wake(self) -> None:
-        """There is something new in the queue."""
-        self._wake.set()
+        """Look into the queue now, because there is a new event."""
+        self._wake_up.set()
 
-    async def close(self) -> None:
-        """Lets what is being sent end, for a moment; the rest is sent again after the next start."""
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=_ENDING_SECONDS)
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+    async def stop(self) -> None:
+        """Stop the background task. Attempts in flight get a moment to end; the others are repeated after a restart."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=_STOP_TIMEOUT_SECONDS)
+        for attempt in self._attempts:
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
 
-    async def _follow(self) -> None:
-        away = False
+    async def _run(self) -> None:
         while True:
-            self._wake.clear()
-            try:
-                claims = await self._take()
-                if away:
-                    log.info("the callback queue is back")
-                away = False
-            except QueueUnavailable as error:
-                claims = []
-                if not away:
-                    log.error("the callback queue is away", extra={"reason": str(error)})
-                away = True
-            except Exception:
-                log.exception("internal error in the callback queue")
-                claims = []
-            for claim in claims:
-                standing = self._standings.get(claim.event.app)
-                if standing is None:
-                    standing = self._standings[claim.event.app] = _Standing(self._new_breaker())
-                standing.in_flight += 1
-                task = asyncio.create_task(self._tell(claim))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
-            if not claims:
-                await self._wait()
+            self._wake_up.clear()
+            claimed_events = await self._claim_events()
+            for claimed in claimed_events:
+                self._start_attempt(claimed)
+            if not claimed_events:
+                await self._wait_for_wake_up()
 
-    async def _take(self) -> list[ClaimedEvent]:
-        free = _AT_ONCE - len(self._sending)
-        if free <= 0:
+    async def _claim_events(self) -> list[ClaimedEvent]:
+        free_slots = _MAX_IN_FLIGHT - len(self._attempts)
+        if free_slots <= 0:
             return []
-        self._standings = {
-            app: standing
-            for app, standing in self._standings.items()
-            if standing.in_flight or standing.breaker.failures
+        self._servers = {
+            app_id: server for app_id, server in self._servers.items() if server.in_flight or server.breaker.failures
         }
-        room = {app: standing.room() for app, standing in self._standings.items()}
-        return await self._queue.take(free, room, _AT_ONCE_OF_AN_APP)
+        slots_by_app = {app_id: server.free_slots() for app_id, server in self._servers.items()}
+        try:
+            claimed_events = await self._queue.claim(free_slots, slots_by_app, _MAX_IN_FLIGHT_PER_APP)
+        except QueueUnavailable as error:
+            if self._is_queue_available:
+                log.error("callback queue unavailable", extra={"reason": str(error)})
+            self._is_queue_available = False
+            return []
+        except Exception:
+            log.exception("internal error in the callback queue")
+            return []
+        if not self._is_queue_available:
+            log.info("callback queue available again")
+        self._is_queue_available = True
+        return claimed_events
 
-    async def _wait(self) -> None:
+    def _start_attempt(self, claimed: ClaimedEvent) -> None:
+        app_id = claimed.event.app_id
+        server = self._servers.get(app_id)
+        if server is None:
+            server = self._servers[app_id] = _AppServer(self._new_breaker())
+        server.in_flight += 1
+        attempt = asyncio.create_task(self._attempt(claimed, server))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+
+    async def _wait_for_wake_up(self) -> None:
         try:
             async with asyncio.timeout(_POLL_SECONDS):
-                await self._wake.wait()
+                await self._wake_up.wait()
         except TimeoutError:
             pass
 
-    async def _tell(self, claim: ClaimedEvent) -> None:
-        """One attempt, from its claim to its end in the queue."""
-        app = claim.event.app
-        standing = self._standings[app]
+    async def _attempt(self, claimed: ClaimedEvent, server: _AppServer) -> None:
+        """Send a claimed event once, and record the outcome in the queue."""
+        event = claimed.event
         try:
-            if time.monotonic() + self._timeout_seconds > claim.until:
-                return  # not its turn in time: somebody else may have the event before we are through
-            why = await self._send(claim.event)
-            if time.monotonic() >= claim.until:
-                return
-            if why is None:
-                self._went_well(app, standing)
-                await self._queue.done(claim)
-            elif self._now() - claim.event.received_at > self._most_age_seconds:
-                self._count(GIVEN_UP)
-                log.error("a notification is given up, it is too old", extra=_said(claim.event, why))
-                await self._queue.done(claim)
-            else:
-                self._went_wrong(claim, standing, why)
-                await self._queue.later(claim, self._retry_seconds(claim.failures))
+            if time.monotonic() + self._timeout_seconds > claimed.lease_ends_at:
+                return  # The lease could end during the attempt, and another process could send the event meanwhile.
+            failure = await self._send(event)
+            if time.monotonic() < claimed.lease_ends_at:
+                await self._record_outcome(claimed, server, failure)
         except asyncio.CancelledError:
-            await self._release(claim)
+            await self._release(claimed)
             raise
         except QueueUnavailable as error:
-            # The claim ends by itself, and the event is sent once more.
-            log.warning("the callback queue does not take an outcome", extra={"app": app, "reason": str(error)})
+            # The lease ends by itself, and the event is sent again.
+            log.warning("delivery outcome not stored", extra={"app": event.app_id, "reason": str(error)})
         except Exception:
-            log.exception("internal error in a notification", extra={"app": app, "event_id": claim.event.id})
+            log.exception("internal error in a delivery", extra={"app": event.app_id, "event_id": event.id})
         finally:
-            standing.in_flight -= 1
-            self._wake.set()
-
-    async def _release(self, claim: ClaimedEvent) -> None:
-        try:
-            async with asyncio.timeout(_ENDING_SECONDS):
-                await asyncio.shield(self._queue.release(claim))
-        except (TimeoutError, QueueUnavailable):
-            pass
+            server.in_flight -= 1
+            self._wake_up.set()
 
     async def _send(self, event: UploadEvent) -> str | None:
-        """Why it did not succeed, or None. Never follows a redirect."""
-        target = self._target(event.app)
+        """Post the event without following redirects. Return the reason of a failure, or None after a success."""
+        target = self._target_of(event.app_id)
         if target is None:
             return "the app has no notify any more"
-        body = event.body
         timestamp = str(int(self._now()))
         headers = {
             "Content-Type": "application/json",
             "X-Oss-Signer-Event-Id": event.id,
             "X-Oss-Signer-Timestamp": timestamp,
-            "X-Oss-Signer-Signature": "sha256=" + signature(target.secret, timestamp, body),
+            "X-Oss-Signer-Signature": "sha256=" + event_signature(target.secret, timestamp, event.body),
         }
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                self._outbound.post(target.url, data=body, headers=headers, allow_redirects=False) as response,
+                self._session.post(target.url, data=event.body, headers=headers, allow_redirects=False) as response,
             ):
                 return None if 200 <= response.status < 300 else f"status {response.status}"
         except TimeoutError:
-            return f"no answer within {self._timeout_seconds:g} s"
+            return f"no response within {self._timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return type(error).__name__
 
-    def _went_well(self, app: str, standing: _Standing) -> None:
-        self._count(DELIVERED)
-        if standing.breaker.is_open:
-            log.info("notifications are taken again", extra={"app": app})
-        standing.breaker.record_success()
-
-    def _went_wrong(self, claim: ClaimedEvent, standing: _Standing, why: str) -> None:
-        self._count(FAILED)
-        standing.breaker.record_failure()
-        log.warning(
-            "a notification failed",
-            extra={
-                "app": claim.event.app,
-                "event_id": claim.event.id,
-                "attempt": claim.failures + 1,
-                "reason": why,
+    async def _record_outcome(self, claimed: ClaimedEvent, server: _AppServer, failure: str | None) -> None:
+        event = claimed.event
+        if failure is None:
+            self._count_attempt(DELIVERED)
+            if server.breaker.is_open:
+                log.info("deliveries accepted again", extra={"app": event.app_id})
+            server.breaker.record_success()
+            await self._queue.complete(claimed)
+        elif self._now() - event.received_at > self._max_age_seconds:
+            self._count_attempt(GIVEN_UP)
+            log.error("delivery given up", extra=_log_fields_of_dropped(event, failure))
+            await self._queue.complete(claimed)
+        else:
+            self._count_attempt(FAILED)
+            server.breaker.record_failure()
+            fields = {
+                "app": event.app_id,
+                "event_id": event.id,
+                "attempt": claimed.failures + 1,
+                "reason": failure,
                 "waiting": self._queue.depth(),
-            },
-        )
+            }
+            log.warning("delivery failed", extra=fields)
+            await self._queue.retry_later(claimed, self._retry_delay_seconds(claimed.failures + 1))
+
+    async def _release(self, claimed: ClaimedEvent) -> None:
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
+                await asyncio.shield(self._queue.release(claimed))
+        except (TimeoutError, QueueUnavailable):
+            pass
 
     def _new_breaker(self) -> CircuitBreaker:
         return CircuitBreaker(
             failure_threshold=_FAILURE_THRESHOLD,
             first_delay_seconds=self._first_retry_seconds,
-            max_delay_seconds=_TRIAL_MAX_SECONDS,
-            jitter=_JITTER,
+            max_delay_seconds=_MAX_TRIAL_DELAY_SECONDS,
+            jitter=_RETRY_JITTER,
         )
 
-    def _retry_seconds(self, earlier_failures: int) -> float:
+    def _retry_delay_seconds(self, failures: int) -> float:
         return backoff_seconds(
-            earlier_failures + 1, first_seconds=self._first_retry_seconds, max_seconds=_LAST_SECONDS, jitter=_JITTER
+            failures, first_seconds=self._first_retry_seconds, max_seconds=_MAX_RETRY_SECONDS, jitter=_RETRY_JITTER
         )
 
 
-def signature(secret: bytes, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 of `timestamp.body`, in hex."""
+def event_signature(secret: bytes, timestamp: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 of the timestamp, a dot and the body, in hex."""
     return hmac.digest(secret, timestamp.encode() + b"." + body, "sha256").hex()
 
 
-def _said(event: UploadEvent, why: str) -> dict[str, object]:
+def _log_fields_of_dropped(event: UploadEvent, reason: str) -> dict[str, object]:
+    """Return the whole event, so that an operator can deliver it by hand."""
     return {
-        "app": event.app,
+        "app": event.app_id,
         "event_id": event.id,
         "received_at": event.received_at,
-        "reason": why,
+        "reason": reason,
         "content": event.body.decode(errors="replace"),
     }

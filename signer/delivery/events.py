@@ -1,4 +1,4 @@
-"""One upload to tell an app's own server of, and who is telling it right now."""
+"""An upload that an app's own server must learn of, and the claim of a process that delivers it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class UploadEvent:
+    """One upload, as OSS reported it."""
+
     id: str
-    app: str
-    object: str
-    """App, bucket and key: what the order holds for."""
+    app_id: str
+    object_id: str
+    """App id, bucket and key. Events with the same object id are delivered in order."""
     body: bytes = field(repr=False)
-    """What is sent, the same at each attempt."""
+    """The request body of each delivery attempt."""
     received_at: float
     """Epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEvent:
-    """The first event of an object, held by one worker for a while; no other gets an event of this object meanwhile."""
+    """The oldest event of an object, leased to one process. No process gets another event of this object meanwhile."""
 
     event: UploadEvent
     failures: int
-    """How often it was tried in vain."""
-    holder: str
-    """Whose it is, as the queue knows it."""
-    until: float
-    """By the monotonic clock: when another worker may get it."""
+    """Failed attempts so far."""
+    claim_id: str
+    """Identifies this claim in the queue."""
+    lease_ends_at: float
+    """Seconds of the monotonic clock; from then on another process can claim the event."""

@@ -1,4 +1,4 @@
-"""Whether a key could be one of an app's: its prefix, and its name where the app gives it, for any caller and day."""
+"""Decide whether an object key can be one of an app: for any caller and day, by its prefix and its name template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from signer.signing.object_key import MAX_KEY_BYTES, KeyNaming, Template
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_SHAPES = {
+_PATTERNS = {
     "caller": r"(?!\.+(?:/|$))[A-Za-z0-9._@=+:-]{1,128}",
     "yyyy": "[0-9]{4}",
     "mm": "(?:0[1-9]|1[0-2])",
@@ -21,18 +21,21 @@ _SHAPES = {
 
 
 def is_key_of_app(naming: KeyNaming, app_id: str, key: str) -> bool:
-    """Where the client names the object, any name below the prefix will do, as it will for OSS."""
-    return len(key.encode()) <= MAX_KEY_BYTES and _pattern(naming, app_id).fullmatch(key) is not None
+    """Return whether a form of the app can have uploaded `key`.
+
+    Where the client chooses the name, any name below the prefix is possible, as it is for OSS.
+    """
+    return len(key.encode()) <= MAX_KEY_BYTES and _key_pattern(naming, app_id).fullmatch(key) is not None
 
 
 @lru_cache(maxsize=4096)
-def _pattern(naming: KeyNaming, app_id: str) -> re.Pattern[str]:
-    name = ".+" if naming.name is None else _shape(naming.name, app_id)
-    return re.compile(_shape(naming.prefix, app_id) + name, re.DOTALL)
+def _key_pattern(naming: KeyNaming, app_id: str) -> re.Pattern[str]:
+    name = ".+" if naming.name is None else _template_pattern(naming.name, app_id)
+    return re.compile(_template_pattern(naming.prefix, app_id) + name, re.DOTALL)
 
 
-def _shape(template: Template, app_id: str) -> str:
-    # Where {ext} is empty, the dot before it is left out.
+def _template_pattern(template: Template, app_id: str) -> str:
+    # An empty {ext} also removes the dot before it, so the two are one optional part.
     parts = _PLACEHOLDER.split(template.text.replace(".{ext}", "{.ext}"))
-    shapes = {**_SHAPES, "app": re.escape(app_id), ".ext": r"(?:\.[^/]+)?"}
-    return "".join(shapes[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))
+    patterns = {**_PATTERNS, "app": re.escape(app_id), ".ext": r"(?:\.[^/]+)?"}
+    return "".join(patterns[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))

@@ -1,4 +1,4 @@
-"""OSS's public keys, by address: kept, refreshed beside the requests, fetched once however many ask."""
+"""Fetch and cache the public keys of OSS: one request at a time for each URL, and refreshed in the background."""
 
 from __future__ import annotations
 
@@ -19,107 +19,117 @@ from signer.outbound import whole_body
 
 log = logging.getLogger("oss_signer.callbacks")
 
+_DOCUMENTED_URL = "https://gosspublic.alicdn.com/callback_pub_key_v1.pem"
+"""See: https://help.aliyun.com/zh/oss/developer-reference/callback"""
 _MAX_KEY_BYTES = 16 * 1024
 _TIMEOUT_SECONDS = 1.5
-_FRESH_SECONDS = 6 * 3600.0
-_DOUBT_AFTER_SECONDS = 60.0
-"""A key that a signature does not fit is fetched anew when it is older than this: a forger causes a fetch a minute."""
-_FAILURE_SECONDS = 5.0
-_MOST_FAILURES_A_MINUTE = 30
-"""When so many addresses have failed in a minute, further new ones are not asked: a forger can name any number."""
-_DOCUMENTED = "https://gosspublic.alicdn.com/callback_pub_key_v1.pem"
-"""Asked all the same (help page `callback`)."""
-_MOST_KEYS = 64
-_MOST_FAILURES = 1024
-_AT_ONCE = 8
-_LEAST_BITS, _MOST_BITS = 512, 4096
+_REFRESH_AFTER_SECONDS = 6 * 3600.0
+_MIN_AGE_FOR_REPLACEMENT_SECONDS = 60.0
+"""Forged signatures cause at most one request in this time for a key."""
+_RETRY_AFTER_SECONDS = 5.0
+_MAX_FAILURES_PER_MINUTE = 30
+"""With more failures, only known URLs are requested, because a forger can name any number of URLs."""
+_MAX_CACHED_KEYS = 64
+_MAX_FAILED_URLS = 1024
+_MAX_CONCURRENT_FETCHES = 8
+_MIN_KEY_BITS, _MAX_KEY_BITS = 512, 4096
 """Alibaba's own callback_pub_key_v1.pem has 512 bits."""
 
 
 class KeyUnavailable(Problem):
+    """The public key of OSS cannot be fetched now."""
+
     code, status, title = "callback_key_unavailable", 503, "Callback key unavailable"
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedKey:
     key: RSAPublicKey
     fetched_at: float
 
 
 class PublicKeys:
-    """`outbound` is the session that all calls of the service share. Use it in one event loop."""
+    """Caches public keys by URL. Use it in one event loop, and close it there."""
 
-    def __init__(self, outbound: aiohttp.ClientSession, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._outbound = outbound
+    def __init__(self, session: aiohttp.ClientSession, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
         self._monotonic = monotonic
-        self._kept: LRUCache[str, _Kept] = LRUCache(_MOST_KEYS)
-        self._failed: TTLCache[str, bool] = TTLCache(_MOST_FAILURES, _FAILURE_SECONDS, timer=monotonic)
-        self._failures: TTLCache[object, bool] = TTLCache(_MOST_FAILURES_A_MINUTE, 60.0, timer=monotonic)
-        self._fetching: dict[str, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._cache: LRUCache[str, _CachedKey] = LRUCache(_MAX_CACHED_KEYS)
+        self._failed_urls: TTLCache[str, bool] = TTLCache(_MAX_FAILED_URLS, _RETRY_AFTER_SECONDS, timer=monotonic)
+        self._recent_failures: TTLCache[object, bool] = TTLCache(_MAX_FAILURES_PER_MINUTE, 60.0, timer=monotonic)
+        self._fetches: dict[str, asyncio.Task[None]] = {}
+        self._fetch_slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
 
-    async def get(self, address: str) -> RSAPublicKey:
-        """Raises `KeyUnavailable`. A key that is held serves on while it is refreshed, and when that fails."""
-        kept = self._kept.get(address)
-        if kept is None:
-            await self._fetched(address)
-            kept = self._kept.get(address)
-        elif self._monotonic() - kept.fetched_at > _FRESH_SECONDS:
-            self._begin(address)
-        if kept is None:
-            raise KeyUnavailable("OSS's public key cannot be fetched right now", retry_after_seconds=_FAILURE_SECONDS)
-        return kept.key
+    async def get(self, url: str) -> RSAPublicKey:
+        """Return the key of a URL. A cached key is used during a refresh, and also when the refresh fails.
 
-    async def newer(self, address: str) -> RSAPublicKey | None:
-        """Another key than the one held, if there is one by now; None too when it was asked for not long ago."""
-        held = self._kept.get(address)
-        if held is None or self._monotonic() - held.fetched_at <= _DOUBT_AFTER_SECONDS:
+        Raises:
+            KeyUnavailable: There is no cached key, and the key cannot be fetched.
+        """
+        cached = self._cache.get(url)
+        if cached is None:
+            await self._fetch_once(url)
+            cached = self._cache.get(url)
+        elif self._monotonic() - cached.fetched_at > _REFRESH_AFTER_SECONDS:
+            self._start_fetch(url)
+        if cached is None:
+            raise KeyUnavailable(
+                "the public key of OSS cannot be fetched; try again shortly", retry_after_seconds=_RETRY_AFTER_SECONDS
+            )
+        return cached.key
+
+    async def get_replacement(self, url: str) -> RSAPublicKey | None:
+        """Return the key that replaced the cached one, or None if there is none or the cached one is recent."""
+        cached = self._cache.get(url)
+        if cached is None or self._monotonic() - cached.fetched_at <= _MIN_AGE_FOR_REPLACEMENT_SECONDS:
             return None
-        await self._fetched(address)
-        now = self._kept.get(address)
-        return None if now is None or now.key == held.key else now.key
+        await self._fetch_once(url)
+        fetched = self._cache.get(url)
+        return None if fetched is None or fetched.key == cached.key else fetched.key
 
-    async def _fetched(self, address: str) -> None:
-        self._begin(address)
-        task = self._fetching.get(address)
-        if task is not None:
-            await asyncio.shield(task)
+    async def _fetch_once(self, url: str) -> None:
+        """Wait for the current fetch of a URL, starting one if there is none."""
+        self._start_fetch(url)
+        fetch = self._fetches.get(url)
+        if fetch is not None:
+            await asyncio.shield(fetch)
 
-    def _begin(self, address: str) -> None:
-        known = address in self._kept or address == _DOCUMENTED
-        asked = known or len(self._failures) + len(self._fetching) < _MOST_FAILURES_A_MINUTE
-        if asked and address not in self._fetching and address not in self._failed:
-            self._fetching[address] = asyncio.create_task(self._fetch(address))
+    def _start_fetch(self, url: str) -> None:
+        is_known = url in self._cache or url == _DOCUMENTED_URL
+        is_allowed = is_known or len(self._recent_failures) + len(self._fetches) < _MAX_FAILURES_PER_MINUTE
+        if is_allowed and url not in self._fetches and url not in self._failed_urls:
+            self._fetches[url] = asyncio.create_task(self._fetch(url))
 
-    async def _fetch(self, address: str) -> None:
+    async def _fetch(self, url: str) -> None:
         try:
             async with (
                 asyncio.timeout(_TIMEOUT_SECONDS),
-                self._places,
-                self._outbound.get(address, allow_redirects=False) as response,
+                self._fetch_slots,
+                self._session.get(url, allow_redirects=False) as response,
             ):
                 if response.status != 200:
                     raise ValueError(f"the status is {response.status}")
-                key = _public_key(await whole_body(response, _MAX_KEY_BYTES))
-            self._kept[address] = _Kept(key, self._monotonic())
+                key = _parse_key(await whole_body(response, _MAX_KEY_BYTES))
+            self._cache[url] = _CachedKey(key, self._monotonic())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, UnsupportedAlgorithm) as error:
-            self._failed[address] = self._failures[object()] = True
+            self._failed_urls[url] = self._recent_failures[object()] = True
             reason = str(error) if type(error) is ValueError else type(error).__name__
-            log.warning("OSS's public key cannot be fetched", extra={"url": address, "reason": reason})
+            log.warning("public key fetch failed", extra={"url": url, "reason": reason})
         finally:
-            del self._fetching[address]
+            del self._fetches[url]
 
     async def close(self) -> None:
-        for task in list(self._fetching.values()):
-            task.cancel()
-        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+        """Cancel the fetches under way."""
+        for fetch in list(self._fetches.values()):
+            fetch.cancel()
+        await asyncio.gather(*self._fetches.values(), return_exceptions=True)
 
 
-def _public_key(pem: bytes) -> RSAPublicKey:
+def _parse_key(pem: bytes) -> RSAPublicKey:
     try:
         key = load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("it is no public key in PEM form") from None
-    if not isinstance(key, RSAPublicKey) or not _LEAST_BITS <= key.key_size <= _MOST_BITS:
-        raise ValueError(f"it is no RSA key of {_LEAST_BITS} to {_MOST_BITS} bits")
+        raise ValueError("the response is not a public key in PEM format") from None
+    if not isinstance(key, RSAPublicKey) or not _MIN_KEY_BITS <= key.key_size <= _MAX_KEY_BITS:
+        raise ValueError(f"the key is not an RSA key of {_MIN_KEY_BITS} to {_MAX_KEY_BITS} bits")
     return key

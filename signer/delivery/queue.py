@@ -1,7 +1,7 @@
-"""What a queue of events offers, whether it is a file or a Redis.
+"""The protocol of a queue of upload events, which a file or Redis implements.
 
-Of each object only the first event can be claimed, so that the order holds however many workers there are. A claim
-ends with `done`, `later` or, when its worker has died, with its time.
+Only the oldest event of each object can be claimed, so events stay in order however many processes deliver them. A
+claim ends with `complete`, `retry_later` or `release`; when its process has died, it ends with its lease.
 """
 
 from __future__ import annotations
@@ -15,43 +15,54 @@ DEFAULT_MAX_EVENTS = 100_000
 
 
 class QueueFull(Exception):
-    """As many events wait as may; nothing was put."""
+    """The queue has its maximum of events; nothing was added."""
 
 
 class QueueUnavailable(Exception):
-    """The disk or Redis does not do it, or not in time; whether it was done is not known."""
+    """The disk or Redis failed or did not respond in time. Whether the operation happened is unknown."""
 
 
 class CannotOpenQueue(Exception):
-    """The text says why and how to mend it."""
+    """The queue cannot be opened; the text gives the reason and how to fix it."""
 
 
 class EventQueue(Protocol):
+    """Every method but `depth` and `close` raises `QueueUnavailable`."""
+
     async def put(self, event: UploadEvent) -> None:
-        """When this returns the event survives us. Raises `QueueFull`, `QueueUnavailable`."""
-        ...
+        """Add an event. It is durable when this returns.
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
-        """Claims due events, of each app as many as it has room for. Raises `QueueUnavailable`.
-
-        `room` is by app; apps that it does not name have `room_for_others`.
+        Raises:
+            QueueFull: The queue has its maximum of events.
         """
         ...
 
-    async def done(self, claim: ClaimedEvent) -> None:
-        """Forgets the event; the object's next one is due. A claim that has ended changes nothing."""
+    async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
+        """Claim events that are due.
+
+        Args:
+            max_events: The maximum over all apps.
+            slots_by_app: The maximum for each app id.
+            default_slots: The maximum for each app that `slots_by_app` does not name.
+        """
         ...
 
-    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
-        """Lets it be claimed again after so long, as tried in vain once more."""
+    async def complete(self, claimed: ClaimedEvent) -> None:
+        """Remove the event and make the next one of its object due. Does nothing after the end of the lease."""
         ...
 
-    async def release(self, claim: ClaimedEvent) -> None:
-        """Lets it be claimed again now, as not tried."""
+    async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
+        """Count a failed attempt and make the event due after the delay."""
+        ...
+
+    async def release(self, claimed: ClaimedEvent) -> None:
+        """Make the event due now, without counting an attempt."""
         ...
 
     def depth(self) -> int:
-        """How many events waited when it was last looked at."""
+        """Return how many events there were at the last operation."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close the file or the connections."""
+        ...

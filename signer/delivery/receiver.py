@@ -1,4 +1,4 @@
-"""A callback from its arrival to the answer: is it OSS's, is it of the app's own object, is it kept for sure."""
+"""Receive a callback of OSS: verify its signature, check its object, and queue its event before responding."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from signer.signing.callback_proof import check_proof
 
 log = logging.getLogger("oss_signer.callbacks")
 
-ANSWER_SECONDS = 2.5
-"""From the head of the request to its answer. OSS itself waits for 5 s."""
-_TELL_AGAIN_SECONDS = 60.0
+RESPONSE_SECONDS = 2.5
+"""The time limit from the request head to the response. OSS waits for 5 s.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
+"""
+_LOG_INTERVAL_SECONDS = 60.0
 
 ACCEPTED = "accepted"
 
 
 class CallbackNotAccepted(Problem):
-    """OSS tells the client 203: the object is stored, and its app not told."""
+    """The event cannot be stored now. OSS responds 203 to the client: the object is stored, its app is not notified."""
 
-    code, status, title = "callback_not_taken", 503, "Callback not taken"
+    code, status, title = "callback_not_taken", 503, "Callback not accepted"
 
     def __init__(self, detail: str, outcome: str) -> None:
         super().__init__(detail, retry_after_seconds=5)
@@ -41,71 +44,82 @@ class CallbackNotAccepted(Problem):
 
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
-    """A callback as it came in."""
+    """The HTTP request of a callback."""
 
     target: str
-    """Path and query, as the request line has them."""
+    """Path and query as in the request line."""
     headers: Mapping[str, str] = field(repr=False)
     read_body: Callable[[], Awaitable[bytes]] = field(repr=False)
-    address: str = ""
+    client_address: str = ""
     request_id: str = ""
 
 
 class CallbackReceiver:
+    """Accepts callbacks for all apps."""
+
     def __init__(
         self,
-        signatures: CallbackVerifier,
+        verifier: CallbackVerifier,
         queue: EventQueue | None,
         *,
-        wake: Callable[[], None] = lambda: None,
-        audit: Callable[[dict[str, object]], None] = lambda event: None,
-        count: Callable[[str, str], None] = lambda app, outcome: None,
+        wake_deliverer: Callable[[], None] = lambda: None,
+        audit: Callable[[dict[str, object]], None] = lambda fields: None,
+        count_callback: Callable[[str, str], None] = lambda app_id, outcome: None,
         now: Callable[[], float] = time.time,
-        answer_seconds: float = ANSWER_SECONDS,
+        response_seconds: float = RESPONSE_SECONDS,
     ) -> None:
-        """`queue` may be None where no app has a `notify`; `wake` says that there is something new in it.
+        """Create a receiver.
 
-        `audit` is given one event for each callback that is truly OSS's; `count` the app and what came of it.
+        Args:
+            queue: None where no app has a `notify`.
+            wake_deliverer: Called after an event was queued.
+            audit: Called with the fields of each callback whose signature and object are valid.
+            count_callback: Called with the app id and the outcome of each callback.
         """
-        self._signatures = signatures
+        self._verifier = verifier
         self._queue = queue
-        self._wake = wake
+        self._wake_deliverer = wake_deliverer
         self._audit = audit
-        self._count = count
+        self._count_callback = count_callback
         self._now = now
-        self._answer_seconds = answer_seconds
-        self._told_at: dict[str, float] = {}
+        self._response_seconds = response_seconds
+        self._logged_at: dict[str, float] = {}
 
-    async def receive(self, rules: CallbackRules, received: CallbackRequest) -> str:
-        """The key of what was uploaded, once it is kept for sure. Raises a `Problem`, in time for OSS."""
+    async def receive(self, rules: CallbackRules, request: CallbackRequest) -> str:
+        """Return the key of the uploaded object once its event is stored durably.
+
+        Raises:
+            Problem: The callback is not valid, or its event cannot be stored in time.
+        """
         try:
-            async with asyncio.timeout(self._answer_seconds):
-                key = await self._receive(rules, received)
+            async with asyncio.timeout(self._response_seconds):
+                key = await self._receive(rules, request)
         except TimeoutError:
-            self._count(rules.app_id, "timeout")
-            raise CallbackNotAccepted(f"not done within {self._answer_seconds:g} s", "timeout") from None
+            self._count_callback(rules.app_id, "timeout")
+            detail = f"the callback was not stored within {self._response_seconds:g} s"
+            raise CallbackNotAccepted(detail, "timeout") from None
         except CallbackNotAccepted as problem:
-            self._count(rules.app_id, problem.outcome)
+            self._count_callback(rules.app_id, problem.outcome)
             raise
         except Problem as problem:
-            self._count(rules.app_id, problem.code)
+            self._count_callback(rules.app_id, problem.code)
             raise
-        self._count(rules.app_id, ACCEPTED)
+        self._count_callback(rules.app_id, ACCEPTED)
         return key
 
-    async def _receive(self, rules: CallbackRules, received: CallbackRequest) -> str:
-        body = await received.read_body()
-        _, mark, query = received.target.partition("?")
-        # A proxy may hand on another path than OSS called, which is that of the app's callback.url.
-        targets = dict.fromkeys((received.target, *(path + mark + query for path in rules.paths)))
-        await self._signatures.check(received.headers, tuple(targets), body)
-        uploaded = rules.body.read(body, received.headers.get("Content-Type", ""))
-        caller = self._check_place(rules, uploaded, query)
-        event = self._event(rules, uploaded, caller)
+    async def _receive(self, rules: CallbackRules, request: CallbackRequest) -> str:
+        body = await request.read_body()
+        _, mark, query = request.target.partition("?")
+        # A proxy can have changed the path; OSS has signed the one in the app's callback.url.
+        targets = dict.fromkeys((request.target, *(path + mark + query for path in rules.paths)))
+        await self._verifier.verify(request.headers, tuple(targets), body)
+        upload = rules.body_format.parse(body, request.headers.get("Content-Type", ""))
+        caller = self._check_object(rules, upload, query)
+        event = self._new_event(rules, upload, caller)
         outcome = "timeout"
         try:
             if rules.notify is not None:
-                await self._keep(event)
+                await self._enqueue(event)
             outcome = ACCEPTED
         except CallbackNotAccepted as problem:
             outcome = problem.outcome
@@ -116,60 +130,64 @@ class CallbackReceiver:
                     "event_id": event.id,
                     "app": rules.app_id,
                     "caller": caller,
-                    "bucket": uploaded.bucket,
-                    "key": uploaded.key,
+                    "bucket": upload.bucket,
+                    "key": upload.key,
                     "outcome": outcome,
-                    "address": received.address,
-                    "request_id": received.request_id,
+                    "address": request.client_address,
+                    "request_id": request.request_id,
                 }
             )
-        return uploaded.key
+        return upload.key
 
-    def _check_place(self, rules: CallbackRules, uploaded: ReportedUpload, query: str) -> str | None:
-        """Who uploaded it, where that is known. Raises `Forbidden` for what the app's forms cannot have uploaded."""
+    def _check_object(self, rules: CallbackRules, upload: ReportedUpload, query: str) -> str | None:
+        """Return the caller who uploaded the object, where the proof names one.
+
+        Raises:
+            Forbidden: No form of the app can have uploaded the object.
+        """
         if rules.proof_secret is not None:
-            scope = check_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=uploaded.bucket)
-            if not scope.allows(uploaded.key, self._now()):
-                raise Forbidden("the form of this callback is over, or is one for another object")
+            scope = check_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=upload.bucket)
+            if not scope.allows(upload.key, self._now()):
+                raise Forbidden("the form of this callback has expired, or is for another object")
             return scope.caller
-        if uploaded.bucket != rules.bucket:
-            raise Forbidden("the upload went to another bucket than this app's")
-        if not is_key_of_app(rules.naming, rules.app_id, uploaded.key):
-            raise Forbidden("the object is none of this app's: its key has another prefix or shape")
+        if upload.bucket != rules.bucket:
+            raise Forbidden("the object is in another bucket than the one of this app")
+        if not is_key_of_app(rules.naming, rules.app_id, upload.key):
+            raise Forbidden("the object is not one of this app: its key has another prefix or name")
         return None
 
-    def _event(self, rules: CallbackRules, uploaded: ReportedUpload, caller: str | None) -> UploadEvent:
+    def _new_event(self, rules: CallbackRules, upload: ReportedUpload, caller: str | None) -> UploadEvent:
         now = self._now()
         event_id = uuid.uuid4().hex
         document = {
             "id": event_id,
             "type": "upload",
             "app": rules.app_id,
-            "bucket": uploaded.bucket,
-            "key": uploaded.key,
+            "bucket": upload.bucket,
+            "key": upload.key,
             "caller": caller,
             "received_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "callback": uploaded.members,
+            "callback": upload.members,
         }
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return UploadEvent(event_id, rules.app_id, f"{rules.app_id}/{uploaded.bucket}/{uploaded.key}", body, now)
+        return UploadEvent(event_id, rules.app_id, f"{rules.app_id}/{upload.bucket}/{upload.key}", body, now)
 
-    async def _keep(self, event: UploadEvent) -> None:
+    async def _enqueue(self, event: UploadEvent) -> None:
         if self._queue is None:
-            raise CallbackNotAccepted("there is no queue for notifications", "queue_unavailable")
+            raise CallbackNotAccepted("this signer has no callback queue", "queue_unavailable")
         try:
             await self._queue.put(event)
         except QueueFull:
-            self._tell("the callback queue is full; callbacks are refused", waiting=self._queue.depth())
-            raise CallbackNotAccepted("too many notifications wait", "queue_full") from None
+            self._log_sometimes("callback queue full", waiting=self._queue.depth())
+            raise CallbackNotAccepted("the callback queue is full", "queue_full") from None
         except QueueUnavailable as error:
-            self._tell("callbacks cannot be kept; they are refused", reason=str(error))
-            raise CallbackNotAccepted("the notification cannot be kept right now", "queue_unavailable") from None
-        self._wake()
+            self._log_sometimes("callback not stored", reason=str(error))
+            raise CallbackNotAccepted("the callback queue is unavailable", "queue_unavailable") from None
+        self._wake_deliverer()
 
-    def _tell(self, message: str, **about: object) -> None:
-        """Once a minute, however many callbacks come."""
+    def _log_sometimes(self, message: str, **fields: object) -> None:
+        """Log an error at most once a minute, however many callbacks fail."""
         now = time.monotonic()
-        if now - self._told_at.get(message, float("-inf")) > _TELL_AGAIN_SECONDS:
-            self._told_at[message] = now
-            log.error(message, extra=about)
+        if now - self._logged_at.get(message, float("-inf")) > _LOG_INTERVAL_SECONDS:
+            self._logged_at[message] = now
+            log.error(message, extra=fields)

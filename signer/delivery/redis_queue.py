@@ -1,14 +1,13 @@
-"""The queue in Redis, for signers that share one: streams with a consumer group (redis_scripts.py)."""
+"""The queue in Redis, for signers on several machines: streams with a consumer group (see redis_scripts.py)."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 
 from redis import exceptions
@@ -19,69 +18,88 @@ from redis.backoff import NoBackoff
 from signer.delivery import redis_scripts
 from signer.delivery.events import ClaimedEvent, UploadEvent
 from signer.delivery.queue import DEFAULT_MAX_EVENTS, CannotOpenQueue, QueueFull, QueueUnavailable
+from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, run_command
 
 log = logging.getLogger("oss_signer.callbacks")
 
-_PREFIX = "{oss-signer:callbacks}:"
-_STEP_SECONDS = 1.0
+_KEY_PREFIX = "{oss-signer:callbacks}:"
+_SOCKET_TIMEOUT_SECONDS = 1.0
 _DEADLINE_SECONDS = 2.0
-_CONNECTIONS = 64
-_TIDY_SECONDS = 600.0
-_FORGET_SECONDS = 3600.0
-_LEAST_VERSION = (6, 2)
-"""XAUTOCLAIM."""
+_MAX_CONNECTIONS = 64
+_CLEANUP_INTERVAL_SECONDS = 600.0
+_IDLE_CONSUMER_SECONDS = 3600.0
+_MIN_VERSION = (6, 2)
+"""The first one with XAUTOCLAIM. See: https://redis.io/docs/latest/commands/xautoclaim/"""
 
 
 class RedisQueue:
-    """Connects when it is first used, so that a Redis that is away keeps no signer from starting."""
+    """Connects at its first use, so that a signer can start while Redis is unavailable."""
 
     def __init__(self, url: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> None:
-        """Raises `CannotOpenQueue` for a URL that is none; its text repeats nothing of it."""
+        """Create a queue that is not connected yet.
+
+        Raises:
+            CannotOpenQueue: The URL is not valid; the text does not repeat it, because it can contain a password.
+        """
         try:
             pool = BlockingConnectionPool.from_url(
                 url,
-                max_connections=_CONNECTIONS,
-                timeout=_STEP_SECONDS,
+                max_connections=_MAX_CONNECTIONS,
+                timeout=_SOCKET_TIMEOUT_SECONDS,
                 protocol=2,
-                socket_timeout=_STEP_SECONDS,
-                socket_connect_timeout=_STEP_SECONDS,
-                retry=Retry(NoBackoff(), 1),  # one: for a connection that the server has closed meanwhile
+                socket_timeout=_SOCKET_TIMEOUT_SECONDS,
+                socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 1),  # once, because the server can have closed an idle connection
             )
         except ValueError:
-            raise CannotOpenQueue("the callback queue's URL is none; write redis://host:6379/0") from None
+            raise CannotOpenQueue(
+                "the URL of the callback queue is not valid; write one such as redis://host:6379/0"
+            ) from None
         self._redis: Any = Redis(connection_pool=pool)
         self._consumer = uuid.uuid4().hex
         self._lease_seconds = lease_seconds
-        self._most_events = max_events
+        self._max_events = max_events
         self._depth = 0
-        self._looked_over = False
-        self._tidied_at = time.monotonic()
-        self._scripts: dict[str, Any] = {
-            name: self._redis.register_script(getattr(redis_scripts, name))
-            for name in ("PUT", "TAKE", "DONE", "LATER", "RELEASE", "TIDY")
-        }
+        self._are_settings_checked = False
+        self._cleaned_up_at = time.monotonic()
+        self._put, self._claim, self._complete, self._retry_later, self._release, self._remove_idle_consumers = (
+            self._redis.register_script(script)
+            for script in (
+                redis_scripts.PUT,
+                redis_scripts.CLAIM,
+                redis_scripts.COMPLETE,
+                redis_scripts.RETRY_LATER,
+                redis_scripts.RELEASE,
+                redis_scripts.REMOVE_IDLE_CONSUMERS,
+            )
+        )
 
     async def put(self, event: UploadEvent) -> None:
-        record = {"app": event.app, "object": event.object, "at": event.received_at, "body": event.body.decode()}
+        record = {"app": event.app_id, "object": event.object_id, "at": event.received_at, "body": event.body.decode()}
         text = json.dumps(record, ensure_ascii=False)
-        if not await self._run("PUT", event.id, event.app, event.object, text, self._most_events):
+        if not await self._run(self._put, event.id, event.app_id, event.object_id, text, self._max_events):
             raise QueueFull
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
-        await self._look_over()
-        until = time.monotonic() + self._lease_seconds
-        rooms = [value for app, free in room.items() for value in (app, max(0, free))]
-        self._depth, taken = await self._run("TAKE", self._consumer, self._lease, most, room_for_others, *rooms)
-        return [_claim(entry, until) for entry in taken]
+    async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
+        await self._check_settings()
+        await self._clean_up()
+        lease_ends_at = time.monotonic() + self._lease_seconds
+        lease_milliseconds = int(self._lease_seconds * 1000)
+        slots = [value for app_id, free in slots_by_app.items() for value in (app_id, max(0, free))]
+        self._depth, entries = await self._run(
+            self._claim, self._consumer, lease_milliseconds, max_events, default_slots, *slots
+        )
+        return [_claimed_event(entry, lease_ends_at) for entry in entries]
 
-    async def done(self, claim: ClaimedEvent) -> None:
-        self._depth = await self._end("DONE", claim, claim.event.object) or self._depth
+    async def complete(self, claimed: ClaimedEvent) -> None:
+        depth = await self._end_claim(self._complete, claimed, claimed.event.object_id)
+        self._depth = depth or self._depth
 
-    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
-        await self._end("LATER", claim, int(seconds * 1000))
+    async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
+        await self._end_claim(self._retry_later, claimed, int(delay_seconds * 1000))
 
-    async def release(self, claim: ClaimedEvent) -> None:
-        await self._end("RELEASE", claim)
+    async def release(self, claimed: ClaimedEvent) -> None:
+        await self._end_claim(self._release, claimed)
 
     def depth(self) -> int:
         return self._depth
@@ -91,64 +109,54 @@ class RedisQueue:
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
 
-    @property
-    def _lease(self) -> int:
-        return int(self._lease_seconds * 1000)
+    async def _end_claim(self, script: Any, claimed: ClaimedEvent, *arguments: str | int) -> int:
+        event = claimed.event
+        result: int = await self._run(script, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments)
+        return result
 
-    async def _end(self, script: str, claim: ClaimedEvent, *arguments: str | int) -> int:
-        ended: int = await self._run(script, self._consumer, claim.event.app, claim.holder, claim.event.id, *arguments)
-        return ended
+    async def _run(self, script: Any, *arguments: str | int) -> Any:
+        return await _call(script(keys=[_KEY_PREFIX + "events"], args=arguments))
 
-    async def _run(self, script: str, *arguments: str | int) -> Any:
-        """Raises `QueueUnavailable`, in our words: Redis' own may repeat what was sent."""
-        with _errors():
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                return await self._scripts[script](keys=[_PREFIX + "events"], args=arguments)
+    async def _check_settings(self) -> None:
+        """Warn once about settings with which Redis can lose events."""
+        if self._are_settings_checked:
+            return
+        try:
+            info: dict[str, Any] = await run_command(self._redis.info(), deadline_seconds=_DEADLINE_SECONDS)
+        except RedisPermissionDenied:
+            info = {}
+        except RedisUnavailable as error:
+            raise QueueUnavailable(str(error)) from None
+        for reason in _unsafe_settings(info):
+            log.warning("callback queue not durable", extra={"reason": reason})
+        self._are_settings_checked = True
 
-    async def _look_over(self) -> None:
-        """Warns once of settings that lose events; tidies up now and then."""
-        if not self._looked_over:
-            with _errors():
-                async with asyncio.timeout(_DEADLINE_SECONDS):
-                    for warning in _warnings(await self._info()):
-                        log.warning(warning)
-            self._looked_over = True
-        if time.monotonic() - self._tidied_at > _TIDY_SECONDS:
-            self._tidied_at = time.monotonic()
-            await self._run("TIDY", int(_FORGET_SECONDS * 1000))
-
-    async def _info(self) -> dict[str, Any]:
-        with contextlib.suppress(exceptions.NoPermissionError):
-            return dict(await self._redis.info())
-        return {}
+    async def _clean_up(self) -> None:
+        """Remove the consumers of signers that ended, now and then."""
+        if time.monotonic() - self._cleaned_up_at > _CLEANUP_INTERVAL_SECONDS:
+            self._cleaned_up_at = time.monotonic()
+            await self._run(self._remove_idle_consumers, int(_IDLE_CONSUMER_SECONDS * 1000))
 
 
-def _warnings(info: dict[str, Any]) -> Iterator[str]:
+async def _call(command: Awaitable[Any]) -> Any:
+    try:
+        return await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+    except RedisUnavailable as error:
+        raise QueueUnavailable(str(error)) from None
+
+
+def _unsafe_settings(info: dict[str, Any]) -> Iterator[str]:
     version = str(info.get("redis_version", "")).split(".")
-    if version[0].isdecimal() and tuple(map(int, version[:2])) < _LEAST_VERSION:
-        yield "the callback queue needs Redis 6.2 or newer"
+    if version[0].isdecimal() and tuple(map(int, version[:2])) < _MIN_VERSION:
+        yield "Redis is too old; install 6.2 or newer"
     if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
-        yield "Redis may evict the callback queue; set its maxmemory-policy to noeviction"
+        yield "Redis can evict events; set maxmemory-policy to noeviction"
     if info.get("aof_enabled") == 0:
-        yield "Redis keeps the callback queue in memory only; set its appendonly to yes"
+        yield "Redis keeps events in memory only; set appendonly to yes"
 
 
-def _claim(entry: list[Any], until: float) -> ClaimedEvent:
+def _claimed_event(entry: list[Any], lease_ends_at: float) -> ClaimedEvent:
     entry_id, event_id, text, failures = entry
     record = json.loads(text)
     event = UploadEvent(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])
-    return ClaimedEvent(event, failures, entry_id.decode(), until)
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (exceptions.TimeoutError, TimeoutError):
-        raise QueueUnavailable("Redis did not answer in time") from None
-    except (exceptions.ConnectionError, OSError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})") from None
-    except exceptions.RedisError as error:
-        code = str(error).partition(" ")[0]
-        told = code if code.isalpha() and code.isupper() else type(error).__name__
-        raise QueueUnavailable(f"Redis refused ({told})") from None
+    return ClaimedEvent(event, failures, entry_id.decode(), lease_ends_at)

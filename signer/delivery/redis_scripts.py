@@ -1,18 +1,20 @@
-"""The queue's steps in Redis, each one Lua call, so that a signer that dies leaves none half done.
+"""The operations of the queue in Redis: each is one Lua script, so a signer that dies leaves none half done.
 
-Under one hash tag, so that a cluster keeps them together:
+All keys have one hash tag, so that a cluster stores them together:
 
-| key            | type   |                                                                                  |
-|----------------|--------|----------------------------------------------------------------------------------|
-| events         | hash   | each event by its id; their number is the depth, and nothing else drops them     |
-| object:OBJECT  | list   | the ids of its events, the first one first                                       |
-| ready:APP      | stream | first events that are due; the signers are its consumer group                    |
-| later          | zset   | first events that were tried in vain, APP:ID by when they are due, milliseconds  |
-| failures       | hash   | how often each was tried in vain, by id                                          |
-| apps           | set    | those whose stream may hold something                                            |
+| key            | type   | content                                                                              |
+|----------------|--------|--------------------------------------------------------------------------------------|
+| events         | hash   | each event by its id; the number of fields is the depth of the queue                 |
+| object:OBJECT  | list   | the ids of the events of one object, oldest first                                    |
+| ready:APP      | stream | the oldest events of objects, when they are due; the signers are its consumer group  |
+| later          | zset   | events that failed, as APP:ID with the time in milliseconds at which they are due    |
+| failures       | hash   | the number of failed attempts of each event, by id                                   |
+| apps           | set    | the apps whose stream can have entries                                               |
 
-A group hands the entries of a stream to any of its consumers. Since only the first event of an object is ever in a
-stream, the order holds all the same. What a dead signer had is taken over by XAUTOCLAIM.
+A consumer group gives the entries of a stream to any of its consumers. Events stay in order all the same, because only
+the oldest event of an object is ever in a stream. XAUTOCLAIM gives the entries of a dead signer to another one.
+
+See: https://redis.io/docs/latest/develop/data-types/streams/
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ local function drop(stream, entry)
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
 end
--- Ends the claim ARGV: consumer, app, entry. False when it has ended already.
-local function ended()
+-- Ends the claim in ARGV: consumer, app, entry. Returns false when it has ended before.
+local function end_claim()
     local stream = key('ready:' .. ARGV[2])
     if #redis.call('XPENDING', stream, group, ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return false end
     drop(stream, ARGV[3])
@@ -50,7 +52,7 @@ end
 PUT = (
     _HEAD
     + """
--- ARGV: id, app, object, record, most
+-- ARGV: id, app, object, record, maximum of events
 local id, app = ARGV[1], ARGV[2]
 if redis.call('HEXISTS', KEYS[1], id) == 1 then return 1 end
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
@@ -60,22 +62,22 @@ return 1
 """
 )
 
-TAKE = (
+CLAIM = (
     _HEAD
     + """
--- ARGV: consumer, lease in milliseconds, most, room for others, then app, room, app, room ...
-local consumer, lease, most, others = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- ARGV: consumer, lease in milliseconds, maximum of events, slots of other apps, then app, slots, app, slots ...
+local consumer, lease, max_events, default_slots = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('later'), '-inf', now(), 'LIMIT', 0, 500)) do
     local app, id = member:match('^([^:]+):(.*)$')
     redis.call('ZREM', key('later'), member)
     ready(app, id)
 end
-local room = {}
-for index = 5, #ARGV, 2 do room[ARGV[index]] = tonumber(ARGV[index + 1]) end
-local taken = {}
+local slots = {}
+for index = 5, #ARGV, 2 do slots[ARGV[index]] = tonumber(ARGV[index + 1]) end
+local claimed = {}
 for _, app in ipairs(redis.call('SRANDMEMBER', key('apps'), 100)) do
     local stream = key('ready:' .. app)
-    local free = math.min(room[app] or others, most - #taken)
+    local free = math.min(slots[app] or default_slots, max_events - #claimed)
     local entries, cursor = {}, '0-0'
     while #entries < free do
         local found = redis.call(
@@ -93,37 +95,37 @@ for _, app in ipairs(redis.call('SRANDMEMBER', key('apps'), 100)) do
         local id = entry[2][2]
         local record = redis.call('HGET', KEYS[1], id)
         if record then
-            taken[#taken + 1] = {entry[1], id, record, tonumber(redis.call('HGET', key('failures'), id) or 0)}
+            claimed[#claimed + 1] = {entry[1], id, record, tonumber(redis.call('HGET', key('failures'), id) or 0)}
         else
             drop(stream, entry[1])
         end
     end
     if redis.call('XLEN', stream) == 0 then redis.call('SREM', key('apps'), app) end
 end
-return {redis.call('HLEN', KEYS[1]), taken}
+return {redis.call('HLEN', KEYS[1]), claimed}
 """
 )
 
-DONE = (
+COMPLETE = (
     _HEAD
     + """
 -- ARGV: consumer, app, entry, id, object
-if not ended() then return 0 end
+if not end_claim() then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[4])
 redis.call('HDEL', key('failures'), ARGV[4])
 local list = key('object:' .. ARGV[5])
 redis.call('LREM', list, 1, ARGV[4])
-local following = redis.call('LINDEX', list, 0)
-if following then ready(ARGV[2], following) end
+local next_id = redis.call('LINDEX', list, 0)
+if next_id then ready(ARGV[2], next_id) end
 return redis.call('HLEN', KEYS[1])
 """
 )
 
-LATER = (
+RETRY_LATER = (
     _HEAD
     + """
 -- ARGV: consumer, app, entry, id, milliseconds
-if not ended() then return 0 end
+if not end_claim() then return 0 end
 redis.call('ZADD', key('later'), now() + tonumber(ARGV[5]), ARGV[2] .. ':' .. ARGV[4])
 redis.call('HINCRBY', key('failures'), ARGV[4], 1)
 return 1
@@ -134,23 +136,23 @@ RELEASE = (
     _HEAD
     + """
 -- ARGV: consumer, app, entry, id
-if not ended() then return 0 end
+if not end_claim() then return 0 end
 ready(ARGV[2], ARGV[4])
 return 1
 """
 )
 
-TIDY = (
+REMOVE_IDLE_CONSUMERS = (
     _HEAD
     + """
--- ARGV: milliseconds after which a consumer that holds nothing is forgotten
+-- ARGV: milliseconds after which a consumer without claims is removed
 for _, app in ipairs(redis.call('SMEMBERS', key('apps'))) do
     local stream = key('ready:' .. app)
     for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-        local about = {}
-        for index = 1, #consumer, 2 do about[consumer[index]] = consumer[index + 1] end
-        if about.pending == 0 and about.idle > tonumber(ARGV[1]) then
-            redis.call('XGROUP', 'DELCONSUMER', stream, group, about.name)
+        local fields = {}
+        for index = 1, #consumer, 2 do fields[consumer[index]] = consumer[index + 1] end
+        if fields.pending == 0 and fields.idle > tonumber(ARGV[1]) then
+            redis.call('XGROUP', 'DELCONSUMER', stream, group, fields.name)
         end
     end
 end

@@ -1,4 +1,4 @@
-"""The queue as a file, for the signers of one machine: SQLite with WAL, each put synced to the disk."""
+"""The queue in a SQLite file, for the signers of one machine; each `put` is synced to the disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from signer.delivery.events import ClaimedEvent, UploadEvent
 from signer.delivery.queue import DEFAULT_MAX_EVENTS, QueueFull
 from signer.delivery.sqlite_thread import SqliteThread
 
-_FAR_SECONDS = 3600.0
-"""Nothing is due so far ahead: what seems to be was written before the clock was set back."""
+_MAX_DUE_AHEAD_SECONDS = 3600.0
+"""A time further ahead was written before the clock was set back, so its event is due now."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -39,7 +39,7 @@ INSERT OR IGNORE INTO depth VALUES (1, 0);
 CREATE TRIGGER IF NOT EXISTS more AFTER INSERT ON events BEGIN UPDATE depth SET events = events + 1; END;
 CREATE TRIGGER IF NOT EXISTS fewer AFTER DELETE ON events BEGIN UPDATE depth SET events = events - 1; END;
 """
-"""An object has a row while events of it wait; `due_at` is also when a claim of it ends. Times are epoch seconds."""
+"""An object has a row while it has events. `due_at`, in epoch seconds, is also when the lease of a claim ends."""
 
 _APPS = """
 WITH RECURSIVE known(app) AS (
@@ -49,18 +49,21 @@ WITH RECURSIVE known(app) AS (
 )
 SELECT app FROM known WHERE app IS NOT NULL
 """
-"""Each app once, found by leaping over all its objects: those of one that cannot be told now cost nothing."""
+"""Returns each app once. It skips from app to app in the index, so an app with many waiting objects costs no more.
+
+See: https://www.sqlite.org/lang_with.html
+"""
 
 _DUE = """
 SELECT object FROM objects WHERE app = :app AND due_at <= :now
 UNION ALL
-SELECT object FROM objects WHERE app = :app AND due_at > :far
-LIMIT :most
+SELECT object FROM objects WHERE app = :app AND due_at > :max_due_at
+LIMIT :limit
 """
 
 
 class SqliteQueue:
-    """Make it with `open`. Several processes of one machine may have the same file open."""
+    """Several processes of one machine can open the same file. Create it with `open`."""
 
     def __init__(
         self, thread: SqliteThread, lease_seconds: float, max_events: int, now: Callable[[], float] = time.time
@@ -73,74 +76,82 @@ class SqliteQueue:
 
     @classmethod
     async def open(cls, path: Path, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> SqliteQueue:
-        """Raises `CannotOpenQueue`."""
+        """Open the file, or create it.
+
+        Raises:
+            CannotOpenQueue: The file is not a queue, or cannot be opened.
+        """
         return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, max_events)
 
     async def put(self, event: UploadEvent) -> None:
         now = self._now()
 
         def put(connection: sqlite3.Connection) -> None:
-            if self._counted(connection) >= self._most_events:
+            if self._read_depth(connection) >= self._most_events:
                 raise QueueFull
-            row = (event.id, event.app, event.object, event.body, event.received_at)
+            row = (event.id, event.app_id, event.object_id, event.body, event.received_at)
             connection.execute("INSERT INTO events (id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?)", row)
             connection.execute(
-                "INSERT OR IGNORE INTO objects (object, app, due_at) VALUES (?, ?, ?)", (event.object, event.app, now)
+                "INSERT OR IGNORE INTO objects (object, app, due_at) VALUES (?, ?, ?)",
+                (event.object_id, event.app_id, now),
             )
             self._depth += 1
 
         await self._thread.run(put, QueueFull)
 
-    async def take(self, most: int, room: Mapping[str, int], room_for_others: int) -> list[ClaimedEvent]:
-        now, until = self._now(), time.monotonic() + self._lease_seconds
+    async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
+        now, lease_ends_at = self._now(), time.monotonic() + self._lease_seconds
 
-        def take(connection: sqlite3.Connection) -> list[ClaimedEvent]:
-            self._counted(connection)
-            claims: list[ClaimedEvent] = []
-            apps = [app for (app,) in connection.execute(_APPS)]
-            random.shuffle(apps)
-            for app in apps:
-                free = min(room.get(app, room_for_others), most - len(claims))
-                if free > 0:
-                    wanted = {"app": app, "now": now, "far": now + _FAR_SECONDS, "most": free}
-                    due = connection.execute(_DUE, wanted).fetchall()
-                    claims += [_claim(connection, name, now + self._lease_seconds, until) for (name,) in due]
-            return claims
+        def claim(connection: sqlite3.Connection) -> list[ClaimedEvent]:
+            self._read_depth(connection)
+            claimed: list[ClaimedEvent] = []
+            app_ids = [app_id for (app_id,) in connection.execute(_APPS)]
+            random.shuffle(app_ids)
+            for app_id in app_ids:
+                free_slots = min(slots_by_app.get(app_id, default_slots), max_events - len(claimed))
+                if free_slots > 0:
+                    due = {"app": app_id, "now": now, "max_due_at": now + _MAX_DUE_AHEAD_SECONDS, "limit": free_slots}
+                    object_ids = connection.execute(_DUE, due).fetchall()
+                    claimed += [
+                        _claim_object(connection, object_id, now + self._lease_seconds, lease_ends_at)
+                        for (object_id,) in object_ids
+                    ]
+            return claimed
 
-        return await self._thread.run(take)
+        return await self._thread.run(claim)
 
-    async def done(self, claim: ClaimedEvent) -> None:
+    async def complete(self, claimed: ClaimedEvent) -> None:
         now = self._now()
 
-        def done(connection: sqlite3.Connection) -> None:
-            if not _is_held(connection, claim):
+        def complete(connection: sqlite3.Connection) -> None:
+            if not _is_current(connection, claimed):
                 return
-            name = claim.event.object
-            first = "SELECT min(sequence) FROM events WHERE object = ?"
-            connection.execute(f"DELETE FROM events WHERE sequence = ({first})", (name,))  # noqa: S608
-            (following,) = connection.execute(first, (name,)).fetchone()
-            if following is None:
-                connection.execute("DELETE FROM objects WHERE object = ?", (name,))
+            object_id = claimed.event.object_id
+            oldest = "SELECT min(sequence) FROM events WHERE object = ?"
+            connection.execute(f"DELETE FROM events WHERE sequence = ({oldest})", (object_id,))  # noqa: S608
+            (next_event,) = connection.execute(oldest, (object_id,)).fetchone()
+            if next_event is None:
+                connection.execute("DELETE FROM objects WHERE object = ?", (object_id,))
             else:
-                _set_free(connection, name, now, 0)
-            self._counted(connection)
+                _end_claim(connection, object_id, now, 0)
+            self._read_depth(connection)
 
-        await self._thread.run(done)
+        await self._thread.run(complete)
 
-    async def later(self, claim: ClaimedEvent, seconds: float) -> None:
-        await self._put_back(claim, self._now() + seconds, claim.failures + 1)
+    async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
+        await self._return(claimed, self._now() + delay_seconds, claimed.failures + 1)
 
-    async def release(self, claim: ClaimedEvent) -> None:
-        await self._put_back(claim, self._now(), claim.failures)
+    async def release(self, claimed: ClaimedEvent) -> None:
+        await self._return(claimed, self._now(), claimed.failures)
 
-    async def _put_back(self, claim: ClaimedEvent, due_at: float, failures: int) -> None:
-        def put_back(connection: sqlite3.Connection) -> None:
-            if _is_held(connection, claim):
-                _set_free(connection, claim.event.object, due_at, failures)
+    async def _return(self, claimed: ClaimedEvent, due_at: float, failures: int) -> None:
+        def return_to_queue(connection: sqlite3.Connection) -> None:
+            if _is_current(connection, claimed):
+                _end_claim(connection, claimed.event.object_id, due_at, failures)
 
-        await self._thread.run(put_back)
+        await self._thread.run(return_to_queue)
 
-    def _counted(self, connection: sqlite3.Connection) -> int:
+    def _read_depth(self, connection: sqlite3.Connection) -> int:
         (self._depth,) = connection.execute("SELECT events FROM depth").fetchone()
         return self._depth
 
@@ -151,22 +162,23 @@ class SqliteQueue:
         await self._thread.close()
 
 
-def _claim(connection: sqlite3.Connection, name: str, due_at: float, until: float) -> ClaimedEvent:
-    holder = uuid.uuid4().hex
-    connection.execute("UPDATE objects SET due_at = ?, holder = ? WHERE object = ?", (due_at, holder, name))
-    (failures,) = connection.execute("SELECT failures FROM objects WHERE object = ?", (name,)).fetchone()
+def _claim_object(connection: sqlite3.Connection, object_id: str, due_at: float, lease_ends_at: float) -> ClaimedEvent:
+    """Claim the oldest event of an object. `due_at` is the end of the lease in epoch seconds."""
+    claim_id = uuid.uuid4().hex
+    connection.execute("UPDATE objects SET due_at = ?, holder = ? WHERE object = ?", (due_at, claim_id, object_id))
+    (failures,) = connection.execute("SELECT failures FROM objects WHERE object = ?", (object_id,)).fetchone()
     row = connection.execute(
-        "SELECT id, app, object, body, received_at FROM events WHERE object = ? ORDER BY sequence LIMIT 1", (name,)
+        "SELECT id, app, object, body, received_at FROM events WHERE object = ? ORDER BY sequence LIMIT 1", (object_id,)
     ).fetchone()
-    return ClaimedEvent(UploadEvent(*row), failures, holder, until)
+    return ClaimedEvent(UploadEvent(*row), failures, claim_id, lease_ends_at)
 
 
-def _is_held(connection: sqlite3.Connection, claim: ClaimedEvent) -> bool:
-    row = connection.execute("SELECT holder FROM objects WHERE object = ?", (claim.event.object,)).fetchone()
-    return row is not None and bool(row[0] == claim.holder)
+def _is_current(connection: sqlite3.Connection, claimed: ClaimedEvent) -> bool:
+    row = connection.execute("SELECT holder FROM objects WHERE object = ?", (claimed.event.object_id,)).fetchone()
+    return row is not None and bool(row[0] == claimed.claim_id)
 
 
-def _set_free(connection: sqlite3.Connection, name: str, due_at: float, failures: int) -> None:
+def _end_claim(connection: sqlite3.Connection, object_id: str, due_at: float, failures: int) -> None:
     connection.execute(
-        "UPDATE objects SET due_at = ?, failures = ?, holder = NULL WHERE object = ?", (due_at, failures, name)
+        "UPDATE objects SET due_at = ?, failures = ?, holder = NULL WHERE object = ?", (due_at, failures, object_id)
     )

@@ -1,4 +1,4 @@
-"""Which members of a body say what was uploaded, and what bodies are refused."""
+"""Which members of a callback body carry bucket and key, and which bodies and templates are rejected."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ READABLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
 @given(bucket=READABLE, key=READABLE, variable=READABLE)
-def test_the_documented_form_is_read(bucket: str, key: str, variable: str) -> None:
-    shape = CallbackBodyFormat.parse(DOCUMENTED)
-    told = shape.read(urlencode({"bucket": bucket, "object": key, "my_var": variable}).encode(), FORM_BODY)
-    assert (told.bucket, told.key, told.members["my_var"]) == (bucket, key, variable)
+def test_documented_form_is_parsed(bucket: str, key: str, variable: str) -> None:
+    body_format = CallbackBodyFormat.from_template(DOCUMENTED)
+    upload = body_format.parse(urlencode({"bucket": bucket, "object": key, "my_var": variable}).encode(), FORM_BODY)
+    assert (upload.bucket, upload.key, upload.members["my_var"]) == (bucket, key, variable)
 
 
 @given(bucket=READABLE, key=READABLE, size=st.integers())
-def test_json_is_read(bucket: str, key: str, size: int) -> None:
-    shape = CallbackBodyFormat.parse(
+def test_json_is_parsed(bucket: str, key: str, size: int) -> None:
+    body_format = CallbackBodyFormat.from_template(
         '{"b": ${bucket}, "k": ${object}, "size": ${size}, "v": {"x": ${x:a}}, "c": 1}', JSON_BODY
     )
-    told = shape.read(json.dumps({"b": bucket, "k": key, "size": size}).encode(), "application/json; charset=utf-8")
-    assert (told.bucket, told.key, told.members["size"]) == (bucket, key, size)
+    upload = body_format.parse(
+        json.dumps({"b": bucket, "k": key, "size": size}).encode(), "application/json; charset=utf-8"
+    )
+    assert (upload.bucket, upload.key, upload.members["size"]) == (bucket, key, size)
 
 
-def test_the_app_chooses_the_names() -> None:
-    shape = CallbackBodyFormat.parse("where=${bucket}&bucket=decoy&object=decoy&what=${object}")
-    told = shape.read(b"where=photos&bucket=x&object=y&what=a.jpg", FORM_BODY)
-    assert (told.bucket, told.key) == ("photos", "a.jpg")
+def test_app_chooses_the_member_names() -> None:
+    body_format = CallbackBodyFormat.from_template("where=${bucket}&bucket=decoy&object=decoy&what=${object}")
+    upload = body_format.parse(b"where=photos&bucket=x&object=y&what=a.jpg", FORM_BODY)
+    assert (upload.bucket, upload.key) == ("photos", "a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -55,12 +57,12 @@ def test_the_app_chooses_the_names() -> None:
         ('{"bucket": ${bucket}}', JSON_BODY, "${object}"),
         ("[${bucket}, ${object}]", JSON_BODY, "object"),
         ('{"in": {"bucket": ${bucket}, "object": ${object}}}', JSON_BODY, "${bucket}"),
-        ("bucket=${bucket}&object=${object}", JSON_BODY, "no JSON"),
+        ("bucket=${bucket}&object=${object}", JSON_BODY, "not valid JSON"),
     ],
 )
-def test_a_template_that_does_not_say_what_was_uploaded_is_refused(template: str, body_type: str, words: str) -> None:
+def test_template_without_bucket_or_object_is_rejected(template: str, body_type: str, words: str) -> None:
     with pytest.raises(InvalidBodyTemplate) as raised:
-        CallbackBodyFormat.parse(template, body_type)
+        CallbackBodyFormat.from_template(template, body_type)
     assert words in str(raised.value)
 
 
@@ -88,14 +90,14 @@ def test_a_template_that_does_not_say_what_was_uploaded_is_refused(template: str
         ),
     ],
 )
-def test_a_bad_body_is_refused(body: bytes, content_type: str, problem: type[Problem]) -> None:
+def test_invalid_body_is_rejected(body: bytes, content_type: str, problem: type[Problem]) -> None:
     with pytest.raises(problem):
-        CallbackBodyFormat("bucket", "object").read(body, content_type)
+        CallbackBodyFormat("bucket", "object").parse(body, content_type)
 
 
 @given(st.binary(max_size=300), st.sampled_from([FORM_BODY, JSON_BODY]))
-def test_no_body_breaks_it(body: bytes, content_type: str) -> None:
+def test_any_body_is_parsed_or_rejected(body: bytes, content_type: str) -> None:
     try:
-        CallbackBodyFormat("bucket", "object").read(body, content_type)
+        CallbackBodyFormat("bucket", "object").parse(body, content_type)
     except Problem as problem:
         assert problem.status == 400

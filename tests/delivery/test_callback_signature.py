@@ -1,4 +1,4 @@
-"""OSS's signature: the documented example, forgeries, and every trick with the address of the key."""
+"""The signature of a callback: the documented example, forgeries, and tricks with the URL of the public key."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.delivery.callback_signature import CallbackVerifier, key_address
+from signer.delivery.callback_signature import CallbackVerifier, trusted_key_url
 from signer.delivery.public_keys import KeyUnavailable, PublicKeys
 from signer.errors import Forbidden, Problem, Unauthenticated
 from signer.outbound import new_session
 from tests.callers.stub import Gate, Stub, body, endless, redirect, stub
+from tests.harness.waiting import wait_until
 
 ALIBABA = "https://gosspublic.alicdn.com/callback_pub_key_v1.pem"
 ALIBABAS_KEY = b"""-----BEGIN PUBLIC KEY-----
@@ -30,7 +31,7 @@ MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKs/JBGzwUB2aVht4crBx3oIPBLNsjGs
 C0fTXv+nvlmklvkcolvpvXLTjaxUHR3W9LXxQ2EHXAJfCB+6H2YF1k8CAwEAAQ==
 -----END PUBLIC KEY-----
 """
-"""What stands at that address."""
+"""The content of that URL."""
 
 TARGET = "/v1/apps/a%2Db/callback?x=%41"
 SIGNED = b"/v1/apps/a-b/callback?x=%41\nbucket=b&object=o"
@@ -77,28 +78,28 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def signatures(outbound: aiohttp.ClientSession, publisher: Stub, clock: Clock) -> AsyncIterator[CallbackVerifier]:
+async def verifier(outbound: aiohttp.ClientSession, publisher: Stub, clock: Clock) -> AsyncIterator[CallbackVerifier]:
     keys = PublicKeys(outbound, monotonic=clock)
-    yield CallbackVerifier(keys, also_below=f"{publisher.url}/keys/")
+    yield CallbackVerifier(keys, extra_key_url=f"{publisher.url}/keys/")
     await keys.close()
 
 
-async def test_the_documented_example_holds(outbound: aiohttp.ClientSession) -> None:
-    """Help page `callback` signs `/index.php?id=1&index=2` and `bucket=yonghu-test` with Alibaba's own key."""
+async def test_documented_example_is_valid(outbound: aiohttp.ClientSession) -> None:
+    """See: https://help.aliyun.com/zh/oss/developer-reference/callback"""
     async with stub(body(ALIBABAS_KEY)) as server:
-        checked = CallbackVerifier(PublicKeys(outbound), also_below=f"{server.url}/")
+        verifier = CallbackVerifier(PublicKeys(outbound), extra_key_url=f"{server.url}/")
         sent = {
             "Authorization": "kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==",
             "x-oss-pub-key-url": encoded(f"{server.url}/callback_pub_key_v1.pem".encode()),
         }
-        await checked.check(sent, ["/index.php?id=1&index=2"], b"bucket=yonghu-test")
+        await verifier.verify(sent, ["/index.php?id=1&index=2"], b"bucket=yonghu-test")
         with pytest.raises(Forbidden):
-            await checked.check(sent, ["/index.php?id=1&index=3"], b"bucket=yonghu-test")
+            await verifier.verify(sent, ["/index.php?id=1&index=3"], b"bucket=yonghu-test")
 
 
-async def test_the_documented_address_is_taken_and_asked_over_https() -> None:
-    assert key_address(ALIBABA) == ALIBABA
-    assert key_address("http" + ALIBABA.removeprefix("https")) == ALIBABA
+async def test_documented_key_url_is_trusted_and_requested_over_https() -> None:
+    assert trusted_key_url(ALIBABA) == ALIBABA
+    assert trusted_key_url("http" + ALIBABA.removeprefix("https")) == ALIBABA
 
 
 TRICKS = {
@@ -150,17 +151,17 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("url", TRICKS.values(), ids=TRICKS)
-async def test_no_trick_with_the_address_is_asked(url: str, signatures: CallbackVerifier, publisher: Stub) -> None:
+async def test_untrusted_key_url_is_not_requested(url: str, verifier: CallbackVerifier, publisher: Stub) -> None:
     with pytest.raises(Forbidden if url else Unauthenticated):
-        await signatures.check(headers(url), [TARGET], BODY)
+        await verifier.verify(headers(url), [TARGET], BODY)
     assert publisher.asked == 0
 
 
 @given(st.text(alphabet=st.sampled_from("https:/gopublicandm.@#?%\\:~ \n\t0aA。"), max_size=60).map(
     lambda middle: f"https://gosspublic.alicdn.com{middle}"
 ) | st.text(max_size=80))  # fmt: skip
-def test_what_is_taken_is_alibabas_host(url: str) -> None:
-    address = key_address(url)
+def test_trusted_key_url_is_on_alibabas_host(url: str) -> None:
+    address = trusted_key_url(url)
     if address is not None:
         parts = urlsplit(address)
         assert (parts.scheme, parts.netloc, parts.query) == ("https", "gosspublic.alicdn.com", "")
@@ -180,21 +181,21 @@ def test_what_is_taken_is_alibabas_host(url: str) -> None:
         "@x/k.pem",
     ],
 )
-async def test_no_trick_below_the_further_address_is_asked(
-    rest: str, signatures: CallbackVerifier, publisher: Stub
+async def test_untrusted_key_url_below_the_extra_url_is_not_requested(
+    rest: str, verifier: CallbackVerifier, publisher: Stub
 ) -> None:
     with pytest.raises(Forbidden):
-        await signatures.check(headers(f"{publisher.url}/keys/{rest}"), [TARGET], BODY)
+        await verifier.verify(headers(f"{publisher.url}/keys/{rest}"), [TARGET], BODY)
     with pytest.raises(Forbidden):
-        await signatures.check(headers(f"{publisher.url}/other/k.pem"), [TARGET], BODY)
+        await verifier.verify(headers(f"{publisher.url}/other/k.pem"), [TARGET], BODY)
     assert publisher.asked == 0
 
 
-async def test_a_signed_callback_is_taken(signatures: CallbackVerifier, publisher: Stub) -> None:
+async def test_signed_callback_is_valid(verifier: CallbackVerifier, publisher: Stub) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem")
-    await signatures.check(sent, [TARGET], BODY)
-    # A proxy in front may have changed the path, but not the one that OSS called.
-    await signatures.check(sent, ["/callback", TARGET], BODY)
+    await verifier.verify(sent, [TARGET], BODY)
+    # A proxy can have changed the path; the one that OSS called is tried as well.
+    await verifier.verify(sent, ["/callback", TARGET], BODY)
     assert publisher.asked == 1
 
 
@@ -215,26 +216,26 @@ async def test_a_signed_callback_is_taken(signatures: CallbackVerifier, publishe
         ),
     ],
 )  # fmt: skip
-async def test_a_forgery_is_refused(
-    change: dict[str, str], target: str, data: bytes, signatures: CallbackVerifier, publisher: Stub
+async def test_forgery_is_rejected(
+    change: dict[str, str], target: str, data: bytes, verifier: CallbackVerifier, publisher: Stub
 ) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem") | change
     with pytest.raises(Forbidden):
-        await signatures.check(sent, [target], data)
+        await verifier.verify(sent, [target], data)
 
 
 @pytest.mark.parametrize("name", ["Authorization", "x-oss-pub-key-url"])
 @pytest.mark.parametrize("value", ["", "*", "a" * 3000, "aGk", "aGk=\n", "\udcff", "é"])
-async def test_headers_that_are_no_base64_are_refused(
-    name: str, value: str, signatures: CallbackVerifier, publisher: Stub
+async def test_headers_that_are_not_base64_are_rejected(
+    name: str, value: str, verifier: CallbackVerifier, publisher: Stub
 ) -> None:
     with pytest.raises(Unauthenticated):
-        await signatures.check(headers(f"{publisher.url}/keys/k.pem") | {name: value}, [TARGET], BODY)
+        await verifier.verify(headers(f"{publisher.url}/keys/k.pem") | {name: value}, [TARGET], BODY)
     assert publisher.asked == 0
 
 
 async def elsewhere(request: web.Request) -> web.StreamResponse:
-    """The key, but behind a redirect."""
+    """Redirect to the key."""
     return await (body(pem(KEY)) if "elsewhere" in request.path else redirect("/keys/elsewhere.pem"))(request)
 
 
@@ -257,52 +258,52 @@ BAD_PUBLISHERS = {
 
 
 @pytest.mark.parametrize("answer", BAD_PUBLISHERS.values(), ids=BAD_PUBLISHERS)
-async def test_a_key_that_cannot_be_had_is_a_503_and_not_asked_for_again_at_once(
-    answer: Any, signatures: CallbackVerifier, publisher: Stub, clock: Clock
+async def test_failed_key_fetch_is_a_503_and_not_repeated_at_once(
+    answer: Any, verifier: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
     publisher.answer = answer
     sent = headers(f"{publisher.url}/keys/k.pem")
     for _ in range(3):
         with pytest.raises(KeyUnavailable) as raised:
-            await signatures.check(sent, [TARGET], BODY)
+            await verifier.verify(sent, [TARGET], BODY)
         assert raised.value.status == 503
     assert publisher.asked == 1
     publisher.answer = body(pem(KEY))
     clock.now += 6
-    await signatures.check(sent, [TARGET], BODY)
+    await verifier.verify(sent, [TARGET], BODY)
 
 
-async def test_a_forger_who_names_many_addresses_makes_us_ask_few(
-    signatures: CallbackVerifier, publisher: Stub, clock: Clock
+async def test_many_unknown_key_urls_cause_few_requests(
+    verifier: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
-    """And never keeps us from the key that is held."""
+    """A cached key stays usable meanwhile."""
     good = headers(f"{publisher.url}/keys/k.pem")
-    await signatures.check(good, [TARGET], BODY)
+    await verifier.verify(good, [TARGET], BODY)
     publisher.answer = body(b"", 404)
-    checks = [signatures.check(headers(f"{publisher.url}/keys/{n}.pem"), [TARGET], BODY) for n in range(100)]
+    checks = [verifier.verify(headers(f"{publisher.url}/keys/{n}.pem"), [TARGET], BODY) for n in range(100)]
     assert {type(each) for each in await asyncio.gather(*checks, return_exceptions=True)} == {KeyUnavailable}
     assert 1 < publisher.asked <= 31
-    await signatures.check(good, [TARGET], BODY)
+    await verifier.verify(good, [TARGET], BODY)
     clock.now += 61
     asked = publisher.asked
     with pytest.raises(KeyUnavailable):
-        await signatures.check(headers(f"{publisher.url}/keys/new.pem"), [TARGET], BODY)
+        await verifier.verify(headers(f"{publisher.url}/keys/new.pem"), [TARGET], BODY)
     assert publisher.asked == asked + 1
 
 
-async def test_a_further_address_is_a_whole_one(outbound: aiohttp.ClientSession, publisher: Stub) -> None:
-    """`http://host:80` does not mean `http://host:8080/` too."""
+async def test_extra_key_url_ends_with_a_slash(outbound: aiohttp.ClientSession, publisher: Stub) -> None:
+    """`http://host:80` does not include `http://host:8080/`."""
     keys = PublicKeys(outbound)
-    shorter = CallbackVerifier(keys, also_below=publisher.url[:-1])
+    shorter = CallbackVerifier(keys, extra_key_url=publisher.url[:-1])
     with pytest.raises(Forbidden):
-        await shorter.check(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
-    await CallbackVerifier(keys, also_below=publisher.url).check(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
+        await shorter.verify(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
+    await CallbackVerifier(keys, extra_key_url=publisher.url).verify(headers(f"{publisher.url}/k.pem"), [TARGET], BODY)
 
 
-async def test_a_key_is_fetched_once_however_many_wait_for_it(signatures: CallbackVerifier, publisher: Stub) -> None:
+async def test_concurrent_callbacks_fetch_a_key_once(verifier: CallbackVerifier, publisher: Stub) -> None:
     gate = publisher.answer = Gate(body(pem(KEY)))
     sent = headers(f"{publisher.url}/keys/k.pem")
-    waiting = [asyncio.create_task(signatures.check(sent, [TARGET], BODY)) for _ in range(20)]
+    waiting = [asyncio.create_task(verifier.verify(sent, [TARGET], BODY)) for _ in range(20)]
     await gate.reached.wait()
     waiting.pop().cancel()
     gate.open()
@@ -310,32 +311,30 @@ async def test_a_key_is_fetched_once_however_many_wait_for_it(signatures: Callba
     assert publisher.asked == 1
 
 
-async def test_a_key_held_serves_on_while_its_publisher_is_away(
-    signatures: CallbackVerifier, publisher: Stub, clock: Clock
+async def test_cached_key_is_used_while_its_refresh_fails(
+    verifier: CallbackVerifier, publisher: Stub, clock: Clock
 ) -> None:
     sent = headers(f"{publisher.url}/keys/k.pem")
-    await signatures.check(sent, [TARGET], BODY)
+    await verifier.verify(sent, [TARGET], BODY)
     publisher.answer = body(b"", 500)
     clock.now += 24 * 3600
     for _ in range(3):
-        await signatures.check(sent, [TARGET], BODY)
-    async with asyncio.timeout(10):
-        while publisher.asked < 2:
-            await asyncio.sleep(0.01)
-    await signatures.check(sent, [TARGET], BODY)
+        await verifier.verify(sent, [TARGET], BODY)
+    await wait_until(lambda: publisher.asked >= 2)
+    await verifier.verify(sent, [TARGET], BODY)
 
 
-async def test_a_key_that_was_replaced_is_found(signatures: CallbackVerifier, publisher: Stub, clock: Clock) -> None:
-    """And a forger causes one fetch a minute at most."""
+async def test_replaced_key_is_fetched(verifier: CallbackVerifier, publisher: Stub, clock: Clock) -> None:
+    """A forger causes at most one fetch a minute."""
     url = f"{publisher.url}/keys/k.pem"
-    await signatures.check(headers(url), [TARGET], BODY)
+    await verifier.verify(headers(url), [TARGET], BODY)
     another = rsa.generate_private_key(65537, 2048)
     publisher.answer = body(pem(another))
     with pytest.raises(Forbidden):
-        await signatures.check(headers(url, key=another), [TARGET], BODY)
+        await verifier.verify(headers(url, key=another), [TARGET], BODY)
     clock.now += 61
-    await signatures.check(headers(url, key=another), [TARGET], BODY)
+    await verifier.verify(headers(url, key=another), [TARGET], BODY)
     for _ in range(5):
         with pytest.raises(Problem):
-            await signatures.check(headers(url), [TARGET], BODY)
+            await verifier.verify(headers(url), [TARGET], BODY)
     assert publisher.asked == 2

@@ -1,4 +1,4 @@
-"""Which keys could be an app's, judged by the keys that its forms allow."""
+"""Which keys can be ones of an app, compared with the keys that its forms allow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def naming(prefix: str, key: str | None = None) -> KeyNaming:
     filename=st.text(min_size=1, max_size=60),
     now=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)),
 )
-def test_every_key_that_a_form_allows_is_own(
+def test_each_key_that_a_form_allows_is_one_of_the_app(
     prefix: str, key: str | None, caller: str, filename: str, now: datetime
 ) -> None:
     made = naming(prefix, key)
@@ -56,5 +56,5 @@ def test_every_key_that_a_form_allows_is_own(
         ("a/", "fixed", "a/fixed\n"),
     ],
 )
-def test_other_keys_are_not(prefix: str, key: str | None, uploaded: str) -> None:
+def test_other_keys_are_not_ones_of_the_app(prefix: str, key: str | None, uploaded: str) -> None:
     assert not is_key_of_app(naming(prefix, key), APP, uploaded)
