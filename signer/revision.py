@@ -19,9 +19,9 @@ from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.open import OpenCheck
 from signer.callers.plugins import load
-from signer.credentials.cache import RoleSet
-from signer.credentials.keeper import RolePlan
 from signer.credentials.refresh_windows import RefreshWindows
+from signer.credentials.role_plan import RolePlan
+from signer.credentials.role_set import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
 from signer.credentials.sources.credential_source import Source
@@ -84,7 +84,7 @@ class RolePlanner:
 
     def _plan(self, role: Role, cover: timedelta, credentials: RoleCredentials) -> RolePlan:
         windows = RefreshWindows(cover, role.entry.min_remaining)
-        return RolePlan(_identity(role), self._source(role, credentials), windows, grants=_grants(role))
+        return RolePlan(_identity(role), self._source(role, credentials), windows, permissions=_permissions(role))
 
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:
         entry = role.entry
@@ -142,11 +142,11 @@ def _resolve_key(key: AccessKeyTemplate, environment: Environment) -> Credential
         raise CannotReadKey(str(error)) from None
 
 
-def _grants(role: Role) -> Hashable:
+def _permissions(role: Role) -> Hashable:
     """Return a value that is equal for roles whose tokens allow the same, whichever key fetches them."""
     entry = role.entry
     without_key = entry.model_copy(update={name: None for name in _KEY_MEMBERS if name in type(entry).model_fields})
-    return without_key, role.session_policy, None if role.source is None else _grants(role.source)
+    return without_key, role.session_policy, None if role.source is None else _permissions(role.source)
 
 
 class _Identity:
@@ -166,7 +166,7 @@ class _Identity:
 
 
 def _identity(role: Role) -> Hashable:
-    return _Identity(_grants(role), role.access_key, None if role.source is None else _identity(role.source))
+    return _Identity(_permissions(role), role.access_key, None if role.source is None else _identity(role.source))
 
 
 class CallerCheckBuilder:

@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 
 from signer.callers.caller import Caller
 from signer.clock import utc_now
-from signer.credentials.cache import CredentialCache, RoleSet
 from signer.credentials.clock_skew import ClockSkew
-from signer.credentials.keeper import RoleState
+from signer.credentials.keeper_pool import KeeperPool
 from signer.credentials.readiness import can_sign
+from signer.credentials.role_set import RoleSet
+from signer.credentials.role_state import RoleState
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
 from signer.delivery.callback_rules import NotifyTarget
@@ -60,7 +61,7 @@ class Service:
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerCheckBuilder(self._outbound)
-        self._credentials = CredentialCache(now=now, observe=self.metrics.record_refresh)
+        self._credentials = KeeperPool(observe=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._role_planner.plans(registry, roles))
@@ -151,7 +152,7 @@ class Service:
         """Signs for a caller who is known. Raises a `Problem`."""
         make = app.forms.sample_form if documented else app.forms.full_form
         now = self._now()
-        credential = revision.roles.current(app.role, now)
+        credential = revision.roles.current(app.role)
         if credential is None:
             credential, now = await revision.roles.get(app.role), self._now()
         return make(request, caller=caller.id, credential=credential, now=now)

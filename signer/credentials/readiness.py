@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signer.credentials.clock_skew import ClockState, clock_state
-from signer.credentials.keeper import RoleState
+from signer.credentials.role_state import RoleState
 
 
 def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:

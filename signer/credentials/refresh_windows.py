@@ -1,57 +1,70 @@
-"""When a token is good, and when it is replaced: the refresh windows of one role. Pure arithmetic.
+"""When a token is refreshed: the refresh windows of a role.
 
-Of a token's life, `cover` at its end is needed by the forms that are signed with it. What is left over is spare:
+The end of a token's life is required by the forms that are signed with it. The rest is spare:
 
-    |------------ spare -------------|-- cover --|
-    | first half    | advisory       | mandatory |
+    |------------ spare -------------|-- required life --|
+    |               | advisory       | mandatory         |
 
-Somewhere in the advisory half a new token is fetched while the old one goes on serving. In the mandatory window forms
-get shorter, down to `least`; below that the token is not signed with any more.
+The refresh starts at a random moment of the advisory window, while the old token still signs forms of full length. In
+the mandatory window forms are shortened to the token's end, and below `min_remaining` the token is not used any more.
+
+See: https://github.com/boto/botocore/blob/develop/botocore/credentials.py (RefreshableCredentials)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+_ADVISORY_START, _ADVISORY_END = 0.5, 0.9
+"""Parts of the spare life."""
+_MIN_DELAY_SECONDS = 0.1
+_MAX_MANDATORY_DELAY_SECONDS = 60.0
 
 
 class TokenState(StrEnum):
+    """How useful a role's token is."""
+
     FRESH = "fresh"
     SHORT = "short"
-    """Usable, but forms end before their app's `expires`."""
+    """It is usable, but forms expire before their app's `expires`."""
     UNUSABLE = "unusable"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshWindows:
-    cover: timedelta
+    """How long the tokens of one role must live."""
+
+    required_life: timedelta
     """The longest `expires` of the apps that use the role."""
-    least: timedelta
+    min_remaining: timedelta
+    """The life that a token must have to be used at all."""
+
+    @property
+    def min_life(self) -> timedelta:
+        """The life below which a token is unusable: `min_remaining`, unless all apps need less."""
+        return min(self.min_remaining, self.required_life)
 
     def token_state(self, remaining: timedelta) -> TokenState:
-        if remaining >= self.cover:
-            return TokenState.FRESH
-        return TokenState.SHORT if remaining >= min(self.least, self.cover) else TokenState.UNUSABLE
-
-    def usable_until(self, expiration: datetime | None) -> datetime:
-        """The last moment at which a token may be signed with; one without end may be for ever."""
-        if expiration is None:
-            return _FOR_EVER
-        return expiration - min(self.least, self.cover)
-
-    def seconds_usable(self, remaining: timedelta) -> float:
-        """How long a token with so much life left may still be signed with."""
-        return max(0.0, (remaining - min(self.least, self.cover)).total_seconds())
+        """Return the state of a token with this much life left."""
+        if remaining <= self.min_life:
+            return TokenState.UNUSABLE
+        return TokenState.FRESH if remaining >= self.required_life else TokenState.SHORT
 
     def seconds_until_refresh(self, remaining: timedelta, uniform: Callable[[float, float], float]) -> float:
-        """A random moment of the advisory window, so that roles fetched together never come back together."""
-        left = remaining.total_seconds()
-        spare = left - self.cover.total_seconds()
-        if spare > 0:
-            return max(spare * uniform(0.5, 0.9), 0.1)
-        # The token was too short when it came: metadata services rotate late, so ask again soon.
-        return min(60.0, max(left / 4, 0.5)) * uniform(0.5, 1)
+        """Return the delay until the next refresh of a token that was just fetched.
+
+        It is random, so that roles that were fetched together are not refreshed together.
+
+        Args:
+            remaining: The life of the token.
+            uniform: Returns a random number from a range.
+        """
+        remaining_seconds = remaining.total_seconds()
+        spare_seconds = remaining_seconds - self.required_life.total_seconds()
+        if spare_seconds > 0:
+            return max(spare_seconds * uniform(_ADVISORY_START, _ADVISORY_END), _MIN_DELAY_SECONDS)
+        # The token is too short already: metadata services rotate their tokens late, so retry soon.
+        return min(_MAX_MANDATORY_DELAY_SECONDS, max(remaining_seconds / 4, 0.5)) * uniform(0.5, 1)

@@ -91,11 +91,11 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
             sts.release()
             first = await asyncio.gather(*(ask(running, app) for app in apps))
             async with asking(running, apps, pause_seconds=0.01) as responses:
-                await wait_until(lambda: sum("credential fetched" in line for line in running.output) >= 2 * ROLES)
+                await wait_until(lambda: sum("credential refreshed" in line for line in running.output) >= 2 * ROLES)
                 seen = len(responses)
                 await wait_until(lambda: len(responses) >= seen + ROLES)
             fetched: dict[str, list[Entry]] = {}
-            for entry in log_of(running, "credential fetched"):
+            for entry in log_of(running, "credential refreshed"):
                 fetched.setdefault(entry.members["role"], []).append(entry)
     ends = [datetime.fromisoformat(entries[0].members["expires_at"]) for entries in fetched.values()]
     early = [(end - entries[1].time).total_seconds() for end, entries in zip(ends, fetched.values(), strict=True)]
@@ -109,7 +109,7 @@ async def test_two_hundred_tokens_that_end_together_are_fetched_at_a_pace(
     assert max(ends) - min(ends) < timedelta(seconds=10)
     assert most <= MOST_FETCHES_IN_A_SECOND
     assert min(early) > 0
-    assert not log_of(running, "credential fetch failed")
+    assert not log_of(running, "credential refresh failed")
     assert not failures(first)
     assert not failures(responses)
     assert not {each.key_id for each in first} & {each.key_id for each in responses[-ROLES:]}
@@ -157,10 +157,10 @@ async def test_a_token_is_used_to_its_end_while_sts_is_away(
             await wait_until(lambda: bool(responses))
             await trouble(cloud)
             await wait_until(lambda: responses[-1].status == 503)
-            last = log_of(running, "credential fetched")[-1]
+            last = log_of(running, "credential refreshed")[-1]
             # It stays away a little longer, so that the waits between attempts have grown as far as they do.
-            failed = len(log_of(running, "credential fetch failed"))
-            await wait_until(lambda: len(log_of(running, "credential fetch failed")) > failed)
+            failed = len(log_of(running, "credential refresh failed"))
+            await wait_until(lambda: len(log_of(running, "credential refresh failed")) > failed)
             away = list(responses)
             if trouble is die:
                 await stack.enter_async_context(local_cloud(session, *lives))
@@ -213,7 +213,7 @@ async def test_a_form_ends_with_its_token_and_oss_agrees(
         )
         async with signer(session, config) as running:
             form = await running.upload_form("a", {"filename": "a.jpg"})
-            end = datetime.fromisoformat(log_of(running, "credential fetched")[-1].members["expires_at"])
+            end = datetime.fromisoformat(log_of(running, "credential refreshed")[-1].members["expires_at"])
             assert datetime.fromisoformat(form["expires_at"]) == end
             offset = (end - datetime.now(UTC)).total_seconds() - seconds_to_the_end
             await cloud.set_faults(oss={"kind": "clock", "offset_seconds": offset})
@@ -249,24 +249,24 @@ async def test_a_rotated_access_key_counts_without_a_restart(
                 f"{cloud.oss}/-/access-keys/LTAI-local", json={"secret": "rotated-secret", "enabled": True}
             ) as response:
                 assert response.status == 200, await response.text()
-            await wait_until(lambda: bool(log_of(running, "credential fetch failed")))
+            await wait_until(lambda: bool(log_of(running, "credential refresh failed")))
             write("rotated-secret")
-            await wait_until(lambda: len(log_of(running, "credential fetched")) >= 2)
-            refused = len(log_of(running, "credential fetch failed"))
+            await wait_until(lambda: len(log_of(running, "credential refreshed")) >= 2)
+            refused = len(log_of(running, "credential refresh failed"))
             write("mistyped-secret")
-            await wait_until(lambda: len(log_of(running, "credential fetch failed")) > refused)
-            complaint = log_of(running, "credential fetch failed")[-1]
+            await wait_until(lambda: len(log_of(running, "credential refresh failed")) > refused)
+            complaint = log_of(running, "credential refresh failed")[-1]
             write("rotated-secret")
-            await wait_until(lambda: len(log_of(running, "credential fetched")) >= 3)
+            await wait_until(lambda: len(log_of(running, "credential refreshed")) >= 3)
             output = "".join(running.output)
             keys = {each.key_id for each in responses}
     print(
-        f"{place}: {len(responses)} requests, {len(failures(responses))} failed; {complaint.level}: {complaint.message}"
+        f"{place}: {len(responses)} requests, {len(failures(responses))} failed; {complaint.level}: {complaint.members['error']}"
     )
     assert not failures(responses)
     assert len(keys) >= 2
     assert complaint.level == "error"
-    assert "the AccessKey was changed and the new one fails" in complaint.message
+    assert "the AccessKey was changed and the new one fails" in complaint.members["error"]
     assert "-secret" not in output
 
 

@@ -30,7 +30,7 @@ MOST_GROWTH_KIB = 4096
 MOST_NEW_OBJECTS = 200
 """Far less than one for each fetch."""
 CLIENTS = 16
-FETCHED, FAILED = "credential fetched", "credential fetch failed"
+FETCHED, FAILED = "credential refreshed", "credential refresh failed"
 FETCHING_CALLS = ("sts.AssumeRole", "sts.AssumeRoleWithOIDC", "metadata.credentials")
 FAULTS: list[dict[str, Any]] = [
     {"kind": "hang"},

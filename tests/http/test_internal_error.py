@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from signer.api.public import Public
-from signer.credentials.cache import RoleSet
+from signer.credentials.role_set import RoleSet
 from signer.definitions.parser import parse
 from signer.http.dispatch import Front
 from signer.http.request_log import RequestLog

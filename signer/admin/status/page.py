@@ -12,8 +12,8 @@ from signer.admin.status import number_format
 from signer.admin.status.charts import bar, charts
 from signer.admin.status.last_reload import last_reload
 from signer.admin.status.view import APPS_A_PAGE, AppRow, View
-from signer.credentials.keeper import RoleState
 from signer.credentials.refresh_windows import TokenState
+from signer.credentials.role_state import RoleState
 
 _MARK = Markup(
     '<svg class="mark" viewBox="0 0 16 16" aria-hidden="true"><rect width="16" height="16" rx="4"/>'
@@ -160,7 +160,7 @@ def _life(role: RoleState, kind: str) -> Markup:
     return Markup('{}<span class="span">{}</span>').format(
         bar(
             share,
-            role.cover / max(whole, timedelta(seconds=1)),
+            role.required_life / max(whole, timedelta(seconds=1)),
             kind,
             f"{100 * min(1.0, share):.0f} % of its life left",
         ),

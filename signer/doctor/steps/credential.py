@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.keeper import RolePlan
+from signer.credentials.role_plan import RolePlan
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import StsError
 from signer.definitions import model

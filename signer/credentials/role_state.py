@@ -1,0 +1,59 @@
+"""What metrics, /readyz and the status page show of a role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from signer.credentials.refresh_windows import TokenState
+
+
+class RefreshReason(StrEnum):
+    """Why a token is fetched."""
+
+    START = "start"
+    ADVISORY = "advisory"
+    """The current token is fresh and is refreshed early."""
+    MANDATORY = "mandatory"
+    """The current token is shorter than the `expires` of the role's apps."""
+    ENDED = "ended"
+    """The role has no usable token."""
+    RETRY = "retry"
+    """The last attempt failed."""
+    CHANGED = "changed"
+    """The definitions name another AccessKey for the same role."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshAttempt:
+    """One completed attempt to fetch a token."""
+
+    role: str
+    reason: RefreshReason
+    succeeded: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoleState:
+    """The state of one role and its token."""
+
+    role: str
+    token_state: TokenState
+    circuit_open: bool
+    expires_at: datetime | None
+    """When the last token expires or expired."""
+    remaining: timedelta | None
+    """None if there is no token, or it does not expire."""
+    last_error: str | None
+    next_attempt_at: datetime | None
+    fetched_at: datetime | None
+    """None if no token was fetched yet, or the current one was fetched with an earlier AccessKey."""
+    required_life: timedelta
+    """The life that the role's apps need of a token; it is refreshed before less than this remains."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the role has a token to sign with."""
+        return self.token_state is not TokenState.UNUSABLE
