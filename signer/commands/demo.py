@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         CannotStart: the local cloud does not start, or knows no such fault.
         BadDefinitions, CannotListen: as for `serve`.
     """
-    logs.set_up(level=logs.WARNING)
+    logs.configure_logging(level=logs.WARNING)
     event_loop.run(_demo(options))
     return 0
 

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0 after a signal, 1 for definitions that cannot be used, 3 for an address that cannot be
         used, 70 for an internal error.
     """
-    logs.set_up(worker=options.worker)
+    logs.configure_logging(worker=options.worker)
     raise_open_file_limit()
     # systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.
     faulthandler.enable()

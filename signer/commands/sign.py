@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Sign with the credential of the app's role; return 1 when the request is refused."""
-    logs.set_up(level=logs.WARNING)
+    logs.configure_logging(level=logs.WARNING)
     try:
         upload = event_loop.run(_sign(options))
     except Problem as problem:

@@ -15,7 +15,7 @@ import orjson
 
 from signer.http.exchange import Exchange
 from signer.telemetry.line_writer import LineWriter
-from signer.telemetry.logs import members_of_each_line, write_lines
+from signer.telemetry.logs import common_fields_json, write_lines
 
 log = logging.getLogger("oss_signer.request")
 
@@ -28,7 +28,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._lines = LineWriter(write_lines)
         self._wanted = log.isEnabledFor(logging.INFO)
-        self._begin = f'"level": "info", "logger": "{log.name}", "message": "request", {members_of_each_line()}'
+        self._begin = f'"level": "info", "logger": "{log.name}", "message": "request", {common_fields_json()}'
         self._second = 0
         self._time = ""
 

@@ -1,6 +1,6 @@
-"""The audit log: one JSON object a line for each signature and each callback, in a file or on stdout.
+"""The audit log: one JSON object per line for each signature and each callback, in a file or on stdout.
 
-The file is opened anew when logrotate has put another in its place, so that a rotation loses no line.
+After logrotate has renamed the file, the next lines go to a new one, so that a rotation loses no line.
 """
 
 from __future__ import annotations
@@ -22,33 +22,41 @@ _MODE = 0o640
 
 
 class AuditLog:
-    """`target` is a path, or `stdout`."""
+    """Appends events to the audit log; create, use and close it in one event loop."""
 
     def __init__(self, target: str) -> None:
+        """Create an audit log at a path, or on `stdout`; the file is opened with the first line."""
         self._path = None if target == STDOUT else Path(target)
         self._file: int | None = None
         self._lines = LineWriter(self._write)
 
-    def add(self, event: str, members: Mapping[str, object]) -> None:
-        """With the time of now; it is written within a moment, off the event loop."""
-        line = {"time": datetime.now(UTC), "event": event, **members}
+    def add(self, event: str, fields: Mapping[str, object]) -> None:
+        """Add an event with the current time; a thread writes it shortly after."""
+        line = {"time": datetime.now(UTC), "event": event, **fields}
         try:
             text = orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:
-            # Half a character, which UTF-8 knows no bytes for; somebody made it up, and it is to be seen.
+            # A lone surrogate has no UTF-8 bytes. A client made it up, and the log must show it.
             text = json.dumps(line, default=str).encode() + b"\n"
         self._lines.add(text)
+
+    async def close(self) -> None:
+        """Write the remaining lines and close the file."""
+        await self._lines.close()
+        if self._file is not None:
+            os.close(self._file)
 
     def _write(self, data: bytes) -> None:
         if self._path is None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
-        file = self._current_file(self._path)
+        file = self._open_current_file(self._path)
         while data:
             data = data[os.write(file, data) :]
 
-    def _current_file(self, path: Path) -> int:
+    def _open_current_file(self, path: Path) -> int:
+        """Return a descriptor of the file that is at `path` now."""
         if self._file is not None and not _is_at(self._file, path):
             os.close(self._file)
             self._file = None
@@ -56,15 +64,10 @@ class AuditLog:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         return self._file
 
-    async def close(self) -> None:
-        await self._lines.close()
-        if self._file is not None:
-            os.close(self._file)
-
 
 def _is_at(file: int, path: Path) -> bool:
     try:
-        there, ours = path.stat(), os.fstat(file)
+        current, opened = path.stat(), os.fstat(file)
     except OSError:
         return False
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    return (current.st_dev, current.st_ino) == (opened.st_dev, opened.st_ino)

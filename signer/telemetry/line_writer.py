@@ -1,4 +1,4 @@
-"""Lines that requests leave, written by a thread a moment later: a slow disk or terminal holds up no request."""
+"""Writes log lines in a thread, many at a time, so that a slow disk or terminal delays no request."""
 
 from __future__ import annotations
 
@@ -10,60 +10,76 @@ from threading import Thread
 
 log = logging.getLogger("oss_signer")
 
-_EVERY_SECONDS = 0.01
-"""A small batch takes the core, and Python's lock, from requests for a small moment only."""
-_MOST = 500_000
-"""So many lines wait at most, should what they are written to hang; what comes then is lost, and counted."""
+_FLUSH_SECONDS = 0.01
+"""Short, because a large batch would hold the interpreter lock for longer while requests wait."""
+_MAX_WAITING_LINES = 500_000
 
 
 class LineWriter:
-    """Make it, add to it and close it in one event loop."""
+    """A bounded buffer of lines and the thread that writes them; create, use and close it in one event loop."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        """`write` is called in a thread, never twice at once, with whole lines."""
+    def __init__(self, write: Callable[[bytes], None], *, max_waiting_lines: int = _MAX_WAITING_LINES) -> None:
+        """Create a writer; its thread starts with the first line.
+
+        Args:
+            write: called in the thread, one call at a time, with whole lines.
+            max_waiting_lines: while so many lines wait because `write` blocks, new ones are dropped and counted.
+        """
         self._write = write
+        self._max_waiting_lines = max_waiting_lines
         self._lines: list[bytes] = []
-        self._lost = 0
-        self._loop = asyncio.get_running_loop()
+        self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
         self._batches: SimpleQueue[list[bytes] | None] = SimpleQueue()
-        self._thread = Thread(target=self._write_batches, name="write lines", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
 
     def add(self, line: bytes) -> None:
-        if len(self._lines) >= _MOST:
-            self._lost += 1
+        """Add one line, with its line feed."""
+        if len(self._lines) >= self._max_waiting_lines:
+            self._dropped += 1
             return
         self._lines.append(line)
         if self._timer is None:
-            self._timer = self._loop.call_later(_EVERY_SECONDS, self._hand_over)
+            self._schedule_flush()
 
-    def _hand_over(self) -> None:
+    async def close(self) -> None:
+        """Write the remaining lines and end the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._pass_batch_to_thread()
+        if self._thread is not None:
+            self._batches.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _schedule_flush(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
         self._timer = None
         if self._batches.empty():
-            self._batches.put(self._taken())
+            self._pass_batch_to_thread()
         else:
-            self._timer = self._loop.call_later(_EVERY_SECONDS, self._hand_over)
+            self._schedule_flush()
 
-    def _taken(self) -> list[bytes]:
-        if self._lost:
-            log.error("lines were lost, since they could not be written fast enough", extra={"lines": self._lost})
-            self._lost = 0
-        lines, self._lines = self._lines, []
-        return lines
+    def _pass_batch_to_thread(self) -> None:
+        if self._dropped:
+            log.error("lines dropped because writing is too slow", extra={"lines": self._dropped})
+            self._dropped = 0
+        if self._lines:
+            batch, self._lines = self._lines, []
+            self._batches.put(batch)
+            if self._thread is None:
+                self._thread = self._start_thread()
+
+    def _start_thread(self) -> Thread:
+        thread = Thread(target=self._write_batches, name="write lines", daemon=True)
+        thread.start()
+        return thread
 
     def _write_batches(self) -> None:
         while (lines := self._batches.get()) is not None:
             try:
                 self._write(b"".join(lines))
             except (OSError, ValueError) as error:
-                # A ValueError says that the file is closed.
-                log.error("lines cannot be written", extra={"lines": len(lines), "reason": str(error)})
-
-    async def close(self) -> None:
-        """Writes what is still there."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._batches.put(self._taken())
-        self._batches.put(None)
-        await asyncio.to_thread(self._thread.join)
+                # A closed file raises ValueError.
+                log.error("lines not written", extra={"lines": len(lines), "reason": str(error)})

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on stderr, fit for journald and log collectors."""
+"""The log: one JSON object per line on stderr, for journald and log collectors."""
 
 from __future__ import annotations
 
@@ -11,50 +11,53 @@ from typing import TextIO
 
 WARNING = logging.WARNING
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
+    """Formats a record as a JSON object; what is passed as `extra` becomes fields."""
+
     def __init__(self, worker: int | None = None) -> None:
-        """`worker`: which of several signers on this machine this one is; each line says so."""
+        """Create a formatter; with several workers on a machine, each line names its worker."""
         super().__init__()
-        self._worker: dict[str, object] = {} if worker is None else {"worker": worker}
-        self.members = "" if worker is None else f'"worker": {worker}, '
+        self._common_fields: dict[str, object] = {} if worker is None else {"worker": worker}
+        self.common_fields_json = "" if worker is None else f'"worker": {worker}, '
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
+        """Return the JSON object without a line feed."""
+        fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **self._worker,
+            **self._common_fields,
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         if record.exc_info:
-            line["traceback"] = _places(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False, default=str)
+            fields["traceback"] = _traceback_lines(record.exc_info[1])
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
 
-def set_up(stream: TextIO = sys.stderr, level: int = logging.INFO, worker: int | None = None) -> None:
-    """Sends all logging to `stream`; libraries only from warnings on."""
+def configure_logging(stream: TextIO = sys.stderr, level: int = logging.INFO, worker: int | None = None) -> None:
+    """Send the process's log to `stream`: this package's from `level` on, that of libraries from warnings on."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines(worker))
+    handler.setFormatter(JsonFormatter(worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("oss_signer").setLevel(level)
 
 
-def members_of_each_line() -> str:
-    """What each line says of this process, as a piece of JSON such as `"worker": 2, `; it may be empty."""
+def common_fields_json() -> str:
+    """Return the fields that each line of this process has, as JSON like `"worker": 2, `; empty without any."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler.formatter, JsonLines):
-            return handler.formatter.members
+        if isinstance(handler.formatter, JsonFormatter):
+            return handler.formatter.common_fields_json
     return ""
 
 
 def write_lines(lines: bytes) -> None:
-    """In one piece, to where all logging goes."""
+    """Write formatted lines to the stream of the log in one piece."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.acquire()
@@ -69,8 +72,8 @@ def write_lines(lines: bytes) -> None:
                 handler.release()
 
 
-def _places(error: BaseException | None) -> list[str]:
-    """Where an exception came from, and its kind. Not its text, which may quote a secret it choked on."""
+def _traceback_lines(error: BaseException | None) -> list[str]:
+    """Return the frames and the type of an exception, without its text, which may quote a secret."""
     if error is None:
         return []
     frames = traceback.extract_tb(error.__traceback__)

@@ -38,7 +38,7 @@ async def test_a_bug_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     said = io.StringIO()
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
-    logs.set_up(said)
+    logs.configure_logging(said)
     broken = cast(Service, Broken())
     listener = runner(Front(broken, Public(broken).routes(), RequestLog()))
     await listener.setup()
