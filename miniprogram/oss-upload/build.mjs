@@ -1,4 +1,4 @@
-// Bundles src/ for mini-programs and for web pages: `node build.mjs [directory]`, by default beside this file.
+// Bundles src/ for mini-programs and for web pages: `node build.mjs [directory]`, by default next to this file.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,11 +7,11 @@ import { minify } from 'terser'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const target = process.argv[2] || here
-// The demo and the sample have copies of their own, so that they run from a fresh clone.
+// The demo and the sample contain copies, so that they run from a fresh clone.
 const page = process.argv[2] ? join(target, 'page') : join(here, '..', '..', 'signer', 'demo', 'page')
 const sample = join(process.argv[2] || join(here, '..', 'sample'), 'miniprogram_npm', 'oss-upload')
 
-/** Names that begin with _ are the library's own and get short ones. */
+/** Names that begin with _ are internal and get shortened. */
 const bundle = async (source) => {
   const { outputFiles } = await build({
     absWorkingDir: here,
@@ -28,7 +28,7 @@ const bundle = async (source) => {
   return (await minify(outputFiles[0].text, { module: true, ecma: 2017, compress })).code
 }
 
-/** Smaller than the wrapper of esbuild's own format for CommonJS. */
+/** Smaller than esbuild's own CommonJS wrapper. */
 const asCommonJs = (code) =>
   code.replace(/export\{(.*)\};$/, (_, names) =>
     names.split(',').map((each) => each.replace(/(\w+) as (\w+)/, 'exports.$2=$1')).join(';') + ';')

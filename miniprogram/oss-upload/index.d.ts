@@ -1,74 +1,74 @@
 /**
- * What went wrong. The signer's own codes come as they are (docs/http.md), such as `too_large`, `unsupported_type`,
- * `unauthenticated`, `rate_limited`, `forbidden`, `unknown_app`. The library's own:
+ * An error of an upload. Codes of the signer are passed on (docs/http.md), such as `too_large`, `unsupported_type`,
+ * `unauthenticated`, `rate_limited`, `forbidden`, `unknown_app`. Codes of the library:
  *
- * - `cancelled`: by the signal or by `abort()`
- * - `network`, `timeout`: no answer; tried again first
- * - `server`: an answer of 5xx, or one that neither the signer nor OSS gives; tried again first
+ * - `cancelled`: cancelled by the signal or by `abort()`
+ * - `network`, `timeout`: no response, after all retries
+ * - `server`: 5xx, or a response of neither the signer nor OSS, after all retries
  * - `domain`: the address is not on the mini-program's list of allowed domains
  * - `file`: the file cannot be read
- * - `login`: wx.login failed; tried again first
- * - `too_large`, `too_small`: what the form in hand or OSS says of the file
- * - `expired`: OSS says that the form or its token is over, and said so of a new form too
- * - `exists`: there is an object of that name already
- * - `unknown`: an earlier answer was lost, its form is over and a new one has another key: the file may have arrived,
- *   at `key`. To upload it again is for the user to decide: it might then be there twice.
- * - `refused`: OSS or the signer refuses for another reason; `ossCode` or `detail` says which
+ * - `login`: wx.login failed, after all retries
+ * - `too_large`, `too_small`: the file breaks the limits of the form or of OSS
+ * - `expired`: the form or its token has expired, and so has a new form
+ * - `exists`: an object with this key already exists
+ * - `unknown`: an earlier response was lost, its form has expired and a new one has another key: the file may be stored
+ *   at `key`. The user must decide whether to upload it again: it may then be stored twice.
+ * - `refused`: OSS or the signer refused for another reason, given in `ossCode` or `detail`
  */
 export interface UploadError extends Error {
   code: string
   /** For the user, in Chinese. */
   message: string
-  /** For whoever looks into it: what the signer, OSS or WeChat said, in their words. */
+  /** For debugging: the message of the signer, OSS or WeChat. */
   detail: string
-  /** Whether the same upload may work later. */
+  /** Whether the same upload may succeed later. */
   retryable: boolean
-  /** The HTTP status, when there was an answer. */
+  /** The HTTP status, if there was a response. */
   status?: number
   /** OSS's own error code, such as AccessDenied. */
   ossCode?: string
   /** OSS's exact error code, such as 0006-00000213. */
   ec?: string
-  /** Of OSS or of the signer: what their operators look for in the logs. */
+  /** The request id of OSS or of the signer, for their logs. */
   requestId?: string
-  /** How long the signer or OSS asks to wait. */
+  /** The Retry-After of the signer or OSS. */
   retryAfterSeconds?: number
-  /** The object key that was tried. */
+  /** The object key of the attempt. */
   key?: string
 }
 
 export interface Progress {
-  /** Bytes of the file that were sent; of all files for the uploader's progress. Never less than before. */
+  /** Sent bytes, of the file or of all files. Never decreases. */
   loaded: number
   total: number
-  /** A whole number; 100 only when OSS has the file. Never less than before. */
+  /** A whole number; 100 only when OSS has stored the file. Never decreases. */
   percent: number
 }
 
-/** Of all files since the uploader was last idle. One that failed counts as done here: nothing more comes of it. */
+/** The progress of all files since the uploader was last idle. A failed file counts as finished. */
 export interface TotalProgress extends Progress {
-  /** How many files there are, and how many of them are over, well or not. */
+  /** The number of files, and how many of them have finished, stored or failed. */
   files: number
   finished: number
 }
 
 export interface UploadResult {
-  /** The object's key in the bucket. */
+  /** The object key. */
   key: string
-  /** The object's address; for a private bucket ask the signer for a download. */
+  /** The object's URL. For a private bucket, request a download from the signer. */
   url: string
-  /** Without quotes; undefined where the answer did not show it. */
+  /** Without quotes; undefined if the response did not contain it. */
   etag?: string
   /**
-   * OSS's answer: 200, 201 or 204; 203 when the file is stored and the app's upload callback failed; 409 when it was
-   * stored by an earlier try whose answer was lost.
+   * The status of OSS: 200, 201 or 204; 203 if the file is stored but the upload callback failed; 409 if an earlier
+   * attempt stored it and its response was lost.
    */
   status: number
-  /** The answer's body: with an upload callback what the app's server said. */
+  /** The response body; with an upload callback, the response of the app's server. */
   body: string
 }
 
-/** The signer's answer (docs/http.md, POST /v1/apps/{app_id}/uploads). */
+/** The signer's response (docs/http.md, POST /v1/apps/{app_id}/uploads). */
 export interface Form {
   url: string
   method: 'POST'
@@ -80,7 +80,7 @@ export interface Form {
   max_size: number
 }
 
-/** The part of an AbortSignal that is used, since mini-programs have none. */
+/** The part of AbortSignal that the library uses; mini-programs have no AbortSignal. */
 export interface CancelSignal {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void
@@ -92,56 +92,56 @@ export interface Cancel {
   abort(): void
 }
 
-/** What AbortController is in a browser: `upload(path, { signal: cancel.signal })`, then `cancel.abort()`. */
+/** The AbortController of mini-programs: `upload(path, { signal: cancel.signal })`, then `cancel.abort()`. */
 export function createCancel(): Cancel
 
 export interface UploaderOptions {
-  /** The signer's address, such as https://sign.example.com. */
+  /** The signer's URL, such as https://sign.example.com. */
   endpoint: string
-  /** The app in the signer's definitions: usually the mini-program's own app id. */
+  /** The app's id in the signer's definitions, usually the mini-program's app id. */
   appId: string
-  /** How many files are under way at once: 1 to 10, 4 if not given. WeChat allows 10. */
+  /** The number of concurrent uploads: 1 to 10, by default 4. WeChat allows 10. */
   concurrency?: number | undefined
-  /** Whether wx.login may be called when the signer answers 401: true if not given. */
+  /** Whether to call wx.login when the signer responds with 401; by default true. */
   login?: boolean | undefined
   /**
-   * Headers for the signer, such as your own login's Authorization (then say `login: false`). Asked for each form;
-   * `refused`: those before were answered with 401.
+   * Returns headers for the signer, such as the Authorization of your own login (then set `login: false`). Called for
+   * each form; `refused`: the signer responded to the previous headers with 401.
    */
   headers?: (refused?: boolean) => Record<string, string> | Promise<Record<string, string>>
-  /** How often one file is tried again: 5 if not given. */
+  /** The number of retries of one file; by default 5. */
   retries?: number
   /**
-   * The pause before the first of these, about: 500 if not given. It doubles each time, up to 10 s. A Retry-After is
-   * kept to if it asks for a minute at most; if for more, the upload fails at once.
+   * The approximate delay before the first retry; by default 500. It doubles each time, up to 10 s. A Retry-After of up
+   * to a minute is respected; with a longer one, the upload fails at once.
    */
   retryDelayMs?: number
-  /** How long the signer may take to answer: 15000 if not given; OSS may take 4 times that, and 50 s for each MB. */
+  /** The time limit of the signer; by default 15000. OSS may take 4 times as long, plus 50 s for each MB. */
   timeoutMs?: number
-  /** Progress of all files together. */
+  /** Called with the progress of all files. */
   onProgress?: (progress: TotalProgress) => void
 }
 
 export interface UploadOptions {
-  /** The file's own name. It becomes part of the key, and tells the type if `contentType` does not. */
+  /** The file's name. It becomes part of the key, and determines the type without `contentType`. */
   filename?: string | undefined
-  /** Such as image/jpeg; if not given, by the name's extension. */
+  /** Such as image/jpeg; by default from the extension of the name. */
   contentType?: string | undefined
-  /** In bytes; looked up if not given. */
+  /** In bytes; by default read from the file. */
   size?: number | undefined
   onProgress?: (progress: Progress) => void
-  /** In the queue; asking for a form; being sent, with that form; waiting to be tried again, for that reason. */
+  /** In the queue; requesting a form; uploading with this form; waiting for a retry after this error. */
   onState?: (
     ...args: ['queued', undefined] | ['signing', undefined] | ['uploading', Form] | ['waiting', UploadError]
   ) => void
   signal?: CancelSignal | undefined
   /** Variables of the app's upload callback. */
   vars?: Record<string, string> | undefined
-  /** The object's metadata, for names that the app takes. */
+  /** The object's metadata, for names that the app allows. */
   meta?: Record<string, string> | undefined
   /**
-   * The error of an earlier upload of this very file: it goes to the same key, and is not stored twice. But for
-   * `unknown`, where it gets a new one.
+   * The error of an earlier upload of this file. The upload uses the same key, so that the file is not stored twice;
+   * after `unknown` it uses a new key.
    */
   retryOf?: unknown
 }
@@ -153,7 +153,7 @@ export interface FileUploader<File> {
   abort(): void
 }
 
-/** `upload` takes a path of wx.chooseMedia, wx.chooseMessageFile and the like. */
+/** `upload` accepts a path from wx.chooseMedia, wx.chooseMessageFile and similar functions. */
 export type Uploader = FileUploader<string>
 
 export function createUploader(options: UploaderOptions): Uploader

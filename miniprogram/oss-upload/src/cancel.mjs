@@ -1,4 +1,4 @@
-// What AbortController is in a browser: mini-programs have none.
+// An AbortController for mini-programs, which have none.
 
 export const createCancel = () => {
   const listeners = new Set()

@@ -1,4 +1,4 @@
-// What went wrong: a code for programs, words for the user, and whether it passes by itself.
+// Errors: a code for programs, a message for the user, and whether a retry can succeed.
 
 export const { assign } = Object
 export const nothing = () => {}
@@ -23,9 +23,9 @@ const MESSAGES = {
   refused: '上传被拒绝',
 }
 
-/** `code` may be empty: then the answer's status, the first of its three parts, gives it. */
+/** Creates an error. Without a `code`, the status of the response [status, headers, body] determines it. */
 export const failure = (code, detail = '', [status, headers = {}] = [], more) => {
-  // What is neither a result nor a refusal is the page of something between us and the server.
+  // A response that is neither success nor a refusal comes from a proxy in between.
   const broken = status >= 500 || status < 400
   const usual = status === 429 ? 'rate_limited' : broken ? 'server' : 'refused'
   code = code || usual

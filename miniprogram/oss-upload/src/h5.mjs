@@ -1,4 +1,4 @@
-// The web page's side of it: XMLHttpRequest, since fetch tells no progress of what is sent.
+// The platform of web pages: XMLHttpRequest, because fetch reports no upload progress.
 import { assign, failure } from './failure.mjs'
 import { makeUploader } from './uploader.mjs'
 
@@ -10,13 +10,13 @@ const post = (url, body, headers, timeoutMs, onSent, onStart) =>
     xhr.open('POST', url)
     xhr.timeout = timeoutMs
     for (const name in headers) xhr.setRequestHeader(name, headers[name])
-    // With a listener the browser asks the signer for leave first.
+    // A listener makes the browser send a preflight first.
     if (onSent) xhr.upload.onprogress = ({ loaded, total }) => onSent(loaded / total)
     xhr.onerror = () => reject(failure('network'))
     xhr.ontimeout = () => reject(failure('timeout'))
     xhr.onload = () => {
       const answer = {}
-      // All at once: asked by its name, a header that CORS hides is an error in the console.
+      // Read all headers: reading one that CORS hides logs an error in the console.
       for (const line of xhr.getAllResponseHeaders().split('\r\n')) {
         const at = line.indexOf(':')
         answer[line.slice(0, at).toLowerCase()] = line.slice(at + 2)
@@ -37,7 +37,7 @@ const platform = {
     const body = new FormData()
     const all = assign({}, fields, { key })
     for (const name in all) body.append(name, all[name])
-    body.append(field, file) // OSS ignores what comes after the file
+    body.append(field, file) // OSS ignores fields after the file
     return post(url, body, {}, timeoutMs, onSent, onStart)
   },
 }

@@ -1,4 +1,4 @@
-// What OSS says in XML (help page `postobject`).
+// OSS errors in XML. See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 import { failure } from './failure.mjs'
 
 const CODES = {
@@ -14,7 +14,7 @@ export const refusal = (answer) => {
   const xml = answer[2]
   const ossCode = read(xml, 'Code')
   const detail = read(xml, 'Message')
-  // A token that is over is told in one of several ways; an ended policy only in words (EC 0006-00000213).
+  // An expired token has several codes; an expired policy only a message (EC 0006-00000213).
   const expired = /SecurityToken|InvalidAccessKeyId|Policy expired/.test(ossCode + detail)
   const more = { ossCode, ec: read(xml, 'EC'), requestId: read(xml, 'RequestId') }
   return failure(expired ? 'expired' : CODES[ossCode], detail, answer, more)

@@ -1,9 +1,9 @@
-// Progress that never goes back: not when a file is sent again, and not when one is given up.
+// Progress that never decreases, neither when a file is retried nor when it fails.
 import { nothing } from './failure.mjs'
 
 const percentOf = (loaded, total) => Math.min(99, (loaded / total) * 100 | 0)
 
-/** Of all files since the last time that none was under way: three functions, that enter, follow and leave a file. */
+/** The progress of all files since the uploader was last idle. Returns three functions: enter, follow and leave a file. */
 export const createTotal = (tell = nothing) => {
   let loaded
   let total
@@ -21,7 +21,7 @@ export const createTotal = (tell = nothing) => {
     files++
   }
 
-  /** One file's progress: a function that takes the share that was sent, and at the end whether it is stored. */
+  /** The progress of one file. Returns a function of the sent share and, at the end, whether the file is stored. */
   const follow = (size, tellFile = nothing) => {
     let most = 0
     total += size

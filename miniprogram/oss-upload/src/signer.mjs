@@ -1,7 +1,7 @@
-// Asks the signer for forms: logs in where it wants that, and keeps the forms that serve many files.
+// Requests forms from the signer: logs in if required, and keeps forms that serve several files.
 import { assign, failure, nothing } from './failure.mjs'
 
-/** How long the form lives, from one clock, the signer's: so the phone's own may be wrong. */
+/** The form's lifetime by the signer's clock alone, so that the phone's clock may be wrong. */
 const lifeMs = (form) => {
   const signed = form.fields['x-oss-date'].replace(/(....)(..)(..T..)(..)/, '$1-$2-$3:$4:')
   return Date.parse(form.expires_at) - Date.parse(signed)
@@ -10,7 +10,7 @@ const lifeMs = (form) => {
 export const createSigner = (platform, { endpoint, appId, login, headers }, timeoutMs) => {
   const url = `${endpoint.replace(/\/$/, '')}/v1/apps/${appId}/uploads`
   const canLogIn = platform._login && login !== false
-  const kept = {} // by wish: the promise of the newest form, if there is one
+  const kept = {} // by request: the promise of the newest form, if any
   let session = canLogIn && platform._load(url)
   let loggingIn
 
@@ -30,7 +30,7 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
     return answer
   }
 
-  /** `again`: after a 401, and `refused` is the session that was answered with it. */
+  /** `again`: after a 401 response to the session `refused`. */
   const ask = async (wish, again, refused) => {
     await loggingIn // one login serves all files
     const used = session
@@ -42,26 +42,26 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
     let form = {}
     try {
       form = JSON.parse(body)
-    } catch (_) {} // some proxy's page
+    } catch (_) {} // the page of a proxy
     const { code, title, detail } = form
     if (!form.fields) throw failure(code, detail ? `${title}: ${detail}` : title, answer)
     const life = lifeMs(form)
-    // A form that ends while the file is on its way is refused: a fifth of its life, at most a minute, is kept for that.
+    // OSS rejects a form that expires during the upload: reserve a fifth of its lifetime, at most a minute.
     return { _form: form, _ends: platform._now() + life - Math.min(life / 5, 60000) }
   }
 
-  /** A form to use now, as {_form, _ends}. One with a key of its own is for one file only. */
+  /** Returns a usable form as {_form, _ends}. A form with an exact key is for one file only. */
   const sign = async (wish) => {
     const { filename, content_type: type, size, vars, meta } = wish
     const id = JSON.stringify([type || filename.replace(/.*\./, ''), vars, meta])
     const promise = kept[id]
     const signed = await promise
-    // Whether an empty file is allowed only the signer knows.
+    // Only the signer knows whether an empty file is allowed.
     if (!size || (signed && signed._form.key)) return ask(wish)
     if (lives(signed)) return signed
-    if (kept[id] !== promise) return sign(wish) // another file was first to ask
+    if (kept[id] !== promise) return sign(wish) // another file has requested one meanwhile
     const asked = ask(wish)
-    kept[id] = asked.catch(nothing) // what it was refused for may be that file's own matter
+    kept[id] = asked.catch(nothing) // the refusal may concern that file only
     return asked
   }
 

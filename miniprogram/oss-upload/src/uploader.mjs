@@ -1,4 +1,4 @@
-// The way of a file: its turn, a form, OSS, and again where that is worth it.
+// Uploads a file: queue, form, OSS, and retries where they can succeed.
 import { createCancel } from './cancel.mjs'
 import { failure, nothing } from './failure.mjs'
 import { read, refusal } from './oss-answer.mjs'
@@ -7,10 +7,10 @@ import { createSigner } from './signer.mjs'
 
 const MAX_RETRY_DELAY_MS = 10000
 const MAX_RETRY_AFTER_SECONDS = 60
-// All but letters, digits and what is harmless in every key and address.
+// Everything except letters, digits and characters that are safe in keys and URLs.
 const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
 
-const tries = new WeakMap() // by error: what was tried, for `retryOf`
+const tries = new WeakMap() // by error: the attempt, for `retryOf`
 
 export const makeUploader = (platform, config) => {
   const { retries = 5, retryDelayMs = 500, timeoutMs = 15000 } = config
@@ -39,7 +39,7 @@ export const makeUploader = (platform, config) => {
     let failures = 0
     let over
     let cancel
-    let end // what else cancelling has to end now
+    let end // ends the current step on cancel
 
     const cancelled = new Promise((_, reject) => {
       cancel = () => {
@@ -50,7 +50,7 @@ export const makeUploader = (platform, config) => {
     })
     cancelled.catch(nothing)
 
-    /** Does the next thing, unless the job is cancelled before it is done. */
+    /** Runs the next step; rejects if the upload is cancelled meanwhile. */
     const step = (start) => (over ? cancelled : Promise.race([cancelled, start()]))
 
     const send = async () => {
@@ -61,9 +61,9 @@ export const makeUploader = (platform, config) => {
         const id = Date.now().toString(36) + Math.random().toString(36).slice(2)
         const own = id + (named ? '-' + named.replace(UNSAFE, '_').slice(-80) : name.match(/\.\w+$/) || '')
         const to = exact || (key && !key.indexOf(prefix) ? key : prefix + own)
-        // An earlier try may have been stored under its own key: under another one the file would be there twice.
+        // An earlier attempt may be stored under its key: another key would store the file twice.
         if (doubt && to !== key) {
-          doubt = false // retryOf this error is somebody's decision
+          doubt = false // retryOf with this error is the user's decision
           throw failure('unknown')
         }
         signed = next
@@ -82,8 +82,8 @@ export const makeUploader = (platform, config) => {
       const [status, headers, body] = answer
       const error = status < 300 ? {} : refusal(answer)
       if (error.code && !(error.code === 'exists' && doubted)) {
-        if (status < 500) doubt = doubted // for sure this try was not stored
-        if (error.code === 'refused') signed._ends = 0 // the next try is not to meet the same form
+        if (status < 500) doubt = doubted // this attempt was certainly not stored
+        if (error.code === 'refused') signed._ends = 0 // the next attempt needs a new form
         throw error
       }
       return {

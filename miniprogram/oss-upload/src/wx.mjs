@@ -1,17 +1,17 @@
-// The mini-program's side of it: wx.request, wx.uploadFile, wx.login and wx's storage.
+// The platform of mini-programs: wx.request, wx.uploadFile, wx.login and storage.
 import { assign, failure } from './failure.mjs'
 import { makeUploader } from './uploader.mjs'
 
 export { createCancel } from './cancel.mjs'
 
-/** wx tells of failures only in words, such as "uploadFile:fail timeout". */
+/** wx reports failures only as messages, such as "uploadFile:fail timeout". */
 const codeOf = (words) =>
   /domain list/.test(words) ? 'domain'
   : /time ?out/i.test(words) ? 'timeout'
   : /no such|not found|not exist|permission/i.test(words) ? 'file'
   : 'network'
 
-/** Calls wx as it likes it. `code`: what its failure is, if its words are not asked; `use` gets the task. */
+/** Calls a wx method as a promise. `code`: the error code, else its message determines it; `use` receives the task. */
 const call = (method, options, code, use, owner = wx) =>
   new Promise((resolve, reject) => {
     const fail = ({ errMsg }) => reject(failure(code || codeOf(errMsg), errMsg))
@@ -19,7 +19,7 @@ const call = (method, options, code, use, owner = wx) =>
     if (use) use(task)
   })
 
-/** Header names come in any case, and on some phones before the answer only. */
+/** Header names come in any case, and on some phones only before the response. */
 const answered = ({ statusCode, header, data }, before) => {
   const headers = {}
   const all = assign({}, before, header)
@@ -31,7 +31,7 @@ let last = Date.now()
 let elapsedMs = 0
 
 const platform = {
-  /** wx has no monotonic clock; in this one at least what was set back does not count. */
+  /** wx has no monotonic clock; this one at least ignores a clock that is set back. */
   _now() {
     const now = Date.now()
     elapsedMs += Math.max(0, now - last)
@@ -46,7 +46,7 @@ const platform = {
   _load(key) {
     try {
       return wx.getStorageSync(key)
-    } catch (_) {} // a broken storage costs a login, nothing more
+    } catch (_) {} // a broken storage only costs another login
   },
 
   _save: (key, data) => wx.setStorage({ key, data, fail() {} }),

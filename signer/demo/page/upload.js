@@ -1,5 +1,5 @@
-// The upload page: the library asks the signer for forms, and sends each file straight to OSS.
-// Everything that comes from a server or a file name reaches the page as text, never as markup.
+// The upload page: the library requests forms from the signer and uploads each file to OSS.
+// Text from servers and file names is inserted as text, never as markup.
 import { createUploader } from "./oss-upload.js"; // built from miniprogram/oss-upload
 
 const AT_ONCE = 3;
@@ -9,7 +9,7 @@ const MASK = "***";
 const $ = (id) => document.getElementById(id);
 const state = { apps: [], app: null, uploads: [], uploaders: new Map(), arrivals: null };
 
-// ---- words -----------------------------------------------------------------------------------------------------
+// ---- texts -----------------------------------------------------------------------------------------------------
 
 function sizeText(bytes) {
   const units = ["bytes", "KiB", "MiB", "GiB"];
@@ -72,7 +72,7 @@ function webAddress(text) {
   }
 }
 
-// ---- talking to the signer and to OSS --------------------------------------------------------------------------
+// ---- requests to the signer and to OSS --------------------------------------------------------------------------
 
 /** What went wrong, in words for people, and a trace for whoever reads the logs. */
 class Refusal extends Error {
@@ -324,7 +324,7 @@ function showForm(form, app, key) {
   $("policy").textContent = policyText(form.fields.policy);
   const rows = Object.entries(form.fields).map(([name, value]) => {
     const row = document.createElement("div");
-    const isPolicy = name.toLowerCase() === "policy"; // it holds the token, and stands decoded beside this
+    const isPolicy = name.toLowerCase() === "policy"; // it holds the token, and is shown decoded
     const quiet = isPolicy || isToken(name);
     const shown = isPolicy ? `${value.length} characters of Base64` : isToken(name) ? MASK : name === "key" ? key : value;
     row.append(node("dt", name), node("dd", shown, quiet ? "quiet" : ""));
@@ -341,7 +341,7 @@ function showForm(form, app, key) {
 async function loadArrived() {
   const { app } = state;
   if (state.arrivals?.app === app) return void (state.arrivals.again = true);
-  state.arrivals?.controller.abort(); // of another app
+  state.arrivals?.controller.abort(); // of the previous app
   const mine = (state.arrivals = { app, again: false, controller: new AbortController() });
   try {
     const objects = await ask(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal: mine.controller.signal });
@@ -371,7 +371,7 @@ function showArrived(objects, app) {
 function arrival(object, version) {
   const element = $("object").content.firstElementChild.cloneNode(true);
   const address = webAddress(object.url);
-  const fileName = object.key.split("/").pop().replace(/^[0-9a-z]{15,}-(?=.)/, ""); // without what makes it unique
+  const fileName = object.key.split("/").pop().replace(/^[0-9a-z]{15,}-(?=.)/, ""); // without the unique prefix
   const thumb = element.querySelector(".thumb");
   element.dataset.key = object.key;
   element.dataset.version = version;
@@ -402,15 +402,15 @@ function dropped(transfer) {
 $("app").addEventListener("change", () => choose(state.apps.find((app) => app.id === $("app").value)));
 $("file").addEventListener("change", () => {
   add([...$("file").files]);
-  $("file").value = ""; // so that the same file can be chosen again
+  $("file").value = ""; // allows choosing the same file again
 });
 $("clear").addEventListener("click", clearFinished);
 $("retry-all").addEventListener("click", retryAll);
 $("cancel-all").addEventListener("click", () => state.uploaders.forEach((uploader) => uploader.abort()));
 $("refresh").addEventListener("click", () => loadArrived());
-window.addEventListener("focus", () => loadApps()); // an edited YAML shows without a reload
+window.addEventListener("focus", () => loadApps()); // shows an edited YAML without a reload
 
-// A file dropped beside the zone is meant for it, and must not make the browser leave the page.
+// A file dropped next to the zone is meant for it; the browser must not open it.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   $("drop").classList.add("over");

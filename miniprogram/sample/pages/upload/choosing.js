@@ -1,5 +1,5 @@
-// What the user picked, in one shape: {path, name, given, size, kind, thumb}.
-// `given` is the file's own name, which only chat files have.
+// The chosen files in one format: {path, name, given, size, kind, thumb}.
+// `given` is the original file name, which only chat files have.
 
 const MEDIA_AT_ONCE = 20 // wx.chooseMedia; 9 before base library 2.25.0
 const CHAT_FILES_AT_ONCE = 100 // wx.chooseMessageFile

@@ -3,13 +3,13 @@ const config = require('../../config.js')
 const { chooseChatFiles, chooseMedia, extension } = require('./choosing.js')
 const { STATES, explanation, sizeText } = require('./words.js')
 
-// Each setData goes from one thread to another: ten a second are enough for the eye, whatever the network tells.
+// Each setData crosses from one thread to another: ten a second are enough.
 const REFRESH_MS = 100
 
 Page({
   data: {
-    files: [], // under way or failed, as shown: see `add`
-    uploaded: [], // the newest first
+    files: [], // uploading or failed, as displayed: see `add`
+    uploaded: [], // newest first
     total: { percent: 0, files: 0, finished: 0 },
     running: 0,
     retryable: 0,
@@ -19,9 +19,9 @@ Page({
     this.files = []
     this.uploaded = []
     this.changed = new Set()
-    this.chosen = new Map() // by file: what the user picked
-    this.errors = new Map() // by file: why its last upload failed
-    this.cancels = new Map() // by file under way
+    this.chosen = new Map() // by file: the chosen file
+    this.errors = new Map() // by file: the error of its last upload
+    this.cancels = new Map() // by uploading file
     this.lastId = 0
     this.uploader = createUploader({
       ...config,
@@ -54,7 +54,7 @@ Page({
     try {
       this.add(await ask())
     } catch ({ errMsg = '' }) {
-      // Whoever closes the picker knows that; all else, such as a privacy guide that does not name this, has to be seen.
+      // A closed picker needs no message; other errors do, such as an API that the privacy guide does not name.
       if (!errMsg.includes('cancel')) wx.showModal({ title: '无法选择文件', content: errMsg, showCancel: false })
     }
   },
@@ -87,7 +87,7 @@ Page({
     this.cancels.set(file, cancel)
     this.errors.delete(file)
     this.show(file, { state: 'queued', text: STATES.queued, percent: 0 })
-    wx.setKeepScreenOn({ keepScreenOn: true }) // WeChat ends uploads some seconds after it has left the screen
+    wx.setKeepScreenOn({ keepScreenOn: true }) // WeChat ends uploads some seconds after it goes to the background
     try {
       const result = await this.uploader.upload(path, {
         filename: given,
@@ -193,8 +193,8 @@ Page({
   },
 
   /**
-   * What is not on the screen yet: the lists only when they became others, else the files that changed. Copies, since the
-   * framework may keep what it gets.
+   * What the page does not show yet: the lists if they changed, else the changed files. Copies, because the framework may
+   * keep the objects.
    */
   changes() {
     const retryable = [...this.errors.values()].filter((error) => error.retryable).length

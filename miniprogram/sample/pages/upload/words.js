@@ -1,4 +1,4 @@
-// What the page says.
+// Texts of the page.
 
 const UNITS = ['B', 'KB', 'MB', 'GB']
 
@@ -19,7 +19,7 @@ const STATES = {
   waiting: '网络不稳定，稍后自动重试',
 }
 
-/** All that whoever looks into a failure needs, to be copied. */
+/** The details of a failure, ready to copy. */
 const explanation = (error) =>
   [
     error.message,
