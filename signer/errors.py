@@ -1,26 +1,35 @@
-"""What a caller can be told: one class for each problem, with its code and HTTP status.
+"""The problems that a client can be answered with: one class for each, with its code, HTTP status and title.
 
-The texts go to clients as RFC 9457 `detail`; they must never hold a secret.
+Their texts reach clients as RFC 9457 `detail`; they never contain a secret.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import ClassVar
 
 
 class Problem(Exception):
-    """A refusal with a stable `code`; `detail` says what was wrong and how to mend it."""
+    """A failed request with a stable `code`. The base class itself is an unexpected failure."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, detail: str = "", *, retry_after_seconds: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Create a problem.
+
+        Args:
+            detail: What is wrong, then how to fix it.
+            retry_after_seconds: When a retry can succeed; at least a second is sent to the client.
+            headers: Response headers that belong to the problem, such as `Allow`.
+        """
         super().__init__(detail)
         self.detail = detail
-        self.headers: dict[str, str] = {}
-        """What the answer carries besides, such as what is left of a limit."""
+        self.headers: dict[str, str] = {} if headers is None else dict(headers)
         self.retry_after_seconds = None if retry_after_seconds is None else max(1, ceil(retry_after_seconds))
 
 

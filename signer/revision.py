@@ -28,8 +28,9 @@ from signer.credentials.sources.credential_source import Source
 from signer.credentials.sources.source_role import ChainedRoleSource, RoleCredentials
 from signer.definitions import model
 from signer.definitions.interpolation import BadReference, interpolate
-from signer.definitions.registry import AccessKeyTemplate, Registry, Role
+from signer.definitions.registry import AccessKeyTemplate, App, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
+from signer.request_context import RequestContext
 from signer.signing.v4 import Credential
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Revision:
     roles: RoleSet
     checks: Mapping[str, CallerCheck]
     """The caller check of each enabled app, by app id."""
+
+
+Context = RequestContext[Revision, App]
+"""The context of a request to this service."""
 
 
 class RolePlanner:

@@ -1,4 +1,4 @@
-"""The one path from an app, a caller and a request to a signed upload. It knows no HTTP."""
+"""The one path of every signature: app, caller, limits, credential, signature. It does not depend on HTTP."""
 
 from __future__ import annotations
 
@@ -26,33 +26,37 @@ from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits.limiter_factory import new_limiter
 from signer.limits.token_bucket import Allowance, Limit
 from signer.outbound import new_session
-from signer.request_context import RequestContext
-from signer.revision import CallerCheckBuilder, Revision, RolePlanner
+from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
 from signer.signing.form import SignedUpload
 from signer.signing.presigned_url import SignedDownload, sign_download
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
-T = TypeVar("T")
+SignedT = TypeVar("SignedT")
 
 
 @dataclass(slots=True)
-class Answer(Generic[T]):
-    """What a request gets, and what its answer tells besides."""
+class SigningResult(Generic[SignedT]):
+    """A signature and what the response reports with it."""
 
-    app: App
+    signed: SignedT
     caller: Caller
-    left: Allowance | None
-    """Of the tightest limit; None where there is none."""
-    signed: T
+    allowance: Allowance | None
+    """What is left of the tightest limit; None if the app has no limits."""
 
 
 class Service:
-    """Signs for every app of a registry; make it inside a running event loop and close it there."""
+    """Signs uploads and downloads for every app. Create and close it in the same running event loop."""
 
     def __init__(self, registry: Registry, environment: Environment, *, now: Callable[[], datetime] = utc_now) -> None:
-        """`environment` gives the `${...}` of AccessKeys anew for each fetch."""
+        """Create a service.
+
+        Args:
+            registry: The first definitions.
+            environment: Resolves the `${...}` references of AccessKeys, anew for each fetch.
+            now: The clock.
+        """
         self.clock_skew = ClockSkew(now=now)
         self.metrics = Metrics()
         self._now = now
@@ -75,9 +79,11 @@ class Service:
         )
 
     async def activate(self, registry: Registry, *, settle_seconds: float) -> None:
-        """Answers from this registry from now on. Roles that are new are fetched first, for so long at most.
+        """Answer new requests from another registry. Requests in progress keep the revision they started with.
 
-        Requests under way finish with what they began with; the change itself is one assignment.
+        Args:
+            registry: The new definitions.
+            settle_seconds: How long to wait for the first credentials of new roles before the change.
         """
         roles = RoleSet()
         plans = await asyncio.to_thread(self._role_planner.plans, registry, roles)
@@ -87,90 +93,96 @@ class Service:
         self.current = Revision(registry, roles, checks)
         self._credentials.activate(roles)
 
-    async def ask(
-        self,
-        revision: Revision,
-        app_id: str | None,
-        context: RequestContext,
-        request: UploadRequest,
-        *,
-        documented: bool = False,
-    ) -> Answer[SignedUpload]:
-        """What a request gets: the app it names, who asks, how often, then the signature. Raises a `Problem`."""
-        app = None
+    async def sign_upload(
+        self, context: Context, request: UploadRequest, *, sample: bool = False
+    ) -> SigningResult[SignedUpload]:
+        """Sign an upload for the caller of a request.
+
+        Args:
+            context: The request.
+            request: What the client wants to upload.
+            sample: Whether to sign the form of Alibaba's sample server instead of the full form.
+
+        Raises:
+            Problem: The request is refused, or no credential is available.
+        """
         try:
-            app = revision.registry.app(app_id)
-            if documented and not app.generate_signature:
-                raise Forbidden(f"this app answers only POST /v1/apps/{app.id}/uploads")
-            caller, left = await self._admit(revision, app, context)
-            upload = await self.sign(revision, app, caller, request, documented=documented)
+            app = _enabled_app(context)
+            if sample and not app.generate_signature:
+                raise Forbidden(f"this app has no sample endpoint; use POST /v1/apps/{app.id}/uploads")
+            caller, allowance = await self._admit(app, context)
+            upload = await self.sign_form(context.revision, app, caller, request, sample=sample)
         except Exception as error:
-            self._count_failure(app, error)
+            self._count_failure(context, error)
             raise
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
             members = {
-                **_asked(app, caller, context),
                 "key": upload.key,
                 "key_prefix": upload.key_prefix,
                 "max_size": upload.max_size_bytes,
                 "expires_at": upload.expires_at,
             }
-            self._audit.add("signature", members)
-        return Answer(app, caller, left, upload)
+            self._audit.add("signature", {**_audit_members(app, caller, context), **members})
+        return SigningResult(upload, caller, allowance)
 
-    async def ask_download(
-        self, revision: Revision, app_id: str, context: RequestContext, key: str
-    ) -> Answer[SignedDownload]:
-        """A URL to read an object below the caller's own prefix. Raises a `Problem`."""
-        app = None
+    async def sign_download(self, context: Context, key: str) -> SigningResult[SignedDownload]:
+        """Sign a URL to read an object below the caller's own prefix.
+
+        Raises:
+            Problem: The request is refused, or no credential is available.
+        """
         try:
-            app = revision.registry.app(app_id)
+            app = _enabled_app(context)
             if app.downloads is None:
-                raise Forbidden("this app gives no downloads")
-            caller, left = await self._admit(revision, app, context)
+                raise Forbidden("this app has no downloads; ask its operators to set downloads")
+            caller, allowance = await self._admit(app, context)
             if not app.rules.naming.owns(key, app_id=app.id, caller=caller.id):
                 raise Forbidden("key is not below the prefix of this caller")
-            credential = await revision.roles.get(app.role)
+            credential = await context.revision.roles.get(app.role)
             download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
         except Exception as error:
-            self._count_failure(app, error)
+            self._count_failure(context, error)
             raise
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
-            members = {
-                **_asked(app, caller, context),
-                "key": key,
-                "expires_at": download.expires_at,
-            }
-            self._audit.add("download", members)
-        return Answer(app, caller, left, download)
+            members = {"key": key, "expires_at": download.expires_at}
+            self._audit.add("download", {**_audit_members(app, caller, context), **members})
+        return SigningResult(download, caller, allowance)
 
-    async def sign(
-        self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, documented: bool = False
+    async def sign_form(
+        self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, sample: bool = False
     ) -> SignedUpload:
-        """Signs for a caller who is known. Raises a `Problem`."""
-        make = app.forms.sample_form if documented else app.forms.full_form
+        """Sign a form for a caller who is identified already.
+
+        Raises:
+            Problem: The request breaks the app's rules, or no credential is available.
+        """
+        sign = app.forms.sample_form if sample else app.forms.full_form
         now = self._now()
         credential = revision.roles.current(app.role)
         if credential is None:
             credential, now = await revision.roles.get(app.role), self._now()
-        return make(request, caller=caller.id, credential=credential, now=now)
+        return sign(request, caller=caller.id, credential=credential, now=now)
 
-    def _count_failure(self, app: App | None, error: Exception) -> None:
-        known = "" if app is None else app.id
-        self.metrics.count_signature(known, error.code if isinstance(error, Problem) else Problem.code)
+    def _count_failure(self, context: Context, error: Exception) -> None:
+        app_id = "" if context.app is None or not context.app.enabled else context.app.id
+        self.metrics.count_signature(app_id, error.code if isinstance(error, Problem) else Problem.code)
         if isinstance(error, RateLimited):
-            self.metrics.count_rate_limited(known)
+            self.metrics.count_rate_limited(app_id)
 
-    async def _admit(self, revision: Revision, app: App, context: RequestContext) -> tuple[Caller, Allowance | None]:
-        """Who asks, and what is left of the tightest limit. An address is counted before anybody is asked who it is."""
+    async def _admit(self, app: App, context: Context) -> tuple[Caller, Allowance | None]:
+        """Identify the caller and apply the limits; return what is left of the tightest one.
+
+        The limit per address applies before the caller is identified, so that guessing credentials is limited too.
+        """
         rates = app.rate_limit
+        check = context.revision.checks[app.id]
         if app.is_unlimited:
-            return await revision.checks[app.id].identify(context), None
+            return await check.identify(context), None
         if rates.per_address is not None:
-            await self._take(app, [Limit(f"{app.id}:address:{context.client_address}", rates.per_address)])
-        caller = await revision.checks[app.id].identify(context)
+            await self._acquire(app, [Limit(f"{app.id}:address:{context.client_address}", rates.per_address)])
+        caller = await check.identify(context)
         if rates.per_caller is None and rates.per_app is None:
             return caller, None
         limits = []
@@ -178,14 +190,19 @@ class Service:
             limits.append(Limit(f"{app.id}:caller:{caller.id or context.client_address}", rates.per_caller))
         if rates.per_app is not None:
             limits.append(Limit(app.id, rates.per_app))
-        return caller, await self._take(app, limits)
+        return caller, await self._acquire(app, limits)
 
-    async def _take(self, app: App, limits: list[Limit]) -> Allowance:
-        return await self._limiter.acquire(limits, allow_when_unavailable=app.rate_limit.when_redis_is_gone == "open")
+    async def _acquire(self, app: App, limits: list[Limit]) -> Allowance:
+        allow_when_unavailable = app.rate_limit.when_redis_is_gone == "open"
+        return await self._limiter.acquire(limits, allow_when_unavailable=allow_when_unavailable)
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
-        """Takes OSS's callbacks and hands them on inside the block. Raises `CannotOpenQueue`."""
+        """Receive OSS's callbacks and deliver them inside the block.
+
+        Raises:
+            CannotOpenQueue: The queue of events cannot be opened.
+        """
         server = self.current.registry.server
         async with callback_service(
             self._outbound,
@@ -194,7 +211,7 @@ class Service:
             timeout_seconds=server.callback_timeout.total_seconds(),
             extra_key_url=server.callback_keys,
             target_of=self._notify_target,
-            audit=self._note_callback,
+            audit=self._audit_callback,
             count_callback=self.metrics.count_callback,
             count_attempt=self.metrics.count_notification,
         ) as (receiver, depth):
@@ -205,18 +222,20 @@ class Service:
         app = self.current.registry.apps.get(app_id)
         return None if app is None or app.callback is None else app.callback.notify
 
-    def _note_callback(self, event: dict[str, object]) -> None:
+    def _audit_callback(self, event: dict[str, object]) -> None:
         if self._audit is not None:
             self._audit.add("callback", event)
 
     def role_states(self) -> list[RoleState]:
+        """Return the state of each active role."""
         return self.current.roles.states()
 
     async def settle(self, timeout_seconds: float) -> None:
-        """Waits, bounded, until every role's first fetch is over."""
+        """Wait until the first fetch of every role has ended, successfully or not, or until the timeout."""
         await self.current.roles.wait_for_first_attempts(timeout_seconds)
 
     async def close(self) -> None:
+        """Stop all background work and close all connections."""
         await self._credentials.close()
         await self._limiter.close()
         await self._outbound.close()
@@ -225,6 +244,13 @@ class Service:
         self._sdk.close()
 
 
-def _asked(app: App, caller: Caller, context: RequestContext) -> dict[str, object]:
-    """What each line of the audit log says of the request that it is for."""
+def _enabled_app(context: Context) -> App:
+    app = context.app
+    if app is None or not app.enabled:
+        return context.revision.registry.app(context.app_id)  # raises the problem that describes why
+    return app
+
+
+def _audit_members(app: App, caller: Caller, context: Context) -> dict[str, object]:
+    """Return the members that each line of the audit log has."""
     return {"app": app.id, "caller": caller.id, "address": context.client_address, "request_id": context.request_id}

@@ -1,27 +1,38 @@
-"""`GET /openapi.json`: all that the public address answers, from the models that requests are validated with."""
+"""`GET /openapi.json`: describes the public API, from the models that validate requests."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import signer
-from signer.api.schemas import Download, ProblemBody, Signature, Upload, UploadRequestBody
+from signer.api.schemas import DownloadUrl, ProblemDocument, SampleSignature, UploadForm, UploadRequestBody
 from signer.errors import Problem
+from signer.http.reply import Reply
+from signer.http.router import Handler
+from signer.revision import Context
 
-_AT = "#/components/schemas/{model}"
-_ANSWER_HEADERS = {
-    "X-Request-Id": "the one that was sent, if harmless, else a new one",
-    "Cache-Control": "no-store",
-    "X-Session": "a session to send from now on instead of a wx.login code",
-    "X-Session-Expires-In": "its life in seconds",
-    "RateLimit-Limit": "requests in a period",
-    "RateLimit-Remaining": "what is left of them",
-    "RateLimit-Reset": "seconds until all are there again",
+_SCHEMA_NAMES: dict[type[BaseModel], str] = {
+    UploadRequestBody: "UploadRequest",
+    UploadForm: "UploadForm",
+    SampleSignature: "SampleSignature",
+    DownloadUrl: "Download",
+    ProblemDocument: "Problem",
 }
-_CREDENTIALS = {
+_SCHEMA_ADDRESS = "#/components/schemas/{model}"
+_RESPONSE_HEADERS = {
+    "X-Request-Id": "The id of the request: the client's if it is valid, else a new one.",
+    "Cache-Control": "no-store",
+    "X-Session": "A session to send from now on instead of a wx.login code.",
+    "X-Session-Expires-In": "The lifetime of the session in seconds.",
+    "RateLimit-Limit": "The number of requests in one period.",
+    "RateLimit-Remaining": "The number of requests that are left.",
+    "RateLimit-Reset": "The time in seconds until all requests are available again.",
+}
+_SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "header", "name": "X-Session"},
     "wx_code": {"type": "apiKey", "in": "header", "name": "X-WX-Code"},
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -29,13 +40,22 @@ _CREDENTIALS = {
 }
 
 
-def document() -> str:
-    """OpenAPI 3.1 as JSON."""
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in (UploadRequestBody, Upload, Signature, Download, ProblemBody)],
-        ref_template=_AT,
-    )
-    body: dict[str, Any] = {
+def openapi_handler() -> Handler:
+    """Return the handler of `GET /openapi.json`."""
+    document = openapi_document().encode()
+
+    async def openapi(_context: Context) -> Reply:
+        return Reply(200, document)
+
+    return openapi
+
+
+def openapi_document() -> str:
+    """Return the OpenAPI document as JSON.
+
+    See: https://spec.openapis.org/oas/v3.1.0.html
+    """
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "oss-signer",
@@ -43,94 +63,91 @@ def document() -> str:
             "description": "Signs direct uploads to Alibaba Cloud OSS.",
         },
         "paths": {
-            "/generate_signature": {
-                "get": _operation(
-                    "Alibaba's documented sample endpoint",
-                    200,
-                    "Signature",
-                    parameters=[
-                        _in("query", "app_id", "else X-App-Id, else WeChat's Referer, else default_app"),
-                        _in("header", "X-App-Id", "the app, where the query does not say it"),
-                        _in("query", "filename", "the file's own name", maxLength=1024),
-                        _in("query", "content_type", "the file's media type", maxLength=255),
-                        _in("query", "size", "the file's size in bytes", pattern="^[0-9]{1,16}$"),
-                    ],
-                )
-            },
-            "/v1/apps/{app_id}/uploads": {
-                "post": _operation(
-                    "A whole form, every fixed field in it and pinned by its policy",
-                    201,
-                    "Upload",
-                    parameters=[_in("path", "app_id", "the app")],
-                    requestBody={
-                        "required": False,
-                        "content": {"application/json": {"schema": _ref("UploadRequestBody")}},
-                    },
-                )
-            },
-            "/v1/apps/{app_id}/downloads": {
-                "get": _operation(
-                    "A URL that reads an object below the caller's own prefix",
-                    200,
-                    "Download",
-                    parameters=[
-                        _in("path", "app_id", "the app"),
-                        _in("query", "key", "the object key", required=True, maxLength=1023),
-                    ],
-                )
-            },
-            "/v1/apps/{app_id}/callback": {
-                "post": {
-                    "summary": "OSS's own call after an upload, signed by OSS",
-                    "parameters": [_in("path", "app_id", "the app")],
-                    "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
-                    "responses": {
-                        "200": {"description": "known and noted", "content": {"application/json": {"schema": {}}}},
-                        **_problems(),
-                    },
-                }
-            },
+            "/generate_signature": {"get": _sample_operation()},
+            "/v1/apps/{app_id}/uploads": {"post": _upload_operation()},
+            "/v1/apps/{app_id}/downloads": {"get": _download_operation()},
+            "/v1/apps/{app_id}/callback": {"post": _callback_operation()},
             "/openapi.json": {
                 "get": {
-                    "summary": "This document",
+                    "summary": "Return this document",
                     "responses": {"200": {"description": "OpenAPI", "content": {"application/json": {"schema": {}}}}},
                 }
             },
         },
-        "components": {"schemas": schemas["$defs"], "securitySchemes": _CREDENTIALS},
-        "security": [{}, *({name: []} for name in _CREDENTIALS)],
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY_SCHEMES},
+        "security": [{}, *({name: []} for name in _SECURITY_SCHEMES)],
     }
-    return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _operation(summary: str, status: int, model: str, **members: Any) -> dict[str, Any]:
+def _sample_operation() -> dict[str, Any]:
+    parameters = [
+        _parameter("query", "app_id", "The app; else X-App-Id, else WeChat's Referer, else default_app."),
+        _parameter("header", "X-App-Id", "The app, if the query does not name it."),
+        _parameter("query", "filename", "The name of the file.", maxLength=1024),
+        _parameter("query", "content_type", "The media type of the file.", maxLength=255),
+        _parameter("query", "size", "The size of the file in bytes.", pattern="^[0-9]{1,16}$"),
+    ]
+    return _operation("Sign a form as Alibaba's sample server does", 200, SampleSignature, parameters=parameters)
+
+
+def _upload_operation() -> dict[str, Any]:
+    return _operation(
+        "Sign a complete form, whose policy pins every fixed field",
+        201,
+        UploadForm,
+        parameters=[_parameter("path", "app_id", "The app.")],
+        requestBody={"required": False, "content": {"application/json": {"schema": _reference(UploadRequestBody)}}},
+    )
+
+
+def _download_operation() -> dict[str, Any]:
+    parameters = [
+        _parameter("path", "app_id", "The app."),
+        _parameter("query", "key", "The object key.", required=True, maxLength=1023),
+    ]
+    return _operation("Sign a URL that reads one of the caller's objects", 200, DownloadUrl, parameters=parameters)
+
+
+def _callback_operation() -> dict[str, Any]:
+    return {
+        "summary": "Receive OSS's callback after an upload, signed by OSS",
+        "parameters": [_parameter("path", "app_id", "The app.")],
+        "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
+        "responses": {
+            "200": {"description": "accepted", "content": {"application/json": {"schema": {}}}},
+            **_problem_responses(),
+        },
+    }
+
+
+def _operation(summary: str, status: int, model: type[BaseModel], **members: Any) -> dict[str, Any]:
     success = {
         "description": summary,
         "headers": {
-            name: {"description": text, "schema": {"type": "string"}} for name, text in _ANSWER_HEADERS.items()
+            name: {"description": text, "schema": {"type": "string"}} for name, text in _RESPONSE_HEADERS.items()
         },
-        "content": {"application/json": {"schema": _ref(model)}},
+        "content": {"application/json": {"schema": _reference(model)}},
     }
-    return {"summary": summary, **members, "responses": {str(status): success, **_problems()}}
+    return {"summary": summary, **members, "responses": {str(status): success, **_problem_responses()}}
 
 
-def _problems() -> dict[str, Any]:
-    """Each status that a problem can have, with the codes that go with it."""
+def _problem_responses() -> dict[str, Any]:
+    """Return a response for each status of a problem; its description lists the codes."""
     codes: dict[int, list[str]] = {}
     problems: list[type[Problem]] = [Problem, *Problem.__subclasses__()]
     for problem in problems:
         codes.setdefault(problem.status, []).append(problem.code)
     return {
         str(status): {
-            "description": ", ".join(sorted(found)),
-            "content": {"application/problem+json": {"schema": _ref("ProblemBody")}},
+            "description": ", ".join(sorted(status_codes)),
+            "content": {"application/problem+json": {"schema": _reference(ProblemDocument)}},
         }
-        for status, found in sorted(codes.items())
+        for status, status_codes in sorted(codes.items())
     }
 
 
-def _in(where: str, name: str, description: str, *, required: bool = False, **schema: Any) -> dict[str, Any]:
+def _parameter(where: str, name: str, description: str, *, required: bool = False, **schema: Any) -> dict[str, Any]:
     return {
         "in": where,
         "name": name,
@@ -140,5 +157,13 @@ def _in(where: str, name: str, description: str, *, required: bool = False, **sc
     }
 
 
-def _ref(model: str) -> dict[str, str]:
-    return {"$ref": _AT.format(model=model)}
+def _schemas() -> dict[str, Any]:
+    _, document = models_json_schema([(model, "validation") for model in _SCHEMA_NAMES], ref_template=_SCHEMA_ADDRESS)
+    schemas = {_SCHEMA_NAMES[model]: document["$defs"][model.__name__] for model in _SCHEMA_NAMES}
+    for name, schema in schemas.items():
+        schema["title"] = name
+    return schemas
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _SCHEMA_ADDRESS.format(model=_SCHEMA_NAMES[model])}

@@ -15,7 +15,7 @@ from signer.demo.faults import set_faults
 from signer.demo.relocation import relocate
 from signer.demo.upload_page import add_upload_page
 from signer.environment import Environment
-from signer.http.router import Routes
+from signer.http.router import Router
 from signer.listen_address import ListenAddress
 from signer.live.definition_source import DefinitionSource
 from signer.live.reloader import Reloader
@@ -77,7 +77,7 @@ async def _demo(options: argparse.Namespace) -> None:
         definitions = DefinitionSource(store, environment, lambda registry: relocate(cloud, registry, address, oss))
         registry, started = await definitions.start()
 
-        async def add_routes(routes: Routes, service: Service) -> None:
+        async def add_routes(routes: Router, service: Service) -> None:
             add_upload_page(routes, service, session, cloud.oss, oss)
 
         def print_urls(public: str, _admin: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from signer.api import answers
+from signer.api.uploads import form_document
 from signer.callers.caller import Caller
 from signer.commands.definition_options import add_definition_options, environment, load_registry
 from signer.errors import Problem
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     except Problem as problem:
         print(f"{problem.code}: {problem.detail}", file=sys.stderr)  # noqa: T201
         return 1
-    output = {"answer": answers.whole_form(upload), "policy": upload.policy()}
+    output = {"answer": form_document(upload), "policy": upload.policy()}
     print(json.dumps(output, indent=2, ensure_ascii=False))  # noqa: T201
     return 0
 
@@ -45,6 +45,6 @@ async def _sign(options: argparse.Namespace) -> SignedUpload:
     service = Service(await load_registry(options), environment(options))
     try:
         app = service.current.registry.app(options.app)
-        return await service.sign(service.current, app, Caller(options.caller), request)
+        return await service.sign_form(service.current, app, Caller(options.caller), request)
     finally:
         await service.close()

@@ -11,16 +11,16 @@ import aiohttp
 
 from signer.definitions.registry import App
 from signer.errors import NotFound
-from signer.http.exchange import Exchange
 from signer.http.reply import Reply, json_reply
-from signer.http.router import Routes
+from signer.http.router import Router
+from signer.revision import Context
 from signer.service import Service
 
 _FILES = Path(__file__).parent / "page"
 
 
 def add_upload_page(
-    routes: Routes, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
+    routes: Router, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
 ) -> None:
     """Add the page to the signer's public routes.
 
@@ -31,19 +31,19 @@ def add_upload_page(
 
     files = {each.name: (each.read_bytes(), guess_type(each)[0]) for each in _FILES.iterdir() if each.is_file()}
 
-    async def index(_exchange: Exchange) -> Reply:
+    async def index(_context: Context) -> Reply:
         return Reply(200, *files["index.html"])
 
-    async def page(exchange: Exchange) -> Reply:
-        if exchange.parameter not in files:
+    async def page(context: Context) -> Reply:
+        if context.parameter not in files:
             raise NotFound("the page has no such file")
-        return Reply(200, *files[exchange.parameter])
+        return Reply(200, *files[context.parameter])
 
-    async def apps(exchange: Exchange) -> Reply:
-        return json_reply([_describe(each) for each in exchange.revision.registry.apps.values()])
+    async def apps(context: Context) -> Reply:
+        return json_reply([_describe(each) for each in context.revision.registry.apps.values()])
 
-    async def objects(exchange: Exchange) -> Reply:
-        bucket = service.current.registry.app(exchange.query.get("app")).rules.bucket
+    async def objects(context: Context) -> Reply:
+        bucket = service.current.registry.app(context.query.get("app")).rules.bucket
         async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as response:
             found: list[dict[str, Any]] = await response.json()
         for each in found:

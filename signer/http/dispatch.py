@@ -1,4 +1,4 @@
-"""What holds for every request: its id, its problem body, its headers, its one line in the log."""
+"""Answers a request: context, route, handler, problems, response headers, metrics and log."""
 
 from __future__ import annotations
 
@@ -7,64 +7,114 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
 from multidict import MultiMapping
 
 from signer.errors import Problem
-from signer.http.exchange import Exchange
-from signer.http.problems import problem_reply
+from signer.http.client_address import client_address, trusted_networks
+from signer.http.problem_reply import problem_reply
 from signer.http.reply import Reply
 from signer.http.request_log import RequestLog
-from signer.http.router import Routes
+from signer.http.response_headers import add_response_headers
+from signer.http.router import Router
+from signer.request_context import RequestBody, RequestContext
+from signer.revision import Context
 from signer.service import Service
 
 log = logging.getLogger("oss_signer")
 
-_PROCESS = os.urandom(10).hex()
-_NUMBERS = itertools.count()
+Guard = Callable[[Context], None]
+"""Raises a `Problem` if the client may not use the routes."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+_PROCESS_ID = os.urandom(10).hex()
+_NUMBERS = itertools.count()
 
 
-class Front:
-    """Answers each request with what its route says, or with the problem that it ran into."""
+class Dispatcher:
+    """Answers the requests of one listener."""
 
-    def __init__(self, service: Service, routes: Routes, request_log: RequestLog, *, timed: bool = True) -> None:
-        """`timed`: the answers count in the histogram; scrapes and status pages are no signatures."""
+    def __init__(
+        self,
+        service: Service,
+        router: Router,
+        request_log: RequestLog,
+        *,
+        guard: Guard | None = None,
+        is_timed: bool = True,
+    ) -> None:
+        """Create a dispatcher.
+
+        Args:
+            service: Has the current revision and the metrics.
+            router: The routes of the listener.
+            request_log: Receives a line for each request.
+            guard: Checks each request before its route is used, paths without a route included.
+            is_timed: Whether responses count in the duration histogram, which describes signatures only.
+        """
         self._service = service
-        self._routes = routes
+        self._router = router
         self._request_log = request_log
-        self._timed = timed
+        self._guard = guard
+        self._is_timed = is_timed
+        self._trusted_proxies = trusted_networks(service.current.registry.server.trusted_proxies)
 
-    async def handle(self, message: RawRequestMessage, body: StreamReader, peer: str) -> Reply:
-        """`peer` is the address that the request comes from, empty where there is none."""
+    async def handle(self, method: str, target: str, headers: MultiMapping[str], body: RequestBody, peer: str) -> Reply:
+        """Return the reply to a request; a failure is a reply too.
+
+        Args:
+            method: The HTTP method.
+            target: Path and query as the client sent them.
+            headers: The request's headers.
+            body: Reads the request's body.
+            peer: The address of the connection; empty for a unix socket.
+        """
         started = time.perf_counter()
-        exchange = Exchange(message, body, peer, self._service.current, _request_id(message.headers))
-        code = None
+        revision = self._service.current
+        path = target.partition("?")[0]
+        route, parameter = self._router.match(path)
+        app_id = app = None
+        if route.app_naming is not None:
+            app_id = route.app_naming(parameter, target, headers, revision.registry)
+            app = revision.registry.apps.get(app_id) if app_id else None
+        context = RequestContext(
+            headers=headers,
+            client_address=client_address(peer, headers, self._trusted_proxies),
+            request_id=_request_id(headers),
+            method=method,
+            target=target,
+            path=path,
+            parameter=parameter,
+            body=body,
+            revision=revision,
+            app_id=app_id,
+            app=app,
+        )
+        problem = None
         try:
-            handler = self._routes.find(exchange)
-            reply = await handler(exchange)
-        except Problem as problem:
-            code = problem.code
-            reply = problem_reply(problem, exchange.request_id)
+            if self._guard is not None:
+                self._guard(context)
+            reply = await route.handler(method)(context)
+        except Problem as raised:
+            problem = raised
+            reply = problem_reply(problem, context.request_id)
         except Exception:
-            # The traceback goes to the log without values; the caller learns only the request id.
-            code = Problem.code
-            log.exception("internal error", extra={"request_id": exchange.request_id})
-            reply = problem_reply(Problem(), exchange.request_id)
-        reply.request_id = exchange.request_id
-        if exchange.reply_headers:
-            reply.headers.update(exchange.reply_headers)
+            # The traceback is logged without values. The client gets only the request id.
+            log.exception("internal error", extra={"request_id": context.request_id})
+            problem = Problem()
+            reply = problem_reply(problem, context.request_id)
+        add_response_headers(reply, context, problem)
         seconds = time.perf_counter() - started
-        if self._timed:
+        if self._is_timed:
             self._service.metrics.observe_request(seconds)
-        self._request_log.add(exchange, reply.status, code, seconds)
+        self._request_log.add(context, reply.status, None if problem is None else problem.code, seconds)
         return reply
 
 
 def _request_id(headers: MultiMapping[str]) -> str:
+    """Return the client's request id if it is safe in logs and headers, else a new one."""
     given = headers.get("X-Request-Id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return f"{_PROCESS}{next(_NUMBERS):012x}"
+    return f"{_PROCESS_ID}{next(_NUMBERS):012x}"

@@ -1,127 +1,219 @@
-"""One connection: aiohttp's parser, timers and flow control, and a loop of our own from each request to its reply.
+"""The fast adapter: one task for each connection, and each response in one write. It uses internals of aiohttp.
 
-aiohttp's own loop makes a task, a request and a writer for every request, since a handler may want to stream, to be
-cancelled, or to keep something in context variables. None of ours does, and that takes as long as all the rest.
+For every request, aiohttp creates a task, a request object, a writer and a response, because a handler may stream, be
+cancelled, or set context variables. No handler of this service does, and those objects cost as much as everything else.
+This adapter keeps aiohttp's parser, timers and flow control and replaces the loop that answers requests.
+
+Everything works the same without it, only slower. It is used only with the versions of aiohttp that it was verified
+with: the wire tests passed, and the names below mean in `aiohttp/web_protocol.py` and `aiohttp/base_protocol.py` what
+they meant in the versions before. It can go when aiohttp offers a public protocol class that passes a parsed message
+to a coroutine and accepts the bytes of the response.
+
+Names of `RequestHandler` that are not public, and why they are used:
+
+- `start`: the loop over the requests of one connection, replaced here. A public hook for it would retire most of this.
+- `_messages`, `_waiter`: the parsed requests that wait, and the future that `data_received` completes for a new one.
+- `_parser.message_consumed`, `_buffer_paused`, `_msg_queue_resume_size`, `_resume_reading_if_drained`: flow control of
+  pipelined requests.
+- `_reading_paused`: skips a resume that has nothing to resume.
+- `_paused`, `_drain_helper`: wait until the client has read what was sent.
+- `_close`, `_force_close`, `_upgraded`: the connection ends after this request.
+- `_request_in_progress`, `_handler_waiter`, `_task_handler`: let a shutdown wait for the request in progress.
+- `_keepalive_handle`, `_keepalive_timeout`, `_next_keepalive_close_time`, `_process_keepalive`: close idle connections.
+- `_loop`: the event loop, also of `web.Server`.
+- `EMPTY_PAYLOAD`, `RawRequestMessage`: importable but undocumented; the body of a request without one, and a request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, NoReturn
 
-from aiohttp import HttpVersion10
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
 from signer.errors import InvalidRequest
-from signer.http.dispatch import Front
-from signer.http.problems import problem_reply
-from signer.http.request_body import skip
+from signer.http.dispatch import Dispatcher
+from signer.http.draining_server import DrainingServer
+from signer.http.problem_reply import problem_reply
+from signer.http.reply import Reply
+from signer.http.request_body import StreamBody, skip
+from signer.http.response_headers import FIXED_HEADERS
+from signer.request_context import EMPTY_BODY, RequestBody
 
 log = logging.getLogger("oss_signer")
 
+VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.5"})
 
-class Connection(RequestHandler):
-    __slots__ = ("_body", "_front", "_may_stay", "_peer")
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
-    def __init__(self, *arguments: Any, front: Front, may_stay: Callable[[], bool], **options: Any) -> None:
-        """`may_stay`: whether connections are kept open for further requests; what else is given is aiohttp's."""
-        super().__init__(*arguments, **options)
-        self._front = front
-        self._may_stay = may_stay
+
+class FastServer(DrainingServer):
+    """Answers requests without aiohttp's request and response objects."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__(_unused_handler)
+        self.dispatcher = dispatcher
+
+    def __call__(self) -> FastConnection:
+        """Return the protocol of a new connection."""
+        return FastConnection(self, loop=self._loop, **self._kwargs)
+
+
+class FastConnection(web.RequestHandler):
+    """One connection: reads requests with aiohttp's parser and answers them in turn."""
+
+    __slots__ = ("_body", "_peer", "_server")
+
+    def __init__(self, server: FastServer, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._server = server
         self._peer = ""
         self._body: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to answer requests."""
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
-        # Who comes through a unix socket has no address.
-        self._peer = str(name[0]) if isinstance(name, tuple) else ""
+        self._peer = str(name[0]) if isinstance(name, tuple) else ""  # a unix socket has no address
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        """Wake the handler that waits for the rest of a body."""
         super().connection_lost(exc)
         if self._body is not None:
-            self._body.set_exception(ConnectionResetError("the client has gone"))
+            self._body.set_exception(ConnectionResetError("the client disconnected"))
 
     def data_received(self, data: bytes) -> None:
+        """Parse bytes from the client."""
         super().data_received(data)
         body = self._body
         if body is not None and self._messages and not body.is_eof():
-            # Only an error comes before the end of a body, and aiohttp leaves those who wait for the body to wait.
-            body.set_exception(ConnectionError("what the client sends is no HTTP"))
+            # Only a parser error can follow an unfinished body. aiohttp does not wake those who wait for that body.
+            body.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Whoever reads from a body asks for it; most were never paused."""
+        """Resume reading if it is paused. Each read of a body calls this, and most bodies were never paused."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
     async def start(self) -> None:
-        """Answers one request after the other, until either side wants no more."""
+        """Answer one request after the other until the connection ends."""
         try:
-            stays = True
-            while stays:
+            is_open = True
+            while is_open:
                 if not self._messages:
                     self._waiter = self._loop.create_future()
                     try:
                         await self._waiter
                     finally:
                         self._waiter = None
-                stays = await self._answer(*self._take())
+                is_open = await self._answer(*self._next_message())
         finally:
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
 
-    def _take(self) -> tuple[Any, StreamReader]:
-        """The next message; what the parser could not read is no `RawRequestMessage`."""
-        taken = self._messages.popleft()
+    def _next_message(self) -> tuple[Any, StreamReader]:
+        """Return the next parsed message and its body; after a parser error it is not a `RawRequestMessage`."""
+        message = self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        return taken
+        return message
 
-    async def _answer(self, message: Any, body: StreamReader) -> bool:
-        """Whether another request may come."""
+    async def _answer(self, message: Any, stream: StreamReader) -> bool:
+        """Answer one message; return whether the connection stays open."""
         self._request_in_progress = True
-        self._body = body
+        self._body = stream
         try:
             if isinstance(message, RawRequestMessage):
-                reply = await self._front.handle(message, body, self._peer)
-                # What follows a broken body, or a request to speak another protocol, is not read as HTTP.
-                over = message.should_close or self._upgraded or self._close or body.exception() is not None
-                stays = not over and self._may_stay()
-                connection = "close" if not stays else "keep-alive" if message.version == HttpVersion10 else ""
-                data = reply.encode(connection, without_body=message.method == "HEAD")
+                data, is_open = await self._respond(message, stream)
             else:
-                stays = False
-                data = _NO_HTTP.encode("close")
+                data, is_open = encode(_MALFORMED_REQUEST, "close"), False
             if self.transport is None:
                 return False
             self.transport.write(data)
             if self._paused:
                 await self._drain_helper()
-            if not body.is_eof():
-                stays = await skip(body) and stays
+            if not stream.is_eof():
+                is_open = await skip(stream) and is_open
         except ConnectionError:
             return False
         except Exception:
-            log.exception("a reply cannot be sent")
+            log.exception("response not sent")
             return False
         finally:
             self._body = None
             self._request_in_progress = False
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
-        if not stays or self._close or self._force_close:
+        if not is_open or self._close or self._force_close:
             return False
         self._next_keepalive_close_time = closes_at = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(closes_at, self._process_keepalive)
         return True
 
+    async def _respond(self, message: RawRequestMessage, stream: StreamReader) -> tuple[bytes, bool]:
+        """Return the response to a request, and whether the connection stays open after it."""
+        body: RequestBody = EMPTY_BODY
+        if stream is not EMPTY_PAYLOAD:
+            transport = self.transport if message.version >= HttpVersion11 else None
+            body = StreamBody(stream, message.headers, None if transport is None else transport.write)
+        method = message.method
+        reply = await self._server.dispatcher.handle(method, message.path, message.headers, body, self._peer)
+        # What follows a malformed body, or a request to speak another protocol, cannot be read as HTTP.
+        is_open = not (
+            message.should_close
+            or self._upgraded
+            or self._close
+            or stream.exception() is not None
+            or self._server.is_draining
+        )
+        connection = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
+        return encode(reply, connection, with_body=method != "HEAD"), is_open
 
-_NO_HTTP = problem_reply(InvalidRequest("this is no HTTP request we understand"), "-")
+
+def encode(reply: Reply, connection: str = "", *, with_body: bool = True) -> bytes:
+    """Return the bytes of a response.
+
+    Args:
+        reply: The reply with all its headers.
+        connection: The value of the header Connection; empty to leave it out.
+        with_body: False for the response to a HEAD request.
+
+    Raises:
+        ValueError: A header contains a line break.
+    """
+    head = f"{_STATUS_LINES[reply.status]}{_headers_of_second(int(time.time()))}"
+    if reply.status != HTTPStatus.NO_CONTENT.value:
+        head += f"Content-Length: {len(reply.body)}\r\n"
+    if connection:
+        head += f"Connection: {connection}\r\n"
+    for name, value in reply.headers.items():
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"the header {name} contains a line break")
+        head += f"{name}: {value}\r\n"
+    data = f"{head}\r\n".encode(errors="surrogateescape")
+    return data + reply.body if with_body else data
+
+
+@lru_cache(maxsize=2)
+def _headers_of_second(second: int) -> str:
+    """Return the headers that all responses of one second share."""
+    fixed = "".join(f"{name}: {value}\r\n" for name, value in FIXED_HEADERS.items())
+    return f"{fixed}Date: {formatdate(second, usegmt=True)}\r\n"
+
+
+async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
+    raise AssertionError("FastConnection answers requests itself")
+
+
+_MALFORMED_REQUEST = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
+_MALFORMED_REQUEST.headers["X-Request-Id"] = "-"

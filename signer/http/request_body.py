@@ -1,55 +1,100 @@
-"""The body of a request: as much as any of ours may have, or nothing of it."""
+"""Reads the body of a request up to a limit, or skips it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from aiohttp.streams import StreamReader
+from aiohttp import StreamReader, web
+from multidict import MultiMapping
 
 from signer.errors import InvalidRequest, TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
-_BODY_SECONDS = 10.0
-_MOST_SKIPPED_BYTES = 16 * 2**20
+_READ_TIMEOUT_SECONDS = 10.0
+_MAX_SKIPPED_BYTES = 16 * 2**20
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def whole_body(body: StreamReader) -> bytes:
-    """Raises `TooLarge`, and `InvalidRequest` for a body that breaks off, is no HTTP or comes too slowly."""
-    try:
-        if body.is_eof():
-            # It came together with the head, as small ones do.
-            data = body.read_nowait()
-        else:
-            async with asyncio.timeout(_BODY_SECONDS):
-                data = await _read(body)
-    except TimeoutError:
-        raise InvalidRequest(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
-    except ConnectionError:
-        raise InvalidRequest("the body broke off") from None
-    if len(data) > MAX_BODY_BYTES:
-        raise TooLarge("the request body is too large; send only the request, the file goes to OSS")
-    return data
+class StreamBody:
+    """The body of a request that a server receives as a stream."""
+
+    __slots__ = ("_headers", "_stream", "_write")
+
+    def __init__(
+        self, stream: StreamReader, headers: MultiMapping[str], write: Callable[[bytes], object] | None
+    ) -> None:
+        """Create a body.
+
+        Args:
+            stream: The bytes of the body as they arrive.
+            headers: The request's headers.
+            write: Sends bytes to the client, for 100 Continue; None for HTTP/1.0, which has no 100 Continue.
+        """
+        self._stream = stream
+        self._headers = headers
+        self._write = write
+
+    async def read(self) -> bytes:
+        """Return the whole body; ask a client that waits for 100 Continue to send it.
+
+        Raises:
+            TooLarge: It is larger than `MAX_BODY_BYTES`.
+            InvalidRequest: It is incomplete, malformed or too slow.
+
+        See: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+        """
+        try:
+            if self._stream.is_eof():
+                # It arrived together with the head, as small bodies do.
+                data = self._stream.read_nowait()
+            else:
+                self._refuse_declared_length()
+                if self._write is not None and self._headers.get("Expect", "").lower() == "100-continue":
+                    self._write(_CONTINUE)
+                async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+                    data = await self._read_stream()
+        except TimeoutError:
+            raise InvalidRequest(f"the body did not arrive within {_READ_TIMEOUT_SECONDS:g} s; send it again") from None
+        except (ConnectionError, web.RequestPayloadError):
+            raise InvalidRequest("the body is incomplete or malformed; send it again") from None
+        if len(data) > MAX_BODY_BYTES:
+            raise _too_large()
+        return data
+
+    def _refuse_declared_length(self) -> None:
+        length = self._headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            raise _too_large()
+
+    async def _read_stream(self) -> bytes:
+        """Return the whole body, or more than `MAX_BODY_BYTES` of it."""
+        data = bytearray()
+        while len(data) <= MAX_BODY_BYTES and not self._stream.at_eof():
+            data += await self._stream.readany()
+        return bytes(data)
 
 
-async def _read(body: StreamReader) -> bytes:
-    """All of it, or more than any may have."""
-    data = bytearray()
-    while len(data) <= MAX_BODY_BYTES and not body.at_eof():
-        data += await body.readany()
-    return bytes(data)
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body has more than {MAX_BODY_BYTES} bytes; send only the request, the file goes to OSS")
 
 
-async def skip(body: StreamReader) -> bool:
-    """Takes what no handler wanted; to close before would take the answer away from a client that still sends.
+async def skip(stream: StreamReader) -> bool:
+    """Read and discard the rest of a body that no handler read.
 
-    Whether it came to its end, within a time and a size: then the connection may go on. Raises `ConnectionError` for
-    one that breaks off.
+    Closing the connection instead could destroy the response before a client that still sends has read it.
+
+    Returns:
+        Whether the body ended within 16 MiB and 10 s, so that the connection can serve another request.
+
+    Raises:
+        ConnectionError: The client disconnected.
     """
     skipped = 0
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while not body.is_eof() and skipped <= _MOST_SKIPPED_BYTES:
-                skipped += len(await body.readany())
+        async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+            while not stream.is_eof() and skipped <= _MAX_SKIPPED_BYTES:
+                skipped += len(await stream.readany())
     except TimeoutError:
         return False
-    return body.is_eof()
+    return stream.is_eof()

@@ -1,6 +1,6 @@
-"""One line for each request, put together at once and written off the event loop, many in one piece.
+"""One log line for each request, serialized at once and written off the event loop in batches.
 
-A thread that put them together would hold Python's lock while requests wait; what it writes, it writes without.
+A thread that serialized the lines would hold Python's lock while requests wait; writing releases it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from signer.http.exchange import Exchange
+from signer.revision import Context
 from signer.telemetry.line_writer import LineWriter
 from signer.telemetry.logs import common_fields_json, write_lines
 
@@ -23,40 +23,50 @@ _MAX_PATH_CHARACTERS = 256
 
 
 class RequestLog:
-    """Make it, add to it and close it in one event loop."""
+    """Writes the log lines of requests. Create, use and close it in one event loop."""
 
     def __init__(self) -> None:
         self._lines = LineWriter(write_lines)
-        self._wanted = log.isEnabledFor(logging.INFO)
-        self._begin = f'"level": "info", "logger": "{log.name}", "message": "request", {common_fields_json()}'
+        self._is_enabled = log.isEnabledFor(logging.INFO)
+        self._head = f'"level": "info", "logger": "{log.name}", "message": "request", {common_fields_json()}'
         self._second = 0
-        self._time = ""
+        self._second_text = ""
 
-    def add(self, exchange: Exchange, status: int, code: str | None, seconds: float) -> None:
-        if not self._wanted:
+    def add(self, context: Context, status: int, code: str | None, seconds: float) -> None:
+        """Log one request.
+
+        Args:
+            context: The request.
+            status: The status of its response.
+            code: The code of the problem that the response reports, if it reports one.
+            seconds: How long the response took.
+        """
+        if not self._is_enabled:
             return
         now = time.time()
         second = int(now)
         if second != self._second:
-            self._second, self._time = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        what = _what(exchange.method, exchange.path[: 3 * _MAX_PATH_CHARACTERS], exchange.app, status, code)
+            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        # Only the ids of apps that exist reach the log.
+        app_id = None if context.app is None else context.app.id
+        what = _members(context.method, context.path[: 3 * _MAX_PATH_CHARACTERS], app_id, status, code)
         line = (
-            f'{{"time": "{self._time}.{int((now - second) * 1000):03d}+00:00", {self._begin}'
-            f'"request_id": "{exchange.request_id}", {what}, '
-            f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(exchange.client_address)}}}\n'
+            f'{{"time": "{self._second_text}.{int((now - second) * 1000):03d}+00:00", {self._head}'
+            f'"request_id": "{context.request_id}", {what}, '
+            f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(context.client_address)}}}\n'
         )
         self._lines.add(line.encode())
 
     async def close(self) -> None:
-        """Writes what is still there."""
+        """Write the lines that are left."""
         await self._lines.close()
 
 
 @lru_cache(maxsize=4096)
-def _what(method: str, path: str, app: str | None, status: int, code: str | None) -> str:
-    """The path is logged without the query, which may hold what no log should."""
-    shown = unquote(path)[:_MAX_PATH_CHARACTERS].encode(errors="replace").decode()
-    members = {"method": method, "path": shown, "app": app, "status": status, "code": code}
+def _members(method: str, path: str, app_id: str | None, status: int, code: str | None) -> str:
+    """Return the members that many requests share. The path has no query, which may contain secrets."""
+    decoded_path = unquote(path)[:_MAX_PATH_CHARACTERS].encode(errors="replace").decode()
+    members = {"method": method, "path": decoded_path, "app": app_id, "status": status, "code": code}
     return ", ".join(f'"{name}": {_json(value)}' for name, value in members.items())
 
 

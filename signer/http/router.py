@@ -1,47 +1,104 @@
-"""From method and path to a handler, in a dictionary look-up or two."""
+"""Maps the path and method of a request to its handler with one or two dictionary lookups."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from multidict import MultiMapping
+
+from signer.definitions.registry import Registry
 from signer.errors import MethodNotAllowed, NotFound
-from signer.http.exchange import Exchange, Handler
+from signer.http.reply import Reply
+from signer.revision import Context
 
-Methods = dict[str, Handler]
+Handler = Callable[[Context], Awaitable[Reply]]
 
-_LAST = None
+AppNaming = Callable[[str, str, MultiMapping[str], Registry], str | None]
+"""Returns the id of the app that a request names, from its path parameter, target, headers, and the registry."""
 
 
-class Routes:
-    """Paths, whose last segment or the one before it may be variable: `/v1/apps/{app_id}/uploads`."""
+def app_in_path(parameter: str, _target: str, _headers: MultiMapping[str], _registry: Registry) -> str | None:
+    """Return the path parameter as the app's id."""
+    return parameter
 
-    def __init__(self) -> None:
-        self._paths: dict[str, Methods] = {}
-        self._around: dict[tuple[str, str | None], Methods] = {}
-        """By what stands before the variable segment and behind it."""
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
-        before, brace, rest = path.partition("/{")
-        if not brace:
-            self._paths.setdefault(path, {})[method] = handler
-            return
-        _, slash, after = rest.partition("/")
-        self._around.setdefault((before, after if slash else _LAST), {})[method] = handler
+class Route:
+    """The handlers of one path, by method."""
 
-    def find(self, exchange: Exchange) -> Handler:
-        """Raises `NotFound` and `MethodNotAllowed`; notes the variable part of the path in the exchange."""
-        methods = self._paths.get(exchange.path) or self._variable(exchange)
-        if methods is None:
-            raise NotFound("no such address here; see the HTTP reference")
-        handler = methods.get(exchange.method)
+    __slots__ = ("_handlers", "app_naming")
+
+    def __init__(self, app_naming: AppNaming | None) -> None:
+        self.app_naming = app_naming
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, method: str, handler: Handler) -> None:
+        """Add a handler. A handler of GET answers HEAD too; adapters leave its body out."""
+        self._handlers[method] = handler
+        if method == "GET":
+            self._handlers["HEAD"] = handler
+
+    def handler(self, method: str) -> Handler:
+        """Return the handler of a method.
+
+        Raises:
+            MethodNotAllowed: The path has no such method.
+        """
+        handler = self._handlers.get(method)
         if handler is None:
-            exchange.reply_headers["Allow"] = ", ".join(sorted(methods))
-            raise MethodNotAllowed(f"use {' or '.join(sorted(methods))}")
+            methods = sorted(self._handlers)
+            raise MethodNotAllowed(f"use {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
         return handler
 
-    def _variable(self, exchange: Exchange) -> Methods | None:
-        path, _, last = exchange.path.rpartition("/")
-        before, _, middle = path.rpartition("/")
-        if (methods := self._around.get((before, last))) is not None:
-            exchange.parameter = middle
-        elif (methods := self._around.get((path, _LAST))) is not None:
-            exchange.parameter = last
-        return methods
+
+class Router:
+    """The routes of one listener. The last segment of a path or the one before it may be variable.
+
+    Examples: `/healthz`, `/v1/apps/{app_id}/uploads`, `/demo/page/{file}`.
+    """
+
+    def __init__(self) -> None:
+        self._fixed: dict[str, Route] = {}
+        self._variable: dict[tuple[str, str | None], Route] = {}
+        """By the path before the variable segment and the segment after it, which is None at the end of the path."""
+
+    def add(self, method: str, path: str, handler: Handler, *, app_naming: AppNaming | None = None) -> None:
+        """Add a handler.
+
+        Args:
+            method: The HTTP method; GET includes HEAD.
+            path: The path, with at most one variable segment in braces.
+            handler: Answers the requests.
+            app_naming: How requests to this path name their app; None if they have none. The first handler of a path
+                decides for all its methods.
+        """
+        before, brace, rest = path.partition("/{")
+        if not brace:
+            self._fixed.setdefault(path, Route(app_naming)).add(method, handler)
+            return
+        _, slash, after = rest.partition("/")
+        self._variable.setdefault((before, after if slash else None), Route(app_naming)).add(method, handler)
+
+    def match(self, path: str) -> tuple[Route, str]:
+        """Return the route of a path and the path's variable segment, which is empty if the route has none."""
+        route = self._fixed.get(path)
+        if route is not None:
+            return route, ""
+        parent, _, last = path.rpartition("/")
+        before, _, middle = parent.rpartition("/")
+        route = self._variable.get((before, last))
+        if route is not None:
+            return route, middle
+        route = self._variable.get((parent, None))
+        return (_UNKNOWN, "") if route is None else (route, last)
+
+
+class _UnknownRoute(Route):
+    """The route of every path that no route has."""
+
+    __slots__ = ()
+
+    def handler(self, method: str) -> Handler:
+        raise NotFound("this server has no such path; see the HTTP reference")
+
+
+_UNKNOWN = _UnknownRoute(None)

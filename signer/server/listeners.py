@@ -1,76 +1,89 @@
-"""aiohttp's low-level server on a socket: no application, no router, no middleware between a request and its front."""
+"""An HTTP server on listening sockets: TCP or unix, with TLS or without."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+import socket
+import ssl
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from signer.http.dispatch import Front
-from signer.http.fast import Connection
+from signer.http.draining_server import DrainingServer
+from signer.server.sockets import BACKLOG
 
+_USER_TIMEOUT_MILLISECONDS = 10_000
+_TLS_HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 5.0
-_WAITS = 2
-"""aiohttp waits for a request under way, and then for as long again for its connection."""
-_KEEPALIVE_SECONDS = 75.0
-"""Above nginx's own 60 s, so that it is never we who close a connection it is about to use."""
+_SHUTDOWN_WAITS = 2
+"""aiohttp waits for the request in progress, and then as long again for its connection."""
 
 
-class _Server(web.Server):
-    def __init__(self, front: Front) -> None:
-        super().__init__(
-            _never,
-            access_log=None,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            # A small body that unpacks to a large one is nothing that any client of ours sends.
-            auto_decompress=False,
+class Listener:
+    """Serves HTTP on one or more sockets. Create and close it in the same running event loop."""
+
+    def __init__(self, server: DrainingServer) -> None:
+        self._server = server
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS / _SHUTDOWN_WAITS)
+        self._accepting: list[asyncio.AbstractServer] = []
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accept connections on a listening socket.
+
+        Args:
+            sock: The socket, created by this process or passed by systemd.
+            tls: The context of TLS; None for plain HTTP.
+        """
+        if not self._accepting:
+            await self._runner.setup()
+        _end_stalled_connections(sock)
+        loop = asyncio.get_running_loop()
+        create_server = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        handshake_seconds = None if tls is None else _TLS_HANDSHAKE_SECONDS
+        self._accepting.append(
+            await create_server(
+                self._server, sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_seconds
+            )
         )
-        self._front = front
-        self._open = 0
-        self.draining = False
-        self.unused = asyncio.Event()
-        """Set while there is no connection."""
-        self.unused.set()
 
-    def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, front=self._front, may_stay=lambda: not self.draining, **self._kwargs)
+    async def drain(self, *, seconds: float, hurry: asyncio.Event) -> None:
+        """Stop accepting connections, and answer what arrives on the open ones, each with `Connection: close`.
 
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        self._open += 1
-        self.unused.clear()
+        Closing an idle connection at once would lose a request that its client sends at that moment: HTTP/1.1 cannot
+        announce it. So each connection may send one more request.
 
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        super().connection_lost(handler, exc)
-        self._open -= 1
-        if not self._open:
-            self.unused.set()
+        Args:
+            seconds: How long to wait for the connections to close.
+            hurry: Ends the wait.
+        """
+        self._stop_accepting()
+        self._server.is_draining = True
+        waits = [asyncio.create_task(event.wait()) for event in (self._server.has_no_connections, hurry)]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
+    async def close(self) -> None:
+        """Close all connections; requests in progress have 5 s to finish."""
+        self._stop_accepting()
+        await self._runner.cleanup()
 
-async def _never(_request: web.BaseRequest) -> NoReturn:
-    raise AssertionError("a Connection asks its front")
-
-
-def runner(front: Front) -> web.ServerRunner:
-    """Not yet set up; its `cleanup` lets requests under way end, for 5 s at most."""
-    return web.ServerRunner(_Server(front), shutdown_timeout=_SHUTDOWN_SECONDS / _WAITS)
+    def _stop_accepting(self) -> None:
+        for accepting in self._accepting:
+            accepting.close()
 
 
-async def drain(listener: web.ServerRunner, *, seconds: float, hurry: asyncio.Event) -> None:
-    """Stops accepting, and answers what still comes on the connections that are open, each with `Connection: close`.
+def _end_stalled_connections(sock: socket.socket) -> None:
+    """Let the kernel end connections whose peer does not read or acknowledge; accepted sockets inherit the option.
 
-    To close an idle connection at once would lose the request that its client sends just then; HTTP has no way to tell
-    it beforehand. So each may send one more, until none is left, the time is up or there is no time.
+    See: https://man7.org/linux/man-pages/man7/tcp.7.html (TCP_USER_TIMEOUT)
     """
-    for site in listener.sites:
-        await site.stop()
-    server = listener.server
-    if not isinstance(server, _Server):
-        raise TypeError("not a listener that was made here")
-    server.draining = True
-    waits = [asyncio.create_task(event.wait()) for event in (server.unused, hurry)]
-    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MILLISECONDS)
+
+
+def socket_url(sock: socket.socket, *, has_tls: bool = False) -> str:
+    """Return the address of a socket: `http://host:port`, `https://host:port` or `unix:/path`."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"{'https' if has_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -8,25 +8,20 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
-from signer.admin.access import guarded
+from signer.admin.access import TokenGuard
 from signer.admin.routes import Admin
 from signer.admin.status.routes import Status
-from signer.api.callbacks import callback_handler
-from signer.api.public import Public
-from signer.delivery.callback_rules import CallbackRules
-from signer.http.dispatch import Front
-from signer.http.exchange import Exchange
+from signer.api.routes import public_routes
+from signer.http.adapter import choose_adapter
+from signer.http.dispatch import Dispatcher
 from signer.http.request_log import RequestLog
-from signer.http.router import Routes
+from signer.http.router import Router
 from signer.listen_address import ListenAddress
 from signer.live.reloader import Reloader
 from signer.server.interpreter import tune_interpreter
-from signer.server.listeners import drain, runner
+from signer.server.listeners import Listener, socket_url
 from signer.server.signals import Signals
-from signer.server.sites import Site, url_of
-from signer.server.sockets import BACKLOG, inherit_sockets, listening_socket, require_local
+from signer.server.sockets import inherit_sockets, listening_socket, require_local
 from signer.server.supervision import Supervision
 from signer.server.systemd_notify import ServiceManager
 from signer.server.tls import active_certificate
@@ -45,7 +40,7 @@ async def serve(
     manager: ServiceManager | None = None,
     worker: int | None = None,
     drain_seconds: float = 0.0,
-    extend: Callable[[Routes, Service], Awaitable[None]] | None = None,
+    extend: Callable[[Router, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -77,27 +72,28 @@ async def serve(
         )
         following = asyncio.create_task(reloader.follow(), name="follow the store")
         request_log = RequestLog()
-        runners: list[web.ServerRunner] = []
+        listeners: list[Listener] = []
         try:
             receiver = await stack.enter_async_context(service.callback_service())
-            routes = Public(service).routes()
-            routes.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver, _callback_rules))
+            routes = public_routes(service, receiver)
             if extend is not None:
                 await extend(routes, service)
-            admin_routes = Admin(service, reloader).routes()
+            guard = None if server.admin_token is None else TokenGuard(server.admin_token)
+            admin_routes = Admin(service, reloader).routes(guard)
             status = Status(service, reloader, worker=worker)
             status.add_to(admin_routes)
             await stack.enter_async_context(status.sampling())
-            admin_routes = guarded(admin_routes, server.admin_token)
+            adapter = choose_adapter()
             context = None if certificate is None else certificate.context
             with signals.handlers():
-                for each, sockets, tls in ((routes, public_sockets, context), (admin_routes, admin_sockets, None)):
-                    front = Front(service, each, request_log, timed=each is routes)
-                    runners.append(runner(front))
-                    await runners[-1].setup()
+                for dispatcher, sockets, tls in (
+                    (Dispatcher(service, routes, request_log), public_sockets, context),
+                    (Dispatcher(service, admin_routes, request_log, guard=guard, is_timed=False), admin_sockets, None),
+                ):
+                    listeners.append(Listener(adapter(dispatcher)))
                     for sock in sockets:
-                        await Site(runners[-1], sock, backlog=BACKLOG, ssl_context=tls).start()
-                urls = url_of(public_sockets[0], tls=context is not None), url_of(admin_sockets[0])
+                        await listeners[-1].listen(sock, tls)
+                urls = socket_url(public_sockets[0], has_tls=context is not None), socket_url(admin_sockets[0])
                 log.info("listening", extra={"public": urls[0], "admin": urls[1]})
                 if started is not None:
                     started(*urls)
@@ -107,11 +103,11 @@ async def serve(
                 await signals.stop.wait()
                 log.info("stopping", extra={"reason": signals.stop_signal})
                 supervision.report_stopping(signals.stop_signal)
-                await drain(runners[0], seconds=drain_seconds, hurry=signals.skip_drain)
+                await listeners[0].drain(seconds=drain_seconds, hurry=signals.skip_drain)
         finally:
             following.cancel()
-            for each_runner in runners:
-                await each_runner.cleanup()
+            for listener in listeners:
+                await listener.close()
             await request_log.close()
             log.info("stopped", extra={"reason": signals.stop_signal or "an error"})
 
@@ -137,11 +133,5 @@ def _open(
         return [stack.enter_context(listening_socket(address))]
     for sock in inherited:
         stack.enter_context(sock)
-    log.info("using systemd's sockets", extra={"urls": [url_of(sock) for sock in inherited]})
+    log.info("using systemd's sockets", extra={"urls": [socket_url(sock) for sock in inherited]})
     return inherited
-
-
-def _callback_rules(exchange: Exchange) -> CallbackRules | None:
-    """Return the rules of an app, switched off or not: its uploads happened in any case."""
-    app = exchange.revision.registry.apps.get(exchange.parameter)
-    return None if app is None else app.callback

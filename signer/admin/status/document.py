@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signer.admin.status.history import POINT_SECONDS, AppCounts, Point
 from signer.admin.status.view import AppRow, View
-from signer.api.answers import rfc3339
+from signer.clock import rfc3339
 from signer.credentials.role_state import RoleState
 from signer.live.reload_result import ReloadResult
 from signer.live.reloader import RenewableCertificate

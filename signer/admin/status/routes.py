@@ -13,10 +13,10 @@ from signer.admin.status.loop_lag import LoopLag
 from signer.admin.status.page import page
 from signer.admin.status.view import Question, View, gather
 from signer.clock import utc_now
-from signer.http.exchange import Exchange, Handler
 from signer.http.reply import HTML, Reply, json_reply
-from signer.http.router import Routes
+from signer.http.router import Handler, Router
 from signer.live.reloader import Reloader
+from signer.revision import Context
 from signer.service import Service
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -58,24 +58,22 @@ class Status:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def add_to(self, routes: Routes) -> None:
+    def add_to(self, routes: Router) -> None:
         routes.add("GET", "/status", self.status)
         for name, content_type in (("status.css", "text/css"), ("status.js", "text/javascript")):
             routes.add("GET", f"/status/{name}", _file((_ASSETS / name).read_bytes(), content_type))
 
-    async def status(self, exchange: Exchange) -> Reply:
+    async def status(self, context: Context) -> Reply:
         """The page for a browser, JSON for everybody else."""
-        query = exchange.query
+        query = context.query
         digits = query.get("page", "")
         number = int(digits) if digits.isdecimal() and len(digits) <= _MOST_PAGE_DIGITS else 1
         question = Question(query.get("q", "").strip()[:_MOST_TEXT], max(1, number))
-        if _wants_page(exchange.headers.get("Accept", "")):
+        if _wants_page(context.headers.get("Accept", "")):
             text = await asyncio.to_thread(lambda: page(self._view(question)))
-            exchange.reply_headers.update(_HEADERS)
-            return Reply(200, text.encode(), HTML)
+            return Reply(200, text.encode(), HTML, headers=dict(_HEADERS))
         members = await asyncio.to_thread(lambda: document(self._view(question)))
-        exchange.reply_headers["Vary"] = "Accept"
-        return json_reply(members)
+        return json_reply(members, headers={"Vary": "Accept"})
 
     def _view(self, question: Question) -> View:
         return gather(
@@ -102,8 +100,8 @@ def _wants_page(accept: str) -> bool:
 
 
 def _file(content: bytes, content_type: str) -> Handler:
-    async def file(exchange: Exchange) -> Reply:
-        exchange.reply_headers["X-Content-Type-Options"] = "nosniff"
-        return Reply(200, content, f"{content_type}; charset=utf-8")
+    async def file(_context: Context) -> Reply:
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return Reply(200, content, f"{content_type}; charset=utf-8", headers=headers)
 
     return file

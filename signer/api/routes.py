@@ -1,0 +1,34 @@
+"""The public routes: which path and method each resource answers."""
+
+from __future__ import annotations
+
+from signer.api.callbacks import callback_handler
+from signer.api.downloads import download_handler
+from signer.api.openapi import openapi_handler
+from signer.api.sample_signature import app_of_sample_request, sample_signature_handler
+from signer.api.uploads import upload_handler
+from signer.delivery.receiver import CallbackReceiver
+from signer.http.reply import Reply
+from signer.http.router import Router, app_in_path
+from signer.revision import Context
+from signer.service import Service
+
+
+def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
+    """Return the routes of the public listener."""
+    router = Router()
+    for method, path, handler, app_naming in (
+        ("GET", "/generate_signature", sample_signature_handler(service), app_of_sample_request),
+        ("POST", "/v1/apps/{app_id}/uploads", upload_handler(service), app_in_path),
+        ("GET", "/v1/apps/{app_id}/downloads", download_handler(service), app_in_path),
+    ):
+        router.add(method, path, handler, app_naming=app_naming)
+        router.add("OPTIONS", path, preflight)
+    router.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver), app_naming=app_in_path)
+    router.add("GET", "/openapi.json", openapi_handler())
+    return router
+
+
+async def preflight(_context: Context) -> Reply:
+    """Answer a browser's CORS preflight request; dispatch adds the CORS headers of the app."""
+    return Reply(204, content_type=None)

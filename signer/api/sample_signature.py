@@ -1,0 +1,119 @@
+"""`GET /generate_signature`: the endpoint of Alibaba's sample server, for clients that build the form themselves.
+
+See: https://help.aliyun.com/document_detail/92883.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
+from multidict import MultiMapping
+from yarl import URL
+
+from signer.clock import rfc3339
+from signer.definitions.registry import Registry
+from signer.errors import InvalidRequest
+from signer.http.reply import Reply
+from signer.http.router import Handler
+from signer.revision import Context
+from signer.service import Service
+from signer.signing.form import SignedUpload
+from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
+
+_MAX_CACHED_TARGET_CHARACTERS = 256
+_MAX_FILENAME_CHARACTERS = 1024
+
+_REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
+_SIZE = re.compile(r"[0-9]{1,16}", re.ASCII)
+
+
+def sample_signature_handler(service: Service) -> Handler:
+    """Return the handler of `GET /generate_signature`."""
+
+    async def sample_signature(context: Context) -> Reply:
+        request = sample_query(context.target).upload_request()
+        result = await service.sign_upload(context, request, sample=True)
+        return Reply(200, _sample_json(result.signed), allowance=result.allowance, session=result.caller.session)
+
+    return sample_signature
+
+
+@dataclass(frozen=True, slots=True)
+class SampleQuery:
+    """The query of the sample endpoint; every parameter is optional."""
+
+    app_id: str | None
+    filename: str | None
+    content_type: str | None
+    size: str | None
+
+    def upload_request(self) -> UploadRequest:
+        """Return what the client wants to upload.
+
+        Raises:
+            InvalidRequest: A parameter is malformed.
+        """
+        if self.filename is None and self.content_type is None and self.size is None:
+            return EMPTY_REQUEST
+        if self.size is not None and not _SIZE.fullmatch(self.size):
+            raise InvalidRequest("size is not a whole number of bytes; send for example size=1024")
+        if self.filename is not None and len(self.filename) > _MAX_FILENAME_CHARACTERS:
+            raise InvalidRequest(f"filename is longer than {_MAX_FILENAME_CHARACTERS} characters; shorten it")
+        return UploadRequest(self.filename, self.content_type, None if self.size is None else int(self.size))
+
+
+def sample_query(target: str) -> SampleQuery:
+    """Parse the query of a request to the sample endpoint; clients send the same ones again and again."""
+    return _cached_query(target) if len(target) <= _MAX_CACHED_TARGET_CHARACTERS else _parse_query(target)
+
+
+def _parse_query(target: str) -> SampleQuery:
+    query = URL(target, encoded=True).query
+    return SampleQuery(
+        query.get("app_id") or None, query.get("filename") or None, query.get("content_type") or None, query.get("size")
+    )
+
+
+_cached_query = lru_cache(maxsize=4096)(_parse_query)
+
+
+def app_of_sample_request(_parameter: str, target: str, headers: MultiMapping[str], registry: Registry) -> str | None:
+    """Return the app id of a request: `?app_id=`, else `X-App-Id`, else WeChat's Referer, else `default_app`.
+
+    See: https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html
+    """
+    if app_id := sample_query(target).app_id or headers.get("X-App-Id"):
+        return app_id
+    match = _REFERER.match(headers.get("Referer", ""))
+    return match[1] if match else registry.default_app
+
+
+def sample_document(upload: SignedUpload) -> dict[str, str]:
+    """Return the members of the sample server's response, and those that this service adds; all are strings."""
+    fields = upload.fields
+    document = {
+        "policy": fields["policy"],
+        "x_oss_signature_version": fields["x-oss-signature-version"],
+        "x_oss_credential": fields["x-oss-credential"],
+        "x_oss_date": fields["x-oss-date"],
+        "signature": fields["x-oss-signature"],
+        "security_token": fields.get("x-oss-security-token", ""),
+        "host": upload.url,
+        "key_prefix": upload.key_prefix,
+        "expires_at": rfc3339(upload.expires_at),
+    }
+    if upload.key is not None:
+        document["key"] = upload.key
+    if (callback := fields.get("callback")) is not None:
+        document["callback"] = callback
+    return document
+
+
+def _sample_json(upload: SignedUpload) -> bytes:
+    """Return the response as JSON; several clients may get the same upload, so its bytes are kept with it."""
+    if upload.response_body is None:
+        upload.response_body = orjson.dumps(sample_document(upload))
+    return upload.response_body

@@ -1,0 +1,57 @@
+"""All response headers that depend on the request: id, CORS, RateLimit, session, and those of problems."""
+
+from __future__ import annotations
+
+from signer.errors import Problem
+from signer.http.reply import Reply
+from signer.revision import Context
+
+FIXED_HEADERS = {"Cache-Control": "no-store", "Server": "oss-signer"}
+"""The headers of every response; adapters add them. No response may be cached: each is for one caller or one moment."""
+
+_CORS_REQUEST_HEADERS = "Authorization, Content-Type, X-App-Id, X-Api-Key, X-Caller, X-Request-Id, X-Session, X-WX-Code"
+_CORS_RESPONSE_HEADERS = (
+    "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
+_PREFLIGHT_MAX_AGE_SECONDS = "600"
+
+
+def add_response_headers(reply: Reply, context: Context, problem: Problem | None) -> None:
+    """Add the headers that depend on the request to a reply.
+
+    Args:
+        reply: The reply, with the headers of its own.
+        context: The request.
+        problem: The problem that the reply reports, if it reports one.
+    """
+    headers = reply.headers
+    headers["X-Request-Id"] = context.request_id
+    if (app := context.app) is not None and app.cors_origins:
+        _add_cors(headers, context, app.cors_origins)
+    if reply.allowance is not None:
+        headers.update(reply.allowance.headers())
+    if reply.session is not None:
+        headers["X-Session"] = reply.session.token
+        headers["X-Session-Expires-In"] = str(reply.session.expires_in_seconds)
+    if problem is not None:
+        headers.update(problem.headers)
+        if problem.retry_after_seconds is not None:
+            headers["Retry-After"] = str(problem.retry_after_seconds)
+
+
+def _add_cors(headers: dict[str, str], context: Context, origins: frozenset[str]) -> None:
+    """Let a web page of an allowed origin read the response, refusals included. Mini-programs need no CORS.
+
+    See: https://fetch.spec.whatwg.org/#http-cors-protocol
+    """
+    headers["Vary"] = "Origin"
+    origin = context.headers.get("Origin")
+    if origin is None or not origin.isprintable() or not (origin in origins or "*" in origins):
+        return
+    headers["Access-Control-Allow-Origin"] = origin
+    headers["Access-Control-Expose-Headers"] = _CORS_RESPONSE_HEADERS
+    if context.method == "OPTIONS":
+        method = context.headers.get("Access-Control-Request-Method", "")
+        headers["Access-Control-Allow-Methods"] = method if method.isalpha() else ""
+        headers["Access-Control-Allow-Headers"] = _CORS_REQUEST_HEADERS
+        headers["Access-Control-Max-Age"] = _PREFLIGHT_MAX_AGE_SECONDS

@@ -1,0 +1,53 @@
+"""The standard adapter: HTTP through aiohttp's documented low-level API. It runs with any aiohttp 3.
+
+See: https://docs.aiohttp.org/en/stable/web_lowlevel.html
+"""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError, HttpVersion11
+
+from signer.http.dispatch import Dispatcher
+from signer.http.draining_server import DrainingServer
+from signer.http.request_body import StreamBody, skip
+from signer.http.response_headers import FIXED_HEADERS
+from signer.request_context import EMPTY_BODY, RequestBody
+
+
+class StandardServer(DrainingServer):
+    """Answers requests with `web.Response`."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        # A body that no handler reads is skipped here, up to a size; aiohttp would skip any amount for some seconds.
+        super().__init__(self._respond, logger=_logger(), lingering_time=0)
+        self._handle = dispatcher.handle
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
+        headers = request.headers
+        stream = request.content
+        body: RequestBody = EMPTY_BODY
+        if request.body_exists:
+            transport = request.transport if request.version >= HttpVersion11 else None
+            body = StreamBody(stream, headers, None if transport is None else transport.write)
+        reply = await self._handle(request.method, request.raw_path, headers, body, request.remote or "")
+        response = web.Response(status=reply.status, body=reply.body, headers=FIXED_HEADERS | reply.headers)
+        if self.is_draining or hdrs.UPGRADE in headers or stream.exception() is not None:
+            # After a broken body or a request for another protocol, the connection may contain anything but HTTP.
+            response.force_close()
+        if not stream.is_eof():
+            await response.prepare(request)
+            await response.write_eof()
+            if not await skip(stream):
+                response.force_close()
+        return response
+
+
+def _logger() -> logging.Logger:
+    """Return a logger that drops what aiohttp reports of malformed requests: any client can send them."""
+    logger = logging.Logger("oss_signer.http")
+    logger.parent = logging.getLogger("oss_signer")
+    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+    return logger
