@@ -1,4 +1,7 @@
-"""The local cloud's own callbacks, by help page `callback` and its error pages."""
+"""The callbacks that the local cloud makes.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/callback
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def callback_field(url: str, body: str = BODY, body_type: str | None = None, hos
 async def upload(
     cloud: Cloud, key: str, callback: str, *, content: bytes = b"hello", bucket: str = "photos", **fields: str
 ) -> Uploaded:
-    """Uploads with a form that asks for this callback. `x_name` is sent as `x:name`."""
+    """Upload with a form that has this callback. `x_name` is sent as `x:name`."""
     named = {name.replace("x_", "x:", 1): value for name, value in fields.items()}
     form = signed_form(conditions=[["eq", "$callback", callback]], fields={"key": key, "callback": callback, **named})
     return Uploaded(*await post_object(cloud.session, f"{cloud.oss}/{bucket}", form, content))
@@ -53,8 +56,8 @@ async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
         yield running
 
 
-class Kept:
-    """Keeps what it was asked."""
+class Recorder:
+    """Records the requests that it gets."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[web.Request, bytes]] = []
@@ -90,14 +93,14 @@ PICTURES = [
 ]
 
 
-async def test_variables_are_filled_in(cloud: Cloud) -> None:
-    kept = Kept()
-    async with stub(kept) as server:
+async def test_variables_are_replaced(cloud: Cloud) -> None:
+    recorder = Recorder()
+    async with stub(recorder) as server:
         callback = callback_field(server.url + "/x", ALL)
         for content, height, width, picture in PICTURES:
             answer = await upload(cloud, "照 &=+%.jpg", callback, content=content, x_mine="a&b=ü")
             assert (answer.status, answer.json) == (200, {"ok": 1})
-            request, data = kept.requests.pop()
+            request, data = recorder.requests.pop()
             assert request.content_type == "application/x-www-form-urlencoded"
             assert {name: value for name, [value] in parse_qs(data.decode(), keep_blank_values=True).items()} == {
                 "bucket": "photos",
@@ -114,25 +117,25 @@ async def test_variables_are_filled_in(cloud: Cloud) -> None:
             }
 
 
-async def test_json_is_filled_in_as_json(cloud: Cloud) -> None:
-    kept = Kept()
+async def test_json_body_is_json(cloud: Cloud) -> None:
+    recorder = Recorder()
     template = '{"b": ${bucket}, "o": ${object}, "s": ${size}, "h": ${imageInfo.height}, "m": ${x:mine}}'
-    async with stub(kept) as server:
+    async with stub(recorder) as server:
         callback = callback_field(server.url, template, "application/json")
         answer = await upload(cloud, 'a"b.jpg', callback, x_mine='"},{')
     assert answer.status == 200, answer.text
-    [(request, data)] = kept.requests
+    [(request, data)] = recorder.requests
     assert request.content_type == "application/json"
     assert json.loads(data) == {"b": "photos", "o": 'a"b.jpg', "s": 5, "h": "", "m": '"},{'}
 
 
-async def test_the_call_is_signed_for_its_path_query_and_body(cloud: Cloud) -> None:
-    kept = Kept()
-    async with stub(kept) as server:
+async def test_callback_is_signed_with_path_query_and_body(cloud: Cloud) -> None:
+    recorder = Recorder()
+    async with stub(recorder) as server:
         url = server.url.removeprefix("http://") + "/a%20b/%E7%85%A7?id=1&x=%41"
         answer = await upload(cloud, "a", callback_field(url, "b=${bucket}", host="api.example.com"))
     assert answer.status == 200, answer.text
-    [(request, data)] = kept.requests
+    [(request, data)] = recorder.requests
     assert request.headers["Host"] == "api.example.com"
     key_url = base64.b64decode(request.headers["x-oss-pub-key-url"]).decode()
     assert key_url.startswith(cloud.oss)
@@ -176,7 +179,7 @@ FAILURES: list[tuple[Any, str]] = [
 ]
 
 
-async def test_any_other_answer_is_a_203_and_the_object_stays(cloud: Cloud) -> None:
+async def test_other_responses_are_a_203_and_the_object_stays(cloud: Cloud) -> None:
     async with stub() as server:
         callback = callback_field(server.url)
         for number, (answer, message) in enumerate(FAILURES):
@@ -188,12 +191,12 @@ async def test_any_other_answer_is_a_203_and_the_object_stays(cloud: Cloud) -> N
         assert server.asked == len(FAILURES)
 
 
-async def test_up_to_five_urls_are_tried_in_their_order(cloud: Cloud) -> None:
-    kept = Kept()
-    async with stub(body(b"", 500)) as bad, stub(kept) as good, stub(kept) as unasked:
-        urls = ["http://127.0.0.1:1/x", bad.url, good.url, unasked.url]
+async def test_up_to_five_urls_are_tried_in_order(cloud: Cloud) -> None:
+    recorder = Recorder()
+    async with stub(body(b"", 500)) as bad, stub(recorder) as good, stub(recorder) as unused:
+        urls = ["http://127.0.0.1:1/x", bad.url, good.url, unused.url]
         assert (await upload(cloud, "a.jpg", callback_field(";".join(urls)))).status == 200
-        assert (bad.asked, good.asked, unasked.asked) == (1, 1, 0)
+        assert (bad.asked, good.asked, unused.asked) == (1, 1, 0)
         assert (await upload(cloud, "a.jpg", callback_field(";".join([bad.url] * 5)))).status == 203
         assert bad.asked == 6
 
@@ -223,7 +226,7 @@ BAD_CALLBACKS = [
 ]
 
 
-async def test_a_bad_configuration_is_refused_and_nothing_is_stored(cloud: Cloud) -> None:
+async def test_invalid_configuration_is_rejected_and_nothing_is_stored(cloud: Cloud) -> None:
     for callback, message in BAD_CALLBACKS:
         answer = await upload(cloud, "a.jpg", callback)
         assert (answer.status, f"<Message>{message}</Message>" in answer.text) == (400, True), answer.text
@@ -231,7 +234,7 @@ async def test_a_bad_configuration_is_refused_and_nothing_is_stored(cloud: Cloud
     assert await cloud.objects("photos") == []
 
 
-async def test_a_callback_that_a_condition_pins_cannot_be_changed(cloud: Cloud) -> None:
+async def test_callback_with_a_condition_cannot_be_changed(cloud: Cloud) -> None:
     pinned, other = callback_field("a.example.com"), callback_field("b.example.com")
     form = signed_form(conditions=[["eq", "$callback", pinned]], fields={"callback": other})
     status, text, _ = await post_object(cloud.session, f"{cloud.oss}/photos", form, b"x")
