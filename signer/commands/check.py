@@ -12,6 +12,7 @@ from signer.definitions.mistake_report import summary
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
+from signer.definitions.warnings import find_warnings
 from signer.environment import CannotReadEnvironment
 from signer.live.running_definitions import CannotCompare, admin_url, changes_to_running
 from signer.server import event_loop
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """
     try:
         location, registry, changes = event_loop.run(_load(options))
-        warnings = [*registry.warnings(), *certificate_warnings(registry)]
+        warnings = [*find_warnings(registry), *certificate_warnings(registry)]
     except BadDefinitions as error:
         if not options.json:
             raise

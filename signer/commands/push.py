@@ -12,6 +12,7 @@ from signer.definitions.diff import describe_changes
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
+from signer.definitions.warnings import find_warnings
 from signer.server import event_loop
 from signer.stores import bundle
 from signer.stores.file import FileStore
@@ -42,7 +43,7 @@ async def _push(options: argparse.Namespace) -> int:
     environ = environment(options).read()
     files = FileStore(options.source).read().files
     registry = Parser().read(files, environ)
-    print_warnings(registry.warnings())
+    print_warnings(find_warnings(registry))
     text = bundle.join(files)
     store = open_store(options.config)
     try:

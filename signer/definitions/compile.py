@@ -1,16 +1,16 @@
-"""From the typed model of one app to the plain rules it is signed by."""
+"""Stage 4, compile: validated models to the registry that requests are answered from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-
-from pydantic import SecretStr
+from types import MappingProxyType
 
 from signer.definitions import model
-from signer.definitions.checks import Entries, key_text
-from signer.definitions.registry import AccessKeyTemplate, App, Role
+from signer.definitions.checks.object_keys import key_template
+from signer.definitions.merge import Document
+from signer.definitions.registry import App, Registry, Role
 from signer.definitions.session_policy import session_policy
+from signer.definitions.validate import SharedSettings, Validation
 from signer.delivery.callback_body import InvalidBodyTemplate
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
 from signer.signing.callback_field import CallbackField
@@ -18,12 +18,43 @@ from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 from signer.signing.upload_rules import UploadRules
 
-Keys = Mapping[str, AccessKeyTemplate]
+
+def compile_definitions(validation: Validation, document: Document, previous: Registry | None) -> Registry:
+    """Return the registry of validated definitions.
+
+    Args:
+        validation: the result without violations.
+        document: what was validated.
+        previous: the last registry, where the apps are that did not change.
+    """
+    accepted = validation.accepted
+    if accepted is None:
+        raise ValueError("definitions with violations cannot be compiled")
+    definitions = accepted.shared.definitions
+    apps: dict[str, App] = {}
+    roles: dict[str, Role] = {}
+    for app_id in accepted.apps:
+        changed = validation.changed_apps.get(app_id)
+        if changed is not None:
+            key, role = _role_of_app(app_id, changed, accepted.shared)
+            apps[app_id] = _compile_app(app_id, changed, key)
+            roles[key] = role
+        elif previous is not None:
+            app = apps[app_id] = previous.apps[app_id]
+            roles[app.role] = previous.roles[app.role]
+    return Registry(
+        definitions.server,
+        MappingProxyType(apps),
+        MappingProxyType(roles),
+        definitions.default_app,
+        document,
+        definitions.limits,
+        definitions.audit,
+    )
 
 
-def compile_app(app_id: str, app: model.App, role: str) -> App:
-    """An app without findings, as requests need it; `role` is the key of the role it signs with."""
-    name = None if app.key == "client" else Template.parse(key_text(app))
+def _compile_app(app_id: str, app: model.App, role: str) -> App:
+    name = None if app.key == "client" else Template.parse(key_template(app))
     rules = UploadRules(
         bucket=app.bucket,
         region=app.region,
@@ -67,47 +98,41 @@ def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackR
             urls=app.callback.url.split(";"),
             body=app.callback.body,
             body_type=app.callback.body_type,
-            notify=_target(app.callback),
+            notify=_notify_target(app.callback),
         )
     except InvalidBodyTemplate:
         return None
 
 
-def _target(callback: model.Callback) -> NotifyTarget | None:
+def _notify_target(callback: model.Callback) -> NotifyTarget | None:
     notify = callback.notify
     return None if notify is None else NotifyTarget(notify.url, notify.secret.get_secret_value().encode())
 
 
-def role_of(app: model.App, app_id: str, entries: Entries, keys: Keys) -> tuple[str, Role]:
-    """The role an app signs with, and its key: with `scope: app` a token of its own, narrowed by a session policy."""
-    role = _role(app.credentials, entries, keys)
+def _role_of_app(app_id: str, app: model.App, shared: SharedSettings) -> tuple[str, Role]:
+    """Return the role that an app signs with, and its key in `Registry.roles`.
+
+    With `scope: app`, each app has a token of its own, narrowed by a session policy.
+    """
+    role = _role(app.credentials, shared)
     if isinstance(role.entry, model.AssumedRole) and role.entry.scope == "app":
         return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app_id, app))
     return app.credentials, role
 
 
-def _role(name: str, entries: Entries, keys: Keys) -> Role:
-    entry = entries[name]
+def _role(name: str, shared: SharedSettings) -> Role:
+    entry = shared.definitions.credentials[name]
     source = entry.source if isinstance(entry, model.AssumeRole) else None
-    return Role(name, entry, access_key=keys.get(name), source=None if source is None else _role(source, entries, keys))
-
-
-def access_key_template(entry: model.CredentialEntry, written: Callable[[str], str | None]) -> AccessKeyTemplate | None:
-    """The AccessKey of an entry as text to fill in anew; `written` gives what stands there in `${...}`, else None."""
-    if not isinstance(entry, model.AssumeRole | model.Static) or entry.access_key_id is None:
-        return None
-    token = entry.security_token if isinstance(entry, model.Static) else None
-    return AccessKeyTemplate(
-        written("access_key_id") or entry.access_key_id,
-        written("access_key_secret") or _clear(entry.access_key_secret) or "",
-        written("security_token") or _clear(token),
+    return Role(
+        name,
+        entry,
+        access_key=shared.access_keys.get(name),
+        source=None if source is None else _role(source, shared),
     )
-
-
-def _clear(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
 
 
 def _callback_field(callback: model.Callback) -> CallbackField:
     urls = tuple(callback.url.split(";"))
-    return CallbackField(urls, callback.body, callback.body_type, callback.host, derive_proof_secret(_target(callback)))
+    return CallbackField(
+        urls, callback.body, callback.body_type, callback.host, derive_proof_secret(_notify_target(callback))
+    )

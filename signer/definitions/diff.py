@@ -1,95 +1,93 @@
-"""What an edit changes, in lines that people read; no secret in them."""
+"""What an edit changes, in lines for people, without secrets."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from signer.definitions.masking import MASK, SECRET_KEYS
-from signer.definitions.merge import MERGED, Joined
+from signer.definitions.key_path import KeyPath
+from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.printable import printable
 from signer.definitions.registry import Registry
-from signer.definitions.yaml_text import Path_
 
 Section = Mapping[str, str]
 """The values of one part of the definitions as text, by their dotted names."""
 
-_A_REFERENCE = re.compile(r"\$\{(?!.*:-)[^}]*\}")
-"""A reference and nothing else; a default, or text beside it, may be the secret itself."""
-
 
 def printable_sections(registry: Registry) -> dict[str, Section]:
-    """Each part of the definitions (`apps.wx1`, `credentials.r`, `server` ...) as it was written, defaults filled in.
+    """Return each part of the definitions as written, with what an app inherits; secrets are masked.
 
-    `${...}` stand as they were written; secrets in clear are masked.
+    The parts are `apps.NAME`, `credentials.NAME` and the other top-level keys.
     """
-    text = registry.document
-    if text is None:
+    document = registry.document
+    if document is None:
         return {}
-    return {name: {key: str(value) for key, value in _values(name, text).items()} for name in _names(text)}
+    return {
+        name: {key: str(value) for key, value in _values(name, document).items()} for name in _section_names(document)
+    }
 
 
 def describe_changes(old: Registry, new: Registry) -> list[str]:
-    """A line for each part that was added, removed or changed."""
+    """Return a line for each part that was added, removed or changed."""
     before, after = old.document, new.document
     if before is None or after is None:
         return []
     lines: list[str] = []
-    for name in sorted(_touched(before, after)):
-        # One at a time, since with new defaults it is all apps.
-        was, is_now = ({name: _values(name, text)} if _holds(name, text) else {} for text in (before, after))
+    # One part at a time: with new defaults, all apps change.
+    for name in sorted(_possibly_changed(before, after)):
+        was, is_now = ({name: _values(name, each)} if _has(name, each) else {} for each in (before, after))
         lines += describe_differences(was, is_now)
     return lines
 
 
 def describe_differences(old: Mapping[str, Mapping[str, object]], new: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """`+ apps.a`, `- apps.b`, and `~ apps.c: max_size 10MiB -> 20MiB`, by name."""
+    """Return the differences of sections by name: `+ apps.a`, `- apps.b`, `~ apps.c: max_size 10MiB -> 20MiB`."""
     lines = []
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
             lines.append(f"+ {name}")
         elif name not in new:
             lines.append(f"- {name}")
-        elif told := ", ".join(_told(old[name], new[name])):
-            lines.append(f"~ {name}: {told}")
+        elif changed := ", ".join(_changed_values(old[name], new[name])):
+            lines.append(f"~ {name}: {changed}")
     return lines
 
 
-def _told(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
+def _changed_values(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key, "(unset)"), new.get(key, "(unset)")
         if before != after:
-            equal_to_see = str(before) == str(after)
-            yield f"{key} {before} has another value" if equal_to_see else f"{key} {before} -> {after}"
+            looks_equal = str(before) == str(after)
+            yield f"{key} {before} has another value" if looks_equal else f"{key} {before} -> {after}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What may be shown of a value, and what it is: two secrets look the same."""
+    """A value and its printable text: two secrets look the same."""
 
-    shown: str
+    text: str
     value: Any = field(repr=False)
 
     def __str__(self) -> str:
-        return self.shown
+        return self.text
 
 
-def _names(text: Joined) -> Iterator[str]:
-    for key, value in text.value.items():
-        if key in MERGED:
+def _section_names(document: Document) -> Iterator[str]:
+    for key, value in document.value.items():
+        if key in MERGED_SECTIONS:
             yield from (f"{key}.{name}" for name in value)
         elif key not in ("version", "defaults"):
             yield key
 
 
-def _touched(before: Joined, after: Joined) -> Iterator[str]:
-    """The parts that may be others now; what was not read again is the same object."""
+def _possibly_changed(before: Document, after: Document) -> Iterator[str]:
+    """Yield the parts that may differ; what was not read again is the same object."""
     new_defaults = before.value.get("defaults") != after.value.get("defaults")
     for section in before.value.keys() | after.value.keys():
         old, new = before.value.get(section) or {}, after.value.get(section) or {}
-        if section in MERGED:
+        if section in MERGED_SECTIONS:
             for name in old.keys() | new.keys():
                 if old.get(name) is not new.get(name) or (section == "apps" and new_defaults):
                     yield f"{section}.{name}"
@@ -97,40 +95,29 @@ def _touched(before: Joined, after: Joined) -> Iterator[str]:
             yield section
 
 
-def _holds(name: str, text: Joined) -> bool:
+def _has(name: str, document: Document) -> bool:
     section, _, entry = name.partition(".")
-    return section in text.value and (not entry or entry in text.value[section])
+    return section in document.value and (not entry or entry in document.value[section])
 
 
-def _values(name: str, text: Joined) -> dict[str, _Value]:
+def _values(name: str, document: Document) -> dict[str, _Value]:
     section, _, entry = name.partition(".")
-    value = text.value[section]
-    value = value[entry] if entry else value
+    path: KeyPath = (section, entry) if entry else (section,)
+    value = document.value[section][entry] if entry else document.value[section]
     if not isinstance(value, dict):
-        return {"value": _Value(_text(value), value)}
+        return {"value": _Value(_as_text(printable(value, path, document)), value)}
     if section == "apps":
-        value = {**(text.value.get("defaults") or {}), **value}
-    return dict(_flat(value, text, (section, entry) if entry else (section,), ()))
+        value = {**(document.value.get("defaults") or {}), **value}
+    return dict(_flatten(value, printable(value, path, document)))
 
 
-def _flat(
-    value: dict[str, Any], text: Joined, path: tuple[str, ...], below: tuple[str, ...]
-) -> Iterator[tuple[str, _Value]]:
+def _flatten(value: dict[str, Any], shown: dict[str, Any], parents: str = "") -> Iterator[tuple[str, _Value]]:
     for key, each in value.items():
-        name = (*below, key)
         if isinstance(each, dict):
-            yield from _flat(each, text, path, name)
-            continue
-        written = _text(_as_written(each, text, (*path, *name)))
-        masked = key in SECRET_KEYS and not _A_REFERENCE.fullmatch(written)
-        yield ".".join(name), _Value(MASK if masked else written, each)
+            yield from _flatten(each, shown[key], f"{parents}{key}.")
+        else:
+            yield f"{parents}{key}", _Value(_as_text(shown[key]), each)
 
 
-def _as_written(value: Any, text: Joined, path: Path_) -> Any:
-    if isinstance(value, list):
-        return [_as_written(each, text, (*path, index)) for index, each in enumerate(value)]
-    return text.reference(text.source(path)) or value
-
-
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

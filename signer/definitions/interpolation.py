@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from signer.definitions.masking import mask_secrets
+from signer.definitions.redaction import mask_secrets
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
@@ -61,7 +61,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
     return filled
 
 
-def values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
+def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
     """What each reference in `text` stands for; those that cannot be filled in are left out."""
     for match in _REFERENCE.finditer(text):
         try:

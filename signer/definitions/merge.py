@@ -1,117 +1,89 @@
-"""The files of a directory as one text, with the file that each part came from."""
+"""Stage 2, merge: the files of a directory to one document."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from signer.definitions.mistakes import BadDefinitions, Mistake, Place
-from signer.definitions.suggestions import dotted, printable_name
-from signer.definitions.yaml_text import Path_, YamlFile
+from signer.definitions.key_path import KeyPath
+from signer.definitions.read import SourceFile
+from signer.definitions.violation import RELATED_PLACE, Violation
 
-_NOTHING = "there is nothing here yet; write version, credentials and apps, as docs/configuration.md shows"
-
-MERGED = ("credentials", "apps")
-"""Sections that several files may each hold a part of; every other key stands in one file only."""
+MERGED_SECTIONS = ("credentials", "apps")
+"""Sections that several files may each hold a part of; every other key may be in one file only."""
 
 
 @dataclass(slots=True)
-class Joined:
-    """All files as one value; `owners` tells which file a path came from."""
+class Document:
+    """All files as one value."""
 
-    value: dict[str, Any]
-    owners: dict[Path_, YamlFile]
-    mistakes: list[Mistake]
-    parts: list[YamlFile]
-    whole: bool = True
-    """False: some files could not be read, and what is missing may stand in them."""
+    files: Sequence[SourceFile]
+    is_complete: bool
+    """False: some files could not be read, and what is missing may be in them."""
+    value: dict[str, Any] = field(default_factory=dict, repr=False)
+    violations: list[Violation] = field(default_factory=list)
+    owners: dict[KeyPath, SourceFile] = field(default_factory=dict, repr=False)
+    """The file of each top-level key, and of each entry of the merged sections."""
 
-    def source(self, path: Path_) -> Path_:
-        """The path as it was written: what an app has from `defaults` stands there."""
+    def owner(self, path: KeyPath) -> SourceFile:
+        """Return the file that the value at a path comes from."""
+        return self.owners.get(path[:2]) or self.owners.get(path[:1]) or self.files[0]
+
+    def written_path(self, path: KeyPath) -> KeyPath:
+        """Return the path as written: what an app inherits is written under `defaults`."""
         if len(path) > 2 and path[0] == "apps":
-            owner = self._owner(path)
-            if not owner.holds(path[:3]) and self._owner(("defaults",)).holds(("defaults", *path[2:])):
-                return ("defaults", *path[2:])
+            inherited: KeyPath = ("defaults", *path[2:])
+            if not self.owner(path).has(path[:3]) and self.owner(("defaults",)).has(inherited):
+                return inherited
         return path
 
-    def _owner(self, path: Path_) -> YamlFile:
-        return self.owners.get(path[:2]) or self.owners.get(path[:1]) or self.parts[0]
+    def has(self, path: KeyPath) -> bool:
+        """Return whether there is a value at this path."""
+        return self.owner(path).has(path)
 
-    def place(self, path: Path_) -> Place:
-        return self._owner(path).place(path)
+    def template(self, path: KeyPath) -> str | None:
+        """Return the text of a value that holds `${...}`, as written; None for other values."""
+        return self.owner(path).templates.get(path)
 
-    def mark(self, path: Path_) -> Place:
-        """What to point at: the value; of a whole entry or app its name."""
-        return self.key_place(path) if len(path) == 2 and path[0] in MERGED else self.place(path)
-
-    def holds(self, path: Path_) -> bool:
-        return self._owner(path).holds(path)
-
-    def reference(self, path: Path_) -> str | None:
-        return self._owner(path).references.get(path)
-
-    def filled_in(self, path: Path_) -> list[str]:
-        """What the `${...}` of a value stand for; may be secret."""
-        return self._owner(path).filled_in(path)
-
-    def left_out(self, path: Path_) -> bool:
-        """Whether a value was left out because of a mistake that is told already."""
-        return path in self._owner(path).left_out
-
-    def text_of(self, name: str) -> str | None:
-        return next((part.text for part in self.parts if part.name == name), None)
-
-    def forget_places(self) -> None:
-        for part in self.parts:
-            part.forget_places()
-
-    def key_place(self, path: Path_) -> Place:
-        return self._owner(path).key_place(path)
+    def is_unreadable(self, path: KeyPath) -> bool:
+        """Return whether the value could not be read, which is reported already."""
+        return path in self.owner(path).unreadable
 
 
-def join(parts: list[YamlFile], *, whole: bool = True) -> Joined:
-    """Raises `BadDefinitions` where there is nothing to read at all."""
-    if not parts:
-        raise BadDefinitions([Mistake(Place("(no file)", 1, 1), "there is no *.yaml here to read")] if whole else [])
-    text = Joined({}, {}, [], parts, whole)
-    for part in parts:
-        text.mistakes += part.mistakes
-        if not isinstance(part.value, dict):
-            kind = "a list" if isinstance(part.value, list) else "no more than a value"
-            message = f"this file is {kind}; it must be keys and values, of which the first is version: 1"
-            text.mistakes.append(Mistake(part.place(()), message))
-            text.whole = False
-            continue
-        for key, value in part.value.items():
-            set_before = text.value.get(key)
-            if key in MERGED and isinstance(value, dict) and (set_before is None or isinstance(set_before, dict)):
-                _merge(text, part, key, value)
-            elif set_before is not None and not (key == "version" and value == set_before):
-                if key not in MERGED or value is not None:
-                    first = text.owners[(key,)].key_place((key,))
-                    spread = " and ".join(MERGED)
-                    message = (
-                        f"{printable_name(key)}: is already set at {first}; only {spread} may be spread over files"
-                    )
-                    text.mistakes.append(Mistake(part.key_place((key,)), message))
-            else:
-                text.value.setdefault(key, value)
-                text.owners.setdefault((key,), part)
-    if not text.value and not text.mistakes and whole:
-        raise BadDefinitions([Mistake(parts[0].place(()), _NOTHING)])
-    return text
+def merge(files: Sequence[SourceFile], *, is_complete: bool = True) -> Document:
+    """Return the files as one document; keys that two files set are among its violations.
+
+    Args:
+        files: at least one file.
+        is_complete: False where some files could not be read.
+    """
+    document = Document(files, is_complete)
+    for file in files:
+        for key, value in file.value.items():
+            existing = document.value.get(key)
+            if key in MERGED_SECTIONS and isinstance(value, dict) and (existing is None or isinstance(existing, dict)):
+                _merge_section(document, file, key, value)
+            elif key not in document.value:
+                document.value[key] = value
+                document.owners[(key,)] = file
+            elif not (key in MERGED_SECTIONS and value is None) and not (key == "version" and value == existing):
+                sections = " and ".join(MERGED_SECTIONS)
+                message = f"is already set at {RELATED_PLACE}; only {sections} may be spread over files"
+                document.violations.append(Violation((key,), message, at_key=True, file=file.name, related=(key,)))
+    return document
 
 
-def _merge(text: Joined, part: YamlFile, section: str, entries: dict[str, Any]) -> None:
-    if text.value.get(section) is None:
-        text.value[section] = {}
-        text.owners[(section,)] = part
-    target = text.value[section]
+def _merge_section(document: Document, file: SourceFile, section: str, entries: dict[str, Any]) -> None:
+    if document.value.get(section) is None:
+        document.value[section] = {}
+        document.owners[(section,)] = file
+    merged = document.value[section]
     for name, entry in entries.items():
-        if name in target:
-            first = text.owners[(section, name)].key_place((section, name))
-            message = f"{dotted((section, name))}: is already defined at {first}"
-            text.mistakes.append(Mistake(part.key_place((section, name)), message))
+        path: KeyPath = (section, name)
+        if name in merged:
+            message = f"is already defined at {RELATED_PLACE}"
+            document.violations.append(Violation(path, message, at_key=True, file=file.name, related=path))
             continue
-        target[name] = entry
-        text.owners[(section, name)] = part
+        merged[name] = entry
+        document.owners[path] = file

@@ -1,4 +1,4 @@
-"""A mistake in the definitions, with its place; all that are found are told in one go."""
+"""A mistake in the definitions with its place in a file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MAX_MISTAKES = 1000
-"""How many are looked for at once, so that ten thousand equal ones cost neither minutes nor a gigabyte of text."""
+"""How many mistakes are collected, so that ten thousand equal ones cost neither minutes nor a gigabyte of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a file something stands; line and column count from 1."""
+    """Where a value is in a file; line and column count from 1."""
 
     file: str
     line: int
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The line that a mistake stands in, secrets masked, and what of it to point at; `column` counts from 1."""
+    """The line of a mistake without secrets, and the part of it to mark; `column` counts from 1."""
 
     text: str
     column: int
@@ -34,30 +34,30 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong, where, and in the same words how to mend it. Never holds a value that could be secret."""
+    """What is wrong, where, and how to fix it; the message never holds a secret."""
 
     place: Place
     message: str
     excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
-    """For people at a terminal; what is logged or sent goes without it."""
+    """For people at a terminal; logs and responses do without it."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
 
     def members(self) -> dict[str, str | int]:
-        """For programs."""
+        """Return the mistake as JSON members."""
         place = self.place
         return {"file": place.file, "line": place.line, "column": place.column, "message": self.message}
 
 
-def in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """Each once, as they stand in the files."""
+def sort_mistakes(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Return each mistake once, in the order of the files."""
     return sorted(set(mistakes), key=lambda m: (m.place.file, m.place.line, m.place.column, m.message))
 
 
 class BadDefinitions(Exception):
-    """The definitions cannot be used; nothing of them is."""
+    """The definitions cannot be used, in part or as a whole."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = in_order(mistakes)[:MAX_MISTAKES]
+        self.mistakes = sort_mistakes(mistakes)[:MAX_MISTAKES]
         super().__init__("\n".join(map(str, self.mistakes)))

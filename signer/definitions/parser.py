@@ -1,85 +1,79 @@
-"""From the text of one or more YAML files to a registry, or to every mistake in them with its place."""
+"""Definitions from YAML files in four stages: read, merge, validate, compile."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from types import MappingProxyType
 
+from signer.definitions.compile import compile_definitions
 from signer.definitions.excerpt import add_excerpts
-from signer.definitions.merge import Joined, join
-from signer.definitions.mistakes import BadDefinitions, Mistake, in_order
-from signer.definitions.reading import Frame, Read, Reading
+from signer.definitions.merge import Document, merge
+from signer.definitions.mistakes import BadDefinitions, Mistake, Place, sort_mistakes
+from signer.definitions.places import locate
+from signer.definitions.read import SourceFile, read
 from signer.definitions.registry import Registry
-from signer.definitions.warnings import Cautions
-from signer.definitions.yaml_text import YamlFile
+from signer.definitions.validate import Baseline, Validation, validate
 
 
 def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
-    """`files`: text by name; `environ` fills `${NAME}`. Raises `BadDefinitions` with all mistakes found."""
+    """Return the registry of YAML files.
+
+    Args:
+        files: the text of each file by its name.
+        environ: the variables for `${NAME}`.
+
+    Raises:
+        BadDefinitions: with all mistakes in the files.
+    """
     return Parser().read(files, environ)
 
 
 class Parser:
-    """Reads definitions again and again; what has not changed is taken over from the last time.
+    """Parses definitions again after each change; what did not change is not parsed again.
 
-    Used by one thread at a time.
+    It may be used by one thread at a time.
     """
 
     def __init__(self) -> None:
-        self._files: dict[str, YamlFile] = {}
-        self._frame: Frame | None = None
-        self._apps: Mapping[str, Read] = {}
+        self._files: dict[str, SourceFile] = {}
+        self._accepted: Baseline | None = None
+        self._registry: Registry | None = None
 
     def read(self, files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
-        """`files`: text by name; `environ` fills `${NAME}`. Raises `BadDefinitions` with all mistakes found.
+        """Return the registry of YAML files; see `parse`.
 
-        After mistakes, what was read before still counts.
+        After mistakes, the next call compares with what was accepted last.
         """
-        parts, mistakes = self._parts(files, environ)
-        reading = None
-        try:
-            text = join(parts, whole=not mistakes)
-            reading = Reading(text, environ)
-            reading.run(self._frame, self._apps)
-        except BadDefinitions as error:
-            mistakes += error.mistakes
-        if mistakes or reading is None or reading.frame is None:
-            for part in parts:
-                part.forget_places()
-            raise BadDefinitions(add_excerpts(in_order(mistakes), files.get))
-        self._files = {part.name: part for part in parts}
-        self._frame, self._apps = reading.frame, reading.apps
-        return _registry(text, reading.frame, reading.apps)
+        sources, mistakes = self._read_files(files, environ)
+        if not sources:
+            raise BadDefinitions(add_excerpts(sort_mistakes(mistakes), files.get))
+        document = merge(sources, is_complete=not mistakes)
+        validation = validate(document, environ, self._accepted)
+        mistakes += [mistake for source in sources for mistake in source.mistakes]
+        mistakes += locate(validation.violations, document)
+        if mistakes or validation.accepted is None:
+            raise BadDefinitions(add_excerpts(sort_mistakes(mistakes), files.get))
+        return self._accept(document, validation)
 
-    def _parts(self, files: Mapping[str, str], environ: Mapping[str, str]) -> tuple[list[YamlFile], list[Mistake]]:
-        """The files that are YAML, and what is wrong with the others."""
-        parts: list[YamlFile] = []
+    def _read_files(
+        self, files: Mapping[str, str], environ: Mapping[str, str]
+    ) -> tuple[list[SourceFile], list[Mistake]]:
+        """Return the files that can be read, and why the others cannot."""
+        if not files:
+            return [], [Mistake(Place("(no file)", 1, 1), "there is no *.yaml here to read")]
+        sources: list[SourceFile] = []
         mistakes: list[Mistake] = []
         for name in sorted(files):
             known = self._files.get(name)
             try:
-                if known is None or not known.still_says(files[name], environ):
-                    known = YamlFile(name, files[name], environ)
-                parts.append(known)
+                if known is None or not known.is_current(files[name], environ):
+                    known = read(name, files[name], environ)
+                sources.append(known)
             except BadDefinitions as error:
                 mistakes += error.mistakes
-        return parts, mistakes
+        return sources, mistakes
 
-
-def _registry(text: Joined, frame: Frame, read: Mapping[str, Read]) -> Registry:
-    server, default_app = frame.definitions.server, frame.definitions.default_app
-    apps = {app_id: each.app for app_id, each in read.items()}
-    roles = {each.app.role: each.role for each in read.values()}
-    found = {app_id: each.cautions for app_id, each in read.items() if each.cautions}
-    # It holds no registry: they would hold each other, and neither would ever be freed.
-    warnings = partial(_warnings, Cautions(text, apps, roles, default_app, found))
-    limits, audit = frame.definitions.limits, frame.definitions.audit
-    return Registry(server, MappingProxyType(apps), MappingProxyType(roles), default_app, warnings, text, limits, audit)
-
-
-def _warnings(cautions: Cautions) -> list[Mistake]:
-    try:
-        return add_excerpts(in_order(cautions.find()), cautions.text.text_of)
-    finally:
-        cautions.text.forget_places()
+    def _accept(self, document: Document, validation: Validation) -> Registry:
+        registry = compile_definitions(validation, document, self._registry)
+        self._files = {file.name: file for file in document.files}
+        self._accepted, self._registry = validation.accepted, registry
+        return registry

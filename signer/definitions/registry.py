@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pydantic import SecretStr
 
-from signer.definitions.merge import Joined
-from signer.definitions.mistakes import Mistake
+from signer.definitions.merge import Document
 from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
 from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
@@ -70,9 +69,7 @@ class Registry:
     apps: Mapping[str, App]
     roles: Mapping[str, Role]
     default_app: str | None
-    warnings: Callable[[], list[Mistake]] = field(default=list, repr=False)
-    """What works, but an operator should know of; the places are worked out when somebody asks."""
-    document: Joined | None = field(default=None, repr=False)
+    document: Document | None = field(default=None, repr=False)
     """What it was read from."""
     limits: SecretStr | None = None
     """The Redis in which several signers count together."""

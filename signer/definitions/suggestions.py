@@ -1,21 +1,17 @@
-"""The nearest name to one that nobody knows, and how a name from a file may be repeated in a message."""
+"""Suggest the known name that was probably meant."""
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import islice
 
-from signer.definitions.masking import MASK, looks_secret
+from signer.definitions.key_path import printable_name
 
 _ALIKE = 2
 _MANY = 50
 """Among more names than these, only those that begin alike are compared: comparing is slow."""
 _LISTED = 8
-_STEPS = 8
-_NO_NAME = "''"
-_PLAIN = re.compile(r"[\w.$@!{}*/-]{1,60}")
 
 
 class KnownNames:
@@ -57,24 +53,6 @@ def listed(names: Collection[str]) -> str:
     shown = [printable_name(name) for name, _ in zip(names, range(_LISTED), strict=False)]
     more = len(names) - _LISTED
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
-
-
-def printable_name(name: str) -> str:
-    """A name from a file as a message may hold it: short, printable, and no secret that slipped into its place."""
-    match = _PLAIN.match(name)
-    kept = match[0] if match else ""
-    if looks_secret(name):
-        return MASK
-    return kept if kept == name else f"{kept}…"
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """`apps.a.headers.x-oss-meta-a`, `apps.a.conditions[0]`."""
-    steps = list(path)
-    named = [f"[{step}]" if isinstance(step, int) else f".{printable_name(step) or _NO_NAME}" for step in steps]
-    if len(named) > _STEPS:
-        named = [*named[:3], ".…", named[-1]]
-    return "".join(named).removeprefix(".")
 
 
 def _folded(name: str) -> str:

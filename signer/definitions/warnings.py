@@ -1,132 +1,133 @@
-"""What works, but an operator should know of: told by `check` as warnings."""
+"""What works but is dangerous or useless; `check` prints it as warnings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 
 from signer.definitions import model, regions
-from signer.definitions.checks import Finding
-from signer.definitions.masking import SECRET_KEYS
-from signer.definitions.merge import Joined
-from signer.definitions.mistakes import Mistake, Place
-from signer.definitions.registry import App, Role
+from signer.definitions.key_path import KeyPath, format_path
+from signer.definitions.merge import Document
+from signer.definitions.mistakes import Mistake
+from signer.definitions.places import locate
+from signer.definitions.printable import holds_secret
+from signer.definitions.redaction import URL_PASSWORD
+from signer.definitions.registry import App, Registry, Role
 from signer.definitions.session_policy import fixed_prefix
-from signer.definitions.suggestions import dotted, printable_name
-from signer.definitions.yaml_text import Path_
+from signer.definitions.violation import RELATED_PLACE, Violation
+
+_ADDRESSES = frozenset({"limits", "callback_queue"})
+"""Secret keys with the address of a service, which is secret only if it holds a password."""
 
 _THIS_MACHINE = re.compile(r"https?://(?:127\.|localhost|\[::1\]).*")
 
 
-def app_cautions(app: model.App, entry: model.CredentialEntry) -> Iterator[Finding]:
-    """About an app by itself."""
-    if not app.enabled:
-        return
-    if isinstance(entry, model.Static):
-        yield ("credentials",), "signs with a static credential, which nothing replaces; use it for tests only"
-    if any(isinstance(each, model.OpenCallers) for each in app.callers) and app.rate_limit.is_unlimited:
-        yield (), "gives forms to anyone, as often as they like; set rate_limit, or another type of callers"
-    if near := regions.probably_mistyped(app.region):
-        yield ("region",), f"no region that this version knows of; did you mean {near}?"
-    if app.domain is not None and not _THIS_MACHINE.fullmatch(app.domain):
-        if app.domain.startswith("http:"):
-            yield ("domain",), "mini-programs upload only to https; write https://"
-        if "-internal.aliyuncs.com" in app.domain:
-            yield ("domain",), "phones cannot reach OSS's internal endpoint; leave it out"
+def find_warnings(registry: Registry) -> list[Mistake]:
+    """Return what an operator should know of the definitions, with places."""
+    document = registry.document
+    if document is None:
+        return []
+    return locate(_warnings(registry, document), document)
 
 
-@dataclass(frozen=True, slots=True)
-class Cautions:
-    """About the definitions as a whole; worked out when somebody asks."""
+def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
+    for app in registry.apps.values():
+        if app.enabled:
+            for warning in _app_warnings(app, registry.roles[app.role]):
+                below = warning.below(("apps", app.id))
+                yield replace(below, path=document.written_path(below.path))
+    yield from _overlapping_prefixes(registry, document)
+    yield from _unused_credentials(registry, document)
+    yield from _secrets_in_clear(document, (), document.value)
+    default = registry.apps.get(registry.default_app or "")
+    if default is not None and not default.enabled:
+        yield Violation(("default_app",), "this app is switched off; requests that name none are refused")
 
-    text: Joined
-    apps: Mapping[str, App]
-    roles: Mapping[str, Role]
-    default_app: str | None
-    of_apps: Mapping[str, tuple[Finding, ...]]
-    """What `app_cautions` said, by app."""
 
-    def find(self) -> Iterator[Mistake]:
-        for app_id, findings in self.of_apps.items():
-            for path, message in findings:
-                source = self.text.source(("apps", app_id, *path))
-                yield Mistake(self.text.mark(source), f"{dotted(source)}: {message}")
-        yield from self._overlaps()
-        yield from self._unused()
-        yield from _secrets(self.text, (), self.text.value)
-        default = self.apps.get(self.default_app or "")
-        if default is not None and not default.enabled:
-            yield Mistake(
-                self.text.place(("default_app",)),
-                "default_app: this app is switched off; requests that name none are refused",
+def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
+    if isinstance(role.entry, model.Static):
+        message = "signs with a static credential, which nothing replaces; use it for tests only"
+        yield Violation(("credentials",), message)
+    if app.is_unlimited and any(isinstance(each, model.OpenCallers) for each in app.callers):
+        message = "gives forms to anyone, as often as they like; set rate_limit, or another type of callers"
+        yield Violation((), message, at_key=True)
+    if likely := regions.probably_mistyped(app.rules.region):
+        yield Violation(("region",), f"no region that this version knows of; did you mean {likely}?")
+    if not _THIS_MACHINE.fullmatch(app.rules.url):
+        if app.rules.url.startswith("http:"):
+            yield Violation(("domain",), "mini-programs upload only to https; write https://")
+        if "-internal.aliyuncs.com" in app.rules.url:
+            yield Violation(("domain",), "phones cannot reach OSS's internal endpoint; leave it out")
+
+
+def _overlapping_prefixes(registry: Registry, document: Document) -> Iterator[Violation]:
+    """Find the enabled apps whose keys start with another's prefix; each once, with the nearest around it.
+
+    In sorted order, all that start with a prefix follow it at once, so a stack of the open prefixes is enough.
+    """
+    prefixes = sorted(
+        (app.rules.bucket, fixed_prefix(app.id, app.rules.naming.prefix.text), app.id)
+        for app in registry.apps.values()
+        if app.enabled
+    )
+    around: list[tuple[str, str, str]] = []
+    for bucket, prefix, app_id in prefixes:
+        while around and not (around[-1][0] == bucket and prefix.startswith(around[-1][1])):
+            around.pop()
+        if around:
+            _, outer, other = around[-1]
+            shown_at = _prefix_path(document, app_id)
+            yield Violation(
+                ("apps", app_id),
+                _overlap(format_path(("apps", other)), bucket, is_same=prefix == outer),
+                at_key=len(shown_at) == 2,
+                shown_at=shown_at,
+                related=_prefix_path(document, other),
             )
-
-    def _overlaps(self) -> Iterator[Mistake]:
-        """Enabled apps of which one's keys start with the other's prefix; each once, with the nearest around it.
-
-        Sorted, all that start with a prefix follow it at once: a stack of the prefixes that are still open will do.
-        """
-        prefixes = sorted(
-            (app.rules.bucket, fixed_prefix(app.id, app.rules.naming.prefix.text), app.id)
-            for app in self.apps.values()
-            if app.enabled
-        )
-        around: list[tuple[str, str, str]] = []
-        for bucket, prefix, app_id in prefixes:
-            while around and not (around[-1][0] == bucket and prefix.startswith(around[-1][1])):
-                around.pop()
-            if around:
-                _, outer, other = around[-1]
-                told = _overlap(
-                    prefix == outer, f"apps.{printable_name(other)} ({_prefix_place(self.text, other)})", bucket
-                )
-                yield Mistake(_prefix_place(self.text, app_id), f"apps.{printable_name(app_id)}: {told}")
-            around.append((bucket, prefix, app_id))
-
-    def _unused(self) -> Iterator[Mistake]:
-        used: set[str] = set()
-        for role in self.roles.values():
-            following: Role | None = role
-            while following is not None and following.name not in used:
-                used.add(following.name)
-                following = following.source
-        for name in self.text.value.get("credentials") or {}:
-            if name not in used:
-                yield Mistake(
-                    self.text.key_place(("credentials", name)),
-                    f"credentials.{printable_name(name)}: no app uses it; take it out, or name it in an app",
-                )
+        around.append((bucket, prefix, app_id))
 
 
-def _overlap(same: bool, other: str, bucket: str) -> str:
-    told = (
+def _overlap(other: str, bucket: str, *, is_same: bool) -> str:
+    other = f"{other} ({RELATED_PLACE})"
+    overlap = (
         f"its keys start like those of {other} in bucket {bucket}; each can write over the other's files"
-        if same
+        if is_same
         else f"its keys lie among those of {other} in bucket {bucket}, which can write over its files"
     )
-    return f"{told}; give each a key_prefix of its own"
+    return f"{overlap}; give each a key_prefix of its own"
 
 
-def _prefix_place(text: Joined, app_id: str) -> Place:
-    path: Path_ = text.source(("apps", app_id, "key_prefix"))
-    return text.place(path) if text.holds(path) and path[0] == "apps" else text.key_place(("apps", app_id))
+def _prefix_path(document: Document, app_id: str) -> KeyPath:
+    """Return the path of an app's own `key_prefix`; that of the app where it inherits one or has none."""
+    path: KeyPath = ("apps", app_id, "key_prefix")
+    return path if document.has(path) else path[:2]
 
 
-def _secrets(text: Joined, path: Path_, value: object) -> Iterator[Mistake]:
-    """Secrets that stand in the file itself, as a value or as the default of a `${...}`."""
-    if not isinstance(value, dict):
-        return
-    for key, each in value.items():
-        below = (*path, key)
-        if key not in SECRET_KEYS or not isinstance(each, str):
-            yield from _secrets(text, below, each)
-            continue
-        written = text.reference(below)
-        if written is None:
-            message = "a secret in clear; write ${NAME} or ${file:PATH} and keep it out of this file"
-        elif ":-" in written:
-            message = "a secret in clear, as a default; write ${NAME} or ${file:PATH} and keep it out of this file"
-        else:
-            continue
-        yield Mistake(text.place(below), f"{dotted(below)}: {message}")
+def _unused_credentials(registry: Registry, document: Document) -> Iterator[Violation]:
+    used: set[str] = set()
+    for role in registry.roles.values():
+        following: Role | None = role
+        while following is not None and following.name not in used:
+            used.add(following.name)
+            following = following.source
+    for name in document.value.get("credentials") or {}:
+        if name not in used:
+            yield Violation(("credentials", name), "no app uses it; take it out, or name it in an app", at_key=True)
+
+
+def _secrets_in_clear(document: Document, path: KeyPath, value: object) -> Iterator[Violation]:
+    """Find secrets that are in the file itself, as a value or as the default of a `${...}`."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _secrets_in_clear(document, (*path, key), each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _secrets_in_clear(document, (*path, index), each)
+    elif isinstance(value, str) and holds_secret(path):
+        if path[-1] in _ADDRESSES and not URL_PASSWORD.search(value):
+            return
+        template = document.template(path)
+        if template is None or ":-" in template:
+            kind = "a secret in clear" if template is None else "a secret in clear, as a default"
+            yield Violation(path, f"{kind}; write ${{NAME}} or ${{file:PATH}} and keep it out of this file")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signer.clock import utc_now
-from signer.definitions.excerpt import add_excerpts
 from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.definitions.places import locate
 from signer.definitions.registry import Registry
+from signer.definitions.violation import Violation
 from signer.server.certificate import CannotUseCertificate, TlsFile, load_certificate, watch_files
 
 
@@ -34,7 +35,4 @@ def _with_places(registry: Registry, found: Iterable[tuple[TlsFile, str]]) -> li
     document = registry.document
     if document is None:
         return []
-    mistakes = [
-        Mistake(document.place(("server", "tls", file)), f"server.tls.{file}: {reason}") for file, reason in found
-    ]
-    return add_excerpts(mistakes, document.text_of)
+    return locate([Violation(("server", "tls", file), reason) for file, reason in found], document)

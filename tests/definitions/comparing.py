@@ -6,6 +6,7 @@ from typing import Any
 
 from signer.definitions.diff import printable_sections
 from signer.definitions.registry import Registry
+from signer.definitions.warnings import find_warnings
 
 
 def all_of(registry: Registry) -> dict[str, Any]:
@@ -15,6 +16,6 @@ def all_of(registry: Registry) -> dict[str, Any]:
         "apps": dict(registry.apps),
         "roles": dict(registry.roles),
         "default_app": registry.default_app,
-        "warnings": [str(warning) for warning in registry.warnings()],
+        "warnings": [str(warning) for warning in find_warnings(registry)],
         "sections": printable_sections(registry),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
+from signer.definitions.warnings import find_warnings
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.steps.files import check_environment_file, check_output_files, check_read_files
 from signer.environment import CannotReadEnvironment, Environment
@@ -72,7 +73,7 @@ def _mistakes(subject: Subject, mistakes: list[Mistake]) -> list[Finding]:
 
 
 def _warnings(subject: Subject, registry: Registry) -> list[Finding]:
-    warnings = registry.warnings()
+    warnings = find_warnings(registry)
     if not warnings:
         return []
     first = warnings[0]

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from signer.definitions.masking import mask_secrets
+from signer.definitions.redaction import mask_secrets
 from signer.definitions.registry import Registry
 from signer.doctor.findings import Finding, Subject
 from signer.environment import CannotReadEnvironment, Environment

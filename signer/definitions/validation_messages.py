@@ -1,4 +1,4 @@
-"""pydantic's findings in words that name the place, the key and the mend."""
+"""What pydantic found wrong, in words of the YAML: what is wrong, then how to fix it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from signer.definitions import model
-from signer.definitions.merge import MERGED, Joined
-from signer.definitions.mistakes import Mistake
-from signer.definitions.suggestions import dotted, nearest, printable_name
-from signer.definitions.yaml_text import Path_
+from signer.definitions.key_path import KeyPath, format_path
+from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.suggestions import nearest
+from signer.definitions.violation import Violation
 
 _CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
 _CALLERS = (model.OpenCallers, model.WeChatCallers, model.JwtCallers, model.ApiKeyCallers)
@@ -54,26 +54,32 @@ _YES = frozenset({"yes", "on", "y", "enable", "enabled", "true"})
 _NO = frozenset({"no", "off", "n", "disable", "disabled", "false"})
 
 
-def explain(detail: ErrorDetails, text: Joined, value: Any) -> tuple[Path_, Mistake]:
-    """The path as it was written, and the mistake; `value` is what was validated: all, or what holds one app."""
+def explain(detail: ErrorDetails, document: Document, value: Any) -> Violation:
+    """Return one finding of pydantic as a violation with the path as written.
+
+    Args:
+        detail: the finding.
+        document: what is validated.
+        value: the value that was validated, which for an app includes what it inherits.
+    """
     inner = _path(detail["loc"], value)
-    path = text.source(inner)
+    path = document.written_path(inner)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         siblings = _at(inner[:-1], value)
         kind_of_entry = siblings.get("type") if isinstance(siblings, dict) else None
-        return path, Mistake(text.key_place(path), _unknown_key(path, kind_of_entry))
+        return Violation(path, _unknown_key(path, kind_of_entry), at_key=True)
     if kind in ("missing", "union_tag_not_found"):
-        return path, Mistake(text.key_place(path), _missing(detail, path, union=kind == "union_tag_not_found"))
+        is_union = kind == "union_tag_not_found"
+        message = _missing(detail, path, union=is_union)
+        return Violation(path, message, at_key=True, may_be_elsewhere=not is_union)
     if kind == "union_tag_invalid":
-        path = (*path, "type")
         tags = str(context["expected_tags"]).replace("'", "").split(", ")
         message = f"must be one of {', '.join(tags)}{_meant(context.get('tag'), tags)}"
-    elif _at(inner, value) is None and kind != "value_error":
-        message = _empty(kind)
-    else:
-        message = _complaint(kind, context, detail["msg"], _at(inner, value))
-    return path, Mistake(text.place(path), f"{dotted(path)}: {message}")
+        return Violation((*path, "type"), message)
+    if _at(inner, value) is None and kind != "value_error":
+        return Violation(path, _empty(kind))
+    return Violation(path, _complaint(kind, context, detail["msg"], _at(inner, value)))
 
 
 def _complaint(kind: str, context: Mapping[str, Any], otherwise: str, found: Any) -> str:
@@ -143,14 +149,13 @@ def _meant(name: Any, known: list[str]) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
-def _unknown_key(path: Path_, kind_of_entry: Any) -> str:
+def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:
     name, parent = str(path[-1]), path[:-1]
     known = _known_keys(parent, kind_of_entry)
-    subject = f"{dotted(parent)}: unknown key" if parent else "unknown key"
     if _is_blank(name[:1]):
-        return f"{subject}; U+{ord(name[0]):04X} before it only looks like a space: indent with plain ones"
+        return f"unknown key; U+{ord(name[0]):04X} before it only looks like a space: indent with plain ones"
     if strange := _hidden_character(name):
-        return f"{subject} '{printable_name(name)}'{strange}; delete that"
+        return f"unknown key{strange}; delete that"
     other = _OTHER_NAMES.get(name.lower()) if parent[:1] in (("apps",), ("defaults",)) else None
     elsewhere = _home_of(name)
     if other in known or not elsewhere:
@@ -158,7 +163,7 @@ def _unknown_key(path: Path_, kind_of_entry: Any) -> str:
         mend = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
     else:
         mend = f"it belongs {elsewhere}"
-    return f"{subject} '{printable_name(name)}'; {mend}"
+    return f"unknown key; {mend}"
 
 
 def _is_blank(character: str) -> bool:
@@ -169,13 +174,13 @@ def _home_of(name: str) -> str | None:
     """Where a key that is known, but not here, belongs."""
     for shape, models in _MODELS.items():
         if shape != () and any(name in each.model_fields for each in models):
-            return f"under {dotted(shape).replace('*', 'NAME')}"
+            return f"under {format_path(shape).replace('*', 'NAME')}"
     return "to the top of the file" if name in model.Definitions.model_fields else None
 
 
-def _missing(detail: ErrorDetails, path: Path_, *, union: bool) -> str:
+def _missing(detail: ErrorDetails, path: KeyPath, *, union: bool) -> str:
     name = "type" if union else str(detail["loc"][-1])
-    subject = f"{dotted(path)}: '{name}' is missing" if path else f"'{name}' is missing"
+    subject = f"'{name}' is missing"
     variable = _VARIABLES.get(str(detail["loc"][2]), {}).get(name) if len(detail["loc"]) > 3 else None
     if variable:
         return f"{subject}; write it, or set {variable} in the environment"
@@ -188,7 +193,7 @@ def _missing(detail: ErrorDetails, path: Path_, *, union: bool) -> str:
     return subject
 
 
-def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
+def _path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
     """pydantic's location without what the text does not hold: union tags, missing keys, marks of dict keys."""
     path: list[str | int] = []
     for step in loc:
@@ -202,22 +207,23 @@ def _path(loc: tuple[str | int, ...], value: Any) -> Path_:
     return tuple(path)
 
 
-def _at(path: Path_, value: Any) -> Any:
+def _at(path: KeyPath, value: Any) -> Any:
     for step in path:
         value = value[step]
     return value
 
 
-def _models(path: Path_) -> tuple[type[BaseModel], ...]:
+def _models(path: KeyPath) -> tuple[type[BaseModel], ...]:
     shape = tuple(
-        "*" if isinstance(step, int) or (index == 1 and path[0] in MERGED) else step for index, step in enumerate(path)
+        "*" if isinstance(step, int) or (index == 1 and path[0] in MERGED_SECTIONS) else step
+        for index, step in enumerate(path)
     )
     if shape[:1] == ("defaults",) and len(shape) > 1:
         shape = ("apps", "*", *shape[1:])
     return _MODELS.get(shape, ())
 
 
-def _known_keys(path: Path_, kind_of_entry: Any) -> list[str]:
+def _known_keys(path: KeyPath, kind_of_entry: Any) -> list[str]:
     models = _models(path)
     of_its_kind = [each for each in models if "type" in each.model_fields and _type_of(each) == kind_of_entry]
     return list(dict.fromkeys(name for entry in of_its_kind or models for name in entry.model_fields))

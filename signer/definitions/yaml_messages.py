@@ -25,7 +25,7 @@ _NO_COLON = "a key needs a colon and a space behind it, like name: value"
 _MISPLACED = "its indentation fits nothing above; line it up with what it belongs to"
 
 
-def in_words(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Spot, str]:
+def explain_yaml_error(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Spot, str]:
     """Where it went wrong, which is often before the place where libyaml noticed, and what to do."""
     noticed = _spot(error.problem_mark or error.context_mark, lines)
     began = _spot(error.context_mark, lines) if error.context_mark else noticed

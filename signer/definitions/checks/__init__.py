@@ -1,0 +1,1 @@
+"""Checks of values that are valid by themselves but not together, by topic."""

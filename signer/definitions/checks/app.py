@@ -1,0 +1,77 @@
+"""Check one app against itself and the entry under `credentials` that it signs with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from signer.definitions import model
+from signer.definitions.checks.callers import check_callers
+from signer.definitions.checks.credentials import Entries, check_app_credentials
+from signer.definitions.checks.form_fields import check_conditions, check_headers
+from signer.definitions.checks.object_keys import check_object_keys
+from signer.definitions.quantities import format_size
+from signer.definitions.suggestions import KnownNames
+from signer.definitions.violation import Violation
+from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
+from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
+
+_OSS_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
+
+
+def check_app(
+    app_id: str, app: model.App, entries: Entries, names: KnownNames, *, has_callback_queue: bool
+) -> Iterator[Violation]:
+    """Yield all that is wrong with an app, by paths below the app.
+
+    Args:
+        app_id: its id.
+        app: the app with the defaults that it inherits.
+        entries: the valid credentials entries.
+        names: the names of all credentials entries.
+        has_callback_queue: whether `server.callback_queue` is set.
+    """
+    yield from check_object_keys(app)
+    yield from _check_sizes_and_expiry(app)
+    yield from _check_domain(app)
+    yield from check_headers(app)
+    yield from check_conditions(app)
+    yield from check_callers(app_id, app)
+    yield from _check_callback(app, has_callback_queue=has_callback_queue)
+    yield from check_app_credentials(app_id, app, entries, names)
+
+
+def _check_sizes_and_expiry(app: model.App) -> Iterator[Violation]:
+    if not timedelta(seconds=1) <= app.expires <= MAX_EXPIRES:
+        yield Violation(("expires",), "must be from 1s to 7d")
+    if app.max_size > MAX_OBJECT_BYTES:
+        yield Violation(("max_size",), f"OSS takes at most {format_size(MAX_OBJECT_BYTES)} in one form")
+    if app.min_size > app.max_size:
+        yield Violation(("min_size",), f"is more than max_size, which is {format_size(app.max_size)}")
+
+
+def _check_domain(app: model.App) -> Iterator[Violation]:
+    domain = _OSS_DOMAIN.fullmatch(app.domain or "")
+    if domain is None or domain[2].startswith("accelerate"):
+        return
+    path = ("domain",)
+    if domain[1] is None:
+        yield Violation(path, "is OSS's endpoint without a bucket; leave it out, and the bucket's own domain is used")
+    elif domain[1] != app.bucket:
+        yield Violation(path, "is the domain of another bucket than this app's; leave it out, or mend one of the two")
+    elif domain[2] != app.region:
+        yield Violation(path, "is in another region than this app's; leave it out, or mend one of the two")
+
+
+def _check_callback(app: model.App, *, has_callback_queue: bool) -> Iterator[Violation]:
+    callback = app.callback
+    # The body of a callback to another server may be anything.
+    if callback is None or callback.notify is None:
+        return
+    try:
+        CallbackBodyFormat.from_template(callback.body, callback.body_type)
+    except InvalidBodyTemplate as error:
+        yield Violation(("callback", "body"), str(error))
+    if not has_callback_queue:
+        yield Violation(("callback", "notify"), "has no place to wait in; set server.callback_queue")

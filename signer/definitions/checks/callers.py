@@ -1,0 +1,59 @@
+"""Check who may request signatures of an app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pydantic import SecretStr
+
+from signer.callers.plugins import load
+from signer.definitions import model
+from signer.definitions.key_path import KeyPath
+from signer.definitions.violation import Violation
+
+_MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
+
+
+def check_callers(app_id: str, app: model.App) -> Iterator[Violation]:
+    """Yield what is wrong with `callers`."""
+    if not app.callers:
+        yield Violation(("callers",), "must not be empty")
+    for index, entry in enumerate(app.callers):
+        path: KeyPath = ("callers", index) if len(app.callers) > 1 else ("callers",)
+        if isinstance(entry, model.OpenCallers) and index < len(app.callers) - 1:
+            yield Violation(path, "open takes everyone, so those behind it are never asked; put it last")
+        if isinstance(entry, model.WeChatCallers) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
+            yield Violation((*path, "session"), "must be from 5m to 7d")
+        if isinstance(entry, model.JwtCallers):
+            for violation in _check_jwt_keys(entry):
+                yield violation.below(path)
+        yield from _check_plugin(app_id, entry, path)
+
+
+def _check_jwt_keys(entry: model.JwtCallers) -> Iterator[Violation]:
+    # PyJWT takes long to load, so only where an app needs it.
+    from signer.callers import verification_keys
+
+    for name, text, read in (
+        ("secret", _clear(entry.secret), verification_keys.from_secret),
+        ("public_key", entry.public_key, verification_keys.from_pem),
+    ):
+        try:
+            if text is not None:
+                read(text)
+        except verification_keys.InvalidKey as error:
+            yield Violation((name,), str(error))
+
+
+def _check_plugin(app_id: str, entry: model.AnyCallers, path: KeyPath) -> Iterator[Violation]:
+    """Let the package that offers this type of callers check its entry."""
+    if isinstance(entry, model.OtherCallers):
+        try:
+            load(entry.type)(entry.model_dump(), app_id)
+        except ValueError as error:
+            yield Violation(path, str(error))
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

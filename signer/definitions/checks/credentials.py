@@ -1,0 +1,131 @@
+"""Check the entries under `credentials`, and whether an app's forms fit the tokens of its entry.
+
+See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from signer.definitions import model
+from signer.definitions.key_path import printable_name
+from signer.definitions.quantities import format_duration
+from signer.definitions.session_policy import session_policy
+from signer.definitions.suggestions import KnownNames
+from signer.definitions.violation import Violation
+from signer.signing.upload_rules import MAX_EXPIRES
+
+Entries = Mapping[str, model.CredentialEntry]
+
+_MAX_SESSION_POLICY_CHARACTERS = 2048
+
+_REFRESH_ROOM = timedelta(minutes=5)
+"""How much of a token's lifetime must be left beyond the longest `expires`, to fetch the next one in."""
+
+_ECS_TOKEN_LIFETIME = timedelta(hours=6)
+"""How long the tokens of the metadata service live.
+
+See: https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance
+"""
+
+_MIN_TOKEN_LIFETIME, _MAX_TOKEN_LIFETIME = timedelta(minutes=15), timedelta(hours=12)
+"""The limits of DurationSeconds of STS; a role's MaxSessionDuration is at most 12 hours."""
+
+_MAX_CHAIN = 5
+"""How many entries may be assumed with each other in a row; each needs a token before the next."""
+
+
+def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: KnownNames) -> Iterator[Violation]:
+    """Yield what is wrong with the entry that an app signs with."""
+    entry = entries.get(app.credentials)
+    if app.credentials not in names:
+        message = f"there is no such entry under credentials; {names.suggestion(app.credentials)}"
+        yield Violation(("credentials",), message, may_be_elsewhere=True)
+    elif entry is not None:
+        yield from _check_expires(app, entry)
+        yield from _check_session_policy(app_id, app, entry)
+
+
+def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
+    """Reject an `expires` that leaves no room to replace the token in."""
+    if isinstance(entry, model.AssumedRole):
+        lifetime, whose, mend = entry.duration, "its role's tokens live", "raise the role's duration, or write"
+    elif isinstance(entry, model.EcsRamRole):
+        lifetime, whose, mend = _ECS_TOKEN_LIFETIME, "an ECS role's tokens live", "write"
+    else:
+        return
+    if timedelta(seconds=1) <= app.expires <= MAX_EXPIRES and app.expires + _REFRESH_ROOM > lifetime:
+        yield Violation(
+            ("expires",),
+            f"{format_duration(app.expires)} is too long: {whose} {format_duration(lifetime)}, and "
+            f"{format_duration(_REFRESH_ROOM)} of that is needed to fetch the next; {mend} at most "
+            f"{format_duration(lifetime - _REFRESH_ROOM)}",
+        )
+
+
+def _check_session_policy(app_id: str, app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
+    if not isinstance(entry, model.AssumedRole) or entry.scope != "app":
+        return
+    length = len(session_policy(app_id, app))
+    if length > _MAX_SESSION_POLICY_CHARACTERS:
+        yield Violation(
+            ("key_prefix",),
+            f"too long for scope: app; it makes a session policy of {length:,} characters, and STS takes "
+            f"{_MAX_SESSION_POLICY_CHARACTERS:,}",
+        )
+
+
+def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Violation]:
+    """Yield what is wrong with a credentials entry, by paths below the entry.
+
+    Args:
+        name: the name of the entry.
+        entries: the entries whose values are valid.
+        names: the names of all entries.
+    """
+    entry = entries[name]
+    if entry.timeout < timedelta(seconds=1):
+        yield Violation(("timeout",), "must be at least 1s")
+    if isinstance(entry, model.AssumedRole):
+        if not _MIN_TOKEN_LIFETIME <= entry.duration <= _MAX_TOKEN_LIFETIME:
+            yield Violation(("duration",), "must be from 15m to 12h; STS issues no other tokens")
+        elif entry.min_remaining >= entry.duration:
+            message = f"must be less than the duration, {format_duration(entry.duration)}"
+            yield Violation(("min_remaining",), message)
+    if isinstance(entry, model.AssumeRole) and entry.source is None:
+        yield from _check_access_key(entry)
+    elif isinstance(entry, model.AssumeRole):
+        yield from _check_source(name, entry, entry.source, entries, names)
+
+
+def _check_access_key(entry: model.AssumeRole) -> Iterator[Violation]:
+    for key in ("access_key_id", "access_key_secret"):
+        if getattr(entry, key) is None:
+            variable = entry.documented_environment[key]
+            message = f"'{key}' is missing; write it, set {variable} in the environment, or name a source"
+            yield Violation((), message, at_key=True)
+
+
+def _check_source(
+    name: str, entry: model.AssumeRole, source: str | None, entries: Entries, names: KnownNames
+) -> Iterator[Violation]:
+    path = ("source",)
+    if entry.access_key_id is not None or entry.access_key_secret is not None:
+        yield Violation(path, "an AccessKey stands beside it; leave one of the two out")
+    if source is not None and source not in names:
+        message = f"there is no such entry under credentials; {names.suggestion(source)}"
+        yield Violation(path, message, may_be_elsewhere=True)
+    chain = [name]
+    following: model.CredentialEntry | None = entry
+    while isinstance(following, model.AssumeRole) and following.source is not None:
+        chain.append(following.source)
+        if following.source in chain[:-1]:
+            if following.source == name:
+                yield Violation(path, f"goes round in a circle: {' -> '.join(map(printable_name, chain))}")
+            return
+        if len(chain) > _MAX_CHAIN:
+            message = f"more than {_MAX_CHAIN} entries are assumed with each other in a row; leave some out"
+            yield Violation(path, message)
+            return
+        following = entries.get(following.source)

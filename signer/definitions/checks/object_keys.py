@@ -1,0 +1,53 @@
+"""Check how an app's objects are named: `key_prefix`, `key`, and what depends on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from signer.definitions import model
+from signer.definitions.key_path import printable_name
+from signer.definitions.suggestions import nearest
+from signer.definitions.violation import Violation
+from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def key_template(app: model.App) -> str:
+    """Return the template that `key` stands for; empty where the client names the object."""
+    return {"client": "", "uuid": "{uuid}.{ext}"}.get(app.key, app.key)
+
+
+def check_object_keys(app: model.App) -> Iterator[Violation]:
+    """Yield what is wrong with the names of an app's objects."""
+    yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
+    yield from _check_template(app, "key", key_template(app), KEY_PLACEHOLDERS)
+    if "{caller}" in app.key_prefix.replace("{caller}/", ""):
+        yield Violation(("key_prefix",), "needs a / right after {caller}, or one caller could reach another's files")
+    if app.downloads is not None and "{caller}" not in app.key_prefix:
+        yield Violation(
+            ("downloads",), "a caller may read only below a prefix of its own; put {caller}/ into key_prefix"
+        )
+
+
+def _check_template(app: model.App, key: str, text: str, known: frozenset[str]) -> Iterator[Violation]:
+    placeholders = _PLACEHOLDER.findall(text)
+    if unknown := [name for name in placeholders if name not in known]:
+        near = nearest(unknown[0], known)
+        mend = f"did you mean {{{near}}}?" if near else f"known here: {' '.join(f'{{{n}}}' for n in sorted(known))}"
+        yield Violation((key,), f"has the unknown placeholder {{{printable_name(unknown[0])}}}; {mend}")
+        return
+    try:
+        Template.parse(text, known)
+    except InvalidTemplate as error:
+        yield Violation((key,), _with_fix(str(error)))
+        return
+    if "caller" in placeholders and any(isinstance(each, model.OpenCallers) for each in app.callers):
+        yield Violation((key,), "uses {caller}, but with callers: {type: open} nobody is known; choose another type")
+
+
+def _with_fix(complaint: str) -> str:
+    if ";" in complaint:
+        return complaint
+    return f"{complaint}; {'shorten it' if 'longer' in complaint else 'leave it out'}"

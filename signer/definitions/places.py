@@ -1,0 +1,95 @@
+"""Resolve the paths of violations to places in the files, which is done last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import yaml
+
+from signer.definitions.excerpt import add_excerpts
+from signer.definitions.key_path import KeyPath, format_path
+from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.mistakes import Mistake, Place, sort_mistakes
+from signer.definitions.read import SourceFile
+from signer.definitions.violation import RELATED_PLACE, Violation
+from signer.definitions.yaml_syntax import MAX_DEPTH, YamlTree, parse_yaml
+
+
+def locate(violations: Iterable[Violation], document: Document) -> list[Mistake]:
+    """Return the violations as mistakes with places and excerpts, in the order of the files."""
+    places = _Places(document)
+    mistakes = sort_mistakes(places.locate(violation) for violation in violations)
+    texts = {file.name: file.text for file in document.files}
+    return add_excerpts(mistakes, texts.get)
+
+
+class _Places:
+    """The places of a document's values; each file is parsed again when a place in it is needed.
+
+    The places of all values would take ten times the memory of the values, so they are not kept.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._files = {file.name: file for file in document.files}
+        self._places: dict[str, _FilePlaces] = {}
+
+    def locate(self, violation: Violation) -> Mistake:
+        message = violation.message
+        if violation.related is not None:
+            related = violation.related
+            file = self._document.owner(related)
+            # A whole entry or app is shown by its name.
+            is_entry = len(related) == 2 and related[0] in MERGED_SECTIONS
+            place = self._place(file, related, at_key=violation.at_key or is_entry)
+            message = message.replace(RELATED_PLACE, str(place))
+        path = violation.shown_at or violation.path
+        file = self._document.owner(path) if violation.file is None else self._files[violation.file]
+        subject = f"{format_path(violation.path)}: " if violation.path else ""
+        place = self._place(file, path, at_key=violation.at_key)
+        return Mistake(place, f"{subject}{message}")
+
+    def _place(self, file: SourceFile, path: KeyPath, *, at_key: bool) -> Place:
+        places = self._places.get(file.name)
+        if places is None:
+            places = self._places[file.name] = _FilePlaces(file)
+        return places.of(path, at_key=at_key)
+
+
+class _FilePlaces:
+    """The places of all keys and values of one file."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self._tree: YamlTree = parse_yaml(file.name, file.text)
+        self._values: dict[KeyPath, Place] = {(): Place(file.name, 1, 1)}
+        self._keys: dict[KeyPath, Place] = {}
+        if self._tree.root is not None:
+            self._collect(self._tree.root, ())
+
+    def of(self, path: KeyPath, *, at_key: bool) -> Place:
+        """Return the place of a value or of its key; where the file has neither, of the nearest key above."""
+        if at_key and path in self._keys:
+            return self._keys[path]
+        if path in self._values:
+            return self._values[path]
+        while path and path not in self._keys:
+            path = path[:-1]
+        return self._keys.get(path, self._values[()])
+
+    def _collect(self, node: yaml.Node, path: KeyPath) -> None:
+        self._values[path] = self._tree.place(node)
+        if isinstance(node, yaml.ScalarNode) or len(path) >= MAX_DEPTH:
+            return
+        if not isinstance(node, yaml.MappingNode):
+            for index, item in enumerate(node.value):
+                self._collect(item, (*path, index))
+            return
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or (*path, key_node.value) in self._keys:
+                continue
+            below = (*path, key_node.value)
+            self._keys[below] = self._tree.place(key_node)
+            self._collect(value_node, below)
+            if value_node.start_mark.index == value_node.end_mark.index:
+                # An empty value has no place of its own.
+                self._values[below] = self._keys[below]

@@ -1,0 +1,200 @@
+"""Stage 3, validate: a document against the models and the checks, until every violation is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from signer.definitions import model
+from signer.definitions.access_keys import access_key_templates
+from signer.definitions.checks.app import check_app
+from signer.definitions.checks.credentials import Entries, check_entry
+from signer.definitions.checks.server import check_server
+from signer.definitions.interpolation import reference_values
+from signer.definitions.key_path import KeyPath
+from signer.definitions.merge import Document
+from signer.definitions.mistakes import MAX_MISTAKES
+from signer.definitions.redaction import MASK
+from signer.definitions.registry import AccessKeyTemplate
+from signer.definitions.scalars import AppId
+from signer.definitions.suggestions import KnownNames
+from signer.definitions.validation_messages import explain
+from signer.definitions.violation import Violation
+
+_APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
+_ENTRY: TypeAdapter[model.CredentialEntry] = TypeAdapter(model.CredentialEntry)
+_EMPTY = "there is nothing here yet; write version, credentials and apps, as docs/configuration.md shows"
+_MIN_SECRET_CHARACTERS = 3
+"""A shorter value is not a secret, and may be part of any word."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSettings:
+    """Everything but the apps: what each app is validated against."""
+
+    definitions: model.Definitions
+    """With no apps."""
+    defaults: Mapping[str, Any]
+    """As written."""
+    access_keys: Mapping[str, AccessKeyTemplate]
+    """By the name of the credentials entry."""
+
+    def is_same_for_apps(self, other: SharedSettings) -> bool:
+        """Return whether an app that is valid with these settings is the same with the others."""
+        return (
+            self.defaults == other.defaults
+            and self.access_keys == other.access_keys
+            and self.definitions.credentials == other.definitions.credentials
+            and _has_callback_queue(self.definitions) == _has_callback_queue(other.definitions)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Definitions that were accepted: an app that is the same as there needs no validation."""
+
+    shared: SharedSettings
+    apps: Mapping[str, Any] = field(repr=False)
+    """As written."""
+
+
+@dataclass(slots=True)
+class Validation:
+    """The result: either violations, or what was accepted."""
+
+    violations: list[Violation]
+    accepted: Baseline | None = None
+    changed_apps: dict[str, model.App] = field(default_factory=dict)
+    """The apps that are not the same as in the previous baseline."""
+
+
+def validate(document: Document, environ: Mapping[str, str], previous: Baseline | None = None) -> Validation:
+    """Return the violations in a document, or its validated models.
+
+    Args:
+        document: all files as one.
+        environ: the variables for credentials that an entry does not give.
+        previous: what was accepted last; apps that are the same there are not validated again.
+    """
+    if not document.value:
+        return Validation([Violation((), _EMPTY)] if document.is_complete else [])
+    return _Validator(document, environ).run(previous)
+
+
+class _Validator:
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._environ = environ
+        self._violations = dict.fromkeys(document.violations)
+        self._credentials = _mapping(document.value.get("credentials"))
+        self._names = KnownNames(self._credentials)
+
+    def run(self, previous: Baseline | None) -> Validation:
+        value = self._document.value
+        defaults, apps = _mapping(value.get("defaults")), _mapping(value.get("apps"))
+        definitions = self._validate_shared()
+        entries = self._valid_entries() if definitions is None else definitions.credentials
+        self._check_shared(definitions, entries, apps)
+        shared = None
+        if definitions is not None and not self._violations:
+            shared = SharedSettings(definitions, defaults, access_key_templates(definitions, self._document))
+        accepted = previous.apps if previous and shared and shared.is_same_for_apps(previous.shared) else {}
+        has_queue = definitions is None or _has_callback_queue(definitions)
+        changed: dict[str, model.App] = {}
+        for app_id, app in apps.items():
+            if app is not accepted.get(app_id):
+                with_defaults = {**defaults, **app} if isinstance(app, dict) else app
+                validated = self._validate_app(app_id, with_defaults, entries, has_callback_queue=has_queue)
+                if validated is not None:
+                    changed[app_id] = validated
+            if len(self._violations) >= MAX_MISTAKES:
+                break
+        if shared is None or self._violations:
+            return Validation(list(self._violations))
+        return Validation([], Baseline(shared, apps), changed)
+
+    def _validate_shared(self) -> model.Definitions | None:
+        """Return everything but the apps; None after violations."""
+        value = self._document.value
+        without_apps = {**value, "apps": {}} if isinstance(value.get("apps"), dict) else value
+        try:
+            return model.Definitions.model_validate(without_apps, context={"environ": self._environ})
+        except ValidationError as error:
+            self._explain(error, (), value)
+            return None
+
+    def _valid_entries(self) -> dict[str, model.CredentialEntry]:
+        """Return the credentials entries that are valid by themselves, where not all are."""
+        entries: dict[str, model.CredentialEntry] = {}
+        for name, entry in self._credentials.items():
+            try:
+                entries[name] = _ENTRY.validate_python(entry, context={"environ": self._environ})
+            except ValidationError:
+                continue
+        return entries
+
+    def _check_shared(self, definitions: model.Definitions | None, entries: Entries, apps: Mapping[str, Any]) -> None:
+        for name in entries:
+            self._add_all(("credentials", name), check_entry(name, entries, self._names))
+        if definitions is None:
+            return
+        self._add_all(("server",), check_server(definitions.server))
+        default = definitions.default_app
+        if default is not None and default not in apps:
+            message = f"there is no such app; {KnownNames(apps).suggestion(default)}"
+            self._add(Violation(("default_app",), message, may_be_elsewhere=True))
+
+    def _validate_app(
+        self, app_id: str, with_defaults: Any, entries: Entries, *, has_callback_queue: bool
+    ) -> model.App | None:
+        path: KeyPath = ("apps", app_id)
+        try:
+            _APP_ID.validate_python(app_id)
+        except ValidationError as error:
+            self._add(Violation(path, _first_message(error), at_key=True))
+        try:
+            app = model.App.model_validate(with_defaults)
+        except ValidationError as error:
+            self._explain(error, path, {"apps": {app_id: with_defaults}})
+            return None
+        self._add_all(path, check_app(app_id, app, entries, self._names, has_callback_queue=has_callback_queue))
+        return app
+
+    def _explain(self, error: ValidationError, path: KeyPath, value: Any) -> None:
+        for detail in error.errors(include_input=False, include_url=False):
+            self._add(explain({**detail, "loc": (*path, *detail["loc"])}, self._document, value))
+
+    def _add_all(self, path: KeyPath, violations: Iterable[Violation]) -> None:
+        for violation in violations:
+            self._add(violation.below(path))
+
+    def _add(self, violation: Violation) -> None:
+        """Add a violation, unless it follows from a value or a file that could not be read."""
+        path = self._document.written_path(violation.path)
+        if violation.may_be_elsewhere and not self._document.is_complete:
+            return
+        if self._document.is_unreadable(path) and not violation.at_key:
+            return
+        self._violations[replace(violation, path=path, message=self._masked(violation.message, path))] = None
+
+    def _masked(self, message: str, path: KeyPath) -> str:
+        """Return the message without what a `${...}` in the value at the path stands for."""
+        for value in reference_values(self._document.template(path) or "", self._environ):
+            if len(value) >= _MIN_SECRET_CHARACTERS:
+                message = message.replace(value, MASK)
+        return message
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _has_callback_queue(definitions: model.Definitions) -> bool:
+    return definitions.server.callback_queue is not None
+
+
+def _first_message(error: ValidationError) -> str:
+    return str(error.errors(include_input=False, include_url=False)[0].get("ctx", {}).get("error"))
