@@ -86,11 +86,11 @@ class Deliverer:
         self._attempts: set[asyncio.Task[None]] = set()
         self._wake_up = asyncio.Event()
         self._is_queue_available = True
-        self._loop: asyncio.Task[None] | None = None
+        self._background_task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the background task that delivers events."""
-        self._loop = asyncio.create_task(self._run(), name="deliver events")
+        self._background_task = asyncio.create_task(self._run(), name="deliver events")
 
     def wake(self) -> None:
         """Look into the queue now, because there is a new event."""
@@ -98,9 +98,9 @@ class Deliverer:
 
     async def stop(self) -> None:
         """Stop the background task. Attempts in flight get a moment to end; the others are repeated after a restart."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._background_task is not None:
+            self._background_task.cancel()
+            await asyncio.gather(self._background_task, return_exceptions=True)
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=_STOP_TIMEOUT_SECONDS)
         for attempt in self._attempts:
