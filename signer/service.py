@@ -28,6 +28,7 @@ from signer.limits.token_bucket import Allowance, Limit
 from signer.outbound import new_session
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
 from signer.signing.form import SignedUpload
+from signer.signing.key_ownership import is_key_of_caller
 from signer.signing.presigned_url import SignedDownload, sign_download
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
@@ -137,7 +138,7 @@ class Service:
             if app.downloads is None:
                 raise Forbidden("this app has no downloads; ask its operators to set downloads")
             caller, allowance = await self._admit(app, context)
-            if not app.rules.naming.owns(key, app_id=app.id, caller=caller.id):
+            if not is_key_of_caller(app.rules.naming, key, app_id=app.id, caller=caller.id):
                 raise Forbidden("key is not below the prefix of this caller")
             credential = await context.revision.roles.get(app.role)
             download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())

@@ -15,10 +15,10 @@ from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
 from signer.delivery.callback_signature import CallbackVerifier
 from signer.delivery.events import UploadEvent
-from signer.delivery.key_ownership import is_key_of_app
 from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable
 from signer.errors import Forbidden, Problem
 from signer.signing.callback_proof import check_proof
+from signer.signing.key_ownership import is_key_of_app
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -152,7 +152,7 @@ class CallbackReceiver:
             return scope.caller
         if upload.bucket != rules.bucket:
             raise Forbidden("the object is in another bucket than the one of this app")
-        if not is_key_of_app(rules.naming, rules.app_id, upload.key):
+        if not is_key_of_app(rules.naming, upload.key, app_id=rules.app_id):
             raise Forbidden("the object is not one of this app: its key has another prefix or name")
         return None
 

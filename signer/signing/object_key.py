@@ -27,8 +27,7 @@ PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
 _FILE_PLACEHOLDERS = frozenset({"filename", "ext", "stem"})
 KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _FILE_PLACEHOLDERS | {"uuid"}
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_DATE_PATTERNS = {"yyyy": "[0-9]{4}", "mm": "[0-9]{2}", "dd": "[0-9]{2}"}
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _SAFE_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}\.[A-Za-z0-9]{1,16}")
 _SAFE_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
@@ -79,11 +78,11 @@ class Template:
         Raises:
             InvalidTemplate: It has an unknown placeholder, a brace outside of one, or text that no key may contain.
         """
-        names = frozenset(_PLACEHOLDER.findall(text))
+        names = frozenset(PLACEHOLDER.findall(text))
         if unknown := sorted(names - allowed):
             known = " ".join(f"{{{name}}}" for name in sorted(allowed))
             raise InvalidTemplate(f"has the unknown placeholder {{{unknown[0]}}}; known here: {known}")
-        plain = _PLACEHOLDER.sub("x", text)
+        plain = PLACEHOLDER.sub("x", text)
         if "{" in plain or "}" in plain:
             raise InvalidTemplate("has a brace outside of a placeholder")
         if reason := unsafe_reason(plain):
@@ -177,16 +176,6 @@ class KeyNaming:
             raise _unsafe_key(reason)
         return prefix, key
 
-    def owns(self, key: str, *, app_id: str, caller: str | None) -> bool:
-        """Return whether `key` is below the prefix that this caller has, or had on another day."""
-        patterns = {"app": re.escape(app_id)} | _DATE_PATTERNS
-        if "caller" in self.prefix.names:
-            patterns["caller"] = re.escape(_check_caller(caller))
-        parts = _PLACEHOLDER.split(self.prefix.text)
-        prefix = "".join(patterns[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))
-        match = re.match(prefix, key)
-        return match is not None and unsafe_reason(key) is None and len(key) > match.end()
-
 
 @lru_cache(maxsize=16_384)
 def _prefix(text: str, app_id: str, caller: str | None, day: int) -> str:
@@ -200,7 +189,7 @@ def _prefix(text: str, app_id: str, caller: str | None, day: int) -> str:
 def _prefix_values(app_id: str, caller: str | None, day: int) -> dict[str, str]:
     values = {"app": app_id, **_date_values(day)}
     if caller is not None:
-        values["caller"] = _check_caller(caller)
+        values["caller"] = check_caller(caller)
     return values
 
 
@@ -208,7 +197,8 @@ def _unsafe_key(reason: str) -> InvalidRequest:
     return InvalidRequest(f"the object key of this upload {reason}; send a shorter or plainer filename")
 
 
-def _check_caller(caller: str | None) -> str:
+def check_caller(caller: str | None) -> str:
+    """Return the id of a caller that can be part of a key. Raises `InvalidRequest` for any other."""
     if caller is None or not _CALLER.fullmatch(caller) or caller.strip(".") == "":
         raise _unusable_caller()
     return caller

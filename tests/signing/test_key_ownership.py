@@ -1,4 +1,4 @@
-"""Which keys can be ones of an app, compared with the keys that its forms allow."""
+"""Which keys can be ones of an app or of a caller, compared with the keys that its forms allow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.delivery.key_ownership import is_key_of_app
+from signer.errors import InvalidRequest
+from signer.signing.key_ownership import is_key_of_app, is_key_of_caller
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 
 APP = "wx1234567890abcdef"
@@ -32,7 +33,7 @@ def test_each_key_that_a_form_allows_is_one_of_the_app(
 ) -> None:
     made = naming(prefix, key)
     below, exact = made.keys(app_id=APP, caller=caller, filename=filename, now=now.replace(tzinfo=UTC))
-    assert is_key_of_app(made, APP, exact if exact is not None else below + "any name/at all.jpg")
+    assert is_key_of_app(made, exact if exact is not None else below + "any name/at all.jpg", app_id=APP)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +58,36 @@ def test_each_key_that_a_form_allows_is_one_of_the_app(
     ],
 )
 def test_other_keys_are_not_ones_of_the_app(prefix: str, key: str | None, uploaded: str) -> None:
-    assert not is_key_of_app(naming(prefix, key), APP, uploaded)
+    assert not is_key_of_app(naming(prefix, key), uploaded, app_id=APP)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_own"),
+    [
+        ("wx1/anna/2026-03/a.jpg", True),
+        ("wx1/anna/2025-12/deep/er/照片.jpg", True),
+        ("wx1/bert/2026-03/a.jpg", False),
+        ("wx1/anna.x/2026-03/a.jpg", False),
+        ("wx2/anna/2026-03/a.jpg", False),
+        ("wx1/anna/2026-03/", False),
+        ("wx1/anna/a.jpg", False),
+        ("wx1/anna/2026-03/../../bert/2026-03/a.jpg", False),
+        ("wx1/anna/2026-03/a\u202e.jpg", False),
+        ("x/wx1/anna/2026-03/a.jpg", False),
+        ("wx1/anna/2026-03/" + "a" * 1024, False),
+    ],
+)
+def test_caller_owns_keys_below_its_prefix(key: str, is_own: bool) -> None:
+    template = naming("{app}/{caller}/{yyyy}-{mm}/", "{uuid}")
+    assert is_key_of_caller(template, key, app_id="wx1", caller="anna") is is_own
+
+
+@pytest.mark.parametrize("caller", [None, "", "..", "a/b", "[a-z]+"])
+def test_unsafe_caller_owns_no_key(caller: str | None) -> None:
+    with pytest.raises(InvalidRequest):
+        is_key_of_caller(naming("{caller}/"), "anna/a.jpg", app_id="wx1", caller=caller)
+
+
+def test_prefix_without_a_caller_is_the_same_for_all() -> None:
+    assert is_key_of_caller(naming("p.q/"), "p.q/a.jpg", app_id="wx1", caller=None)
+    assert not is_key_of_caller(naming("p.q/"), "pxq/a.jpg", app_id="wx1", caller=None)

@@ -1,0 +1,56 @@
+"""Decide whether an object key can be one of an app, or of one caller of it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, check_caller, unsafe_reason
+
+_PATTERNS = {
+    "caller": r"(?!\.+(?:/|$))[A-Za-z0-9._@=+:-]{1,128}",
+    "yyyy": "[0-9]{4}",
+    "mm": "(?:0[1-9]|1[0-2])",
+    "dd": "(?:0[1-9]|[12][0-9]|3[01])",
+    "uuid": "[0-9a-f]{32}",
+    "filename": "[^/]+",
+    "stem": "[^/]+",
+    "ext": "[^/]*",
+}
+
+
+def is_key_of_app(naming: KeyNaming, key: str, *, app_id: str) -> bool:
+    """Return whether a form of the app can have uploaded `key`, for any caller and day.
+
+    Where the client chooses the name, any name below the prefix is possible, as it is for OSS.
+    """
+    return len(key.encode()) <= MAX_KEY_BYTES and _key_pattern(naming, app_id).fullmatch(key) is not None
+
+
+def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | None) -> bool:
+    """Return whether `key` is below the prefix that this caller has, or had on another day.
+
+    Raises:
+        InvalidRequest: The prefix needs a caller, and this one cannot be part of a key.
+    """
+    values = {"app": app_id}
+    if "caller" in naming.prefix.names:
+        values["caller"] = check_caller(caller)
+    match = re.match(_template_pattern(naming.prefix, values), key)
+    return match is not None and len(key) > match.end() and unsafe_reason(key) is None
+
+
+@lru_cache(maxsize=4096)
+def _key_pattern(naming: KeyNaming, app_id: str) -> re.Pattern[str]:
+    values = {"app": app_id}
+    name = ".+" if naming.name is None else _template_pattern(naming.name, values)
+    return re.compile(_template_pattern(naming.prefix, values) + name, re.DOTALL)
+
+
+def _template_pattern(template: Template, values: dict[str, str]) -> str:
+    """Return a regular expression of what the template expands to, with `values` for some of its placeholders."""
+    # An empty {ext} also removes the dot before it, so the two are one optional part.
+    parts = PLACEHOLDER.split(template.text.replace(".{ext}", "{.ext}"))
+    fixed = {name: re.escape(value) for name, value in values.items()}
+    patterns = {**_PATTERNS, **fixed, ".ext": r"(?:\.[^/]+)?"}
+    return "".join(patterns[part] if index % 2 else re.escape(part) for index, part in enumerate(parts))
