@@ -1,4 +1,4 @@
-"""The variables that definitions may refer to: the process's own, and above them those of an environment file."""
+"""The variables that definitions may refer to: those of the process, and those of an environment file."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from dotenv import dotenv_values
 
 
 class CannotReadEnvironment(Exception):
-    """The environment file cannot be read; the text names it and says why, and holds no value."""
+    """The environment file cannot be read; the text names it and the reason, and contains no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`file` has `NAME=value` lines, as systemd's EnvironmentFile and Docker's --env-file; what it sets wins."""
+    """Where variables come from."""
 
     process: Mapping[str, str]
     file: Path | None = None
+    """Lines `NAME=value`, like systemd's EnvironmentFile and Docker's --env-file; overrides `process`."""
 
     def read(self) -> Mapping[str, str]:
-        """All variables as they are now: the file is read anew each time. Raises `CannotReadEnvironment`."""
+        """Return the current variables; reads the file anew.
+
+        Raises:
+            CannotReadEnvironment: the file is missing, unreadable or not UTF-8.
+        """
         if self.file is None:
             return self.process
         try:
             text = self.file.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise CannotReadEnvironment(f"{self.file}: {why}; say where it is with --env-file") from None
-        found = dotenv_values(stream=StringIO(text), interpolate=False)
-        return {**self.process, **{name: value for name, value in found.items() if value is not None}}
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise CannotReadEnvironment(f"{self.file}: {reason}; give its path with --env-file") from None
+        values = dotenv_values(stream=StringIO(text), interpolate=False)
+        return {**self.process, **{name: value for name, value in values.items() if value is not None}}

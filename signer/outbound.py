@@ -1,21 +1,25 @@
-"""What the service asks of others over HTTP: one pool of connections, and answers of bounded size."""
+"""HTTP requests to other services: one connection pool, and response bodies of limited size."""
 
 from __future__ import annotations
 
 import aiohttp
 
-_CONNECTIONS_A_HOST = 64
-_CHUNK_BYTES = 16 * 1024
+_MAX_CONNECTIONS_PER_HOST = 64
+_CHUNK_BYTES = 64 * 1024
+
+
+class ResponseTooLarge(ValueError):
+    """A response body is larger than allowed."""
 
 
 def new_session() -> aiohttp.ClientSession:
-    """Cookies are not kept, proxies of the environment are not used. Close it in the loop that it was made in.
+    """Return a session without cookies and proxies; close it in the event loop that created it.
 
-    Only the connections to one host are counted, so that a host that hangs holds up nobody who asks another one.
-    Answers stay as they were sent: a compressed one could be far larger than it looks.
+    Only the connections per host are limited, so that a host that hangs does not delay requests to others. Compressed
+    responses are not requested and not decompressed: a small one could have a huge content.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_A_HOST),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=_MAX_CONNECTIONS_PER_HOST),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -23,11 +27,15 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
-async def whole_body(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    """Raises ValueError for a body that is larger."""
+async def read_response(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body of a response.
+
+    Raises:
+        ResponseTooLarge: the body is larger than `max_bytes`; the rest of it is not read.
+    """
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
-        if len(body) > most_bytes:
-            raise ValueError(f"the answer is larger than {most_bytes} bytes")
+        if len(body) > max_bytes:
+            raise ResponseTooLarge(f"the response is larger than {max_bytes} bytes")
     return bytes(body)

@@ -13,7 +13,7 @@ import aiohttp
 
 from signer.callers.verification_keys import InvalidKey, VerificationKey, from_jwk
 from signer.errors import IdentityUnavailable, Unauthenticated
-from signer.outbound import whole_body
+from signer.outbound import read_response
 
 log = logging.getLogger("oss_signer.callers")
 
@@ -84,7 +84,7 @@ class Jwks:
         async with self._outbound.get(self._url, allow_redirects=False) as response:
             if response.status != 200:
                 raise _NoKeys(f"status {response.status}")
-            return await whole_body(response, _MAX_ANSWER_BYTES)
+            return await read_response(response, _MAX_ANSWER_BYTES)
 
 
 class _NoKeys(ValueError):

@@ -16,7 +16,7 @@ from signer.callers.caller import Caller
 from signer.callers.session_tokens import SessionTokens
 from signer.circuit_breaker import CircuitBreaker
 from signer.errors import Forbidden, IdentityUnavailable, Problem, RateLimited, Unauthenticated
-from signer.outbound import whole_body
+from signer.outbound import read_response
 from signer.request_context import RequestContext
 
 log = logging.getLogger("oss_signer.callers")
@@ -97,7 +97,9 @@ class WeChatCheck:
                 self._outbound.get(self._url, params=query, allow_redirects=False) as response,
             ):
                 # Its Content-Type is text/plain.
-                answer = json.loads(await whole_body(response, _MAX_ANSWER_BYTES)) if response.status == 200 else None
+                answer = (
+                    json.loads(await read_response(response, _MAX_ANSWER_BYTES)) if response.status == 200 else None
+                )
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError):
             return {}
         return answer if isinstance(answer, dict) else {}

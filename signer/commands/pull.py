@@ -29,6 +29,6 @@ def run(options: argparse.Namespace) -> int:
 async def _load(address: str) -> str:
     store = open_store(address)
     try:
-        return bundle.join((await store.load()).files)
+        return bundle.join_files((await store.load()).files)
     finally:
         await store.close()

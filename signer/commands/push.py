@@ -16,7 +16,7 @@ from signer.definitions.warnings import find_warnings
 from signer.server import event_loop
 from signer.stores import bundle
 from signer.stores.file import FileStore
-from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, NothingThere, Snapshot, Store, WritableStore
+from signer.stores.protocol import EMPTY_REVISION, CannotRead, CannotWrite, Snapshot, Store, StoreIsEmpty, WritableStore
 from signer.stores.store_factory import open_store
 
 
@@ -44,18 +44,18 @@ async def _push(options: argparse.Namespace) -> int:
     files = FileStore(options.source).read().files
     registry = Parser().read(files, environ)
     print_warnings(find_warnings(registry))
-    text = bundle.join(files)
+    text = bundle.join_files(files)
     store = open_store(options.config)
     try:
         current = await _current(store, force=options.force)
         if not isinstance(store, WritableStore):
             raise CannotWrite(f"{store.location}: push cannot write to this kind of store; change it with its own tool")
-        if current is not None and bundle.join(current.files) == text:
+        if current is not None and bundle.join_files(current.files) == text:
             _print(f"{store.location}: already has these definitions; nothing to push")
             return 0
         for line in _differences(current, registry, environ):
             _print(line)
-        expected_revision = NOTHING if current is None else current.revision
+        expected_revision = EMPTY_REVISION if current is None else current.revision
         revision = await store.save(text, None if options.force else expected_revision)
     finally:
         await store.close()
@@ -67,7 +67,7 @@ async def _current(store: Store, *, force: bool) -> Snapshot | None:
     """Return what the store contains; None when it is empty, or with `--force` when it cannot be read."""
     try:
         return await store.load()
-    except NothingThere:
+    except StoreIsEmpty:
         return None
     except CannotRead as error:
         if not force:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from signer.errors import Problem
-from signer.outbound import whole_body
+from signer.outbound import read_response
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -109,7 +109,7 @@ class PublicKeys:
             ):
                 if response.status != 200:
                     raise ValueError(f"the status is {response.status}")
-                key = _parse_key(await whole_body(response, _MAX_KEY_BYTES))
+                key = _parse_key(await read_response(response, _MAX_KEY_BYTES))
             self._cache[url] = _CachedKey(key, self._monotonic())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, UnsupportedAlgorithm) as error:
             self._failed_urls[url] = self._recent_failures[object()] = True

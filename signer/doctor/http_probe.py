@@ -19,7 +19,7 @@ from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.server_dates import DatedAnswer
 from signer.doctor.findings import Finding, Subject
-from signer.outbound import new_session, whole_body
+from signer.outbound import new_session, read_response
 
 _MAX_CONCURRENT_STEPS = 16
 _STEPS_PER_SECOND = 40.0
@@ -96,7 +96,7 @@ class HttpProbe:
                 asyncio.timeout(self.timeout_seconds),
                 self._session.request(method, url, allow_redirects=False, **options) as response,
             ):
-                body = await whole_body(response, _MAX_RESPONSE_BYTES)
+                body = await read_response(response, _MAX_RESPONSE_BYTES)
                 headers = {name.lower(): value for name, value in response.headers.items()}
         except TimeoutError:
             raise NoResponse(f"no response within {self.timeout_seconds:g} s") from None

@@ -1,1 +1,1 @@
-"""Where definitions live."""
+"""The places where definitions are stored: files, HTTP servers, OSS and Redis."""

@@ -1,6 +1,6 @@
-"""What a store that holds one text makes of it: one file, or several behind `# file: NAME` headings.
+"""Several files as one text, each after a heading `# file: NAME`, for stores that hold a single text.
 
-So a directory can be pushed into one Redis key, and what `pull` prints can be pushed again.
+A directory can so be pushed into one Redis key, and the output of `pull` can be pushed again.
 """
 
 from __future__ import annotations
@@ -17,30 +17,46 @@ MAX_BYTES = 16 * 2**20
 _HEADING = re.compile(r"^# file: (\S.*?)\s*$", re.MULTILINE)
 
 
-def revision(data: bytes) -> str:
-    """The SHA-1 of what the store holds: Redis can work it out itself."""
+def text_revision(data: bytes) -> str:
+    """Return the SHA-1 of a text in hex, which Redis can compute itself."""
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
-def snapshot(location: str, data: bytes) -> Snapshot:
-    """Raises `CannotRead`. Blocks for a few milliseconds when it is large."""
+def parse_snapshot(location: str, data: bytes) -> Snapshot:
+    """Decode a text and split it into its files; blocks for a few milliseconds if it is large.
+
+    Raises:
+        CannotRead: the text is too large or not UTF-8, or two of its files have one name.
+    """
     if len(data) > MAX_BYTES:
         raise too_large(location)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CannotRead(f"{location}: is no UTF-8 text at byte {error.start}; save it as UTF-8") from None
-    return Snapshot(split(location, text), revision(data))
+    return Snapshot(split_files(location, decode(location, data)), text_revision(data))
 
 
 def too_large(location: str) -> CannotRead:
-    return CannotRead(f"{location}: is larger than {MAX_BYTES // 2**20} MiB")
+    """Return the error for a text of more than `MAX_BYTES`."""
+    return CannotRead(f"{location}: is larger than {MAX_BYTES // 2**20} MiB; use fewer apps, or a directory of files")
 
 
-def split(name: str, text: str) -> dict[str, str]:
-    """The files in a text, by name; `name#FILE` where it has headings, which only count when it begins with one.
+def decode(location: str, data: bytes) -> str:
+    """Decode a UTF-8 text, with or without a byte order mark.
 
-    Raises `CannotRead`.
+    Raises:
+        CannotRead: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CannotRead(f"{location}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def split_files(name: str, text: str) -> dict[str, str]:
+    """Return the texts of the files in a bundle by `name#FILE`.
+
+    A text that does not start with a heading is one file called `name`, whatever comments it contains.
+
+    Raises:
+        CannotRead: two files have the same name.
     """
     if not _HEADING.match(text):
         return {name: text}
@@ -50,19 +66,23 @@ def split(name: str, text: str) -> dict[str, str]:
     for heading, end in zip(headings, ends, strict=True):
         file = f"{name}#{heading[1]}"
         if file in files:
-            raise CannotRead(f"{name}: has two files '{heading[1]}'; give one another name in its '# file:' line")
+            raise CannotRead(f"{name}: two files are called '{heading[1]}'; rename one in its '# file:' heading")
         files[file] = text[heading.end() + 1 : end]
     return files
 
 
-def join(files: Mapping[str, str]) -> str:
-    """One text of several files, in the order of their names; one file is its own text. Raises `CannotWrite`."""
+def join_files(files: Mapping[str, str]) -> str:
+    """Return several files as one text, sorted by name; a single file is returned as it is.
+
+    Raises:
+        CannotWrite: a file contains a line that would be read as a heading.
+    """
     if len(files) == 1:
         return next(iter(files.values()))
     parts = []
     for name, text in sorted(files.items()):
         if _HEADING.search(text):
-            raise CannotWrite(f"{name}: has a line '# file: ...', which marks where a file begins; write it otherwise")
+            raise CannotWrite(f"{name}: contains a line '# file: ...', which starts a new file; change that comment")
         end = "" if text.endswith("\n") else "\n"
         parts.append(f"# file: {PurePath(name.rpartition('#')[2]).name}\n{text}{end}")
     return "".join(parts)

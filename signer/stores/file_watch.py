@@ -1,4 +1,4 @@
-"""Sees at once when files are others than they were read, however they were replaced."""
+"""Detects changes of files, however an editor or a deployment replaces them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from signer.stable_read import FilesKeepChanging, read_stable
 log = logging.getLogger("oss_signer.stores")
 
 POLL_SECONDS = 2.0
-"""Network file systems send no events, so the files are looked at as well."""
+"""Files are polled as well, because network file systems send no events."""
 _DEBOUNCE_MILLISECONDS = 100
 _QUIET_SECONDS = 0.2
-_BUSY_SECONDS = 5.0
-"""Who writes for longer than that is not waited for; what is there is looked at in any case."""
+_MAX_WRITE_SECONDS = 5.0
+"""How long a change is held back while the files are still being written."""
 
 Identity = tuple[int, int]
 """Device and inode."""
@@ -34,20 +34,28 @@ T = TypeVar("T")
 
 
 class FileWatch:
+    """Reads files and watches for changes since the last read."""
+
     def __init__(
         self,
-        files: Callable[[], list[Path]],
+        list_files: Callable[[], list[Path]],
         *,
-        also: Callable[[], set[Path]] = set,
+        extra_directories: Callable[[], set[Path]] = set,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """`files` says which, anew each time; `also` names directories in which some may appear."""
+        """Create a watch that opens nothing yet.
+
+        Args:
+            list_files: returns the files; called again for each check.
+            extra_directories: returns directories in which files may appear.
+            poll_seconds: the interval for changes that the system does not report.
+        """
         self._last_read: Fingerprint | None = None
-        """The state of the files when they were last read, even if they were invalid; None: no stable read."""
-        self._files = files
-        self._also = also
+        """The state of the files at the last read, even if their content was invalid; None: not read."""
+        self._list_files = list_files
+        self._extra_directories = extra_directories
         self._poll_seconds = poll_seconds
-        self._told_of_no_events = False
+        self._warned = False
 
     def read(self, read: Callable[[], T]) -> T:
         """Call `read` for the files as they are at one moment, and watch for changes from that moment on; blocks.
@@ -56,50 +64,53 @@ class FileWatch:
             FilesKeepChanging: the files changed during every attempt.
         """
         try:
-            return read_stable(read, self._remember)
+            return read_stable(read, self._remember_fingerprint)
         except FilesKeepChanging:
             self._last_read = None
             raise
 
-    def _remember(self) -> Fingerprint:
-        self._last_read = self._fingerprint()
-        return self._last_read
+    async def changes(self) -> AsyncIterator[None]:
+        """Yield when the files differ from those of the last read; runs until it is closed.
+
+        Checks on each event in their directories, and at the polling interval.
+        """
+        while True:
+            directories = await asyncio.to_thread(self._watched_directories)
+            async with contextlib.aclosing(self._wake_ups(directories)) as wake_ups:
+                async for _ in wake_ups:
+                    has_changed = await self._has_changed()
+                    if has_changed:
+                        yield
+                    # A change can move the files to other directories. A directory that was replaced sends no events.
+                    current = self._watched_directories if has_changed else partial(_identities, directories)
+                    if await asyncio.to_thread(current) != directories:
+                        break
 
     def _fingerprint(self) -> Fingerprint:
-        """Return a value that changes with the files, their contents and the targets of links; () if one is missing."""
+        """Return a value that changes with the files, their content and link targets; () if one is missing."""
         try:
-            return tuple((str(file), *_state(file.stat())) for file in self._files())
+            return tuple((str(file), *_file_state(file.stat())) for file in self._list_files())
         except OSError:
             return ()
 
-    async def changes(self) -> AsyncIterator[None]:
-        """Looks when the system tells of a change near the files, and every few seconds in any case."""
-        while True:
-            directories = await asyncio.to_thread(self._directories)
-            async with contextlib.aclosing(self._occasions(directories)) as occasions:
-                async for _ in occasions:
-                    changed = await self._changed()
-                    if changed:
-                        yield
-                    # Others may be where the files are now, and a directory that was replaced sends us no events.
-                    near = self._directories if changed else partial(_identities, directories)
-                    if await asyncio.to_thread(near) != directories:
-                        break
+    def _remember_fingerprint(self) -> Fingerprint:
+        self._last_read = self._fingerprint()
+        return self._last_read
 
-    async def _changed(self) -> bool:
-        """Whether the files are others than were read; waits until nobody writes them any more."""
-        found = await asyncio.to_thread(self._fingerprint)
-        if found == self._last_read:
+    async def _has_changed(self) -> bool:
+        """Return whether the files differ from those of the last read; wait while they are being written."""
+        current = await asyncio.to_thread(self._fingerprint)
+        if current == self._last_read:
             return False
-        until = time.monotonic() + _BUSY_SECONDS
+        deadline = time.monotonic() + _MAX_WRITE_SECONDS
         former: Fingerprint | None = None
-        while found != former and time.monotonic() < until:
+        while current != former and time.monotonic() < deadline:
             await asyncio.sleep(_QUIET_SECONDS)
-            former, found = found, await asyncio.to_thread(self._fingerprint)
+            former, current = current, await asyncio.to_thread(self._fingerprint)
         return True
 
-    async def _occasions(self, directories: Mapping[Path, Identity]) -> AsyncGenerator[None]:
-        """Yields at each event in one of these directories, and `poll_seconds` after the last."""
+    async def _wake_ups(self, directories: Mapping[Path, Identity]) -> AsyncGenerator[None]:
+        """Yield on each event in these directories, and at the polling interval; end when one is deleted."""
         try:
             async for changes in awatch(
                 *directories,
@@ -111,37 +122,40 @@ class FileWatch:
             ):
                 yield
                 if any(change is Change.deleted and Path(path) in directories for change, path in changes):
-                    # One that is made anew is not watched, though it may have the inode of the former.
+                    # A new directory of that name is not watched, even if it has the same inode.
                     return
         except (OSError, RuntimeError) as error:
-            # The system's limit of watches may be used up, or a directory is gone just now.
-            if directories and not self._told_of_no_events:
-                self._told_of_no_events = True
-                log.warning(f"no events of changed files; looking every {self._poll_seconds:g} s: {error}")
+            # The system's limit of watches is reached, or a directory disappeared.
+            if directories and not self._warned:
+                self._warned = True
+                log.warning("file events unavailable", extra={"poll_seconds": self._poll_seconds, "error": str(error)})
         while True:
             await asyncio.sleep(self._poll_seconds)
             yield
 
-    def _directories(self) -> dict[Path, Identity]:
-        """Where a change may come from: editors replace files, Kubernetes swaps a link, releases swap directories."""
-        found = self._also()
+    def _watched_directories(self) -> dict[Path, Identity]:
+        """Return the directories of the files and of their link targets.
+
+        Editors replace files, Kubernetes replaces a link, and releases replace whole directories.
+        """
+        directories = self._extra_directories()
         with contextlib.suppress(OSError, RuntimeError):
-            for file in self._files():
-                found |= {file.parent, file.resolve().parent}
-        return _identities(found)
+            for file in self._list_files():
+                directories |= {file.parent, file.resolve().parent}
+        return _identities(directories)
 
 
-def _state(stat: os.stat_result) -> tuple[int, int, int, int, int]:
-    # The times of a pipe, as in --config <(...), change by being read.
+def _file_state(stat: os.stat_result) -> tuple[int, int, int, int, int]:
+    # Reading a pipe, such as --config <(...), changes its times.
     times = (stat.st_mtime_ns, stat.st_ctime_ns) if S_ISREG(stat.st_mode) else (0, 0)
     return (stat.st_dev, stat.st_ino, *times, stat.st_size)
 
 
 def _identities(directories: Iterable[Path]) -> dict[Path, Identity]:
-    """Of those that are there."""
-    found = {}
+    """Return the identities of those directories that exist."""
+    identities = {}
     for directory in directories:
         with contextlib.suppress(OSError):
             stat = directory.stat()
-            found[directory] = (stat.st_dev, stat.st_ino)
-    return found
+            identities[directory] = (stat.st_dev, stat.st_ino)
+    return identities

@@ -1,7 +1,8 @@
-"""`--config https://host/path`: any HTTP server; Nacos' config endpoint and Consul's `?raw` KV among them.
+"""`--config https://host/path`: definitions on any HTTP server, such as Nacos' configuration API or Consul's `?raw` KV.
 
-Looks every 10 s, with If-None-Match where the server gives an ETag; what the body says counts in any case. Options
-stand behind `#`, which is never sent: `https://host/path#poll=5s`. Headers come from the environment.
+The URL is polled every 10 s, with If-None-Match if the server sends ETags. The revision is a hash of the body, so that
+a change is found without ETags too. The option `poll` is in the fragment, which is not sent to the server:
+`https://host/path#poll=5s`. Request headers come from the environment.
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from signer.stores import address, bundle
-from signer.stores.polling import Polling
-from signer.stores.protocol import NOTHING, CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
+from signer.outbound import ResponseTooLarge, read_response
+from signer.stores import bundle, store_url
+from signer.stores.polling import Poller
+from signer.stores.protocol import (
+    EMPTY_REVISION,
+    CannotRead,
+    CannotWrite,
+    RevisionConflict,
+    Snapshot,
+    StoreIsEmpty,
+)
 
 HEADERS_VARIABLE = "OSS_SIGNER_STORE_HEADERS"
 
@@ -28,170 +37,186 @@ _POLL_SECONDS = 10.0
 _TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_CHUNK_BYTES = 64 * 1024
-_SHOWN = ("dataId", "group", "tenant", "namespaceId", "raw", "dc", "ns", "ref")
-"""The parameters of Nacos, Consul and Git servers that are no secrets; any other may be one."""
+_SHOWN_PARAMETERS = ("dataId", "group", "tenant", "namespaceId", "raw", "dc", "ns", "ref")
+"""Parameters of Nacos, Consul and Git servers that are not secret; any other may be."""
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _Document:
     etag: str | None
     snapshot: Snapshot
 
 
 class HttpStore:
+    """A document on an HTTP server."""
+
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
-        """Raises `CannotRead`."""
-        parts = address.parts(url)
-        self.location = address.location(parts, _SHOWN)
-        options = address.options(parts.fragment, ("poll",), self.location)
+        """Create a store; the first load connects.
+
+        Raises:
+            CannotRead: the URL or the variable with the headers is invalid.
+        """
+        parts = store_url.parse_url(url)
+        self.location = store_url.printable_url(parts, _SHOWN_PARAMETERS)
+        options = store_url.parse_options(parts.fragment, ("poll",), self.location)
         try:
             self._url = URL(parts._replace(fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl())
             self._url.origin()
         except ValueError:
-            raise CannotRead(f"--config {self.location}: names no host that can be asked") from None
-        self._headers = _headers(environ.get(HEADERS_VARIABLE, ""))
+            raise CannotRead(f"--config {self.location}: has no host; write https://HOST/PATH") from None
+        self._headers = _parse_headers(environ.get(HEADERS_VARIABLE, ""))
         if parts.username is not None:
-            auth = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
-            self._headers.setdefault("Authorization", auth)
-        self._polling = Polling(self._look, address.poll_seconds(options, _POLL_SECONDS, self.location))
+            credentials = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
+            self._headers.setdefault("Authorization", credentials)
+        self._poller = Poller(self._fetch_revision, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
         self._session: aiohttp.ClientSession | None = None
-        self._held: _Held | None = None
+        self._latest: _Document | None = None
 
     async def load(self) -> Snapshot:
-        self._polling.loaded = None
-        held = await self._get(self._held)
-        self._polling.loaded = held.snapshot.revision
-        return held.snapshot
+        """Return the definitions; see `Store.load`."""
+        self._poller.loaded_version = None
+        document = await self._get(self._latest)
+        self._poller.loaded_version = document.snapshot.revision
+        return document.snapshot
 
     def watch(self) -> AsyncIterator[None]:
-        return self._polling.changes()
+        """Yield when the document changed; see `Store.watch`."""
+        return self._poller.changes()
 
     async def close(self) -> None:
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
     async def save(self, text: str, expected_revision: str | None) -> str:
-        """By PUT with If-Match; a server that does not heed that would overwrite what came in between unseen."""
+        """Replace the document with a PUT request; see `WritableStore.save`.
+
+        If-Match protects a concurrent change. A server that ignores this header overwrites it.
+
+        See: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
+        """
         data = text.encode()
-        headers = {"Content-Type": "application/yaml", **await self._condition(expected_revision)}
+        headers = {"Content-Type": "application/yaml", **await self._precondition(expected_revision)}
         try:
-            async with self._request("PUT", self._url, headers, data) as answer:
-                status = answer.status
+            async with self._request("PUT", self._url, headers, data) as response:
+                status = response.status
         except CannotRead as error:
             raise CannotWrite(str(error)) from None
         if status == 412:
-            raise ChangedMeanwhile(self.location)
+            raise RevisionConflict(self.location)
         if not 200 <= status < 300:
-            raise CannotWrite(f"{self.location}: takes no PUT, it answers {status}; change it in its own way")
+            raise CannotWrite(f"{self.location}: PUT returned {status}; write to this server with its own tool")
         try:
-            held = await self._get(None)
+            document = await self._get(None)
         except CannotRead as error:
-            raise CannotWrite(f"the PUT was answered with {status}, but then: {error}") from None
-        if held.snapshot.revision != bundle.revision(data):
-            raise CannotWrite(f"{self.location}: answered the PUT with {status}, but holds something else now")
-        return held.snapshot.revision
+            raise CannotWrite(f"PUT returned {status}, but reading it back failed: {error}") from None
+        if document.snapshot.revision != bundle.text_revision(data):
+            raise CannotWrite(f"{self.location}: PUT returned {status}, but the server has another text; pull it")
+        return document.snapshot.revision
 
-    async def _condition(self, expected_revision: str | None) -> dict[str, str]:
+    async def _precondition(self, expected_revision: str | None) -> dict[str, str]:
+        """Return the header with which the server rejects the PUT after a concurrent change."""
         if expected_revision is None:
             return {}
-        if expected_revision == NOTHING:
+        if expected_revision == EMPTY_REVISION:
             return {"If-None-Match": "*"}
         try:
-            held = await self._get(None)
-        except NothingThere:
-            raise ChangedMeanwhile(self.location) from None
+            document = await self._get(None)
+        except StoreIsEmpty:
+            raise RevisionConflict(self.location) from None
         except CannotRead as error:
             raise CannotWrite(str(error)) from None
-        if held.snapshot.revision != expected_revision:
-            raise ChangedMeanwhile(self.location)
-        if held.etag is None or held.etag.startswith("W/"):
+        if document.snapshot.revision != expected_revision:
+            raise RevisionConflict(self.location)
+        if document.etag is None or document.etag.startswith("W/"):
             raise CannotWrite(
-                f"{self.location}: gives no strong ETag, so a change in between would be overwritten unseen; "
-                "change it in its own way, or push --force"
+                f"{self.location}: the server sends no strong ETag, so a concurrent change would be lost; "
+                "write to this server with its own tool, or push --force"
             )
-        return {"If-Match": held.etag}
+        return {"If-Match": document.etag}
 
-    async def _look(self) -> str:
-        return (await self._get(self._held)).snapshot.revision
+    async def _fetch_revision(self) -> str:
+        return (await self._get(self._latest)).snapshot.revision
 
-    async def _get(self, known: _Held | None) -> _Held:
-        """What the server holds; `known` again when it says that it is still that. Raises `CannotRead`."""
-        condition = {} if known is None or known.etag is None else {"If-None-Match": known.etag}
+    async def _get(self, cached: _Document | None) -> _Document:
+        """Return the document, or `cached` if the server responds that it has not changed."""
+        condition = {} if cached is None or cached.etag is None else {"If-None-Match": cached.etag}
         url = self._url
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._request("GET", url, condition) as answer:
-                if answer.status in _REDIRECTS and "Location" in answer.headers:
-                    url = self._redirected(url, answer.headers["Location"])
+            async with self._request("GET", url, condition) as response:
+                if response.status in _REDIRECTS and "Location" in response.headers:
+                    url = self._redirect_target(url, response.headers["Location"])
                     continue
-                if answer.status == 304 and known is not None:
-                    return known
-                self._check(answer.status)
-                data = await self._body(answer)
-                etag = answer.headers.get("ETag")
-            snapshot = await asyncio.to_thread(bundle.snapshot, self.location, data)
-            self._held = _Held(etag, snapshot)
-            return self._held
-        raise CannotRead(f"{self.location}: redirects more than {_MAX_REDIRECTS} times")
+                if response.status == 304 and cached is not None:
+                    return cached
+                self._check_status(response.status)
+                data = await self._read(response)
+                etag = response.headers.get("ETag")
+            snapshot = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
+            self._latest = _Document(etag, snapshot)
+            return self._latest
+        raise CannotRead(f"{self.location}: more than {_MAX_REDIRECTS} redirects; write the final URL")
 
-    def _redirected(self, url: URL, where: str) -> URL:
+    def _redirect_target(self, url: URL, location_header: str) -> URL:
         try:
-            target = url.join(URL(where))
+            target = url.join(URL(location_header))
         except ValueError:
-            raise CannotRead(f"{self.location}: redirects to what is no URL") from None
+            raise CannotRead(f"{self.location}: redirects to an invalid URL; write the final URL") from None
         if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-            raise CannotRead(f"{self.location}: redirects to {target.scheme}, which is not followed")
+            raise CannotRead(
+                f"{self.location}: redirects to {target.scheme}, which is not allowed; write the final URL"
+            )
         return target.with_fragment(None).with_user(None)
 
-    def _check(self, status: int) -> None:
+    def _check_status(self, status: int) -> None:
         if status == 404:
-            raise NothingThere(f"{self.location}: nothing is there (404)")
+            raise StoreIsEmpty(f"{self.location}: not found (404); check the path, or push the definitions")
         if status in (401, 403):
-            raise CannotRead(f"{self.location}: is refused ({status}); {HEADERS_VARIABLE} may give what it wants")
+            raise CannotRead(f"{self.location}: access denied ({status}); set its token in {HEADERS_VARIABLE}")
         if status != 200:
-            raise CannotRead(f"{self.location}: answers {status}")
+            raise CannotRead(f"{self.location}: the server returned {status}; see its log")
 
-    async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
-        data = bytearray()
-        async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
-            data += chunk
-            if len(data) > bundle.MAX_BYTES:
-                raise bundle.too_large(self.location)
-        return bytes(data)
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            return await read_response(response, bundle.MAX_BYTES)
+        except ResponseTooLarge:
+            raise bundle.too_large(self.location) from None
 
     @contextlib.asynccontextmanager
     async def _request(
         self, method: str, url: URL, headers: Mapping[str, str], data: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, closed with the block; whatever fails until then becomes `CannotRead`."""
+        """Send a request and yield its response; an error of the connection in the block becomes `CannotRead`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
-        # They may be secrets: they go to the server that was named and to no other.
-        sent = CIMultiDict(self._headers) if url.origin() == self._url.origin() else CIMultiDict[str]()
-        sent.update(headers)
+        # The configured headers may be secret: they are sent to the configured server only.
+        all_headers = CIMultiDict(self._headers) if url.origin() == self._url.origin() else CIMultiDict[str]()
+        all_headers.update(headers)
         try:
-            async with self._session.request(method, url, headers=sent, data=data, allow_redirects=False) as answer:
-                yield answer
+            async with self._session.request(
+                method, url, headers=all_headers, data=data, allow_redirects=False
+            ) as response:
+                yield response
         except aiohttp.ClientSSLError:
-            raise CannotRead(f"{self.location}: its certificate is not trusted, or it speaks no TLS") from None
+            raise CannotRead(f"{self.location}: TLS failed; check that its certificate is trusted") from None
         except aiohttp.ClientConnectorError as error:
             number = error.os_error.errno or 0
-            why = os.strerror(number) if number > 0 else "no such host"  # asyncio's own texts differ by loop
-            raise CannotRead(f"{self.location}: cannot be reached ({why})") from None
+            reason = os.strerror(number) if number > 0 else "unknown host"  # the texts of event loops differ
+            raise CannotRead(f"{self.location}: cannot connect ({reason}); check the host and port") from None
         except TimeoutError:
-            raise CannotRead(f"{self.location}: no answer within {_TIMEOUT.total:g} s") from None
+            raise CannotRead(f"{self.location}: no response within {_TIMEOUT.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise CannotRead(f"{self.location}: the answer broke off ({type(error).__name__})") from None
+            raise CannotRead(f"{self.location}: the response ended early ({type(error).__name__})") from None
 
 
-def _headers(text: str) -> CIMultiDict[str]:
-    """From `Name: value` lines. Raises `CannotRead`."""
+def _parse_headers(text: str) -> CIMultiDict[str]:
+    """Parse lines `Name: value`."""
     headers = CIMultiDict[str]()
     for number, line in enumerate(text.splitlines(), 1):
         match = _HEADER.fullmatch(line)
         if match is not None:
             headers.add(match[1], match[2])
         elif line.strip():
-            raise CannotRead(f"{HEADERS_VARIABLE}: line {number} is no 'Name: value'")
+            raise CannotRead(f"{HEADERS_VARIABLE}: line {number} is not a header; write 'Name: value'")
     return headers

@@ -1,6 +1,6 @@
-"""`--config oss://bucket/key?region=cn-hangzhou`: an object, read with the credential of this ECS instance's role.
+"""`--config oss://bucket/key?region=cn-hangzhou`: definitions in an object, read with this ECS instance's role.
 
-By Alibaba's SDK, which signs with V4 headers; it runs in a thread of its own and never longer than its deadline.
+Alibaba's SDK signs the requests with V4 headers. It runs in a thread of its own, with a deadline.
 """
 
 from __future__ import annotations
@@ -21,35 +21,42 @@ from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.ecs_ram_role import METADATA_HOST, EcsRamRoleSource
 from signer.signing.v4 import Credential
-from signer.stores import address, bundle
-from signer.stores.polling import Polling
-from signer.stores.protocol import CannotRead, NothingThere, Snapshot
+from signer.stores import bundle, store_url
+from signer.stores.polling import Poller
+from signer.stores.protocol import CannotRead, Snapshot, StoreIsEmpty
 
 _POLL_SECONDS = 10.0
 _STEP_SECONDS = 5.0
 _ATTEMPTS = 2
 _DEADLINE_SECONDS = 15.0
-_RENEW_BEFORE = timedelta(minutes=5)
+_REFRESH_BEFORE_EXPIRY = timedelta(minutes=5)
 _OPTIONS = ("region", "endpoint", "role_name", "metadata", "poll")
 
 T = TypeVar("T")
 
 
 class OssStore:
+    """An object in a bucket."""
+
     def __init__(self, url: str, _environ: Mapping[str, str]) -> None:
-        """Raises `CannotRead`."""
-        parts = address.parts(url)
-        self.location = address.location(parts._replace(query=""))
+        """Create a store; the first load connects.
+
+        Raises:
+            CannotRead: the URL is invalid.
+        """
+        parts = store_url.parse_url(url)
+        self.location = store_url.printable_url(parts._replace(query=""))
         if parts.username is not None or parts.fragment:
             raise CannotRead(
-                f"--config {self.location}: takes no AccessKey and nothing behind #; the instance's role reads it"
+                f"--config {self.location}: an AccessKey and a fragment (#) are not allowed; "
+                "remove them, the role of the instance reads the object"
             )
-        options = address.options(parts.query, _OPTIONS, self.location)
+        options = store_url.parse_options(parts.query, _OPTIONS, self.location)
         self._bucket, self._key = parts.netloc, unquote(parts.path.removeprefix("/"))
         if not (self._bucket and self._key and options.get("region")):
-            raise CannotRead(f"--config {self.location}: write oss://BUCKET/KEY?region=cn-hangzhou")
+            raise CannotRead(f"--config {self.location}: incomplete; write oss://BUCKET/KEY?region=cn-hangzhou")
         self._region, self._endpoint = options["region"], options.get("endpoint") or None
-        self._polling = Polling(self._look, address.poll_seconds(options, _POLL_SECONDS, self.location))
+        self._poller = Poller(self._fetch_etag, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
         self._sdk = SdkThread()
         self._role = EcsRamRoleSource(
             self._sdk,
@@ -60,73 +67,83 @@ class OssStore:
         self._credential: Credential | None = None
 
     async def load(self) -> Snapshot:
-        self._polling.loaded = None
-        etag, data = await self._call(self._read)
-        snapshot = await asyncio.to_thread(bundle.snapshot, self.location, data)
-        self._polling.loaded = etag
+        """Return the definitions; see `Store.load`."""
+        self._poller.loaded_version = None
+        etag, data = await self._call(self._get_object)
+        snapshot = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
+        self._poller.loaded_version = etag
         return snapshot
 
     def watch(self) -> AsyncIterator[None]:
-        return self._polling.changes()
+        """Yield when the object changed; see `Store.watch`."""
+        return self._poller.changes()
 
     async def close(self) -> None:
+        """Stop the SDK's thread."""
         self._sdk.close()
 
-    async def _look(self) -> str:
-        return await self._call(self._etag)
+    async def _fetch_etag(self) -> str:
+        return await self._call(self._head_object)
 
-    async def _etag(self, client: AsyncClient) -> str:
-        found = await client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=self._key))
-        return str(found.etag)
+    async def _head_object(self, client: AsyncClient) -> str:
+        """Return the ETag of the object.
 
-    async def _read(self, client: AsyncClient) -> tuple[str, bytes]:
-        """At most one chunk more than is allowed."""
-        found = await client.get_object_as_stream(oss.GetObjectRequest(bucket=self._bucket, key=self._key))
+        See: https://help.aliyun.com/zh/oss/developer-reference/headobject
+        """
+        response = await client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=self._key))
+        return str(response.etag)
+
+    async def _get_object(self, client: AsyncClient) -> tuple[str, bytes]:
+        """Return the ETag and the content of the object; of a too large one, only what shows that it is too large.
+
+        See: https://help.aliyun.com/zh/oss/developer-reference/getobject
+        """
+        response = await client.get_object_as_stream(oss.GetObjectRequest(bucket=self._bucket, key=self._key))
         data = bytearray()
-        async with found.body as body:
+        async with response.body as body:
             async for chunk in await body.iter_bytes():
                 data += chunk
                 if len(data) > bundle.MAX_BYTES:
                     break
-        return str(found.etag), bytes(data)
+        return str(response.etag), bytes(data)
 
-    async def _call(self, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:
-        """Raises `CannotRead`."""
+    async def _call(self, operation: Callable[[AsyncClient], Awaitable[T]]) -> T:
+        """Run an operation of the SDK with a valid credential; all its errors become `CannotRead`."""
         try:
-            credential = await self._usable()
+            credential = await self._valid_credential()
 
-            async def asked() -> T:
-                async with AsyncClient(self._config(credential)) as client:
-                    return await ask(client)
+            async def run() -> T:
+                async with AsyncClient(self._client_config(credential)) as client:
+                    return await operation(client)
 
-            return await self._sdk.run(asked, deadline_seconds=_DEADLINE_SECONDS)
+            return await self._sdk.run(run, deadline_seconds=_DEADLINE_SECONDS)
         except FetchFailed as error:
             raise CannotRead(f"{self.location}: {error}") from None
         except oss.exceptions.BaseError as error:
             self._credential = None
-            raise self._told(error) from None
+            raise self._explain(error) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise CannotRead(f"{self.location}: the answer broke off ({type(error).__name__})") from None
+            raise CannotRead(f"{self.location}: the response ended early ({type(error).__name__})") from None
 
-    async def _usable(self) -> Credential:
-        """One that has not ended, renewed in good time. Raises `FetchFailed`."""
-        held, now = self._credential, utc_now()
-        if held is not None and held.expiration is not None and held.expiration > now:
-            if held.expiration - now > _RENEW_BEFORE:
-                return held
+    async def _valid_credential(self) -> Credential:
+        """Return a credential that has not expired; refresh it before it expires."""
+        current, now = self._credential, utc_now()
+        if current is not None and current.expiration is not None and current.expiration > now:
+            if current.expiration - now > _REFRESH_BEFORE_EXPIRY:
+                return current
             with contextlib.suppress(FetchFailed):
-                self._credential = await self._fetched()
-            return self._credential or held
-        self._credential = await self._fetched()
+                self._credential = await self._fetch_credential()
+            return self._credential or current
+        self._credential = await self._fetch_credential()
         return self._credential
 
-    async def _fetched(self) -> Credential:
+    async def _fetch_credential(self) -> Credential:
         try:
             return await self._role.fetch()
         except aiohttp.ClientError as error:
             raise FetchFailed(f"the metadata service: {type(error).__name__}") from None
 
-    def _config(self, credential: Credential) -> oss.Config:
+    def _client_config(self, credential: Credential) -> oss.Config:
         return oss.Config(
             region=self._region,
             endpoint=self._endpoint,
@@ -138,14 +155,16 @@ class OssStore:
             retry_max_attempts=_ATTEMPTS,
         )
 
-    def _told(self, error: oss.exceptions.BaseError) -> CannotRead:
-        """In our words: an error of the SDK holds the signed request."""
+    def _explain(self, error: oss.exceptions.BaseError) -> CannotRead:
+        """Return an error without the SDK's text, which contains the signed request."""
         while isinstance(error, oss.exceptions.OperationError):
             error = error.unwrap()
         if not isinstance(error, oss.exceptions.ServiceError):
-            return CannotRead(f"{self.location}: OSS cannot be reached ({type(error).__name__})")
+            return CannotRead(
+                f"{self.location}: cannot connect to OSS ({type(error).__name__}); check region and endpoint"
+            )
         if error.status_code == 404:
-            return NothingThere(f"{self.location}: no such bucket or object (404)")
+            return StoreIsEmpty(f"{self.location}: no such bucket or object (404); check both names")
         code = f"{error.status_code} {error.code}{f', EC {error.ec}' if error.ec else ''}"
-        mend = "; the role needs oss:GetObject on it" if error.code == "AccessDenied" else ""
-        return CannotRead(f"{self.location}: OSS refused ({code}){mend}")
+        fix = "; allow oss:GetObject on it to the role" if error.code == "AccessDenied" else ""
+        return CannotRead(f"{self.location}: OSS rejected the request ({code}){fix}")

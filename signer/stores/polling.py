@@ -1,4 +1,4 @@
-"""Looking again and again whether a store holds something else."""
+"""Polls a store for changes."""
 
 from __future__ import annotations
 
@@ -9,32 +9,40 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from signer.stores.protocol import CannotRead
 
 
-class Polling:
-    """Compares the mark of what a store holds (a revision, an ETag) with that of what was loaded last."""
+class Poller:
+    """Compares the current version of a store's content with the version that was loaded last."""
 
-    def __init__(self, look: Callable[[], Awaitable[str]], every_seconds: float) -> None:
-        """`look` gives the mark of now; it may raise `CannotRead`."""
-        self._look = look
-        self.every_seconds = every_seconds
-        self.loaded: str | None = None
-        """None: the last load gave nothing."""
+    def __init__(self, fetch_version: Callable[[], Awaitable[str]], interval_seconds: float) -> None:
+        """Create a poller; nothing is fetched before `changes` is iterated.
+
+        Args:
+            fetch_version: returns the current version, such as a revision or an ETag; may raise `CannotRead`.
+            interval_seconds: the time between two fetches.
+        """
+        self._fetch_version = fetch_version
+        self._interval_seconds = interval_seconds
+        self.loaded_version: str | None = None
+        """The version of the last load, set by the store; None if that load failed."""
 
     async def changes(self, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
-        """Yields when something else is there, when the store goes away and when it comes back.
+        """Yield after each fetch that finds another version than the loaded one; runs until it is closed.
 
-        Looks every so often, and at once when `wake` is set.
+        An unreachable store has the version None. Its loss and its return are therefore changes too.
+
+        Args:
+            wake: starts the next fetch at once when it is set.
         """
         wake = wake or asyncio.Event()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.every_seconds):
+                async with asyncio.timeout(self._interval_seconds):
                     await wake.wait()
             wake.clear()
-            if await self._mark() != self.loaded:
+            if await self._current_version() != self.loaded_version:
                 yield
 
-    async def _mark(self) -> str | None:
+    async def _current_version(self) -> str | None:
         try:
-            return await self._look()
+            return await self._fetch_version()
         except CannotRead:
             return None

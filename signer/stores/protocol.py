@@ -1,4 +1,4 @@
-"""What every kind of store offers: the definitions as they are now, and a word when they may have changed."""
+"""What every kind of store implements: load the definitions, and report when they may have changed."""
 
 from __future__ import annotations
 
@@ -8,60 +8,79 @@ from typing import Protocol, runtime_checkable
 
 
 class CannotRead(Exception):
-    """The store gave no definitions; the text names it, says why and how to mend it, and holds no secret."""
+    """The store returned no definitions; the text names it, the reason and the fix, and contains no secret."""
 
 
-class NothingThere(CannotRead):
-    """The store answers, but holds no definitions yet."""
+class StoreIsEmpty(CannotRead):
+    """The store is reachable, but contains no definitions."""
 
 
 class CannotWrite(Exception):
-    """The store did not take the definitions; the text says why, and holds no secret."""
+    """The store did not accept the definitions; the text gives the reason, and contains no secret."""
 
 
-class ChangedMeanwhile(CannotWrite):
-    """What the store holds is not what it was asked to replace."""
+class RevisionConflict(CannotWrite):
+    """The store contains another revision than the one to be replaced."""
 
     def __init__(self, location: str) -> None:
-        super().__init__(f"{location}: was changed meanwhile; pull, look, and push again (or push --force)")
+        """Create the error for the store at `location`."""
+        super().__init__(f"{location}: changed meanwhile; pull, compare, and push again (or push --force)")
 
 
-NOTHING = ""
-"""The revision of a store that holds no definitions yet."""
+EMPTY_REVISION = ""
+"""The revision of a store without definitions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The text of each file by its name, all of one moment; `revision` changes whenever a text does."""
+    """The definitions at one moment."""
 
     files: Mapping[str, str] = field(repr=False)
+    """The text of each file by its name, as error messages show it."""
     revision: str
+    """Changes whenever a text changes."""
 
 
 class Store(Protocol):
-    """`location` is where it is, for people: without passwords."""
+    """A place where definitions are stored."""
 
     location: str
+    """Its path or URL for logs and messages, without passwords."""
 
     async def load(self) -> Snapshot:
-        """Raises `CannotRead`, and `NothingThere` of it."""
-        ...
+        """Return the definitions.
 
-    def watch(self) -> AsyncIterator[None]:
-        """Yields each time that a `load` may give something new; never raises because the store is away.
-
-        Going away and coming back count, so that the last reload tells whether edits reach this signer.
+        Raises:
+            StoreIsEmpty: there are none.
+            CannotRead: the store is unreachable, or its content is not text.
         """
         ...
 
-    async def close(self) -> None: ...
+    def watch(self) -> AsyncIterator[None]:
+        """Yield whenever `load` may return something new; does not raise while the store is unreachable.
+
+        Yield also when the store becomes unreachable or reachable, so that the result of the last reload is current.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
 
 
 @runtime_checkable
 class WritableStore(Protocol):
-    async def save(self, text: str, expected_revision: str | None) -> str:
-        """Replaces the definitions if they still are of that revision (None: whatever they are); the new revision.
+    """A store that `push` can write to."""
 
-        Raises `CannotWrite`, and `ChangedMeanwhile` of it.
+    async def save(self, text: str, expected_revision: str | None) -> str:
+        """Replace the definitions and return their new revision.
+
+        Args:
+            text: one file, or several as a bundle.
+            expected_revision: the revision to replace; None replaces any.
+
+        Raises:
+            RevisionConflict: the store contains another revision.
+            CannotWrite: the store did not accept the text.
         """
         ...

@@ -1,6 +1,6 @@
-"""`--config redis://host:6379/0?key=oss-signer`: one key with the YAML; also `rediss://` and `unix:///path`.
+"""`--config redis://host:6379/0?key=oss-signer`: definitions in one key; also `rediss://` and `unix:///path`.
 
-A push publishes on the channel `KEY:changed`. Messages can be lost, so the key is looked at every 10 s as well.
+A push publishes on the channel `KEY:changed`. Messages can be lost, so the key is polled every 10 s as well.
 """
 
 from __future__ import annotations
@@ -19,132 +19,144 @@ from redis.backoff import NoBackoff
 
 from signer.circuit_breaker import CircuitBreaker
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
-from signer.stores import address, bundle
-from signer.stores.polling import Polling
-from signer.stores.protocol import CannotRead, CannotWrite, ChangedMeanwhile, NothingThere, Snapshot
+from signer.stores import bundle, store_url
+from signer.stores.polling import Poller
+from signer.stores.protocol import CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
 
-_KEY = "oss-signer"
+_DEFAULT_KEY = "oss-signer"
 _POLL_SECONDS = 10.0
 _STEP_SECONDS = 5.0
 _DEADLINE_SECONDS = 10.0
-_QUIET_SECONDS = 15.0
-"""How long a channel may be silent before its connection is tried with a PING."""
-_OURS = ("key", "poll")
-_THEIRS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
-"""Of redis-py's own URL options, those that are allowed here."""
+_PING_SECONDS = 15.0
+"""How long the channel may be silent before a PING checks its connection."""
+_STORE_OPTIONS = ("key", "poll")
+_CLIENT_OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
+"""URL options of redis-py that are allowed."""
 
 _DATABASE = re.compile(r"/?[0-9]{0,5}", re.ASCII)
 
-_PUSH = """
-local held = redis.call('GET', KEYS[1])
-local revision = held and redis.sha1hex(held) or ''
+_PUSH_SCRIPT = """
+local current = redis.call('GET', KEYS[1])
+local revision = current and redis.sha1hex(current) or ''
 if ARGV[1] ~= '*' and ARGV[1] ~= revision then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1] .. ':changed', redis.sha1hex(ARGV[2]))
 return 1
 """
+_ANY_REVISION = "*"
 
 
 class RedisStore:
+    """A key in Redis."""
+
     def __init__(self, url: str, _environ: Mapping[str, str]) -> None:
-        """Raises `CannotRead`."""
-        parts = address.parts(url)
-        self.location = address.location(parts._replace(query=""))
+        """Create a store; the first load connects.
+
+        Raises:
+            CannotRead: the URL is invalid.
+        """
+        parts = store_url.parse_url(url)
+        self.location = store_url.printable_url(parts._replace(query=""))
         if parts.fragment or (parts.scheme != "unix" and _DATABASE.fullmatch(parts.path) is None):
             raise CannotRead(
-                f"--config {parts.scheme}://...: write {parts.scheme}://user:password@host:6379/0?key={_KEY}, "
+                f"--config {parts.scheme}://...: not a Redis URL; write "
+                f"{parts.scheme}://user:password@host:6379/0?key={_DEFAULT_KEY}, "
                 "with / # ? @ in the password as %2F %23 %3F %40"
             )
-        options = address.options(parts.query, (*_OURS, *_THEIRS), self.location)
-        self._key = options.get("key") or _KEY
+        options = store_url.parse_options(parts.query, (*_STORE_OPTIONS, *_CLIENT_OPTIONS), self.location)
+        self._key = options.get("key") or _DEFAULT_KEY
         shown = {"key": self._key} | ({"db": options["db"]} if "db" in options else {})
-        self.location = address.location(parts._replace(query=urlencode(shown)), shown)
-        self._polling = Polling(self._look, address.poll_seconds(options, _POLL_SECONDS, self.location))
+        self.location = store_url.printable_url(parts._replace(query=urlencode(shown)), shown)
+        self._poller = Poller(self._fetch_revision, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
         try:
             self._redis = Redis.from_url(
-                address.without_options(parts, _OURS),
-                protocol=2,  # RESP 3 greets with the password in HELLO, which an old server repeats in its error
+                store_url.remove_parameters(parts, _STORE_OPTIONS),
+                protocol=2,  # RESP 3 sends the password in HELLO, which an old server quotes in its error
                 socket_timeout=_STEP_SECONDS,
                 socket_connect_timeout=_STEP_SECONDS,
-                retry=Retry(NoBackoff(), 1),  # one: for a connection that the server has closed meanwhile
+                retry=Retry(NoBackoff(), 1),  # for a connection that the server closed while it was idle
             )
         except ValueError:
-            raise CannotRead(f"--config {self.location}: an option of the URL cannot be used") from None
+            raise CannotRead(f"--config {self.location}: an option of the URL has an invalid value") from None
 
     async def load(self) -> Snapshot:
-        self._polling.loaded = None
+        """Return the definitions; see `Store.load`."""
+        self._poller.loaded_version = None
         snapshot = await self._get()
-        self._polling.loaded = snapshot.revision
+        self._poller.loaded_version = snapshot.revision
         return snapshot
 
     async def watch(self) -> AsyncIterator[None]:
-        told = asyncio.Event()
-        listening = asyncio.create_task(self._listen(told), name="listen for changes in Redis")
+        """Yield when the key changed; see `Store.watch`."""
+        wake = asyncio.Event()
+        subscription = asyncio.create_task(self._follow_channel(wake), name="subscribe to changes in Redis")
         try:
-            async for _ in self._polling.changes(told):
+            async for _ in self._poller.changes(wake):
                 yield
         finally:
-            listening.cancel()
+            subscription.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await listening
+                await subscription
 
     async def save(self, text: str, expected_revision: str | None) -> str:
+        """Set the key and publish the change in one step; see `WritableStore.save`."""
         data = text.encode()
-        expected = "*" if expected_revision is None else expected_revision
+        expected = _ANY_REVISION if expected_revision is None else expected_revision
         try:
             # redis-py types its commands for both its clients, hence the casts.
-            command = cast("Awaitable[int]", self._redis.eval(_PUSH, 1, self._key, expected, data))
-            done = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+            command = cast("Awaitable[int]", self._redis.eval(_PUSH_SCRIPT, 1, self._key, expected, data))
+            was_set = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
         except RedisUnavailable as error:
             raise CannotWrite(self._explain(error)) from None
-        if not done:
-            raise ChangedMeanwhile(self.location)
-        return bundle.revision(data)
+        if not was_set:
+            raise RevisionConflict(self.location)
+        return bundle.text_revision(data)
 
     async def close(self) -> None:
+        """Close the connections."""
         with contextlib.suppress(exceptions.RedisError, OSError):
             await self._redis.aclose()
 
-    async def _look(self) -> str:
+    async def _fetch_revision(self) -> str:
         return (await self._get()).revision
 
     async def _get(self) -> Snapshot:
         try:
-            # Not GET: the key may hold a huge value by mistake.
+            # Not GET: the key may contain a huge value by mistake.
             command = cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
-            held = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+            data = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
         except RedisUnavailable as error:
             raise CannotRead(self._explain(error)) from None
-        if not held:
-            raise NothingThere(f"{self.location}: this key is not there; push the definitions into it")
-        return await asyncio.to_thread(bundle.snapshot, self.location, held)
+        if not data:
+            raise StoreIsEmpty(f"{self.location}: no such key; push the definitions")
+        return await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
 
-    async def _listen(self, told: asyncio.Event) -> None:
-        """Sets `told` at each message, and after each time of not having listened."""
+    async def _follow_channel(self, wake: asyncio.Event) -> None:
+        """Set `wake` for each message, and after each interruption of the subscription."""
         breaker = CircuitBreaker(failure_threshold=1, first_delay_seconds=0.5, max_delay_seconds=4.0, jitter=(0.5, 1.0))
         while True:
             try:
-                await self._hear(told, breaker)
+                await self._subscribe(wake, breaker)
             except (exceptions.RedisError, OSError):
                 await asyncio.sleep(breaker.record_failure())
 
-    async def _hear(self, told: asyncio.Event, breaker: CircuitBreaker) -> None:
-        """Raises when the connection fails; a silent one is tried, since it may have gone without a word."""
+    async def _subscribe(self, wake: asyncio.Event, breaker: CircuitBreaker) -> None:
+        """Set `wake` for each message until the connection fails; check a silent connection with a PING."""
         async with self._redis.pubsub() as channel:
             await channel.subscribe(f"{self._key}:changed")
-            asked = False
+            is_ping_sent = False
             while True:
-                message = await channel.get_message(timeout=_QUIET_SECONDS)
+                message = await channel.get_message(timeout=_PING_SECONDS)
                 if message is None:
-                    if asked:
-                        raise exceptions.TimeoutError("no answer to PING")
+                    if is_ping_sent:
+                        raise exceptions.TimeoutError("no response to PING")
                     await channel.ping()
-                    asked = True
+                    is_ping_sent = True
                     continue
-                asked = False
+                is_ping_sent = False
                 if message["type"] in ("subscribe", "message"):
                     breaker.record_success()
-                    told.set()
+                    wake.set()
 
     def _explain(self, error: RedisUnavailable) -> str:
         fix = ""

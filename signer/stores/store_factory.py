@@ -1,4 +1,4 @@
-"""Which kind of store a `--config` names: its URL's scheme decides, a plain path is a file or directory."""
+"""Creates the store that `--config` names: the scheme of a URL selects its class, and a path is a file or directory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead, Store
 
-ENTRY_POINTS = "oss_signer.stores"
-"""The group in which other packages offer a store: `scheme = "package.module:function"`, a `Factory`."""
+ENTRY_POINT_GROUP = "oss_signer.stores"
+"""The group in which other packages register stores: `scheme = "package.module:function"`, a `StoreFactory`."""
 
-Factory = Callable[[str, Mapping[str, str]], Store]
-"""From the whole URL and the environment to a store; raises `CannotRead` for a URL it cannot use."""
+StoreFactory = Callable[[str, Mapping[str, str]], Store]
+"""Creates a store from its URL and the environment; raises `CannotRead` for an invalid URL."""
 
-# By name, as those of others: a signer on files loads neither Redis' client nor OSS's SDK.
-_OWN = {
-    scheme: EntryPoint(scheme, value, ENTRY_POINTS)
+# Loaded by name: a signer that reads files imports neither the Redis client nor the OSS SDK.
+_BUILT_IN = {
+    scheme: EntryPoint(scheme, value, ENTRY_POINT_GROUP)
     for scheme, value in {
         "http": "signer.stores.http:HttpStore",
         "https": "signer.stores.http:HttpStore",
@@ -31,16 +31,20 @@ _OWN = {
 
 
 def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
-    """Raises `CannotRead` for a scheme that nobody offers, or a URL that its store cannot use."""
+    """Create the store at a path or URL.
+
+    Raises:
+        CannotRead: the scheme is unknown, its package cannot be imported, or its store rejects the URL.
+    """
     scheme, separator, _ = location.partition("://")
     if not separator:
         return FileStore(Path(location))
-    offered = {each.name: each for each in entry_points(group=ENTRY_POINTS)} | _OWN
-    if scheme not in offered:
-        known = ", ".join(f"{name}://" for name in sorted(offered))
-        raise CannotRead(f"--config {scheme}://...: no such kind of store; a path, or one of: {known}")
+    factories = {each.name: each for each in entry_points(group=ENTRY_POINT_GROUP)} | _BUILT_IN
+    if scheme not in factories:
+        known = ", ".join(f"{name}://" for name in sorted(factories))
+        raise CannotRead(f"--config {scheme}://...: unknown kind of store; use a path or one of {known}")
     try:
-        factory: Factory = offered[scheme].load()
+        factory: StoreFactory = factories[scheme].load()
     except (ImportError, AttributeError) as error:
-        raise CannotRead(f"--config {scheme}://...: the package of that store cannot be loaded: {error}") from None
+        raise CannotRead(f"--config {scheme}://...: the package of this store cannot be imported: {error}") from None
     return factory(location, environ)

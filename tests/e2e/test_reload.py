@@ -125,7 +125,7 @@ async def test_reload_keeps_the_previous_definitions_when_a_file_cannot_be_read(
         assert outcome["error"] == f"{config}: No such file or directory; give the path of the YAML with --config"
         config.write_bytes(b"version: 1\n# \xff")
         status, outcome = await running.reload()
-        assert (status, outcome["error"]) == (503, f"{config}: is no UTF-8 text at byte 13; save it as UTF-8")
+        assert (status, outcome["error"]) == (503, f"{config}: not UTF-8 at byte 13; save it as UTF-8")
         assert await served_revision(running) == 1
         (tmp_path / "away").replace(config)
         assert (await running.reload())[0] == 200

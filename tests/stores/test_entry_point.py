@@ -77,9 +77,9 @@ async def test_a_package_that_cannot_be_loaded_is_told(tmp_path: Path, environ: 
     (tmp_path / "site" / "sqlite_store.py").write_text("import nowhere_at_all\n", encoding="utf-8")
     result = await run_command("check", "--config", "sqlite:///x", environ=environ)
     assert result.status == 1
-    assert result.err.startswith("--config sqlite://...: the package of that store cannot be loaded: ")
+    assert result.err.startswith("--config sqlite://...: the package of this store cannot be imported: ")
     unknown = await run_command("check", "--config", "etcd://x", environ=environ)
     assert (
-        "no such kind of store; a path, or one of: http://, https://, oss://, redis://, rediss://, sqlite://"
+        "unknown kind of store; use a path or one of http://, https://, oss://, redis://, rediss://, sqlite://"
         in unknown.err
     )

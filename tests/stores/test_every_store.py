@@ -106,7 +106,7 @@ async def test_a_silent_server_is_not_waited_for() -> None:
             why_not(f"oss://b/k?region=cn-hangzhou&metadata=http://{at}"),
         )
     assert list(told) == [
-        f"http://{at}/signer.yaml: no answer within 10 s",
+        f"http://{at}/signer.yaml: no response within 10 s",
         f"{redis}: Redis did not respond within 10 s",
         f"oss://b/k: the metadata service at {at} does not answer",
     ]
@@ -132,7 +132,10 @@ async def test_without_a_directory_there_is_no_copy(http: HttpPlace) -> None:
     await http.go_away()
     result = await run_command("serve", "--config", http.url)
     assert (result.status, result.out) == (1, "")
-    assert json.loads(result.err)["reason"] == f"{_shown(http)}: cannot be reached (Connection refused)"
+    assert (
+        json.loads(result.err)["reason"]
+        == f"{_shown(http)}: cannot connect (Connection refused); check the host and port"
+    )
 
 
 async def test_a_copy_of_another_store_is_none(tmp_path: Path, session: aiohttp.ClientSession, http: HttpPlace) -> None:

@@ -61,7 +61,7 @@ async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -
     assert aiohttp.encode_basic_auth("ann", PASSWORD) == headers["Authorization"]
     await http.go_away()
     away = await command("check", "--config", url, environ=environ)
-    assert away.err == f"{shown}: cannot be reached (Connection refused)\n"
+    assert away.err == f"{shown}: cannot connect (Connection refused); check the host and port\n"
     assert PASSWORD not in result.out + result.err + away.out
 
 
@@ -122,15 +122,15 @@ async def test_each_failure_has_its_words() -> None:
 
     handlers = (endless, packed, binary, circle, file, broken)
     said = {
-        "/status/404": "nothing is there (404)",
-        "/status/403": "is refused (403); OSS_SIGNER_STORE_HEADERS may give what it wants",
-        "/status/500": "answers 500",
-        "/endless": "is larger than 16 MiB",
-        "/packed": "is larger than 16 MiB",
-        "/binary": "is no UTF-8 text at byte 3; save it as UTF-8",
-        "/circle": "redirects more than 5 times",
-        "/file": "redirects to file, which is not followed",
-        "/broken": "the answer broke off (ClientPayloadError)",
+        "/status/404": "not found (404); check the path, or push the definitions",
+        "/status/403": "access denied (403); set its token in OSS_SIGNER_STORE_HEADERS",
+        "/status/500": "the server returned 500; see its log",
+        "/endless": "is larger than 16 MiB; use fewer apps, or a directory of files",
+        "/packed": "is larger than 16 MiB; use fewer apps, or a directory of files",
+        "/binary": "not UTF-8 at byte 3; save it as UTF-8",
+        "/circle": "more than 5 redirects; write the final URL",
+        "/file": "redirects to file, which is not allowed; write the final URL",
+        "/broken": "the response ended early (ClientPayloadError)",
     }
     async with answering(("/status/{status}", status), *((f"/{each.__name__}", each) for each in handlers)) as url:
 
@@ -140,19 +140,22 @@ async def test_each_failure_has_its_words() -> None:
         await asyncio.gather(*map(told, said))
         tls = await why_not(url.replace("http:", "https:"))
         assert tls is not None
-        assert "its certificate is not trusted, or it speaks no TLS" in tls
-    assert await why_not("http://nobody.invalid/x") == "http://nobody.invalid/x: cannot be reached (no such host)"
+        assert "TLS failed; check that its certificate is trusted" in tls
+    assert (
+        await why_not("http://nobody.invalid/x")
+        == "http://nobody.invalid/x: cannot connect (unknown host); check the host and port"
+    )
 
 
 async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
     for url, environ, said in (
-        ("http://h/x#pol=5s", "", "http://h/x: unknown option 'pol'; known: poll"),
+        ("http://h/x#pol=5s", "", "http://h/x: unknown option 'pol'; use poll"),
         ("http://h/x#poll=soon", "", "http://h/x: poll: not a duration; write 90s, 15m, 3h or whole seconds"),
-        ("http://h/x#poll=0", "", "http://h/x: poll: how often to look; write 1s or more"),
-        (f"http://ann:{PASSWORD}/2@h/x", "", "http://...: is no URL; write / # ? @ in a password as %2F %23 %3F %40"),
-        ("https:///x", "", "https:///x: names no host that can be asked"),
-        ("http://h/x", f"A: b\n{PASSWORD}", "OSS_SIGNER_STORE_HEADERS: line 2 is no 'Name: value'"),
-        (f"gopher://{PASSWORD}@h", "", "gopher://...: no such kind of store; a path, or one of: http://, "),
+        ("http://h/x#poll=0", "", "http://h/x: poll: the interval must be at least 1s"),
+        (f"http://ann:{PASSWORD}/2@h/x", "", "http://...: not a URL; write / # ? @ in a password as %2F %23 %3F %40"),
+        ("https:///x", "", "https:///x: has no host; write https://HOST/PATH"),
+        ("http://h/x", f"A: b\n{PASSWORD}", "OSS_SIGNER_STORE_HEADERS: line 2 is not a header; write 'Name: value'"),
+        (f"gopher://{PASSWORD}@h", "", "gopher://...: unknown kind of store; use a path or one of http://, "),
     ):
         told = await why_not(url, {"OSS_SIGNER_STORE_HEADERS": environ})
         assert told is not None
@@ -180,7 +183,7 @@ async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_p
     source.write_text(definitions("d"), encoding="utf-8")
     third = await command("push", source, "--config", http.url)
     assert third.status == 1
-    assert third.err.endswith("was changed meanwhile; pull, look, and push again (or push --force)\n")
+    assert third.err.endswith(": changed meanwhile; pull, compare, and push again (or push --force)\n")
     assert http.text == definitions("c").encode()
     forced = await command("push", "--force", source, "--config", http.url)
     assert (forced.status, http.text) == (0, definitions("d").encode()), forced.err
@@ -192,13 +195,13 @@ async def test_a_server_that_cannot_be_written_safely_is_told(tmp_path: Path) ->
     async with http_place(takes_put=False) as http:
         refused = await command("push", source, "--config", http.url)
         assert refused.status == 1
-        assert "takes no PUT, it answers 405; change it in its own way" in refused.err
+        assert "PUT returned 405; write to this server with its own tool" in refused.err
         assert http.text is None
     async with http_place(etags=False) as http:
         await http.put(definitions("b"))
         unsafe = await command("push", source, "--config", http.url)
         assert unsafe.status == 1
-        assert "gives no strong ETag, so a change in between would be overwritten unseen" in unsafe.err
+        assert "the server sends no strong ETag, so a concurrent change would be lost" in unsafe.err
         assert http.text == definitions("b").encode()
         forced = await command("push", "--force", source, "--config", http.url)
         assert (forced.status, http.text) == (0, definitions("a").encode()), forced.err

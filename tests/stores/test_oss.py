@@ -63,7 +63,7 @@ async def test_a_deleted_object_changes_nothing(place: OssPlace, session: aiohtt
     async with signer(session, place.url) as running:
         await place.delete()
         assert (await running.reload())[0] == 503
-        assert str((await running.last_reload())["error"]).endswith("no such bucket or object (404)")
+        assert str((await running.last_reload())["error"]).endswith("no such bucket or object (404); check both names")
         assert await serves(running, "a")
 
 
@@ -89,12 +89,27 @@ async def test_each_failure_has_its_words(place: OssPlace) -> None:
     assert await why_not(right) is None
     assert await why_not(right.replace("配置", "%E9%85%8D%E7%BD%AE")) is None
     for url, said in (
-        (right.replace("signer.yaml", "other.yaml"), "oss://config/配置/other.yaml: no such bucket or object (404)"),
-        (right.replace("cn-hangzhou", "cn-beijing"), f"{where}: OSS refused (400 InvalidArgument, EC 0002-00000226)"),
-        (right.replace("metadata=", "metadata=http://127.0.0.1:1/&x="), "unknown option 'x'; known: "),
-        (right.replace("region=cn-hangzhou", ""), f"--config {where}: write oss://BUCKET/KEY?region=cn-hangzhou"),
-        ("oss://config?region=cn-hangzhou", "--config oss://config: write oss://BUCKET/KEY?region=cn-hangzhou"),
-        (right.replace("//config", "//LTAI:secret@config"), f"--config {where}: takes no AccessKey"),
+        (
+            right.replace("signer.yaml", "other.yaml"),
+            "oss://config/配置/other.yaml: no such bucket or object (404); check both names",
+        ),
+        (
+            right.replace("cn-hangzhou", "cn-beijing"),
+            f"{where}: OSS rejected the request (400 InvalidArgument, EC 0002-00000226)",
+        ),
+        (right.replace("metadata=", "metadata=http://127.0.0.1:1/&x="), "unknown option 'x'; use endpoint, "),
+        (
+            right.replace("region=cn-hangzhou", ""),
+            f"--config {where}: incomplete; write oss://BUCKET/KEY?region=cn-hangzhou",
+        ),
+        (
+            "oss://config?region=cn-hangzhou",
+            "--config oss://config: incomplete; write oss://BUCKET/KEY?region=cn-hangzhou",
+        ),
+        (
+            right.replace("//config", "//LTAI:secret@config"),
+            f"--config {where}: an AccessKey and a fragment (#) are not allowed",
+        ),
         (f"{right}&role_name=nobody", f"{where}: the metadata service knows no role"),
     ):
         told = await why_not(url)
@@ -103,9 +118,9 @@ async def test_each_failure_has_its_words(place: OssPlace) -> None:
     for faults, said in (
         (
             {"oss": {"kind": "clock", "offset_seconds": 1200}},
-            "OSS refused (403 RequestTimeTooSkewed, EC 0002-00000504)",
+            "OSS rejected the request (403 RequestTimeTooSkewed, EC 0002-00000504)",
         ),
-        ({"oss": {"kind": "status", "status": 502}}, "OSS refused (502 BadErrorResponse)"),
+        ({"oss": {"kind": "status", "status": 502}}, "OSS rejected the request (502 BadErrorResponse)"),
         ({"metadata": {"kind": "reset"}}, "the metadata service"),
     ):
         await place.cloud.set_faults(**faults)
@@ -117,4 +132,7 @@ async def test_each_failure_has_its_words(place: OssPlace) -> None:
 
 async def test_a_large_object_is_not_read(place: OssPlace) -> None:
     await place.put("#" * (17 * 2**20))
-    assert await why_not(place.url) == "oss://config/配置/signer.yaml: is larger than 16 MiB"
+    assert (
+        await why_not(place.url)
+        == "oss://config/配置/signer.yaml: is larger than 16 MiB; use fewer apps, or a directory of files"
+    )

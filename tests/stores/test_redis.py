@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from signer.stores.protocol import ChangedMeanwhile, WritableStore
+from signer.stores.protocol import RevisionConflict, WritableStore
 from signer.stores.store_factory import open_store
 from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
@@ -104,10 +104,10 @@ async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) 
     try:
         revision = await store.save(definitions("a"), "")
         assert (await store.load()).revision == revision
-        with pytest.raises(ChangedMeanwhile):
+        with pytest.raises(RevisionConflict):
             await store.save(definitions("b"), "")
         await redis.put(definitions("c"))
-        with pytest.raises(ChangedMeanwhile) as refused:
+        with pytest.raises(RevisionConflict) as refused:
             await store.save(definitions("b"), revision)
         assert PASSWORD not in str(refused.value)
         assert [*(await store.load()).files.values()] == [definitions("c")]
@@ -127,19 +127,25 @@ async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace
         await client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", "+getrange", "~other")  # type: ignore[no-untyped-call]
     wrong = right.replace(PASSWORD, "hunter3-secret")
     for url, said in (
-        (right, f"{at}: this key is not there; push the definitions into it"),
+        (right, f"{at}: no such key; push the definitions"),
         (wrong, f"{at}: the Redis user name or password is wrong or missing"),
         (right.replace(f":{PASSWORD}@", ""), f"{at}: the Redis user name or password is wrong or missing"),
         (right.replace("//:", "//ann:"), f"{at}: the Redis user lacks a permission; allow GETRANGE and SUBSCRIBE, "),
         (f"{right}&key=list", at.replace("oss-signer", "list") + ": Redis rejected the command (WRONGTYPE)"),
         (f"{right}&key=large", at.replace("oss-signer", "large") + ": is larger than 16 MiB"),
-        (f"{right}&kee=x", "unknown option 'kee'; known: "),
+        (f"{right}&kee=x", "unknown option 'kee'; use db, "),
         (f"{right}&poll=x", "poll: not a duration"),
-        (f"{right}&poll=1s&poll=1s", "option 'poll' is given twice"),
+        (f"{right}&poll=1s&poll=1s", "option 'poll' is repeated; write it once"),
         (f"redis://:{PASSWORD}/1@h:6379/0", "--config redis://...: "),
-        (f"redis://:1/{PASSWORD}@h:6379/0", "--config redis://...: write redis://user:password@host:6379/0"),
-        (f"redis://:1?{PASSWORD}@h:6379/0", "unknown option in the URL; known: "),
-        (f"redis://:1#{PASSWORD}@h:6379/0", "--config redis://...: write redis://user:password@host:6379/0"),
+        (
+            f"redis://:1/{PASSWORD}@h:6379/0",
+            "--config redis://...: not a Redis URL; write redis://user:password@host:6379/0",
+        ),
+        (f"redis://:1?{PASSWORD}@h:6379/0", "unknown option in the URL; use db, "),
+        (
+            f"redis://:1#{PASSWORD}@h:6379/0",
+            "--config redis://...: not a Redis URL; write redis://user:password@host:6379/0",
+        ),
     ):
         told = await why_not(url)
         assert told is not None, url

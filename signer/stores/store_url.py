@@ -1,0 +1,86 @@
+"""Parses the URL of a store, and formats it for messages without its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+
+from signer.definitions.quantities import parse_duration
+from signer.stores.protocol import CannotRead
+
+
+def parse_url(url: str) -> SplitResult:
+    """Split a URL into its parts.
+
+    Raises:
+        CannotRead: it is not a URL; the message does not quote it, since it may contain a password.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, parts.hostname
+    except ValueError:
+        scheme = url.partition(":")[0]
+        raise CannotRead(
+            f"--config {scheme}://...: not a URL; write / # ? @ in a password as %2F %23 %3F %40"
+        ) from None
+    return parts
+
+
+def printable_url(url: SplitResult, shown: Collection[str] = ()) -> str:
+    """Return the URL without user, password and fragment; only the query parameters in `shown` keep their values."""
+    place = (url.netloc + url.path).rpartition("@")[2]
+    parameters = parse_qsl(url.query, keep_blank_values=True)
+    query = "&".join(_printable_parameter(name, value, is_shown=name in shown) for name, value in parameters)
+    return f"{url.scheme}://{place}" + (f"?{query}" if query else "")
+
+
+def _printable_parameter(name: str, value: str, *, is_shown: bool) -> str:
+    if is_shown:
+        return quote(name, safe="") + (f"={quote(value, safe='/')}" if value else "")
+    return f"{name}=***" if value and name.isidentifier() else "***"
+
+
+def parse_options(query: str, known: Collection[str], location: str) -> dict[str, str]:
+    """Parse the options `name=value&...` of a store.
+
+    Args:
+        query: the query or fragment that contains them.
+        known: the names that are allowed.
+        location: the printable URL, for messages.
+
+    Raises:
+        CannotRead: an option is unknown or repeated.
+    """
+    options: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            # Anything but an identifier may be a part of a password.
+            shown = f"'{name}'" if name.isidentifier() else "in the URL"
+            raise CannotRead(f"--config {location}: unknown option {shown}; use {', '.join(sorted(known))}")
+        if name in options:
+            raise CannotRead(f"--config {location}: option '{name}' is repeated; write it once")
+        options[name] = value
+    return options
+
+
+def poll_seconds(options: dict[str, str], default_seconds: float, location: str) -> float:
+    """Return the interval that the option `poll` sets.
+
+    Raises:
+        CannotRead: its value is not a positive duration.
+    """
+    if "poll" not in options:
+        return default_seconds
+    try:
+        seconds = parse_duration(options["poll"]).total_seconds()
+    except ValueError as error:
+        raise CannotRead(f"--config {location}: poll: {error}") from None
+    if seconds <= 0:
+        raise CannotRead(f"--config {location}: poll: the interval must be at least 1s")
+    return seconds
+
+
+def remove_parameters(url: SplitResult, names: Collection[str]) -> str:
+    """Return the URL without these query parameters."""
+    query = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in names]
+    return url._replace(query=urlencode(query)).geturl()
