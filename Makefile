@@ -1,22 +1,27 @@
-# demo: try it, no account · test: everything · coverage: the same, with line coverage · lint: style and types · docs: regenerate docs/configuration.md and the JSON Schema · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
+# demo: try it, no account · test: all but the slow tests · test-slow: soak, fuzzing, builds, systemd · coverage: test, with line coverage · lint: style and types · docs: regenerate docs/configuration.md and the JSON Schema · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test coverage lint docs bench soak clean install uninstall
+.PHONY: demo test test-slow coverage lint docs bench soak clean install uninstall
 
 demo: $(VENV)/.runtime
 	$(BIN)/python run.py demo $(ARGS)
 
 test: $(VENV)/.dev
 	tests/setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.dev
+	tests/setup
+	$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
 coverage: $(VENV)/.dev
 	tests/setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m coverage run $(PYTEST) -m "not slow" $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='signer/*' --fail-under=90
 
@@ -36,7 +41,7 @@ bench: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	tests/setup
-	SOAK_SECONDS=$${SOAK_SECONDS:-130} $(BIN)/python -m pytest -s tests/e2e/test_soak.py
+	SOAK_SECONDS=$${SOAK_SECONDS:-130} $(BIN)/python -m pytest -s tests/e2e/soak
 
 install uninstall:
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)' WORKERS='$(WORKERS)' PYTHON='$(PYTHON)' \

@@ -1,14 +1,14 @@
-"""The order of the files: those that take long begin first, so that no core waits for the last of them alone."""
+"""The order of the files: the ones that take long start first, so that no core waits for the last of them alone."""
 
 from __future__ import annotations
 
 import pytest
 
 LONG = (
-    "e2e/test_credential_promises.py",
-    "e2e/test_soak.py",
-    "e2e/test_sdk_kept_in_place.py",
-    "e2e/test_callbacks.py",
+    "e2e/soak/",
+    "e2e/test_sdk_isolation.py",
+    "e2e/callbacks/",
+    "e2e/test_credential_outages.py",
     "e2e/test_bad_requests.py",
     "systemd/",
     "definitions/test_fuzz.py",

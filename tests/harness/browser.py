@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.harness.programs import require_program
 from tests.harness.waiting import DEADLINE_SECONDS
@@ -24,7 +24,8 @@ TIMEOUT_MS = DEADLINE_SECONDS * 1000
 
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Run a browser without a window."""
+    """Run a browser without a window; expectations of pages have the deadline of the tests."""
+    expect.set_options(timeout=TIMEOUT_MS)
     program = require_program("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=TIMEOUT_MS)

@@ -55,3 +55,6 @@ async def fast_clock(speed: int) -> AsyncIterator[FastClock]:
         start = (speed * time.time() - float(its_time)) / (speed - 1)
         environ = {**_ENVIRON, "LD_PRELOAD": library, "FAKETIME": setting, "FAKETIME_SHARED": shared}
         yield FastClock(speed, environ, start)
+        # faketime waits for its child, which ends with its stdin; a signal would end only faketime.
+        holder.close_input()
+        await holder.wait()

@@ -9,7 +9,7 @@ from typing import Literal
 import aiohttp
 import pytest
 
-from tests.e2e.test_page import Pixel, landscape, png
+from tests.e2e.pages.pictures import Pixel, landscape, png
 from tests.harness.browser import chromium
 from tests.harness.local_cloud import local_cloud
 from tests.harness.npm import install_packages

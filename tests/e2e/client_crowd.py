@@ -1,7 +1,7 @@
-"""Many clients at once, as a process of their own: `python -m tests.e2e.crowd URL CLIENTS`.
+"""Many clients at once, in a process of their own: `python -m tests.e2e.client_crowd URL CLIENTS`.
 
-Each client has a connection of its own and asks once, without ever trying again. Prints two JSON lines: one when all
-have asked, with how many had been answered by then, and one when all are answered.
+Each client has its own connection and sends one request, without a retry. The process prints two JSON lines: one when
+all requests are sent, with the number of responses so far, and one when all responses are received.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from urllib.parse import urlsplit
 from tests.harness.processes import Process, launch
 from tests.harness.programs import unavailable
 
-_CONNECTING_AT_ONCE = 500
+_CONCURRENT_CONNECTS = 500
 
 
 @contextlib.contextmanager
-def room_for_open_files(count: int) -> Iterator[None]:
-    """Processes started inside may open so many files. Skips the test where the system does not allow it."""
+def open_files_limit(count: int) -> Iterator[None]:
+    """Let processes that are launched in the block open so many files, or skip the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
-        unavailable(f"a process may open {hard} files here, and this needs {count}")
+        unavailable(f"a process may open {hard} files here, and this test needs {count}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
     try:
         yield
@@ -36,18 +36,18 @@ def room_for_open_files(count: int) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def crowd(url: str, count: int) -> AsyncIterator[Process]:
-    """So many clients in a process of their own; yields what it prints."""
-    async with launch(sys.executable, "-m", "tests.e2e.crowd", url, count) as process:
+async def client_crowd(url: str, count: int) -> AsyncIterator[Process]:
+    """Run so many clients, in a process of their own."""
+    async with launch(sys.executable, "-m", "tests.e2e.client_crowd", url, count) as process:
         yield process
 
 
 class Client(asyncio.Protocol):
-    """One request; `outcome` is the status of its response, or why there is none."""
+    """One request; `outcome` becomes the status of its response, or the reason why there is none."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
-        self._answer = b""
+        self._response = b""
         self.outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -55,23 +55,24 @@ class Client(asyncio.Protocol):
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self._answer += data
+        self._response += data
 
     def connection_lost(self, exc: Exception | None) -> None:
-        status = self._answer.split(b" ", 2)[1].decode() if self._answer.startswith(b"HTTP/1.1 ") else ""
-        self.outcome.set_result(status or (type(exc).__name__ if exc is not None else "no answer"))
+        status = self._response.split(b" ", 2)[1].decode() if self._response.startswith(b"HTTP/1.1 ") else ""
+        self.outcome.set_result(status or (type(exc).__name__ if exc is not None else "no response"))
 
 
 async def main(url: str, count: int) -> None:
+    """Send all requests, and print what comes back."""
     loop = asyncio.get_running_loop()
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 0
     target = f"{address.path}?{address.query}"
     request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
-    connecting = asyncio.Semaphore(_CONNECTING_AT_ONCE)
+    slots = asyncio.Semaphore(_CONCURRENT_CONNECTS)
 
-    async def ask() -> asyncio.Future[str]:
-        async with connecting:
+    async def send() -> asyncio.Future[str]:
+        async with slots:
             try:
                 _, client = await loop.create_connection(lambda: Client(request), host, port)
             except OSError as error:
@@ -81,14 +82,10 @@ async def main(url: str, count: int) -> None:
             return client.outcome
 
     started = time.monotonic()
-    outcomes = await asyncio.gather(*(ask() for _ in range(count)))
-    tell({"asked_in_seconds": time.monotonic() - started, "answered": sum(each.done() for each in outcomes)})
-    tell({"outcomes": Counter(await asyncio.gather(*outcomes))})
-
-
-def tell(what: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    outcomes = await asyncio.gather(*(send() for _ in range(count)))
+    responses = sum(each.done() for each in outcomes)
+    print(json.dumps({"sent_in_seconds": time.monotonic() - started, "responses": responses}), flush=True)
+    print(json.dumps({"outcomes": Counter(await asyncio.gather(*outcomes))}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo and its upload page in a real browser: what the tests of the page share."""
+"""Opens the demo's upload page and finds its parts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from playwright.async_api import Locator, Page, expect
 
 
 async def apps(url: str) -> list[dict[str, Any]]:
+    """Return the apps of the demo."""
     async with aiohttp.ClientSession() as session, session.get(f"{url.rstrip('/')}/demo/apps") as response:
         found: list[dict[str, Any]] = await response.json()
         return found
 
 
 async def open_picture_app(page: Page, url: str) -> dict[str, Any]:
-    """The page at an enabled app that takes PNG pictures."""
-    takes_png = {"image/png", "image/*"}
+    """Open the page at an enabled app that accepts PNG pictures, and return the app."""
+    png_types = {"image/png", "image/*"}
     app = next(
         app
         for app in await apps(url)
-        if app["enabled"] and (not app["content_types"] or takes_png & set(app["content_types"]))
+        if app["enabled"] and (not app["content_types"] or png_types & set(app["content_types"]))
     )
     await page.goto(url)
     await page.select_option("#app", app["id"])
@@ -29,8 +30,10 @@ async def open_picture_app(page: Page, url: str) -> dict[str, Any]:
 
 
 def row(page: Page, name: str) -> Locator:
+    """Return the row of a file."""
     return page.locator("#files > li").filter(has=page.get_by_text(name, exact=True))
 
 
-async def expect_state(one: Locator, state: str) -> None:
-    await expect(one).to_have_attribute("data-state", state, timeout=15_000)
+async def expect_state(file_row: Locator, state: str) -> None:
+    """Wait until a file has this state."""
+    await expect(file_row).to_have_attribute("data-state", state)

@@ -1,6 +1,6 @@
-"""`python -m tests.e2e.refreshing --config FILE COUNT`: fetches so many credentials through the signer's own sources.
+"""`python -m tests.e2e.fetch_credentials --config FILE COUNT`: fetches credentials from the sources of a file.
 
-Prints one JSON line with what the process held after a fifth of them, and one after all.
+It prints the resources of the process as a JSON line after a fifth of the fetches, and again after all of them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from signer.definitions.parser import parse
 from signer.environment import Environment
 from signer.revision import RolePlanner
 
-_AT_ONCE = 8
-"""As many as the signer itself starts in a second."""
+_CONCURRENT_FETCHES = 8
+"""As many as the signer starts in a second."""
 
 
 async def main(config: Path, count: int) -> None:
+    """Fetch, and print the resources twice."""
     environment = Environment(os.environ)
     sdk = SdkThread()
     plans = RolePlanner(sdk, environment).plans(
@@ -35,36 +36,37 @@ async def main(config: Path, count: int) -> None:
     started = time.monotonic()
     try:
         await fetch(sources, count // 5)
-        tell(count // 5, started)
+        print_resources(count // 5, started)
         await fetch(sources, count - count // 5)
-        tell(count, started)
+        print_resources(count, started)
     finally:
         sdk.close()
 
 
 async def fetch(sources: list[Source], count: int) -> None:
-    """Takes the sources in turn, several at once."""
+    """Fetch from the sources in turn, several at once."""
     numbers = iter(range(count))
 
-    async def go_on() -> None:
+    async def keep_fetching() -> None:
         for number in numbers:
             await sources[number % len(sources)].fetch()
 
-    await asyncio.gather(*(go_on() for _ in range(_AT_ONCE)))
+    await asyncio.gather(*(keep_fetching() for _ in range(_CONCURRENT_FETCHES)))
 
 
-def tell(fetches: int, started: float) -> None:
+def print_resources(fetches: int, started: float) -> None:
+    """Print the resources of this process."""
     gc.collect()
-    held = {
+    resources = {
         "fetches": fetches,
         "seconds": round(time.monotonic() - started, 1),
         "memory_kib": _resident_kib(),
         "files": len(list(Path("/proc/self/fd").iterdir())),
-        # Not those of the loops' own pools, in which files are read: they have a limit.
+        # The pools of event loops, in which files are read, have a limit and do not count.
         "threads": sorted(thread.name for thread in threading.enumerate() if "asyncio_" not in thread.name),
         "objects": len(gc.get_objects()),
     }
-    print(json.dumps(held), flush=True)
+    print(json.dumps(resources), flush=True)
 
 
 def _resident_kib() -> int:
