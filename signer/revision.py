@@ -24,8 +24,8 @@ from signer.credentials.role_plan import RolePlan
 from signer.credentials.role_set import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
+from signer.credentials.sources.chained_role import ChainedRoleSource, RoleCredentials
 from signer.credentials.sources.credential_source import Source
-from signer.credentials.sources.source_role import ChainedRoleSource, RoleCredentials
 from signer.definitions import model
 from signer.definitions.interpolation import BadReference, interpolate
 from signer.definitions.registry import AccessKeyTemplate, App, Registry, Role

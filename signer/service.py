@@ -58,7 +58,7 @@ class Service:
             environment: Resolves the `${...}` references of AccessKeys, anew for each fetch.
             now: The clock.
         """
-        self.clock_skew = ClockSkew(now=now)
+        self.clock_skew = ClockSkew()
         self.metrics = Metrics()
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)

@@ -1,1 +1,1 @@
-"""Where STS credentials come from, and the cache that keeps them fresh."""
+"""Fetch the credentials of roles, keep them fresh, and watch this machine's clock."""

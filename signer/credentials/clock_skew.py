@@ -1,7 +1,8 @@
-"""How far our clock is from those of STS and the metadata service, by the Date of their answers.
+"""How far this machine's clock is from those of STS and the metadata service, by the Date of their responses.
 
-OSS refuses forms whose x-oss-date is more than 15 minutes from its own clock (help page
-`signature-version-4-recommend`), so a clock that runs away stops all uploads at once.
+OSS rejects forms whose x-oss-date is more than 15 minutes from its own clock, so a wrong clock stops all uploads.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
 from __future__ import annotations
@@ -9,74 +10,87 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
-from signer.credentials.server_dates import DatedAnswer
+from signer.credentials.server_dates import ServerDate
 
 log = logging.getLogger("oss_signer.clock")
 
-WARN = timedelta(minutes=5)
-FAIL = timedelta(minutes=14)
+WARNING_SKEW = timedelta(minutes=5)
+MAX_SKEW = timedelta(minutes=14)
+"""One minute less than what OSS accepts."""
 
-_MEND = "OSS refuses forms that are 15 minutes off; synchronise it: systemctl enable --now chronyd, chronyc makestep"
-_DATE_GRAIN_SECONDS = 1.0
+_FIX = (
+    "OSS rejects forms that are 15 minutes off; synchronize the clock: systemctl enable --now chronyd, chronyc makestep"
+)
+_DATE_RESOLUTION_SECONDS = 1.0
 
 
 class ClockState(StrEnum):
+    """Whether OSS accepts what is signed with this clock."""
+
     GOOD = "good"
     OFF = "off"
+    """It is off by more than is usual, but OSS still accepts it."""
     WRONG = "wrong"
 
 
 class ClockSkew:
-    def __init__(self, *, now: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._monotonic = monotonic
-        self._offsets: dict[str, tuple[float, float]] = {}
-        self._told: dict[str, ClockState] = {}
+    """The skew of this machine's clock, by the responses of several servers."""
 
-    def observe(self, answer: DatedAnswer) -> None:
-        """Takes a server's Date into account, and logs when our clock went wrong or right again."""
-        date = answer.date.timestamp()
-        # The server wrote its Date, cut to seconds, somewhere between our question and its answer.
-        self._offsets[answer.server] = (date - answer.answered_at, date + _DATE_GRAIN_SECONDS - answer.asked_at)
-        seconds = self._seconds(answer.server)
-        verdict = clock_state(seconds)
-        before, self._told[answer.server] = self._told.get(answer.server, ClockState.GOOD), verdict
-        if verdict is before:
+    def __init__(
+        self, *, wall_clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Create it without any response; `wall_clock` returns epoch seconds, and both clocks are this machine's."""
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._ranges: dict[str, tuple[float, float]] = {}
+        """By server, the range of its wall clock minus our monotonic clock."""
+        self._logged: dict[str, ClockState] = {}
+
+    def observe(self, response: ServerDate) -> None:
+        """Update the skew with a response, and log a change of its state."""
+        date = response.date.timestamp()
+        # The server set the Date between request and response, and cut it to seconds.
+        self._ranges[response.server] = (
+            date - response.responded_at,
+            date + _DATE_RESOLUTION_SECONDS - response.requested_at,
+        )
+        seconds = self._seconds(response.server)
+        state = clock_state(seconds)
+        previous, self._logged[response.server] = self._logged.get(response.server, ClockState.GOOD), state
+        if state is previous:
             return
-        told = {"server": answer.server, "clock_skew_seconds": round(seconds, 1)}
-        if verdict is ClockState.GOOD:
-            log.info("our clock agrees with the server's again", extra=told)
+        fields: dict[str, object] = {"server": response.server, "clock_skew_seconds": round(seconds, 1)}
+        if state is ClockState.GOOD:
+            log.info("clock skew resolved", extra=fields)
         else:
-            level = logging.ERROR if verdict is ClockState.WRONG else logging.WARNING
-            log.log(level, f"our clock is {abs(seconds):.0f} s {_way(seconds)}; {_MEND}", extra=told)
+            level = logging.ERROR if state is ClockState.WRONG else logging.WARNING
+            log.log(level, "clock skew detected", extra=fields | {"fix": _FIX})
 
     def seconds(self) -> float:
-        """Our clock minus theirs, that of the server we are furthest from; 0 while none has answered.
+        """Return our clock minus that of the server that differs most, or 0 before the first response.
 
-        Measured against the monotonic clock, so that a clock that is set right is right here at once.
+        The result follows a correction of the clock at once, without another response: it is measured against the
+        monotonic clock.
         """
-        return max((self._seconds(server) for server in self._offsets), key=abs, default=0.0)
+        return max((self._seconds(server) for server in self._ranges), key=abs, default=0.0)
 
     def state(self) -> ClockState:
+        """Return the state of the clock now."""
         return clock_state(self.seconds())
 
     def _seconds(self, server: str) -> float:
-        earliest, latest = self._offsets[server]
-        ours = self._now().timestamp() - self._monotonic()
-        if ours < earliest:
-            return ours - earliest
-        return max(0.0, ours - latest)
+        earliest, latest = self._ranges[server]
+        offset = self._wall_clock() - self._monotonic()
+        if offset < earliest:
+            return offset - earliest
+        return max(0.0, offset - latest)
 
 
 def clock_state(seconds: float) -> ClockState:
-    """On a clock that is so far off."""
-    if abs(seconds) >= FAIL.total_seconds():
+    """Return the state of a clock with this skew."""
+    if abs(seconds) >= MAX_SKEW.total_seconds():
         return ClockState.WRONG
-    return ClockState.OFF if abs(seconds) >= WARN.total_seconds() else ClockState.GOOD
-
-
-def _way(seconds: float) -> str:
-    return "fast" if seconds > 0 else "slow"
+    return ClockState.OFF if abs(seconds) >= WARNING_SKEW.total_seconds() else ClockState.GOOD

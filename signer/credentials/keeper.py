@@ -234,7 +234,7 @@ class Keeper:
             return error
         except Exception as error:
             # A defect in an SDK must not end the task. Its text may contain secrets, so only its type is kept.
-            return FetchFailed(f"unexpected {type(error).__name__}", loud=True)
+            return FetchFailed(f"unexpected {type(error).__name__}", needs_operator=True)
         return token
 
     def _validate(self, token: Credential) -> None:

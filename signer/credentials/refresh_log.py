@@ -34,7 +34,7 @@ def log_refresh_failed(
 ) -> None:
     """Log a failed attempt; as an error if an operator has to act or the role has no usable token."""
     log.log(
-        logging.ERROR if error.loud or not has_token else logging.WARNING,
+        logging.ERROR if error.needs_operator or not has_token else logging.WARNING,
         "credential refresh failed",
         extra=_fields(attempt)
         | {

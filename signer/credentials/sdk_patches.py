@@ -1,45 +1,82 @@
-"""Walls around Alibaba's SDKs: no output of theirs, no threads of theirs, and the Date of every answer is noted.
+"""Changes to Alibaba's SDKs: no output, no threads, the Date of each response; and all their private names in use.
 
-The SDKs hand out no headers of refused calls, and a refused call is where a wrong clock shows first; so the one
-function through which each SDK sends is wrapped.
+Verified with alibabacloud_credentials 1.0.12, alibabacloud-tea 0.4.3 and darabonba-core 1.0.9. What is replaced, why,
+and which change in the SDKs makes it unnecessary:
+
+- `DaraCore.async_do_action`, `TeaCore.async_do_action`: the functions that send each request. They are wrapped to
+  record the Date header, since a wrong clock shows first in a rejected request, and the SDKs' exceptions have no
+  headers. Unnecessary when exceptions have the response headers.
+- `ecs_ram_role.BackgroundScheduler`, `ecs_ram_role.atexit`: each metadata provider starts a scheduler thread that is
+  never stopped and registers it with `atexit`, although `async_update_enabled=False` turns its job off. Unnecessary
+  when the provider starts the scheduler only if that is true.
+- The handlers of four loggers: the SDKs attach handlers to stderr when they are imported, and log request headers.
+  Unnecessary when they attach none.
+- `EcsRamRoleCredentialsProvider.__metadata_service_host`: the only way to set the address of the metadata service.
+  Unnecessary when `Config.host` is used, which the provider accepts and ignores.
+- `DefaultCredentialsProvider.__last_used_provider`: the only way to the expiration of a credential of the default chain.
+  Unnecessary when the chain passes the expiration on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from alibabacloud_credentials.provider import ecs_ram_role
+from alibabacloud_credentials.provider import DefaultCredentialsProvider, ecs_ram_role
+from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
 from darabonba.core import DaraCore
 from Tea.core import TeaCore
 
-from signer.credentials.server_dates import DatedAnswer, notes
+from signer.credentials.server_dates import ServerDate, record_server_date
 
 _LOGGERS = ("credentials", "alibabacloud-tea", "darabonba-core", "apscheduler")
+_lock = threading.Lock()
 
-Send = Callable[..., Awaitable[Any]]
+
+def patch_sdks() -> None:
+    """Apply all replacements; later calls do nothing."""
+    with _lock:
+        if ecs_ram_role.BackgroundScheduler is _NoScheduler:
+            return
+        DaraCore.async_do_action = staticmethod(_record_dates(DaraCore.async_do_action))
+        TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action))
+        ecs_ram_role.BackgroundScheduler = _NoScheduler
+        ecs_ram_role.atexit = _NoExitHandlers
+        for name in _LOGGERS:
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.setLevel(logging.CRITICAL)
 
 
-def _noted(send: Send) -> Send:
-    async def send_and_note(request: Any, runtime_option: Any = None) -> Any:
-        asked_at = time.monotonic()
+def set_metadata_host(provider: EcsRamRoleCredentialsProvider, host: str) -> None:
+    """Send the provider's requests to `host` (name or address, and port) instead of 100.100.100.200."""
+    provider._EcsRamRoleCredentialsProvider__metadata_service_host = host
+
+
+def last_used_provider(chain: DefaultCredentialsProvider) -> Any:
+    """Return the provider that the chain's last credential came from."""
+    return chain._DefaultCredentialsProvider__last_used_provider
+
+
+def _record_dates(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def send_and_record(request: Any, runtime_option: Any = None) -> Any:
+        requested_at = time.monotonic()
         response = await send(request, runtime_option)
-        noted = notes()
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            if noted is not None:
-                date = parsedate_to_datetime(response.headers["date"])
-                noted.append(DatedAnswer(request.headers["host"], date, asked_at, time.monotonic()))
+            date = parsedate_to_datetime(response.headers["date"])
+            record_server_date(ServerDate(request.headers["host"], date, requested_at, time.monotonic()))
         return response
 
-    return send_and_note
+    return send_and_record
 
 
 class _NoScheduler:
-    """In place of the APScheduler thread that the SDK starts for each metadata provider and never ends."""
+    """Replaces APScheduler's BackgroundScheduler."""
 
     def add_job(self, *_arguments: object, **_options: object) -> None: ...
 
@@ -49,21 +86,7 @@ class _NoScheduler:
 
 
 class _NoExitHandlers:
-    """In place of the module in which the SDK notes each of those schedulers, for good."""
+    """Replaces the module atexit."""
 
     @staticmethod
     def register(*_arguments: object, **_options: object) -> None: ...
-
-
-def _put_up() -> None:
-    DaraCore.async_do_action = staticmethod(_noted(DaraCore.async_do_action))
-    TeaCore.async_do_action = staticmethod(_noted(TeaCore.async_do_action))
-    ecs_ram_role.BackgroundScheduler = _NoScheduler
-    ecs_ram_role.atexit = _NoExitHandlers
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.setLevel(logging.CRITICAL)
-
-
-_put_up()

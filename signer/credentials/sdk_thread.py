@@ -1,76 +1,95 @@
-"""One thread with an event loop of its own, in which Alibaba's SDKs run.
+"""The thread in which Alibaba's SDKs run, with an event loop of its own.
 
-Their async clients hold a threading.Lock across awaits, build a TLS context in each call and have no total timeout;
-here none of that can hold up a request, and a deadline really ends what is late.
+Their async clients hold a threading.Lock while they await, build a TLS context for each call, and have no timeout for
+a whole call. In a thread of their own they delay no request, and a deadline ends every call.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from signer.credentials.server_dates import DatedAnswer, noting_dates
+from signer.credentials.server_dates import ServerDate, collect_server_dates
 from signer.credentials.sources.credential_source import FetchFailed
 
 T = TypeVar("T")
 
 _GRACE_SECONDS = 2.0
-"""How much later than the thread itself the caller gives up, should the thread be blocked."""
+"""How long the caller waits after the deadline, in case that the thread is blocked."""
 
 
 class SdkThread:
-    def __init__(self, observe: Callable[[DatedAnswer], None] = lambda _answer: None) -> None:
-        """`observe` is told, in the caller's loop, the date of each answer."""
+    """Runs coroutines of the SDKs. The thread starts with the first call, so that no SDK is loaded without need."""
+
+    def __init__(self, observe: Callable[[ServerDate], None] = lambda _date: None) -> None:
+        """Create it without starting the thread; `observe` is called in the caller's loop with the date of responses."""
         self._observe = observe
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        """From the first call on: roles that need no SDK load none."""
+        self._closed = False
 
-    def _serve(self) -> None:
-        importlib.import_module("signer.credentials.sdk_patches")
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
+        """Await `call()` in the thread and return its result.
 
-    async def run(self, make: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
-        """Runs `make()` over there. Raises `FetchFailed` after the deadline, and whatever the SDK raises."""
-        answers: list[DatedAnswer] = []
+        Raises:
+            FetchFailed: There was no result before the deadline.
+            Exception: What the SDK raised.
+        """
+        dates: list[ServerDate] = []
 
-        async def bounded() -> T:
-            with noting_dates() as noted:
+        async def call_with_deadline() -> T:
+            with collect_server_dates() as collected:
                 try:
                     async with asyncio.timeout(deadline_seconds):
-                        return await make()
+                        return await call()
                 finally:
-                    answers.extend(noted)
+                    dates.extend(collected)
 
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="alibabacloud-sdk", daemon=True)
-            self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
+        future = asyncio.run_coroutine_threadsafe(call_with_deadline(), self._started_loop())
         try:
             async with asyncio.timeout(deadline_seconds + _GRACE_SECONDS):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise FetchFailed(f"no answer within {deadline_seconds:g} s") from None
+            raise FetchFailed(f"no response within {deadline_seconds:g} s") from None
         finally:
-            for answer in answers:
-                self._observe(answer)
+            for date in dates:
+                self._observe(date)
+
+    def _started_loop(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise RuntimeError("the SDK thread is closed")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=_run_sdk_loop, args=(self._loop,), name="alibabacloud-sdk", daemon=True
+            )
+            self._thread.start()
+        return self._loop
 
     def close(self) -> None:
-        """Cancels what still runs and ends the thread."""
-        if self._loop.is_closed():
+        """Cancel the calls under way and end the thread."""
+        self._closed = True
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or loop.is_closed():
             return
-        if self._thread is not None:
-            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_GRACE_SECONDS)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=_GRACE_SECONDS)
-        self._loop.close()
+        asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), loop).result(timeout=_GRACE_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=_GRACE_SECONDS)
+        loop.close()
 
 
-async def _cancel_others() -> None:
+def _run_sdk_loop(loop: asyncio.AbstractEventLoop) -> None:
+    # Imported here: the SDKs take longer to load than the rest of the service.
+    from signer.credentials.sdk_patches import patch_sdks
+
+    patch_sdks()
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+
+
+async def _cancel_other_tasks() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

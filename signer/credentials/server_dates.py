@@ -1,4 +1,4 @@
-"""The Date of each answer that Alibaba's SDKs get, noted for whoever asked."""
+"""The Date headers of the responses that Alibaba's SDKs receive, collected for the code that called an SDK."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class DatedAnswer:
-    """What a server's clock said, and when by our monotonic clock (seconds) it was asked and had answered."""
+class ServerDate:
+    """The Date header of one response, and the times of the request and the response by the monotonic clock."""
 
     server: str
     date: datetime
-    asked_at: float
-    answered_at: float
+    requested_at: float
+    responded_at: float
 
 
-_notes: ContextVar[list[DatedAnswer] | None] = ContextVar("dated_answers", default=None)
+_collected: ContextVar[list[ServerDate] | None] = ContextVar("server_dates", default=None)
 
 
 @contextlib.contextmanager
-def noting_dates() -> Iterator[list[DatedAnswer]]:
-    """Collects the dates of the answers that the SDKs get inside the block, refusals too."""
-    notes: list[DatedAnswer] = []
-    before = _notes.set(notes)
+def collect_server_dates() -> Iterator[list[ServerDate]]:
+    """Yield a list that receives the dates of all responses inside the block, of errors too."""
+    dates: list[ServerDate] = []
+    previous = _collected.set(dates)
     try:
-        yield notes
+        yield dates
     finally:
-        _notes.reset(before)
+        _collected.reset(previous)
 
 
-def notes() -> list[DatedAnswer] | None:
-    """Where the block around us collects them; None outside of any."""
-    return _notes.get()
+def record_server_date(date: ServerDate) -> None:
+    """Add a date to the list of the surrounding `collect_server_dates` block, if there is one."""
+    dates = _collected.get()
+    if dates is not None:
+        dates.append(date)

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ import aiohttp
 
 from signer.credentials.clock_skew import ClockSkew
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.server_dates import DatedAnswer
+from signer.credentials.server_dates import ServerDate
 from signer.doctor.findings import Finding, Subject
 from signer.outbound import new_session, read_response
 
@@ -109,11 +108,11 @@ class HttpProbe:
     def record_date(self, server: str, date: str | None, sent_at: float) -> None:
         """Compare our clock with a Date header. `sent_at` is the request's time by the monotonic clock, in seconds."""
         with contextlib.suppress(TypeError, ValueError):
-            self.observe(DatedAnswer(server, parsedate_to_datetime(date or ""), sent_at, time.monotonic()))
+            self.observe(ServerDate(server, parsedate_to_datetime(date or ""), sent_at, time.monotonic()))
 
-    def observe(self, response: DatedAnswer) -> None:
+    def observe(self, response: ServerDate) -> None:
         """Compare our clock with a dated response of a server."""
-        skew = self.clocks.setdefault(response.server, ClockSkew(now=lambda: datetime.now(UTC)))
+        skew = self.clocks.setdefault(response.server, ClockSkew())
         skew.observe(response)
 
 

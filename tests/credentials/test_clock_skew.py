@@ -1,4 +1,4 @@
-"""How far our clock is off, by what servers say theirs is."""
+"""The clock skew, with clocks that the test controls."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from signer.credentials.clock_skew import ClockSkew, ClockState
-from signer.credentials.server_dates import DatedAnswer
+from signer.credentials.server_dates import ServerDate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clocks:
-    """Ours, a monotonic one, and that of a server."""
+    """Our wall clock, our monotonic clock, and the wall clock of a server."""
 
     def __init__(self) -> None:
         self.ours = START
         self.monotonic_seconds = 1000.0
         self.theirs = START
 
-    def passes(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.ours += timedelta(seconds=seconds)
         self.theirs += timedelta(seconds=seconds)
         self.monotonic_seconds += seconds
 
-    def answer(self, *, took_seconds: float = 0.0, server: str = "sts") -> DatedAnswer:
-        asked_at = self.monotonic_seconds
-        self.passes(took_seconds)
-        return DatedAnswer(server, self.theirs.replace(microsecond=0), asked_at, self.monotonic_seconds)
+    def response(self, *, duration_seconds: float = 0.0, server: str = "sts") -> ServerDate:
+        requested_at = self.monotonic_seconds
+        self.advance(duration_seconds)
+        return ServerDate(server, self.theirs.replace(microsecond=0), requested_at, self.monotonic_seconds)
 
 
 @pytest.fixture
@@ -38,22 +38,22 @@ def clocks() -> Clocks:
 
 @pytest.fixture
 def skew(clocks: Clocks) -> ClockSkew:
-    return ClockSkew(now=lambda: clocks.ours, monotonic=lambda: clocks.monotonic_seconds)
+    return ClockSkew(wall_clock=lambda: clocks.ours.timestamp(), monotonic=lambda: clocks.monotonic_seconds)
 
 
-def test_nothing_is_wrong_before_anyone_has_answered(skew: ClockSkew) -> None:
+def test_there_is_no_skew_before_the_first_response(skew: ClockSkew) -> None:
     assert (skew.seconds(), skew.state()) == (0.0, ClockState.GOOD)
 
 
-@pytest.mark.parametrize("took_seconds", [0.0, 0.7, 5.0])
-def test_a_slow_answer_is_no_skew(skew: ClockSkew, clocks: Clocks, took_seconds: float) -> None:
-    clocks.passes(0.4)
-    skew.observe(clocks.answer(took_seconds=took_seconds))
+@pytest.mark.parametrize("duration_seconds", [0.0, 0.7, 5.0])
+def test_a_slow_response_is_no_skew(skew: ClockSkew, clocks: Clocks, duration_seconds: float) -> None:
+    clocks.advance(0.4)
+    skew.observe(clocks.response(duration_seconds=duration_seconds))
     assert skew.seconds() == 0.0
 
 
 @pytest.mark.parametrize(
-    ("ahead", "verdict"),
+    ("ahead", "state"),
     [
         (299, ClockState.GOOD),
         (302, ClockState.OFF),
@@ -62,40 +62,43 @@ def test_a_slow_answer_is_no_skew(skew: ClockSkew, clocks: Clocks, took_seconds:
         (-302, ClockState.OFF),
     ],
 )
-def test_the_verdict_follows_the_skew(skew: ClockSkew, clocks: Clocks, ahead: int, verdict: ClockState) -> None:
+def test_the_state_depends_on_the_skew(skew: ClockSkew, clocks: Clocks, ahead: int, state: ClockState) -> None:
     clocks.ours += timedelta(seconds=ahead)
-    skew.observe(clocks.answer())
+    skew.observe(clocks.response())
     assert skew.seconds() == pytest.approx(ahead, abs=1)
-    assert skew.state() is verdict
+    assert skew.state() is state
 
 
-def test_a_clock_that_is_set_right_is_right_at_once(skew: ClockSkew, clocks: Clocks) -> None:
-    """No answer has to come in between: the next may be half an hour away."""
+def test_a_corrected_clock_is_good_at_once(skew: ClockSkew, clocks: Clocks) -> None:
+    """Without another response: the next one may be half an hour away."""
     clocks.ours -= timedelta(minutes=20)
-    skew.observe(clocks.answer())
+    skew.observe(clocks.response())
     assert skew.state() is ClockState.WRONG
-    clocks.passes(60)
+    clocks.advance(60)
     assert skew.seconds() == pytest.approx(-1200, abs=1)
     clocks.ours += timedelta(minutes=20)
     assert skew.seconds() == 0.0
 
 
-def test_the_server_furthest_from_us_counts(skew: ClockSkew, clocks: Clocks) -> None:
-    skew.observe(clocks.answer(server="metadata"))
+def test_the_server_that_differs_most_counts(skew: ClockSkew, clocks: Clocks) -> None:
+    skew.observe(clocks.response(server="metadata"))
     clocks.theirs += timedelta(minutes=6)
-    skew.observe(clocks.answer(server="sts"))
+    skew.observe(clocks.response(server="sts"))
     assert skew.seconds() == pytest.approx(-360, abs=1)
 
 
-def test_the_log_says_once_what_to_do(skew: ClockSkew, clocks: Clocks, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_of_the_state_is_logged_once(
+    skew: ClockSkew, clocks: Clocks, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     clocks.ours += timedelta(minutes=20)
-    skew.observe(clocks.answer())
-    skew.observe(clocks.answer())
+    skew.observe(clocks.response())
+    skew.observe(clocks.response())
     [record] = caplog.records
     assert record.levelname == "ERROR"
-    assert "1199 s fast" in record.message or "1200 s fast" in record.message
-    assert "chrony" in record.message
+    assert record.message == "clock skew detected"
+    assert record.__dict__["clock_skew_seconds"] == pytest.approx(1200, abs=1)
+    assert "chrony" in record.__dict__["fix"]
     clocks.ours -= timedelta(minutes=20)
-    skew.observe(clocks.answer())
-    assert caplog.records[-1].message == "our clock agrees with the server's again"
+    skew.observe(clocks.response())
+    assert caplog.records[-1].message == "clock skew resolved"

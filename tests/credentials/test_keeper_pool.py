@@ -258,7 +258,7 @@ async def test_a_role_with_a_new_key_uses_the_old_token_until_it_has_its_own(
     pool: Pool, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     old, wrong, right = FakeSource(clock), FakeSource(clock), FakeSource(clock, timedelta(hours=2))
-    wrong.error = FetchFailed("STS refused: InvalidAccessKeyId.NotFound", loud=True)
+    wrong.error = FetchFailed("STS rejected the call: InvalidAccessKeyId.NotFound", needs_operator=True)
     pool.activate({"r": plan(old, identity="old key", permissions="role")})
     first = await pool.get("r")
     pool.activate({"r": plan(wrong, identity="wrong key", permissions="role")})

@@ -1,4 +1,4 @@
-"""The thread in which the SDKs run, and the sources that use it, against sockets that misbehave."""
+"""The SDK thread, and the sources that use it, against servers that misbehave."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.server_dates import ServerDate
 from signer.credentials.sources.access_key import AccessKeySource
 from signer.credentials.sources.assume_role import AssumeRoleSource
 from signer.credentials.sources.credential_source import FetchFailed, Source
@@ -81,7 +82,7 @@ def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[
         ("502 Bad Gateway", "<html>"),
     ],
 )
-async def test_every_bad_answer_is_a_failure_that_tells_no_secret(sdk: SdkThread, status: str, body: str) -> None:
+async def test_every_bad_response_fails_without_a_secret_in_the_text(sdk: SdkThread, status: str, body: str) -> None:
     async with server(answer(status, body)) as endpoint:
         for source in sources(sdk, endpoint):
             with pytest.raises(FetchFailed) as failed:
@@ -94,18 +95,18 @@ async def test_every_bad_answer_is_a_failure_that_tells_no_secret(sdk: SdkThread
 @pytest.mark.parametrize(
     ("status", "metadata", "sts"),
     [
-        ("404 Not Found", "is a RAM role attached", "not STS"),
-        ("502 Bad Gateway", "answered 502", "not STS"),
+        ("404 Not Found", "attach a RAM role", "not from STS"),
+        ("502 Bad Gateway", "status 502", "not from STS"),
     ],
 )
-async def test_a_failure_says_what_to_look_at(sdk: SdkThread, status: str, metadata: str, sts: str) -> None:
+async def test_an_error_names_its_likely_cause(sdk: SdkThread, status: str, metadata: str, sts: str) -> None:
     async with server(answer(status, "<html>")) as endpoint:
         for source, words in zip(sources(sdk, endpoint), (metadata, sts), strict=True):
             with pytest.raises(FetchFailed, match=words):
                 await source.fetch()
 
 
-async def test_an_ended_credential_and_a_dropped_connection_are_no_missing_role(sdk: SdkThread) -> None:
+async def test_expired_credentials_and_dropped_connections_have_texts_of_their_own(sdk: SdkThread) -> None:
     ended = {
         "Code": "Success",
         "AccessKeyId": "STS.x",
@@ -114,7 +115,7 @@ async def test_an_ended_credential_and_a_dropped_connection_are_no_missing_role(
         "Expiration": "2020-01-01T00:00:00Z",
     }
     async with server(answer("200 OK", json.dumps(ended))) as endpoint:
-        with pytest.raises(FetchFailed, match="has ended; is a clock wrong"):
+        with pytest.raises(FetchFailed, match="has expired; check the clocks"):
             await sources(sdk, endpoint)[0].fetch()
 
     async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,11 +123,13 @@ async def test_an_ended_credential_and_a_dropped_connection_are_no_missing_role(
 
     async with server(drop) as endpoint:
         for source in sources(sdk, endpoint):
-            with pytest.raises(FetchFailed, match=r"broke off|no usable answer|does not answer"):
+            with pytest.raises(
+                FetchFailed, match=r"connection to the metadata service failed|invalid response|does not respond"
+            ):
                 await source.fetch()
 
 
-async def test_nobody_listening_is_a_failure(sdk: SdkThread) -> None:
+async def test_a_refused_connection_fails(sdk: SdkThread) -> None:
     async with server(answer("200 OK", "")) as endpoint:
         pass
     for source in sources(sdk, endpoint):
@@ -134,8 +137,8 @@ async def test_nobody_listening_is_a_failure(sdk: SdkThread) -> None:
             await source.fetch()
 
 
-async def test_a_drip_of_bytes_ends_at_the_deadline_and_the_loop_stays_free(sdk: SdkThread) -> None:
-    """The SDKs have a timeout between bytes and none in all."""
+async def test_a_slow_response_ends_at_the_deadline(sdk: SdkThread) -> None:
+    """The SDKs have a timeout between bytes, but none for the whole response."""
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -148,11 +151,11 @@ async def test_a_drip_of_bytes_ends_at_the_deadline_and_the_loop_stays_free(sdk:
 
     async with server(drip) as endpoint:
         for source in sources(sdk, endpoint, deadline_seconds=0.3):
-            with pytest.raises(FetchFailed, match=r"no answer within 0\.3 s"):
+            with pytest.raises(FetchFailed, match=r"no response within 0\.3 s"):
                 await source.fetch()
 
 
-async def test_the_thread_begins_with_the_first_call_and_ends_with_closing() -> None:
+async def test_the_thread_starts_with_the_first_call_and_ends_when_closed() -> None:
     async def nothing() -> None: ...
 
     before = threading.active_count()
@@ -163,3 +166,22 @@ async def test_the_thread_begins_with_the_first_call_and_ends_with_closing() -> 
     thread.close()
     assert threading.active_count() == before
     thread.close()
+
+
+async def test_the_date_of_an_error_response_is_observed_once_in_each_thread() -> None:
+    async def reject(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = "HTTP/1.1 403 Forbidden\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+        await writer.drain()
+
+    async with server(reject) as endpoint:
+        for _ in range(2):
+            observed: list[ServerDate] = []
+            thread = SdkThread(observed.append)
+            with pytest.raises(FetchFailed):
+                await sources(thread, endpoint)[1].fetch()
+            thread.close()
+            [date] = observed
+            assert date.date == datetime(2026, 1, 1, tzinfo=UTC)
+            assert date.server == endpoint.removeprefix("http://")

@@ -53,7 +53,7 @@ async def test_the_clock_is_compared_with_the_dates_of_responds(
         lines = [json.loads(line) for line in running.output]
         clock_lines = [line for line in lines if line["logger"] == "oss_signer.clock"]
         assert [line["level"] for line in clock_lines] == ([] if level is None else [level])
-        assert all("chrony" in line["message"] for line in clock_lines)
+        assert all("chrony" in line["fix"] for line in clock_lines)
 
 
 async def test_a_refusal_tells_the_clock_too(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:

@@ -65,4 +65,4 @@ async def test_a_missing_token_file_is_named(cloud: Cloud, session: aiohttp.Clie
         session.get(f"{running.admin}/readyz") as response,
     ):
         [role] = (await response.json())["roles"]
-    assert f"the OIDC token file {tmp_path / 'nowhere'}: No such file or directory" in role["last_error"]
+    assert f"the OIDC token file {tmp_path / 'nowhere'} cannot be read: No such file or directory" in role["last_error"]

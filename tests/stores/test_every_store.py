@@ -108,7 +108,7 @@ async def test_a_silent_server_is_not_waited_for() -> None:
     assert list(told) == [
         f"http://{at}/signer.yaml: no response within 10 s",
         f"{redis}: Redis did not respond within 10 s",
-        f"oss://b/k: the metadata service at {at} does not answer",
+        f"oss://b/k: the metadata service at {at} does not respond",
     ]
 
 

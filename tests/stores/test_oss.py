@@ -110,7 +110,7 @@ async def test_each_failure_has_its_words(place: OssPlace) -> None:
             right.replace("//config", "//LTAI:secret@config"),
             f"--config {where}: an AccessKey and a fragment (#) are not allowed",
         ),
-        (f"{right}&role_name=nobody", f"{where}: the metadata service knows no role"),
+        (f"{right}&role_name=nobody", f"{where}: the metadata service has no such role"),
     ):
         told = await why_not(url)
         assert told is not None, url

@@ -1,1 +1,1 @@
-"""The places that credentials come from, one module each."""
+"""Where credentials come from: one module for each `type` of `credentials:`."""

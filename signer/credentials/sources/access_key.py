@@ -1,6 +1,6 @@
-"""An AccessKey that stands in the definitions: a RAM user's, or the credential of `type: static`.
+"""`type: static`, and the RAM user's AccessKey of `type: assume_role`: an AccessKey from the definitions.
 
-Read anew for each fetch, so that a rotated secret file or environment file counts from the next fetch on.
+It is read again for each fetch, so that a rotated secret file or environment file is used from the next fetch on.
 """
 
 from __future__ import annotations
@@ -11,24 +11,31 @@ from collections.abc import Callable
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
-_READ_SECONDS = 5.0
-"""A secret may stand on a network file system that hangs."""
+_READ_TIMEOUT_SECONDS = 5.0
+"""The file may be on a network file system that hangs."""
 
 
 class CannotReadKey(Exception):
-    """What the key stands in cannot be read; the text says why and holds no value."""
+    """The AccessKey cannot be read; the text gives the reason and contains no value."""
+
+
+class AccessKeyUnreadable(FetchFailed):
+    """The AccessKey of the definitions cannot be read."""
 
 
 class AccessKeySource:
+    """Reads an AccessKey."""
+
     def __init__(self, read: Callable[[], Credential]) -> None:
-        """`read` gives the key as it is now; it may block, and raises `CannotReadKey`."""
+        """Create a source; `read` returns the current key, may block, and raises `CannotReadKey`."""
         self._read = read
 
     async def fetch(self) -> Credential:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                 return await asyncio.to_thread(self._read)
         except TimeoutError:
-            raise FetchFailed(f"the AccessKey could not be read within {_READ_SECONDS:g} s") from None
+            reason = f"the AccessKey was not read within {_READ_TIMEOUT_SECONDS:g} s; check the file system of its file"
+            raise FetchFailed(reason) from None
         except CannotReadKey as error:
-            raise FetchFailed(f"the AccessKey cannot be read: {error}", loud=True) from None
+            raise AccessKeyUnreadable(f"the AccessKey cannot be read: {error}", needs_operator=True) from None

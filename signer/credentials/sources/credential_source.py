@@ -1,4 +1,4 @@
-"""What every source of credentials offers."""
+"""The interface of all sources of credentials."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from signer.signing.v4 import Credential
 
 
 class FetchFailed(Exception):
-    """A source gave no credential; the text is for logs and /readyz and holds no secret.
+    """A source returned no credential. The text is shown in logs and /readyz and contains no secret."""
 
-    `loud`: an operator has to mend it, since waiting will not.
-    """
-
-    def __init__(self, reason: str, *, loud: bool = False) -> None:
+    def __init__(self, reason: str, *, needs_operator: bool = False) -> None:
+        """Create the error; `needs_operator` says that an operator has to fix something, since retries will not help."""
         super().__init__(reason)
-        self.loud = loud
+        self.needs_operator = needs_operator
 
 
 class Source(Protocol):
+    """Fetches the credential of one role."""
+
     async def fetch(self) -> Credential:
-        """A credential fresh from its service. Raises `FetchFailed`."""
+        """Return a newly fetched credential.
+
+        Raises:
+            FetchFailed: The service did not issue one.
+        """
         ...

@@ -1,6 +1,8 @@
-"""`type: ecs_ram_role`: the credential of the role attached to this ECS instance.
+"""`type: ecs_ram_role`: the credential of the RAM role that is attached to this ECS instance.
 
-Help page `ECS instance metadata`, hardened mode: a metadata token first, then the role's credential with it.
+It uses the security hardening mode: first a metadata token, then with it the credential.
+
+See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
 
 from __future__ import annotations
@@ -16,15 +18,20 @@ from alibabacloud_credentials.http import HttpOptions
 from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
 from Tea.exceptions import RetryError
 
+from signer.credentials.sdk_patches import set_metadata_host
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 METADATA_HOST = "100.100.100.200"
-_STEP_MILLISECONDS = 2000
+_REQUEST_TIMEOUT_MILLISECONDS = 2000
+_EXPIRED = "the metadata service sent a credential that has expired; check the clocks"
+_INVALID = "the metadata service sent an invalid credential"
 
 
 class EcsRamRoleSource:
+    """Fetches the credential from the metadata service; without a role name, that of the attached role."""
+
     def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float) -> None:
         self._sdk = sdk
         self._host = urlsplit(endpoint).netloc
@@ -36,42 +43,48 @@ class EcsRamRoleSource:
 
     async def _fetch(self) -> Credential:
         try:
-            # A provider for each fetch: its own cache hands out ended tokens when the metadata service is away.
-            provider = EcsRamRoleCredentialsProvider(
-                role_name=self._role_name,
-                disable_imds_v1=True,
-                http_options=HttpOptions(connect_timeout=_STEP_MILLISECONDS, read_timeout=_STEP_MILLISECONDS),
-                async_update_enabled=False,
-            )
-            if self._host != METADATA_HOST:
-                # The SDK has no setting for the host.
-                provider._EcsRamRoleCredentialsProvider__metadata_service_host = self._host
-            answer: Any = await provider.get_credentials_async()
-            expiration = datetime.fromtimestamp(answer.get_expiration(), UTC)
+            issued: Any = await self._new_provider().get_credentials_async()
+            expiration = datetime.fromtimestamp(issued.get_expiration(), UTC)
         except RetryError:
-            raise FetchFailed(f"the metadata service at {self._host} does not answer") from None
+            raise FetchFailed(f"the metadata service at {self._host} does not respond") from None
         except CredentialException as error:
-            raise FetchFailed(_complaint(str(error.message))) from None
+            raise FetchFailed(_explain(str(error.message))) from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if "disabled" in str(error):
-                message = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids it; take it out of the environment"
-                raise FetchFailed(message, loud=True) from None
-            raise FetchFailed("the metadata service gave an answer that is no credential") from None
+                reason = (
+                    "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
+                )
+                raise FetchFailed(reason, needs_operator=True) from None
+            raise FetchFailed(_INVALID) from None
         except (OSError, aiohttp.ClientError) as error:
-            raise FetchFailed(f"the metadata service broke off ({type(error).__name__})") from None
-        if not (answer.get_access_key_id() and answer.get_access_key_secret() and answer.get_security_token()):
-            raise FetchFailed("the metadata service gave an incomplete credential")
-        return Credential(
-            answer.get_access_key_id(), answer.get_access_key_secret(), answer.get_security_token(), expiration
+            raise FetchFailed(f"the connection to the metadata service failed ({type(error).__name__})") from None
+        credential = Credential(
+            issued.get_access_key_id(), issued.get_access_key_secret(), issued.get_security_token(), expiration
         )
+        if not (credential.access_key_id and credential.access_key_secret and credential.security_token):
+            raise FetchFailed("the metadata service sent an incomplete credential")
+        return credential
+
+    def _new_provider(self) -> EcsRamRoleCredentialsProvider:
+        """Return a provider for one fetch: its cache would return expired credentials during an outage."""
+        provider = EcsRamRoleCredentialsProvider(
+            role_name=self._role_name,
+            disable_imds_v1=True,
+            http_options=HttpOptions(
+                connect_timeout=_REQUEST_TIMEOUT_MILLISECONDS, read_timeout=_REQUEST_TIMEOUT_MILLISECONDS
+            ),
+            async_update_enabled=False,
+        )
+        if self._host != METADATA_HOST:
+            set_metadata_host(provider, self._host)
+        return provider
 
 
-def _complaint(told: str) -> str:
-    """The SDK's refusals in words that say what to do; theirs hold a status at most."""
-    if "cached value" in told:
-        # What the SDK says of a credential that had ended when it came.
-        return "the credential that the metadata service gave has ended; is a clock wrong?"
-    if "404" in told:
-        return "the metadata service knows no role; is a RAM role attached to this instance?"
-    status = re.search(r"HttpCode=([0-9]{3})", told)
-    return f"the metadata service answered {status[1]}" if status else "the metadata service gave no credential"
+def _explain(sdk_message: str) -> str:
+    """Return what an error message of the SDK means and how to fix it; nothing of it but a status is quoted."""
+    if "cached value" in sdk_message:
+        return _EXPIRED
+    if "404" in sdk_message:
+        return "the metadata service has no such role; attach a RAM role to this instance"
+    status = re.search(r"HttpCode=([0-9]{3})", sdk_message)
+    return f"the metadata service responded with status {status[1]}" if status else _INVALID

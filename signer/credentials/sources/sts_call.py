@@ -1,6 +1,6 @@
-"""STS through the official SDK: one call, its answer as a credential, its refusals as failures that hold no secret.
+"""Calls of STS through the official SDK: the client, the issued credential, and errors without secrets.
 
-Help pages `AssumeRole` and `AssumeRoleWithOIDC`.
+See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from Tea.exceptions import RetryError, TeaException
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
-_CONNECT_MILLISECONDS = 3000
+_CONNECT_TIMEOUT_MILLISECONDS = 3000
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRequest:
-    """What to ask of STS."""
+    """What to request from STS."""
 
     role_arn: str
     session_name: str
@@ -34,20 +34,21 @@ class RoleRequest:
 
 
 class StsError(FetchFailed):
-    """STS said no, with a code of its own; `loud` unless it only wants to be asked less often."""
+    """STS rejected the call with an error code. An operator has to act, unless STS only throttles."""
 
     def __init__(self, code: str, request_id: str) -> None:
-        super().__init__(f"STS refused: {code} (request {request_id})", loud=not code.startswith("Throttling"))
+        throttled = code.startswith("Throttling")
+        super().__init__(f"STS rejected the call: {code} (request id {request_id})", needs_operator=not throttled)
         self.code = code
 
     @property
-    def distrusts_the_key(self) -> bool:
-        """Whether it is what the call was signed with that STS does not take."""
+    def is_key_rejected(self) -> bool:
+        """Whether STS rejected the credential that the call was signed with."""
         return self.code.startswith(("InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"))
 
 
-def client(endpoint: str, key: Credential | None = None) -> Client:
-    """`key` signs the calls; AssumeRoleWithOIDC needs none."""
+def new_sts_client(endpoint: str, key: Credential | None = None) -> Client:
+    """Return a client that signs its calls with `key`; AssumeRoleWithOIDC needs none."""
     url = urlsplit(endpoint)
     config = utils_models.Config(endpoint=url.netloc, protocol=url.scheme)
     if key is not None:
@@ -56,44 +57,49 @@ def client(endpoint: str, key: Credential | None = None) -> Client:
     return Client(config)
 
 
-async def issued(call: Callable[[RuntimeOptions], Awaitable[Any]], deadline_seconds: float) -> Credential:
-    """The credential that `call` is answered with. Raises `FetchFailed`, `StsError` among them."""
-    # No retries of the SDK's own: it would wait with time.sleep.
+async def issued_credential(call: Callable[[RuntimeOptions], Awaitable[Any]], deadline_seconds: float) -> Credential:
+    """Run a call of STS and return the credential of its response.
+
+    Raises:
+        StsError: STS rejected the call.
+        FetchFailed: The call failed otherwise.
+    """
+    # The SDK's own retries would block the loop with time.sleep.
     runtime = RuntimeOptions(
-        connect_timeout=_CONNECT_MILLISECONDS, read_timeout=int(deadline_seconds * 1000), autoretry=False
+        connect_timeout=_CONNECT_TIMEOUT_MILLISECONDS, read_timeout=int(deadline_seconds * 1000), autoretry=False
     )
     try:
-        answer = await call(runtime)
+        response = await call(runtime)
     except TeaException as error:
-        raise _failure(error) from None
+        raise _fetch_failed(error) from None
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise FetchFailed(f"STS gave no usable answer ({type(error).__name__})") from None
-    return _credential(answer.body)
+        raise FetchFailed(f"STS sent an invalid response ({type(error).__name__})") from None
+    return _credential(response.body)
 
 
-def _failure(error: TeaException) -> FetchFailed:
-    """The SDK's own texts may quote requests with their tokens, so only codes and kinds are told."""
+def _fetch_failed(error: TeaException) -> FetchFailed:
+    """Return an error with codes and types only: the SDK's texts can quote requests and their tokens."""
     code = getattr(error, "code", None)
     if code and code != "None":
         return StsError(str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-"))
     status = getattr(error, "status_code", None)
     if status:
-        return FetchFailed(f"STS answered {status} without saying why")
+        return FetchFailed(f"STS responded with status {status} and no error code")
     inner = getattr(error, "inner_exception", None) or error
     if isinstance(inner, RetryError):
-        return FetchFailed("STS does not answer")
+        return FetchFailed("STS does not respond; check the network and the endpoint")
     if isinstance(inner, RuntimeError):
-        return FetchFailed("what answered is not STS: no JSON of its kind, perhaps a proxy's page")
-    return FetchFailed(f"STS gave no usable answer ({type(inner).__name__})")
+        return FetchFailed("the response is not from STS: it is not JSON; check the endpoint and proxies")
+    return FetchFailed(f"STS sent an invalid response ({type(inner).__name__})")
 
 
 def _credential(body: Any) -> Credential:
     try:
-        given = body.credentials
-        expiration = datetime.fromisoformat(given.expiration)
-        credential = Credential(given.access_key_id, given.access_key_secret, given.security_token, expiration)
+        issued = body.credentials
+        expiration = datetime.fromisoformat(issued.expiration)
+        credential = Credential(issued.access_key_id, issued.access_key_secret, issued.security_token, expiration)
     except (AttributeError, TypeError, ValueError):
-        raise FetchFailed("STS answered without a credential") from None
+        raise FetchFailed("STS sent a response without a credential") from None
     if not (credential.access_key_id and credential.access_key_secret and credential.security_token):
-        raise FetchFailed("STS gave an incomplete credential")
+        raise FetchFailed("STS sent an incomplete credential")
     return credential

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signer.credentials.clock_skew import WARN, ClockSkew, ClockState
+from signer.credentials.clock_skew import WARNING_SKEW, ClockSkew, ClockState
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe
 from signer.doctor.remedies import CHRONY
@@ -25,4 +25,4 @@ def _finding(server: str, skew: ClockSkew) -> Finding:
     what = f"this machine's clock is {abs(seconds):.0f} s {'fast' if seconds > 0 else 'slow'}"
     if skew.state() is ClockState.WRONG:
         return subject.failed(f"{what}; OSS rejects signatures that are 15 minutes off", CHRONY)
-    return subject.warning(f"{what}; more than {WARN.total_seconds() / 60:.0f} minutes is too much", CHRONY)
+    return subject.warning(f"{what}; more than {WARNING_SKEW.total_seconds() / 60:.0f} minutes is too much", CHRONY)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.role_plan import RolePlan
+from signer.credentials.sources.access_key import AccessKeyUnreadable
+from signer.credentials.sources.chained_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import StsError
 from signer.definitions import model
@@ -76,7 +78,7 @@ async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Fi
     try:
         token = await tokens.token(role.name)
     except FetchFailed as error:
-        if role.source is not None and "its source" in str(error):
+        if role.source is not None and isinstance(error, ChainedRoleUnavailable):
             return subject.not_checked(f"because credentials.{role.source.name} has no token to assume it with")
         return subject.failed(str(error), _fix(role, error))
     if token.expiration is None:
@@ -90,7 +92,7 @@ def _fix(role: Role, error: FetchFailed) -> str:
     where = f"credentials.{role.name}"
     if isinstance(error, StsError) and isinstance(entry, model.AssumedRole):
         return _fix_of_refusal(role, entry, error.code)
-    if "AccessKey cannot be read" in str(error):
+    if isinstance(error, AccessKeyUnreadable):
         return f"set what {where} refers to, in the environment, --env-file or the file"
     if isinstance(entry, model.EcsRamRole):
         return "attach a RAM role to this instance; see also the step metadata"
