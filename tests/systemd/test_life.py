@@ -172,8 +172,8 @@ async def _upgrade(site: Site, running: Load) -> None:
     await site.machine.run("sed", "-i", 's/^__version__ = .*/__version__ = "9.9.9"/', f"{source}/signer/__init__.py")
     await site.machine.run("sed", "-i", "s/name: Example/name: Another example/", f"{source}/systemd/signer.yaml")
     said = await site.machine.install("WORKERS=2", source=source)
-    assert "take it over with: /opt/oss-signer/bin/rolling-restart" in said
-    assert "signer.yaml is kept" in said
+    assert "to switch, run /opt/oss-signer/bin/rolling-restart" in said
+    assert "signer.yaml is unchanged" in said
     assert "Another example" in await site.machine.run("cat", "/etc/oss-signer/signer.yaml.new")
     assert "partner-app" in await site.machine.run("cat", "/etc/oss-signer/signer.yaml")
     assert await site.machine.run("readlink", "/opt/oss-signer/current") != release
