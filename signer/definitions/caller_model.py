@@ -17,7 +17,7 @@ from pydantic import (
 
 from signer.callers.plugins import kinds
 from signer.definitions.credential_model import Entry
-from signer.definitions.scalars import AppId, BaseUrl, Duration, Sha256
+from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256
 
 _KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
 
-from signer.definitions.scalars import BaseUrl, Duration, OidcProviderArn, RoleArn, SessionName
+from signer.definitions.value_types import BaseUrl, Duration, OidcProviderArn, RoleArn, SessionName
 
 
 class Entry(BaseModel):

@@ -1,6 +1,6 @@
-"""`${NAME}`, `${NAME:-default}` and `${file:PATH}` in the YAML, filled in from the environment and files.
+"""Replace `${NAME}`, `${NAME:-default}` and `${file:PATH}` with variables of the environment and contents of files.
 
-A path may begin with `$CREDENTIALS_DIRECTORY/`, where systemd's LoadCredential= puts secrets: each worker has its own.
+A path may start with `$CREDENTIALS_DIRECTORY/`, the directory of systemd's LoadCredential=.
 """
 
 from __future__ import annotations
@@ -17,95 +17,100 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCI
 _CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 _MAX_FILE_BYTES = 64 * 1024
 
-_KINDS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
+_FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """Why one reference cannot be filled in; it is `text[start:end]`. Holds no value."""
+class UnresolvedReference:
+    """Why the reference `text[start:end]` cannot be resolved; holds no value."""
 
     start: int
     end: int
-    why: str
+    reason: str
 
 
 class BadReference(ValueError):
-    """References that cannot be filled in; the text says why and how to mend them, and holds no value."""
+    """References that cannot be resolved; the text says why and how to fix them, and holds no value."""
 
-    def __init__(self, complaints: list[Complaint]) -> None:
-        super().__init__("; ".join(complaint.why for complaint in complaints))
-        self.complaints = complaints
+    def __init__(self, unresolved: list[UnresolvedReference]) -> None:
+        super().__init__("; ".join(each.reason for each in unresolved))
+        self.unresolved = unresolved
 
 
-class _Unfillable(Exception):
+class _Unresolvable(Exception):
     pass
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
-    """`text` with every reference replaced; files are read anew each time. Raises `BadReference` with all that fail."""
-    complaints: list[Complaint] = []
+    """Return the text with every reference replaced; files are read each time.
 
-    def value(match: re.Match[str]) -> str:
+    Raises:
+        BadReference: with all references that cannot be resolved.
+    """
+    unresolved: list[UnresolvedReference] = []
+
+    def replace(match: re.Match[str]) -> str:
         try:
-            return _value(match[1], environ)
-        except _Unfillable as error:
-            complaints.append(Complaint(*match.span(), str(error)))
+            return _resolve(match[1], environ)
+        except _Unresolvable as error:
+            unresolved.append(UnresolvedReference(*match.span(), str(error)))
             return ""
 
-    filled = _REFERENCE.sub(value, text)
+    result = _REFERENCE.sub(replace, text)
     opened = text.rfind("${")
     if opened >= 0 and "}" not in text[opened:]:
-        complaints.append(Complaint(opened, len(text), f"a ${{ is never closed by a }}; {_KINDS}"))
-    if complaints:
-        raise BadReference(complaints)
-    return filled
+        unresolved.append(UnresolvedReference(opened, len(text), f"this ${{ has no closing }}; {_FORMS}"))
+    if unresolved:
+        raise BadReference(unresolved)
+    return result
 
 
 def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """What each reference in `text` stands for; those that cannot be filled in are left out."""
+    """Yield what each reference in the text stands for, except those that cannot be resolved."""
     for match in _REFERENCE.finditer(text):
         try:
-            yield _value(match[1], environ)
-        except _Unfillable:
+            yield _resolve(match[1], environ)
+        except _Unresolvable:
             continue
 
 
-def _value(reference: str, environ: Mapping[str, str]) -> str:
+def _resolve(reference: str, environ: Mapping[str, str]) -> str:
     if reference.startswith("file:"):
-        return _file(_located(reference.removeprefix("file:"), environ))
+        return _read_file(_absolute_path(reference.removeprefix("file:"), environ))
     variable = _VARIABLE.fullmatch(reference)
     if variable is None:
-        raise _Unfillable(f"this ${{...}} is of no known form; {_KINDS}")
+        raise _Unresolvable(f"this ${{...}} is not a reference; {_FORMS}")
     value = environ.get(variable[1], "")
     if not value and variable[2] is None:
         name = mask_secrets(variable[1])
-        raise _Unfillable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
+        raise _Unresolvable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
     return value or str(variable[3])
 
 
-def _located(path: str, environ: Mapping[str, str]) -> str:
+def _absolute_path(path: str, environ: Mapping[str, str]) -> str:
     if not path.startswith(_CREDENTIALS):
         return path
     directory = environ.get(_CREDENTIALS[1:-1], "")
     if not directory:
-        raise _Unfillable(f"{_CREDENTIALS[:-1]} is not set; systemd sets it where a unit has LoadCredential=")
+        raise _Unresolvable(f"{_CREDENTIALS[:-1]} is not set; add LoadCredential= to the systemd unit, which sets it")
     return f"{directory}/{path.removeprefix(_CREDENTIALS)}"
 
 
-def _file(path: str) -> str:
-    named = mask_secrets("".join(character if character.isprintable() else "…" for character in path))
+def _read_file(path: str) -> str:
+    shown = mask_secrets("".join(character if character.isprintable() else "…" for character in path))
+    failure = f"${{file:{shown}}} cannot be read"
     try:
         if Path(path).exists() and not Path(path).is_file():
             # Reading a pipe or a device might never end.
-            raise _Unfillable(f"${{file:{named}}} cannot be read: it is not a regular file")
+            raise _Unresolvable(f"{failure}: it is not a regular file; name a file")
         with Path(path).open("rb") as stream:
             data = stream.read(_MAX_FILE_BYTES + 1)
         if len(data) > _MAX_FILE_BYTES:
-            raise _Unfillable(f"${{file:{named}}} cannot be read: it is larger than {_MAX_FILE_BYTES // 1024} KiB")
+            raise _Unresolvable(f"{failure}: it is larger than {_MAX_FILE_BYTES // 1024} KiB; name a smaller file")
         return data.decode("utf-8").strip()
     except OSError as error:
-        raise _Unfillable(f"${{file:{named}}} cannot be read: {error.strerror}") from None
+        raise _Unresolvable(f"{failure}: {error.strerror}; check the path and its permissions") from None
     except UnicodeDecodeError:
-        raise _Unfillable(f"${{file:{named}}} cannot be read: it is not UTF-8 text") from None
+        raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8") from None
     except ValueError:
-        raise _Unfillable(f"${{file:{named}}} cannot be read: this is not a path") from None
+        raise _Unresolvable(f"{failure}: this is not a path; write ${{file:PATH}}") from None

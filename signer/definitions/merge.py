@@ -69,7 +69,9 @@ def merge(files: Sequence[SourceFile], *, is_complete: bool = True) -> Document:
                 document.owners[(key,)] = file
             elif not (key in MERGED_SECTIONS and value is None) and not (key == "version" and value == existing):
                 sections = " and ".join(MERGED_SECTIONS)
-                message = f"is already set at {RELATED_PLACE}; only {sections} may be spread over files"
+                message = (
+                    f"this key is already set at {RELATED_PLACE}; keep one: only {sections} may be in several files"
+                )
                 document.violations.append(Violation((key,), message, at_key=True, file=file.name, related=(key,)))
     return document
 
@@ -82,7 +84,7 @@ def _merge_section(document: Document, file: SourceFile, section: str, entries: 
     for name, entry in entries.items():
         path: KeyPath = (section, name)
         if name in merged:
-            message = f"is already defined at {RELATED_PLACE}"
+            message = f"this name is already used at {RELATED_PLACE}; rename or remove one of the two"
             document.violations.append(Violation(path, message, at_key=True, file=file.name, related=path))
             continue
         merged[name] = entry

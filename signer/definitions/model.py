@@ -27,7 +27,7 @@ from signer.definitions.credential_model import EcsRamRole as EcsRamRole
 from signer.definitions.credential_model import Entry as Entry
 from signer.definitions.credential_model import Oidc as Oidc
 from signer.definitions.credential_model import Static as Static
-from signer.definitions.scalars import (
+from signer.definitions.value_types import (
     Address,
     AppId,
     BaseUrl,

@@ -59,7 +59,12 @@ class Parser:
     ) -> tuple[list[SourceFile], list[Mistake]]:
         """Return the files that can be read, and why the others cannot."""
         if not files:
-            return [], [Mistake(Place("(no file)", 1, 1), "there is no *.yaml here to read")]
+            return [], [
+                Mistake(
+                    Place("(no file)", 1, 1),
+                    "there are no *.yaml files to read; add one, or name another place with --config",
+                )
+            ]
         sources: list[SourceFile] = []
         mistakes: list[Mistake] = []
         for name in sorted(files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from signer.definitions.key_path import KeyPath
@@ -32,6 +33,22 @@ def printable(value: Any, path: KeyPath, document: Document) -> Any:
     if holds_secret(path):
         return written if isinstance(written, str) and _REFERENCE.fullmatch(written) else MASK
     return URL_PASSWORD.sub(MASK, written) if isinstance(written, str) else written
+
+
+def secrets_in(document: Document) -> Iterator[str]:
+    """Yield the texts of a document that are secret."""
+    for path, value in scalars(document.value):
+        if isinstance(value, str) and value and holds_secret(path):
+            yield value
+
+
+def scalars(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield every scalar below a value with its path."""
+    if isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from scalars(each, (*path, key))
+    else:
+        yield path, value
 
 
 def holds_secret(path: KeyPath) -> bool:

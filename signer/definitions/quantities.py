@@ -1,4 +1,4 @@
-"""Durations, sizes and rates as people write them: `15m`, `10MiB`, `30/m`."""
+"""Parse and format durations, sizes, rates and counts: `15m`, `10MiB`, `30/m`, `10,000 apps`."""
 
 from __future__ import annotations
 
@@ -23,43 +23,55 @@ _SIZE = re.compile(SIZE_PATTERN)
 _RATE = re.compile(RATE_PATTERN)
 _PARTS = re.compile(r"([0-9]+) ?([A-Za-z]*)\Z")
 
-# What people write instead, for hints only.
+# What people write instead, for suggestions only.
 _FRACTION = re.compile(r"([0-9]{1,6}\.[0-9]{1,3}) ?([A-Za-z]{0,3})\Z")
 _SPOKEN = re.compile(r"([0-9]{1,6}) *(s|m|h|d)[a-z]*\Z", re.IGNORECASE)
 _CLOCK = re.compile(r"([0-9]{1,4}):([0-5][0-9])\Z")
 _SHORT_SIZE = re.compile(r"([0-9]{1,6}) *([kmg])(?:ilo|ega|iga)?(i?)(?:b|bytes?)?\Z", re.IGNORECASE)
 _SPOKEN_RATE = re.compile(r"([0-9]{1,6}) *(?:/|per|r/) *([smhd])[a-z]*\Z", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"0[0-9_]+\Z|0[ox][0-9a-f]+\Z", re.IGNORECASE)
-_OCTAL = "a leading 0 makes it octal to some YAML readers; write it without"
+_OCTAL = "write it without the leading 0, which means octal to some YAML parsers"
 
 
 def parse_duration(value: object) -> timedelta:
-    """`90s`, `15m`, `3h`, `1d`, or whole seconds. Raises ValueError with the mend."""
+    """Return the duration of a text such as `90s`, `15m`, `3h` or `1d`, or of whole seconds.
+
+    Raises:
+        ValueError: with how to fix it.
+    """
     if isinstance(value, timedelta):
         return value
     text = _text(value)
     if not _DURATION.fullmatch(text):
-        raise ValueError("not a duration; " + (_duration_mend(text) or "write 90s, 15m, 3h or whole seconds"))
+        raise ValueError("not a duration; " + (_fix_duration(text) or "write 90s, 15m, 3h or whole seconds"))
     number, unit = _parts(text)
     return timedelta(seconds=number * _SECONDS[unit or "s"])
 
 
 def parse_size(value: object) -> int:
-    """`512KiB`, `10MiB`, `5GB`, or bytes. Raises ValueError with the mend."""
+    """Return the bytes of a text such as `512KiB`, `10MiB` or `5GB`, or of a number of bytes.
+
+    Raises:
+        ValueError: with how to fix it.
+    """
     text = _text(value)
     if not _SIZE.fullmatch(text):
-        raise ValueError("not a size; " + (_size_mend(text) or "write 512KiB, 10MiB, 5GB or whole bytes"))
+        raise ValueError("not a size; " + (_fix_size(text) or "write 512KiB, 10MiB, 5GB or whole bytes"))
     number, unit = _parts(text)
     return number * _BYTES[unit]
 
 
 def parse_rate(value: object) -> tuple[int, int]:
-    """`100/s` as (100 requests, 1 second); also per m, h, d. Raises ValueError with the mend."""
+    """Return the number of requests and the seconds of a text such as `100/s`, `30/m`, `5/h` or `1/d`.
+
+    Raises:
+        ValueError: with how to fix it.
+    """
     text = value if isinstance(value, str) else ""
     if not _RATE.fullmatch(text):
         spoken = _SPOKEN_RATE.fullmatch(text)
-        meant = f"{int(spoken[1])}/{spoken[2].lower()}" if spoken and int(spoken[1]) else "100/s, 30/m or 5/h"
-        raise ValueError(f"not a rate; write {meant}")
+        corrected = f"{int(spoken[1])}/{spoken[2].lower()}" if spoken and int(spoken[1]) else "100/s, 30/m or 5/h"
+        raise ValueError(f"not a rate; write {corrected}")
     number, _, unit = text.partition("/")
     return int(number), _SECONDS[unit]
 
@@ -74,14 +86,14 @@ def _parts(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def _duration_mend(text: str) -> str | None:
+def _fix_duration(text: str) -> str | None:
     if _LEADING_ZERO.match(text):
         return _OCTAL
     if clock := _CLOCK.match(text):
         seconds = int(clock[1]) * 60 + int(clock[2])
-        return f"a colon is no unit: write {seconds}s if these are minutes and seconds, {seconds}m if hours and minutes"
+        return f"write {seconds}s for minutes:seconds, or {seconds}m for hours:minutes"
     if (fraction := _FRACTION.match(text)) and (whole := _without_fraction(fraction, _SECONDS, ("s", "m", "h", "d"))):
-        return f"there are no fractions: write {whole}"
+        return f"write {whole}, without a fraction"
     if spoken := _SPOKEN.match(text):
         if spoken[2] + text[spoken.end(2) :] in ("ms", "M", "mo", "month", "months"):
             return None
@@ -89,11 +101,11 @@ def _duration_mend(text: str) -> str | None:
     return None
 
 
-def _size_mend(text: str) -> str | None:
+def _fix_size(text: str) -> str | None:
     if _LEADING_ZERO.match(text):
         return _OCTAL
     if (fraction := _FRACTION.match(text)) and (whole := _without_fraction(fraction, _BYTES, tuple(_BYTES)[1:])):
-        return f"there are no fractions: write {whole}"
+        return f"write {whole}, without a fraction"
     if short := _SHORT_SIZE.fullmatch(text):
         number, unit = int(short[1]), short[2].upper()
         if short[3] or "b" in text.lower():
@@ -108,7 +120,7 @@ def _grouped(size: str) -> str:
 
 
 def _without_fraction(match: re.Match[str], units: Mapping[str, int], order: tuple[str, ...]) -> str | None:
-    """`1.5h` as `90m`: the largest unit in which it is whole."""
+    """Return `1.5h` as `90m`, in the largest unit without a fraction."""
     if match[2] not in units and match[2]:
         return None
     amount = Fraction(match[1]) * units.get(match[2], 1)
@@ -121,7 +133,7 @@ def _without_fraction(match: re.Match[str], units: Mapping[str, int], order: tup
 
 
 def format_duration(duration: timedelta) -> str:
-    """The shortest exact way to write it: `1h`, `90s`."""
+    """Return the shortest exact form, like `1h` or `90s`."""
     seconds = int(duration.total_seconds())
     for unit in "dhm":
         if seconds and seconds % _SECONDS[unit] == 0:
@@ -130,7 +142,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def format_size(size_bytes: int) -> str:
-    """The shortest exact way to write it: `20MiB`, `5GB`, `1000`."""
+    """Return the shortest exact form, like `20MiB`, `5GB` or `1000`."""
     for unit in ("GiB", "GB", "MiB", "MB", "KiB", "KB"):
         if size_bytes and size_bytes % _BYTES[unit] == 0:
             return f"{size_bytes // _BYTES[unit]}{unit}"
@@ -138,5 +150,5 @@ def format_size(size_bytes: int) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 app`, `10,000 apps`."""
+    """Return a number with its noun, like `1 app` or `10,000 apps`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

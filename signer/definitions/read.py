@@ -74,8 +74,8 @@ def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        kind = "a list" if isinstance(value, list) else "no more than a value"
-        message = f"this file is {kind}; it must be keys and values, of which the first is version: 1"
+        kind = "a list" if isinstance(value, list) else "a single value"
+        message = f"this file holds {kind}; write keys and values, starting with version: 1"
         place = Place(name, 1, 1) if tree.root is None else tree.place(tree.root)
         raise BadDefinitions([*reader.mistakes, Mistake(place, message)])
     return SourceFile(name, text, value, reader.templates, reader.interpolated, reader.unreadable, reader.mistakes)
@@ -98,15 +98,15 @@ class _Reader:
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self._values_left -= 1
         if self._values_left < 0:
-            message = f"the aliases (*name) up to here add more than {_MAX_ALIAS_VALUES:,} values; write them out"
+            message = f"the aliases (*name) up to here add more than {_MAX_ALIAS_VALUES:,} values; write the values out"
             raise BadDefinitions([Mistake(self._tree.place(self._section or node), message)])
         if node.tag:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._reject(path, node, f"takes no tag; leave {printable_name(tag)} out")
+            self._reject(path, node, f"tags are not supported; remove {printable_name(tag)}")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if len(path) >= MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels by its aliases (*name)"
+            message = f"aliases (*name) nest this value deeper than {MAX_DEPTH} levels; write it out"
             self._reject(path, node, message)
             return None
         if isinstance(node, yaml.MappingNode):
@@ -119,16 +119,16 @@ class _Reader:
         for key_node, value_node in node.value:
             self._values_left -= 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._add_mistake(path, key_node, "a key must be plain text, not a list or a mapping")
+                self._add_mistake(path, key_node, "this key is a list or a mapping; write text")
                 continue
             key: str = key_node.value
             if key_node.tag:
-                self._add_mistake((*path, key), key_node, "a key takes no tag")
+                self._add_mistake((*path, key), key_node, "a key cannot have a tag; remove it")
             if key == "<<":
-                message = "there are no merge keys (<<) here; put what apps share under defaults"
+                message = "merge keys (<<) are not supported; put what apps share under defaults"
                 self._add_mistake(path, key_node, message)
             elif key in result:
-                message = f"stands here a second time; the first is at {self._tree.place(first[key])}"
+                message = f"this key is already set at {self._tree.place(first[key])}; remove one of the two"
                 self._add_mistake((*path, key), key_node, message)
             else:
                 first[key] = key_node
@@ -153,8 +153,8 @@ class _Reader:
         try:
             self.interpolated[text] = interpolate(text, self._environ)
         except BadReference as error:
-            for complaint in error.complaints:
-                self._reject(path, self._part(node, complaint.start, complaint.end), complaint.why)
+            for reference in error.unresolved:
+                self._reject(path, self._part(node, reference.start, reference.end), reference.reason)
             return ""
         return self.interpolated[text]
 

@@ -1,4 +1,4 @@
-"""OSS's region ids: what one looks like, and which one was meant by something that is none."""
+"""OSS's region ids: their form, and suggestions for misspelt ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ KNOWN = (
     "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3",
     "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
 )  # fmt: skip
-"""For suggestions only (help page `Regions and endpoints`): new regions need no new signer."""
+"""For suggestions only: new regions need no new version.
+
+See: https://help.aliyun.com/zh/oss/user-guide/regions-and-endpoints
+"""
 
 PATTERN = "^(?!oss-)[a-z]+(?:-[a-z0-9]+)+$"
 
@@ -23,27 +26,31 @@ _ENDPOINT = re.compile(
 )
 
 
-def check(value: str) -> str:
-    """Raises ValueError with the mend."""
+def validate_region(value: str) -> str:
+    """Return the region id.
+
+    Raises:
+        ValueError: it is not one; with how to fix it.
+    """
     if _ID.fullmatch(value):
         return value
     endpoint = _ENDPOINT.fullmatch(value)
     if endpoint:
-        raise ValueError(f"not a region id but the name of an endpoint; write {endpoint[1]}")
+        raise ValueError(f"not a region id but an endpoint; write {endpoint[1]}")
     folded = re.sub(r"[\s_]+", "-", value.strip().lower())
-    near = meant(folded) or next((each for each in KNOWN if each.partition("-")[2] == folded), None)
+    near = closest_region(folded) or next((each for each in KNOWN if each.partition("-")[2] == folded), None)
     raise ValueError(f"not a region id; {f'did you mean {near}?' if near else 'write it like cn-hangzhou'}")
 
 
-def meant(value: str) -> str | None:
-    """The known region that is nearest, or None; for a known one itself too."""
+def closest_region(value: str) -> str | None:
+    """Return the known region that is most like the value, or None."""
     close = difflib.get_close_matches(value[:64], KNOWN, n=1, cutoff=0.8)
     return close[0] if close else None
 
 
-def probably_mistyped(value: str) -> str | None:
-    """The region that was meant, where letters differ; another number is rather a new region."""
-    near = None if value in KNOWN else meant(value)
+def likely_region(value: str) -> str | None:
+    """Return the region that was probably meant; None for a known one, or where only a number differs from one."""
+    near = None if value in KNOWN else closest_region(value)
     if near is None or re.sub("[0-9]", "", near) == re.sub("[0-9]", "", value):
         return None
     return near

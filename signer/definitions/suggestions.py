@@ -29,7 +29,7 @@ class KnownNames:
         near = nearest(name, self._alike(name))
         if near:
             return f"did you mean {printable_name(near)}?"
-        return f"known: {listed(self._known)}" if self._known else "none is defined"
+        return f"known: {listed(self._known)}" if self._known else "none is defined yet"
 
     def _alike(self, name: str) -> Collection[str]:
         if len(self._known) <= _MANY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,18 +18,17 @@ from signer.definitions.interpolation import reference_values
 from signer.definitions.key_path import KeyPath
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import MAX_MISTAKES
-from signer.definitions.redaction import MASK
+from signer.definitions.printable import secrets_in
+from signer.definitions.redaction import MAX_QUOTED, mask_parts, mask_quoted, quote
 from signer.definitions.registry import AccessKeyTemplate
-from signer.definitions.scalars import AppId
 from signer.definitions.suggestions import KnownNames
 from signer.definitions.validation_messages import explain
+from signer.definitions.value_types import AppId
 from signer.definitions.violation import Violation
 
 _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 _ENTRY: TypeAdapter[model.CredentialEntry] = TypeAdapter(model.CredentialEntry)
-_EMPTY = "there is nothing here yet; write version, credentials and apps, as docs/configuration.md shows"
-_MIN_SECRET_CHARACTERS = 3
-"""A shorter value is not a secret, and may be part of any word."""
+_EMPTY = "there is nothing in this file; write version, credentials and apps as docs/configuration.md shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class _Validator:
         self._add_all(("server",), check_server(definitions.server))
         default = definitions.default_app
         if default is not None and default not in apps:
-            message = f"there is no such app; {KnownNames(apps).suggestion(default)}"
+            message = f"{quote(default)} is not an app; {KnownNames(apps).suggestion(default)}"
             self._add(Violation(("default_app",), message, may_be_elsewhere=True))
 
     def _validate_app(
@@ -154,7 +154,7 @@ class _Validator:
         try:
             _APP_ID.validate_python(app_id)
         except ValidationError as error:
-            self._add(Violation(path, _first_message(error), at_key=True))
+            self._add(Violation(path, f"this name is {_first_message(error)}", at_key=True))
         try:
             app = model.App.model_validate(with_defaults)
         except ValidationError as error:
@@ -181,11 +181,15 @@ class _Validator:
         self._violations[replace(violation, path=path, message=self._masked(violation.message, path))] = None
 
     def _masked(self, message: str, path: KeyPath) -> str:
-        """Return the message without what a `${...}` in the value at the path stands for."""
+        """Return the message without secrets and without what a `${...}` in the value at the path stands for."""
         for value in reference_values(self._document.template(path) or "", self._environ):
-            if len(value) >= _MIN_SECRET_CHARACTERS:
-                message = message.replace(value, MASK)
-        return message
+            message = mask_parts(message, value)
+        return mask_quoted(message, self._secrets) if '"' in message else message
+
+    @cached_property
+    def _secrets(self) -> frozenset[str]:
+        """The values of all secret keys; an alias may repeat one elsewhere."""
+        return frozenset(secret[:MAX_QUOTED] for secret in secrets_in(self._document))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

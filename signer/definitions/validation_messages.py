@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from signer.definitions import model
 from signer.definitions.key_path import KeyPath, format_path
 from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
 from signer.definitions.violation import Violation
 
@@ -33,13 +34,13 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("apps", "*", "rate_limit"): (model.RateLimit,),
     ("apps", "*", "callback"): (model.Callback,),
 }
-"""Which keys are known where, for suggestions."""
+"""The models whose keys are known at a path, for suggestions."""
 
 _VARIABLES = {
     "assume_role": model.AssumeRole.documented_environment,
     "oidc": model.Oidc.documented_environment,
 }
-"""By type of credentials: the variables that give what is missing."""
+"""The variables that give missing keys, by type of credentials."""
 
 _OTHER_NAMES = {
     "endpoint": "region", "prefix": "key_prefix", "dir": "key_prefix", "folder": "key_prefix", "path": "key_prefix",
@@ -47,7 +48,7 @@ _OTHER_NAMES = {
     "types": "content_types", "mime_types": "content_types", "cors": "cors_origins", "origins": "cors_origins",
     "size": "max_size", "max_file_size": "max_size", "cname": "domain", "url": "domain",
 }  # fmt: skip
-"""What people call some keys of an app."""
+"""Names that other products give to keys of an app."""
 
 _VARIABLE = re.compile(r"\$\(?[A-Za-z_][A-Za-z0-9_]*\)?")
 _YES = frozenset({"yes", "on", "y", "enable", "enabled", "true"})
@@ -73,97 +74,117 @@ def explain(detail: ErrorDetails, document: Document, value: Any) -> Violation:
         is_union = kind == "union_tag_not_found"
         message = _missing(detail, path, union=is_union)
         return Violation(path, message, at_key=True, may_be_elsewhere=not is_union)
+    found = _at(inner, value)
+    shown = quote(document.template(path) or found)
     if kind == "union_tag_invalid":
+        path = (*path, "type")
         tags = str(context["expected_tags"]).replace("'", "").split(", ")
-        message = f"must be one of {', '.join(tags)}{_meant(context.get('tag'), tags)}"
-        return Violation((*path, "type"), message)
-    if _at(inner, value) is None and kind != "value_error":
-        return Violation(path, _empty(kind))
-    return Violation(path, _complaint(kind, context, detail["msg"], _at(inner, value)))
+        return Violation(path, _not_one_of(document.template(path) or context.get("tag"), tags))
+    return Violation(path, _empty(kind) if found is None else _reject(kind, context, detail["msg"], found, shown))
 
 
-def _complaint(kind: str, context: Mapping[str, Any], otherwise: str, found: Any) -> str:
+def _reject(kind: str, context: Mapping[str, Any], otherwise: str, found: Any, shown: str) -> str:
+    """Return why a value was rejected, and how to fix it.
+
+    Args:
+        kind: pydantic's type of the finding.
+        context: its details.
+        otherwise: its message, for types that have none here.
+        found: the value.
+        shown: the value as a message may repeat it.
+    """
     if kind == "value_error":
-        variable = isinstance(found, str) and _VARIABLE.fullmatch(found)
-        mend = "; a variable of the environment is written ${NAME}" if variable else ""
-        return str(context["error"]) + mend + _hidden_character(found)
+        reason = str(context["error"])
+        is_variable = isinstance(found, str) and _VARIABLE.fullmatch(found)
+        hint = "; a variable of the environment is written ${NAME}" if is_variable else ""
+        # The other reasons are those of several keys, or of a value that must not be repeated.
+        subject = f"{shown} is " if reason.startswith("not ") else ""
+        return f"{subject}{reason}{hint}{_hidden_character(found)}"
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-        quoted = isinstance(found, str) and found in expected
-        mend = "; take it out of its quotes" if quoted else _meant(found, expected)
-        return f"must be {' or '.join(expected) if len(expected) < 3 else 'one of ' + ', '.join(expected)}{mend}"
+        if isinstance(found, str) and found in expected:
+            return f"{shown} is text; write it without quotes"
+        return _not_one_of(found, expected, shown)
     if kind == "bool_type":
         word = found.lower() if isinstance(found, str) else ""
-        meant = "true" if word in _YES else "false" if word in _NO else None
-        return f"must be true or false; write {meant}" if meant else "must be true or false"
+        meant = "true" if word in _YES else "false" if word in _NO else "one of them"
+        return f"{shown} is not true or false; write {meant}{' without quotes' if word in ('true', 'false') else ''}"
     if kind == "string_type":
-        return _no_text(found)
+        return _not_text(found)
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"must be keys and values, not {_kind(found)}"
+        return f"{_type_name(found)} is here instead of keys and values; write them below the key, or in {{ }}"
     if kind == "tuple_type":
-        return f"must be a list, not {_kind(found)}; " + (
+        return f"{_type_name(found)} is here instead of a list; " + (
             "write [a, b]" if isinstance(found, dict) else "put it in [ ]"
         )
-    if kind in ("string_too_short", "too_short"):
-        least = context.get("min_length", 1)
-        return "must not be empty" if least == 1 else f"must have at least {least} characters"
+    if kind == "too_short":
+        return "there are no entries; write at least one"
+    if kind == "string_too_short":
+        minimum = context["min_length"]
+        is_empty = minimum == 1
+        return (
+            "the text is empty; write one"
+            if is_empty
+            else f"the text is too short; write at least {minimum} characters"
+        )
+    if kind in ("int_type", "int_parsing", "int_from_float"):
+        return f"{shown} is not a whole number; write one without quotes"
+    if kind == "greater_than_equal":
+        return f"{shown} is too small; write at least {context['ge']}"
     return otherwise[:1].lower() + otherwise[1:]
+
+
+def _not_one_of(found: Any, known: list[str], shown: str = "") -> str:
+    shown = shown or quote(found)
+    if len(known) == 1:
+        return f"{shown} is not supported; write {known[0]}"
+    near = nearest(found, known) if isinstance(found, str) else None
+    return f"{shown} is not one of {', '.join(known)}; {f'did you mean {near}?' if near else 'write one of these'}"
 
 
 def _empty(kind: str) -> str:
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return "is empty; write keys and values below it, or {} for none"
+        return "the value is empty; write keys and values below it, or {} for none"
     if kind == "tuple_type":
-        return "is empty; write a list such as [a, b], or [] for none"
-    return "is empty; write a value behind it"
+        return "the value is empty; write a list such as [a, b], or [] for none"
+    return "the value is empty; write one after the colon, or remove the key"
 
 
-def _no_text(found: Any) -> str:
-    if isinstance(found, bool):
-        return f'must be text, and this is true or false; put it in quotes: "{str(found).lower()}"'
-    if isinstance(found, int):
-        return "must be text, and this is a number; put it in quotes"
+def _not_text(found: Any) -> str:
+    if isinstance(found, bool | int):
+        return f'{quote(found)} is not text; put it in quotes: "{quote(found)}"'
     if isinstance(found, dict) and all(value is None for value in found.values()):
-        return "must be text, not keys and values; a text that starts with { needs quotes"
-    return f"must be text, not {_kind(found)}"
+        return "keys and values are here instead of text; put text that starts with { in quotes"
+    return f"{_type_name(found)} is here instead of text; write a single value"
 
 
-def _kind(found: Any) -> str:
-    for types, name in ((dict, "keys and values"), (list, "a list"), (bool, "true or false"), (int, "a number")):
-        if isinstance(found, types):
-            return name
-    return "text"
+def _type_name(found: Any) -> str:
+    names = ((dict, "a mapping"), (list, "a list"), (bool, "true or false"), (int, "a number"))
+    return next((name for types, name in names if isinstance(found, types)), "text")
 
 
 def _hidden_character(found: Any) -> str:
-    hidden = [c for c in found if unicodedata.category(c) in ("Cf", "Cc", "Zs") and c != " "] if _is_text(found) else []
+    if not isinstance(found, str) or "\n" in found:
+        return ""
+    hidden = [c for c in found if unicodedata.category(c) in ("Cf", "Cc", "Zs") and c != " "]
     return f"; it holds the invisible character U+{ord(hidden[0]):04X}" if hidden else ""
-
-
-def _is_text(found: Any) -> bool:
-    return isinstance(found, str)
-
-
-def _meant(name: Any, known: list[str]) -> str:
-    near = nearest(name, known) if isinstance(name, str) else None
-    return f"; did you mean {near}?" if near else ""
 
 
 def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:
     name, parent = str(path[-1]), path[:-1]
     known = _known_keys(parent, kind_of_entry)
     if _is_blank(name[:1]):
-        return f"unknown key; U+{ord(name[0]):04X} before it only looks like a space: indent with plain ones"
+        return f"unknown key; U+{ord(name[0]):04X} before it only looks like a space: indent with spaces"
     if strange := _hidden_character(name):
-        return f"unknown key{strange}; delete that"
+        return f"unknown key{strange}; delete it"
     other = _OTHER_NAMES.get(name.lower()) if parent[:1] in (("apps",), ("defaults",)) else None
     elsewhere = _home_of(name)
     if other in known or not elsewhere:
         near = other if other in known else nearest(name, known)
-        mend = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
+        fix = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
     else:
-        mend = f"it belongs {elsewhere}"
-    return f"unknown key; {mend}"
+        fix = f"it belongs {elsewhere}"
+    return f"unknown key; {fix}"
 
 
 def _is_blank(character: str) -> bool:
@@ -171,16 +192,16 @@ def _is_blank(character: str) -> bool:
 
 
 def _home_of(name: str) -> str | None:
-    """Where a key that is known, but not here, belongs."""
+    """Return where a key belongs that is known elsewhere."""
     for shape, models in _MODELS.items():
         if shape != () and any(name in each.model_fields for each in models):
             return f"under {format_path(shape).replace('*', 'NAME')}"
-    return "to the top of the file" if name in model.Definitions.model_fields else None
+    return "at the top level" if name in model.Definitions.model_fields else None
 
 
 def _missing(detail: ErrorDetails, path: KeyPath, *, union: bool) -> str:
     name = "type" if union else str(detail["loc"][-1])
-    subject = f"'{name}' is missing"
+    subject = f"{name} is missing"
     variable = _VARIABLES.get(str(detail["loc"][2]), {}).get(name) if len(detail["loc"]) > 3 else None
     if variable:
         return f"{subject}; write it, or set {variable} in the environment"
@@ -189,12 +210,14 @@ def _missing(detail: ErrorDetails, path: KeyPath, *, union: bool) -> str:
     if path[:1] == ("apps",) and len(path) == 2:
         return f"{subject}; write it here, or under defaults for all apps"
     if not path:
-        return f"{subject}; {'start the file with version: 1' if name == 'version' else f'write {name}: at the top'}"
-    return subject
+        return (
+            f"{subject}; {'start the file with version: 1' if name == 'version' else f'write {name}: at the top level'}"
+        )
+    return f"{subject}; write it"
 
 
 def _path(loc: tuple[str | int, ...], value: Any) -> KeyPath:
-    """pydantic's location without what the text does not hold: union tags, missing keys, marks of dict keys."""
+    """Return pydantic's location without the steps that are not in the YAML, such as union tags and missing keys."""
     path: list[str | int] = []
     for step in loc:
         if isinstance(value, str):
@@ -230,6 +253,6 @@ def _known_keys(path: KeyPath, kind_of_entry: Any) -> list[str]:
 
 
 def _type_of(entry: type[BaseModel]) -> str:
-    """What must stand in its `type`."""
+    """Return the value of `type` that an entry has."""
     kinds: tuple[str, ...] = get_args(entry.model_fields["type"].annotation)
     return kinds[0]

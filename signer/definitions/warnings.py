@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from signer.definitions import model, regions
+from signer.definitions import model
 from signer.definitions.key_path import KeyPath, format_path
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import Mistake
 from signer.definitions.places import locate
-from signer.definitions.printable import holds_secret
-from signer.definitions.redaction import URL_PASSWORD
+from signer.definitions.printable import holds_secret, scalars
+from signer.definitions.redaction import URL_PASSWORD, quote
+from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.session_policy import fixed_prefix
 from signer.definitions.violation import RELATED_PLACE, Violation
@@ -39,26 +40,38 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
                 yield replace(below, path=document.written_path(below.path))
     yield from _overlapping_prefixes(registry, document)
     yield from _unused_credentials(registry, document)
-    yield from _secrets_in_clear(document, (), document.value)
+    yield from _secrets_in_clear(document)
     default = registry.apps.get(registry.default_app or "")
     if default is not None and not default.enabled:
-        yield Violation(("default_app",), "this app is switched off; requests that name none are refused")
+        yield Violation(
+            ("default_app",),
+            "this app is disabled, so requests without an app id are rejected; enable it, or name another",
+        )
 
 
 def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if isinstance(role.entry, model.Static):
-        message = "signs with a static credential, which nothing replaces; use it for tests only"
+        message = (
+            "this entry is of type static, and its credential is never replaced; use another type outside of tests"
+        )
         yield Violation(("credentials",), message)
     if app.is_unlimited and any(isinstance(each, model.OpenCallers) for each in app.callers):
-        message = "gives forms to anyone, as often as they like; set rate_limit, or another type of callers"
+        message = "anyone may request any number of signatures; set rate_limit, or choose another type of callers"
         yield Violation((), message, at_key=True)
-    if likely := regions.probably_mistyped(app.rules.region):
-        yield Violation(("region",), f"no region that this version knows of; did you mean {likely}?")
+    if likely := likely_region(app.rules.region):
+        yield Violation(
+            ("region",), f"{quote(app.rules.region)} is not a region that this version knows; did you mean {likely}?"
+        )
     if not _THIS_MACHINE.fullmatch(app.rules.url):
         if app.rules.url.startswith("http:"):
-            yield Violation(("domain",), "mini-programs upload only to https; write https://")
+            yield Violation(
+                ("domain",),
+                f"{quote(app.rules.url)} is not HTTPS, and mini-programs upload only over HTTPS; write https://",
+            )
         if "-internal.aliyuncs.com" in app.rules.url:
-            yield Violation(("domain",), "phones cannot reach OSS's internal endpoint; leave it out")
+            yield Violation(
+                ("domain",), f"phones cannot reach OSS's internal endpoint {quote(app.rules.url)}; remove the key"
+            )
 
 
 def _overlapping_prefixes(registry: Registry, document: Document) -> Iterator[Violation]:
@@ -91,11 +104,11 @@ def _overlapping_prefixes(registry: Registry, document: Document) -> Iterator[Vi
 def _overlap(other: str, bucket: str, *, is_same: bool) -> str:
     other = f"{other} ({RELATED_PLACE})"
     overlap = (
-        f"its keys start like those of {other} in bucket {bucket}; each can write over the other's files"
+        f"its keys have the same prefix as those of {other} in bucket {bucket}, so each can overwrite the other's files"
         if is_same
-        else f"its keys lie among those of {other} in bucket {bucket}, which can write over its files"
+        else f"its keys are below the prefix of {other} in bucket {bucket}, so that app can overwrite its files"
     )
-    return f"{overlap}; give each a key_prefix of its own"
+    return f"{overlap}; give each its own key_prefix"
 
 
 def _prefix_path(document: Document, app_id: str) -> KeyPath:
@@ -113,21 +126,19 @@ def _unused_credentials(registry: Registry, document: Document) -> Iterator[Viol
             following = following.source
     for name in document.value.get("credentials") or {}:
         if name not in used:
-            yield Violation(("credentials", name), "no app uses it; take it out, or name it in an app", at_key=True)
+            yield Violation(
+                ("credentials", name), "no app uses this entry; remove it, or name it in an app", at_key=True
+            )
 
 
-def _secrets_in_clear(document: Document, path: KeyPath, value: object) -> Iterator[Violation]:
+def _secrets_in_clear(document: Document) -> Iterator[Violation]:
     """Find secrets that are in the file itself, as a value or as the default of a `${...}`."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _secrets_in_clear(document, (*path, key), each)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _secrets_in_clear(document, (*path, index), each)
-    elif isinstance(value, str) and holds_secret(path):
+    for path, value in scalars(document.value):
+        if not isinstance(value, str) or not holds_secret(path):
+            continue
         if path[-1] in _ADDRESSES and not URL_PASSWORD.search(value):
-            return
+            continue
         template = document.template(path)
         if template is None or ":-" in template:
-            kind = "a secret in clear" if template is None else "a secret in clear, as a default"
-            yield Violation(path, f"{kind}; write ${{NAME}} or ${{file:PATH}} and keep it out of this file")
+            what = "the secret itself is in this file" if template is None else "the default may be the secret itself"
+            yield Violation(path, f"{what}; write ${{NAME}} or ${{file:PATH}} without a default")

@@ -88,7 +88,7 @@ def parse_yaml(name: str, text: str) -> YamlTree:
             loader.dispose()
     except _TooDeep as error:
         place = Place(name, error.mark.line + 1, error.mark.column + 1)
-        raise BadDefinitions([Mistake(place, f"nested deeper than {MAX_DEPTH} levels")]) from None
+        raise BadDefinitions([Mistake(place, f"this is nested deeper than {MAX_DEPTH} levels; nest it less")]) from None
     except yaml.MarkedYAMLError as error:
         (line, column, width), message = explain_yaml_error(error, split_lines(text))
         raise BadDefinitions([Mistake(Place(name, line + 1, column + 1, width), message)]) from None
@@ -103,7 +103,7 @@ def _raise_forbidden_character(name: str, text: str, error: Exception) -> NoRetu
         first_line = (str(error).splitlines() or ["it cannot be read"])[0]
         raise BadDefinitions([Mistake(Place(name, 1, 1), f"not valid YAML: {first_line}")]) from None
     code = ord(found[0])
-    mend = "; is the file UTF-16? save it as UTF-8" if code == 0 else "; delete it"
+    fix = "if the file is UTF-16, save it as UTF-8" if code == 0 else "delete it"
     before = split_lines(text[: found.start()])
     place = Place(name, len(before), len(before[-1]) + 1)
-    raise BadDefinitions([Mistake(place, f"the character U+{code:04X} may not stand in YAML{mend}")]) from None
+    raise BadDefinitions([Mistake(place, f"the character U+{code:04X} is not allowed in YAML; {fix}")]) from None

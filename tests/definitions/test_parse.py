@@ -128,7 +128,10 @@ def test_files_are_read_together_and_the_same_app_twice_names_both_places() -> N
     assert set(registry.apps) == {"a", "b"}
     with pytest.raises(BadDefinitions) as refused:
         parse({"one.yaml": one, "two.yaml": "apps:\n  a: {bucket: ccc}\n"}, {})
-    assert str(refused.value) == "two.yaml:2:3: apps.a: is already defined at one.yaml:4:8"
+    assert (
+        str(refused.value)
+        == "two.yaml:2:3: apps.a: this name is already used at one.yaml:4:8; rename or remove one of the two"
+    )
 
 
 def test_references_are_filled_in(tmp_path: Path) -> None:

@@ -36,15 +36,15 @@ async def test_a_mistake_is_told_with_its_place_and_mend(command: str, tmp_path:
     if command == "serve":
         last = json.loads(said.pop())
         assert (last["message"], last["exit_status"]) == ("ended", 1)
-        assert "'credentials' is missing" in last["reason"]
+        assert "credentials is missing" in last["reason"]
     assert said == [
-        f"{config}:4:3: apps.a: 'credentials' is missing; write it here, or under defaults for all apps",
+        f"{config}:4:3: apps.a: credentials is missing; write it here, or under defaults for all apps",
         "    4 |   a:",
         "      |   ^",
-        f"{config}:6:13: apps.a.region: not a region id but the name of an endpoint; write cn-hangzhou",
+        f'{config}:6:13: apps.a.region: "oss-cn-hangzhou" is not a region id but an endpoint; write cn-hangzhou',
         "    6 |     region: oss-cn-hangzhou",
         "      |             ^~~~~~~~~~~~~~~",
-        f"{config}:7:5: apps.a: unknown key 'credentails'; did you mean credentials?",
+        f"{config}:7:5: apps.a.credentails: unknown key; did you mean credentials?",
         "    7 |     credentails: r",
         "      |     ^~~~~~~~~~~",
         "3 errors",

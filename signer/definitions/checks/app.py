@@ -11,7 +11,8 @@ from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
 from signer.definitions.checks.form_fields import check_conditions, check_headers
 from signer.definitions.checks.object_keys import check_object_keys
-from signer.definitions.quantities import format_size
+from signer.definitions.quantities import format_duration, format_size
+from signer.definitions.redaction import quote
 from signer.definitions.suggestions import KnownNames
 from signer.definitions.violation import Violation
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
@@ -44,24 +45,29 @@ def check_app(
 
 def _check_sizes_and_expiry(app: model.App) -> Iterator[Violation]:
     if not timedelta(seconds=1) <= app.expires <= MAX_EXPIRES:
-        yield Violation(("expires",), "must be from 1s to 7d")
+        yield Violation(("expires",), f"{format_duration(app.expires)} is out of range; write 1s to 7d")
     if app.max_size > MAX_OBJECT_BYTES:
-        yield Violation(("max_size",), f"OSS takes at most {format_size(MAX_OBJECT_BYTES)} in one form")
+        size, limit = format_size(app.max_size), format_size(MAX_OBJECT_BYTES)
+        yield Violation(("max_size",), f"{size} is more than OSS accepts in one form; write at most {limit}")
     if app.min_size > app.max_size:
-        yield Violation(("min_size",), f"is more than max_size, which is {format_size(app.max_size)}")
+        size, limit = format_size(app.min_size), format_size(app.max_size)
+        yield Violation(("min_size",), f"{size} is more than max_size ({limit}); lower it, or raise max_size")
 
 
 def _check_domain(app: model.App) -> Iterator[Violation]:
     domain = _OSS_DOMAIN.fullmatch(app.domain or "")
     if domain is None or domain[2].startswith("accelerate"):
         return
-    path = ("domain",)
+    url = quote(app.domain)
     if domain[1] is None:
-        yield Violation(path, "is OSS's endpoint without a bucket; leave it out, and the bucket's own domain is used")
+        message = f"{url} is OSS's endpoint without a bucket; remove the key to use the bucket's own domain"
+        yield Violation(("domain",), message)
     elif domain[1] != app.bucket:
-        yield Violation(path, "is the domain of another bucket than this app's; leave it out, or mend one of the two")
+        message = f"{url} is not the domain of bucket {app.bucket}; remove the key, or correct one of the two"
+        yield Violation(("domain",), message)
     elif domain[2] != app.region:
-        yield Violation(path, "is in another region than this app's; leave it out, or mend one of the two")
+        message = f"{url} is not in region {app.region}; remove the key, or correct one of the two"
+        yield Violation(("domain",), message)
 
 
 def _check_callback(app: model.App, *, has_callback_queue: bool) -> Iterator[Violation]:
@@ -74,4 +80,4 @@ def _check_callback(app: model.App, *, has_callback_queue: bool) -> Iterator[Vio
     except InvalidBodyTemplate as error:
         yield Violation(("callback", "body"), str(error))
     if not has_callback_queue:
-        yield Violation(("callback", "notify"), "has no place to wait in; set server.callback_queue")
+        yield Violation(("callback", "notify"), "needs a queue for the events; set server.callback_queue")

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from signer.callers.plugins import load
 from signer.definitions import model
 from signer.definitions.key_path import KeyPath
+from signer.definitions.quantities import format_duration
 from signer.definitions.violation import Violation
 
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
@@ -18,13 +19,13 @@ _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 def check_callers(app_id: str, app: model.App) -> Iterator[Violation]:
     """Yield what is wrong with `callers`."""
     if not app.callers:
-        yield Violation(("callers",), "must not be empty")
+        yield Violation(("callers",), "the list is empty; write at least one type of callers, such as {type: wechat}")
     for index, entry in enumerate(app.callers):
         path: KeyPath = ("callers", index) if len(app.callers) > 1 else ("callers",)
         if isinstance(entry, model.OpenCallers) and index < len(app.callers) - 1:
-            yield Violation(path, "open takes everyone, so those behind it are never asked; put it last")
+            yield Violation(path, "open accepts every client, so the entries after it are never used; put it last")
         if isinstance(entry, model.WeChatCallers) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
-            yield Violation((*path, "session"), "must be from 5m to 7d")
+            yield Violation((*path, "session"), f"{format_duration(entry.session)} is out of range; write 5m to 7d")
         if isinstance(entry, model.JwtCallers):
             for violation in _check_jwt_keys(entry):
                 yield violation.below(path)

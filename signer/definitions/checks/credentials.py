@@ -11,6 +11,7 @@ from datetime import timedelta
 from signer.definitions import model
 from signer.definitions.key_path import printable_name
 from signer.definitions.quantities import format_duration
+from signer.definitions.redaction import quote
 from signer.definitions.session_policy import session_policy
 from signer.definitions.suggestions import KnownNames
 from signer.definitions.violation import Violation
@@ -40,7 +41,7 @@ def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: 
     """Yield what is wrong with the entry that an app signs with."""
     entry = entries.get(app.credentials)
     if app.credentials not in names:
-        message = f"there is no such entry under credentials; {names.suggestion(app.credentials)}"
+        message = f"{quote(app.credentials)} is not an entry under credentials; {names.suggestion(app.credentials)}"
         yield Violation(("credentials",), message, may_be_elsewhere=True)
     elif entry is not None:
         yield from _check_expires(app, entry)
@@ -50,16 +51,16 @@ def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: 
 def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
     """Reject an `expires` that leaves no room to replace the token in."""
     if isinstance(entry, model.AssumedRole):
-        lifetime, whose, mend = entry.duration, "its role's tokens live", "raise the role's duration, or write"
+        lifetime, tokens, fix = entry.duration, "the role's tokens", "raise the role's duration, or write"
     elif isinstance(entry, model.EcsRamRole):
-        lifetime, whose, mend = _ECS_TOKEN_LIFETIME, "an ECS role's tokens live", "write"
+        lifetime, tokens, fix = _ECS_TOKEN_LIFETIME, "the tokens of an ECS role", "write"
     else:
         return
     if timedelta(seconds=1) <= app.expires <= MAX_EXPIRES and app.expires + _REFRESH_ROOM > lifetime:
         yield Violation(
             ("expires",),
-            f"{format_duration(app.expires)} is too long: {whose} {format_duration(lifetime)}, and "
-            f"{format_duration(_REFRESH_ROOM)} of that is needed to fetch the next; {mend} at most "
+            f"{format_duration(app.expires)} is too long: {tokens} live {format_duration(lifetime)}, of which "
+            f"{format_duration(_REFRESH_ROOM)} are needed to fetch the next one; {fix} at most "
             f"{format_duration(lifetime - _REFRESH_ROOM)}",
         )
 
@@ -71,8 +72,8 @@ def _check_session_policy(app_id: str, app: model.App, entry: model.CredentialEn
     if length > _MAX_SESSION_POLICY_CHARACTERS:
         yield Violation(
             ("key_prefix",),
-            f"too long for scope: app; it makes a session policy of {length:,} characters, and STS takes "
-            f"{_MAX_SESSION_POLICY_CHARACTERS:,}",
+            f"too long for scope: app: the session policy has {length:,} characters, and STS accepts "
+            f"{_MAX_SESSION_POLICY_CHARACTERS:,}; shorten the prefix",
         )
 
 
@@ -86,12 +87,14 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
     """
     entry = entries[name]
     if entry.timeout < timedelta(seconds=1):
-        yield Violation(("timeout",), "must be at least 1s")
+        yield Violation(("timeout",), f"{format_duration(entry.timeout)} is too short; write at least 1s")
     if isinstance(entry, model.AssumedRole):
         if not _MIN_TOKEN_LIFETIME <= entry.duration <= _MAX_TOKEN_LIFETIME:
-            yield Violation(("duration",), "must be from 15m to 12h; STS issues no other tokens")
+            message = f"{format_duration(entry.duration)} is not a lifetime that STS issues; write 15m to 12h"
+            yield Violation(("duration",), message)
         elif entry.min_remaining >= entry.duration:
-            message = f"must be less than the duration, {format_duration(entry.duration)}"
+            shortest, duration = format_duration(entry.min_remaining), format_duration(entry.duration)
+            message = f"{shortest} is not less than duration ({duration}); lower it, or raise duration"
             yield Violation(("min_remaining",), message)
     if isinstance(entry, model.AssumeRole) and entry.source is None:
         yield from _check_access_key(entry)
@@ -103,7 +106,7 @@ def _check_access_key(entry: model.AssumeRole) -> Iterator[Violation]:
     for key in ("access_key_id", "access_key_secret"):
         if getattr(entry, key) is None:
             variable = entry.documented_environment[key]
-            message = f"'{key}' is missing; write it, set {variable} in the environment, or name a source"
+            message = f"{key} is missing; write it, set {variable} in the environment, or write source"
             yield Violation((), message, at_key=True)
 
 
@@ -112,9 +115,9 @@ def _check_source(
 ) -> Iterator[Violation]:
     path = ("source",)
     if entry.access_key_id is not None or entry.access_key_secret is not None:
-        yield Violation(path, "an AccessKey stands beside it; leave one of the two out")
+        yield Violation(path, "the entry also has an AccessKey; remove one of the two")
     if source is not None and source not in names:
-        message = f"there is no such entry under credentials; {names.suggestion(source)}"
+        message = f"{quote(source)} is not an entry under credentials; {names.suggestion(source)}"
         yield Violation(path, message, may_be_elsewhere=True)
     chain = [name]
     following: model.CredentialEntry | None = entry
@@ -122,10 +125,12 @@ def _check_source(
         chain.append(following.source)
         if following.source in chain[:-1]:
             if following.source == name:
-                yield Violation(path, f"goes round in a circle: {' -> '.join(map(printable_name, chain))}")
+                yield Violation(
+                    path, f"the sources form a circle: {' -> '.join(map(printable_name, chain))}; remove one"
+                )
             return
         if len(chain) > _MAX_CHAIN:
-            message = f"more than {_MAX_CHAIN} entries are assumed with each other in a row; leave some out"
+            message = f"this is a chain of more than {_MAX_CHAIN} entries; shorten it"
             yield Violation(path, message)
             return
         following = entries.get(following.source)

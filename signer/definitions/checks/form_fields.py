@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from signer.definitions import model
+from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
 from signer.definitions.violation import Violation
 
@@ -28,42 +29,43 @@ def check_headers(app: model.App) -> Iterator[Violation]:
         path = ("headers", name)
         lower = name.lower()
         if lower in seen:
-            yield Violation(path, "stands here twice; capital letters make no difference")
+            yield Violation(path, "this field is already set above with other capital letters; remove one of the two")
         seen.add(lower)
-        if (complaint := _header_complaint(lower, value)) is not None:
-            yield Violation(path, complaint)
+        if (reason := _reject_header(lower, value)) is not None:
+            yield Violation(path, reason)
 
 
-def _header_complaint(name: str, value: str) -> str | None:
+def _reject_header(name: str, value: str) -> str | None:
     if name in RESERVED_FIELDS or name.startswith("x:"):
-        return "is made by the signer; use the app's own keys (content_types, success_status, callback)"
+        return "the signer sets this field; use the keys content_types, success_status and callback of the app"
     if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-        return "is not the name of a form field; write letters, digits, - and _"
+        return "this is not the name of a form field; use letters, digits, - and _"
     if "$" in value or any(ord(c) < 32 for c in value):
-        return "holds a $ or a control character, which OSS's conditions cannot; leave it out"
+        return f"{quote(value)} holds a $ or a control character, which OSS cannot compare; remove it"
     if name == "x-oss-object-acl" and value not in model.ACLS:
         return _one_of(value, model.ACLS)
     if name == "x-oss-storage-class" and value not in model.STORAGE_CLASSES:
         return _one_of(value, model.STORAGE_CLASSES)
     if name == "x-oss-forbid-overwrite" and value not in ("true", "false"):
-        return 'must be "true" or "false"'
+        return f'{quote(value)} is not "true" or "false"; write one of them in quotes'
     return None
 
 
 def _one_of(value: str, known: tuple[str, ...]) -> str:
     near = nearest(value, known)
-    return f"must be one of {', '.join(known)}{f'; did you mean {near}?' if near else ''}"
+    fix = f"did you mean {near}?" if near else "write one of these"
+    return f"{quote(value)} is not one of {', '.join(known)}; {fix}"
 
 
 def check_conditions(app: model.App) -> Iterator[Violation]:
     """Yield what is wrong with `conditions`."""
     for index, condition in enumerate(app.conditions):
-        if (complaint := _condition_complaint(condition)) is not None:
-            yield Violation(("conditions", index), complaint)
+        if (reason := _reject_condition(condition)) is not None:
+            yield Violation(("conditions", index), reason)
 
 
-def _condition_complaint(condition: Any) -> str | None:
-    """Return why OSS would refuse a condition.
+def _reject_condition(condition: Any) -> str | None:
+    """Return why OSS would reject a condition.
 
     See: https://help.aliyun.com/zh/oss/user-guide/0006-00000216
     """
@@ -72,15 +74,16 @@ def _condition_complaint(condition: Any) -> str | None:
         or len(condition) != 3
         or condition[0] not in ("eq", "starts-with", "in", "not-in")
     ):
-        return f"not a condition; {_CONDITION}"
+        return f"this is not a condition; {_CONDITION}"
     mode, name, value = condition
     if not isinstance(name, str) or not name.startswith("$") or len(name) < 2:
-        return "the second item must name a form field, like $x-oss-meta-team"
+        return f"{quote(name)} is not a form field; write it with a $, like $x-oss-meta-team"
     if name[1:].lower() in RESERVED_FIELDS:
-        return "the signer fixes this field already; use the app's own keys"
+        return f"the signer already sets a condition for {quote(name)}; use the keys of the app instead"
     values = value if mode in ("in", "not-in") else [value]
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
-        return f"the third item must be {'a list of texts' if mode in ('in', 'not-in') else 'a text'}"
+        expected, example = ("a list of texts", "[a, b]") if mode in ("in", "not-in") else ("text", "text")
+        return f"the third item is not {expected}; write [{mode}, $field, {example}]"
     if any("$" in item for item in values):
-        return "a $ in a condition's value is special to OSS; leave it out"
+        return f"{quote(value)} holds a $, which is special in OSS's conditions; remove it"
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from signer.definitions import model
 from signer.definitions.key_path import printable_name
+from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
 from signer.definitions.violation import Violation
 from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
@@ -24,10 +25,14 @@ def check_object_keys(app: model.App) -> Iterator[Violation]:
     yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
     yield from _check_template(app, "key", key_template(app), KEY_PLACEHOLDERS)
     if "{caller}" in app.key_prefix.replace("{caller}/", ""):
-        yield Violation(("key_prefix",), "needs a / right after {caller}, or one caller could reach another's files")
+        message = (
+            f"{quote(app.key_prefix)} has no / after {{caller}}, so one caller could reach another's files; add it"
+        )
+        yield Violation(("key_prefix",), message)
     if app.downloads is not None and "{caller}" not in app.key_prefix:
         yield Violation(
-            ("downloads",), "a caller may read only below a prefix of its own; put {caller}/ into key_prefix"
+            ("downloads",),
+            "callers may read only below their own prefix, and key_prefix has none; put {caller}/ into key_prefix",
         )
 
 
@@ -35,19 +40,21 @@ def _check_template(app: model.App, key: str, text: str, known: frozenset[str]) 
     placeholders = _PLACEHOLDER.findall(text)
     if unknown := [name for name in placeholders if name not in known]:
         near = nearest(unknown[0], known)
-        mend = f"did you mean {{{near}}}?" if near else f"known here: {' '.join(f'{{{n}}}' for n in sorted(known))}"
-        yield Violation((key,), f"has the unknown placeholder {{{printable_name(unknown[0])}}}; {mend}")
+        fix = f"did you mean {{{near}}}?" if near else f"known here: {' '.join(f'{{{n}}}' for n in sorted(known))}"
+        yield Violation((key,), f"{{{printable_name(unknown[0])}}} is not a placeholder; {fix}")
         return
     try:
         Template.parse(text, known)
     except InvalidTemplate as error:
-        yield Violation((key,), _with_fix(str(error)))
+        yield Violation((key,), f"{quote(text)} {_with_fix(str(error))}")
         return
     if "caller" in placeholders and any(isinstance(each, model.OpenCallers) for each in app.callers):
-        yield Violation((key,), "uses {caller}, but with callers: {type: open} nobody is known; choose another type")
+        yield Violation(
+            (key,), "uses {caller}, but callers of type open are not identified; choose another type of callers"
+        )
 
 
-def _with_fix(complaint: str) -> str:
-    if ";" in complaint:
-        return complaint
-    return f"{complaint}; {'shorten it' if 'longer' in complaint else 'leave it out'}"
+def _with_fix(reason: str) -> str:
+    if ";" in reason:
+        return reason
+    return f"{reason}; {'shorten it' if 'longer' in reason else 'remove it'}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from signer.definitions import model
+from signer.definitions.quantities import format_duration
 from signer.definitions.violation import Violation
 from signer.listen_address import ListenAddress
 
@@ -13,12 +14,13 @@ from signer.listen_address import ListenAddress
 def check_server(server: model.Server) -> Iterator[Violation]:
     """Yield what is wrong with the `server` section."""
     if server.listen == server.admin and not server.listen.endswith(":0"):
-        yield Violation(("admin",), "is the same address as listen; give it one of its own")
+        yield Violation(("admin",), f"{server.admin} is also the address of listen; write another one")
     elif server.admin_token is None and not ListenAddress.parse(server.admin).is_local:
         yield Violation(
             ("admin",),
-            "other machines can reach it, and nothing guards it; write 127.0.0.1:9180 or "
+            f"other machines can reach {server.admin} without a token; write 127.0.0.1:9180 or "
             "unix:/run/oss-signer/admin.sock, or set server.admin_token",
         )
     if not timedelta(seconds=1) <= server.callback_timeout <= timedelta(minutes=1):
-        yield Violation(("callback_timeout",), "must be from 1s to 1m")
+        message = f"{format_duration(server.callback_timeout)} is out of range; write 1s to 1m"
+        yield Violation(("callback_timeout",), message)

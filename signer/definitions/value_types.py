@@ -1,4 +1,7 @@
-"""The kinds of values that stand in the YAML, each with its check, its name, its pattern and examples for editors."""
+"""The types of single values in the YAML, each with its validation, title, pattern and examples for editors.
+
+A reason that starts with `not` is put after the value in the error message.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,20 @@ _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 _MEDIA_TYPE = r"^[A-Za-z0-9!#&^_.+-]+/(?:[A-Za-z0-9!#&^_.+-]+|\*)$"
 
 
-def _kind(title: str, pattern: str, examples: list[Any], unit: str = "") -> WithJsonSchema:
-    """For editors and docs/configuration.md; `unit` says what a plain number would mean."""
+def _schema(title: str, pattern: str, examples: list[Any], unit: str = "") -> WithJsonSchema:
+    """Return the JSON Schema of a type; `unit` says what a plain number means."""
     number = {"type": ["string", "integer"], "minimum": 0} if isinstance(examples[-1], int) else {"type": "string"}
     return WithJsonSchema(
         {"title": title, **number, "pattern": pattern, "examples": examples, **({"x-unit": unit} if unit else {})}
     )
 
 
-def _matches(pattern: str, otherwise: str) -> AfterValidator:
+def _matches(pattern: str, reason: str) -> AfterValidator:
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise ValueError(otherwise)
+            raise ValueError(reason)
         return value
 
     return AfterValidator(check)
@@ -53,7 +56,7 @@ def _bucket(value: str) -> str:
     if re.fullmatch(_BUCKET, value):
         return value
     if re.match(r"(?:oss|https?)://|.*\.aliyuncs\.com", value):
-        raise ValueError("not a bucket's name but an address; write the name alone, like photos-prod")
+        raise ValueError("not a bucket name but an address; write the name alone, like photos-prod")
     reasons = (
         (any(c.isupper() for c in value), "it has capital letters"),
         ("_" in value, "it has an underscore"),
@@ -64,7 +67,7 @@ def _bucket(value: str) -> str:
         (value.startswith("-") or value.endswith("-"), "it has a hyphen at an end"),
     )
     reason = next((reason for applies, reason in reasons if applies), "it has other characters")
-    raise ValueError(f"not a bucket's name: {reason}; OSS takes 3 to 63 of a-z, 0-9 and -, with no - at either end")
+    raise ValueError(f"not a bucket name: {reason}; use 3 to 63 of a-z, 0-9 and -, without a - at either end")
 
 
 def _port_fits(value: str) -> bool:
@@ -74,21 +77,21 @@ def _port_fits(value: str) -> bool:
 
 def _base_url(value: str) -> str:
     if not re.fullmatch(_BASE_URL, value) or not _port_fits(value):
-        mend = "write it like https://upload.example.com"
+        fix = "write it like https://upload.example.com"
         if not _port_fits(value):
-            mend = "a port is at most 65535"
+            fix = "write a port of at most 65535"
         elif re.fullmatch(f"{_HOST}{_PORT}/?", value) and "." in value:
-            mend = "https:// is missing before it"
+            fix = "write https:// before it"
         elif "?" in value or "#" in value:
-            mend = "leave out what follows the ? or #"
-        raise ValueError(f"not a base URL; {mend}")
+            fix = "remove everything from the ? or # on"
+        raise ValueError(f"not a base URL; {fix}")
     return value.rstrip("/")
 
 
 def _callback_urls(value: str) -> str:
     urls = value.split(";")
     if len(urls) > 5:
-        raise ValueError("OSS takes at most 5 URLs; leave some out")
+        raise ValueError(f"{len(urls)} URLs are more than OSS accepts; write at most 5")
     return ";".join(_base_url(url.strip()) for url in urls)
 
 
@@ -104,25 +107,25 @@ def _address(value: str) -> str:
 
 
 def _file_path(value: str) -> str:
-    # What people try first is ${file:PATH}, which would put the key itself here.
+    # ${file:PATH}, which people try first, would put the key itself here.
     if not value or "\n" in value or value.startswith("-----"):
-        raise ValueError("not a file's name; write the path of the PEM file itself, not what it holds")
+        raise ValueError("not a file name; write the path of the PEM file, not its contents")
     return value
 
 
 def _origin(value: str) -> str:
     if not re.fullmatch(_ORIGIN, value) or not _port_fits(value):
         path = re.match(r"https?://[^/]+/", value)
-        mend = "end it behind the host: no / and no path" if path else "write it like https://h5.example.com"
-        raise ValueError(f"not an origin; {mend}")
+        fix = "end it after the host, without / or a path" if path else "write it like https://h5.example.com"
+        raise ValueError(f"not an origin; {fix}")
     return value
 
 
 def _role_arn(value: str) -> str:
     if not re.fullmatch(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+", value):
         other = re.match(r"acs:ram::[0-9]*:(user|group|policy|root)", value)
-        said = f"the ARN of a {other[1]}, not of a role" if other else "not the ARN of a role"
-        raise ValueError(f"{said}; write acs:ram::<account id>:role/<name>")
+        what = f"not the ARN of a role but of a {other[1]}" if other else "not the ARN of a role"
+        raise ValueError(f"{what}; write acs:ram::<account id>:role/<name>")
     return value
 
 
@@ -130,31 +133,31 @@ def _network(value: str) -> str:
     try:
         ip_network(value)
     except ValueError as error:
-        strict = "host bits" in str(error)
-        mend = "the address has bits behind the mask" if strict else "write 10.0.0.0/8, or one address"
-        raise ValueError(f"not a network; {mend}") from None
+        has_host_bits = "host bits" in str(error)
+        fix = f"write {ip_network(value, strict=False)}" if has_host_bits else "write 10.0.0.0/8, or one address"
+        raise ValueError(f"not a network; {fix}") from None
     return value
 
 
-def _nothing_as_none(value: object) -> object:
+def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _checked(check: Callable[[str], str]) -> AfterValidator:
+def _validated(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-EmptyAsNone = BeforeValidator(_nothing_as_none)
+EmptyAsNone = BeforeValidator(_empty_as_none)
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    _kind("duration", DURATION_PATTERN, ["90s", "15m", "3h", "1d", 900], "s m h d; a plain number is seconds"),
+    _schema("duration", DURATION_PATTERN, ["90s", "15m", "3h", "1d", 900], "s m h d; a plain number is seconds"),
 ]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    _kind(
+    _schema(
         "size",
         SIZE_PATTERN,
         ["512KiB", "10MiB", "5GB", 1048576],
@@ -164,35 +167,37 @@ Size = Annotated[
 Rate = Annotated[
     tuple[int, int],
     BeforeValidator(parse_rate),
-    _kind("rate", RATE_PATTERN, ["100/s", "30/m", "1000/h"], "per s m h d"),
+    _schema("rate", RATE_PATTERN, ["100/s", "30/m", "1000/h"], "per s m h d"),
 ]
-BaseUrl = Annotated[str, _checked(_base_url), _kind("URL", _BASE_URL, ["https://upload.example.com"])]
+BaseUrl = Annotated[str, _validated(_base_url), _schema("URL", _BASE_URL, ["https://upload.example.com"])]
 CallbackUrls = Annotated[
     str,
-    _checked(_callback_urls),
-    _kind("URLs", rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$", ["https://api.example.com/oss"]),
+    _validated(_callback_urls),
+    _schema("URLs", rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$", ["https://api.example.com/oss"]),
 ]
 Address = Annotated[
     str,
     BeforeValidator(_address_text),
-    _checked(_address),
-    _kind("address", LISTEN_ADDRESS_PATTERN, ["0.0.0.0:5000", "127.0.0.1:9180"]),
+    _validated(_address),
+    _schema("address", LISTEN_ADDRESS_PATTERN, ["0.0.0.0:5000", "127.0.0.1:9180"]),
 ]
-FilePath = Annotated[str, _checked(_file_path), _kind("file", "^[^\n]+$", ["/etc/oss-signer/tls/fullchain.pem"])]
-Origin = Annotated[str, _checked(_origin), _kind("origin", _ORIGIN, ["https://h5.example.com"])]
-Bucket = Annotated[str, _checked(_bucket), _kind("bucket name", _BUCKET, ["photos-prod"])]
+FilePath = Annotated[str, _validated(_file_path), _schema("file", "^[^\n]+$", ["/etc/oss-signer/tls/fullchain.pem"])]
+Origin = Annotated[str, _validated(_origin), _schema("origin", _ORIGIN, ["https://h5.example.com"])]
+Bucket = Annotated[str, _validated(_bucket), _schema("bucket name", _BUCKET, ["photos-prod"])]
 Region = Annotated[
-    str, _checked(regions.check), _kind("region id", regions.PATTERN, ["cn-hangzhou", "cn-shanghai", "ap-southeast-1"])
+    str,
+    _validated(regions.validate_region),
+    _schema("region id", regions.PATTERN, ["cn-hangzhou", "cn-shanghai", "ap-southeast-1"]),
 ]
 MediaType = Annotated[
     str,
-    _matches(_MEDIA_TYPE, "not a media type; write image/jpeg, or image/* for all of a kind"),
-    _kind("media type", _MEDIA_TYPE, ["image/jpeg", "image/*"]),
+    _matches(_MEDIA_TYPE, "not a media type; write one like image/jpeg, or image/* for all image types"),
+    _schema("media type", _MEDIA_TYPE, ["image/jpeg", "image/*"]),
 ]
 RoleArn = Annotated[
     str,
-    _checked(_role_arn),
-    _kind("role ARN", "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$", ["acs:ram::1234567890123456:role/oss-upload"]),
+    _validated(_role_arn),
+    _schema("role ARN", "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$", ["acs:ram::1234567890123456:role/oss-upload"]),
 ]
 OidcProviderArn = Annotated[
     str,
@@ -200,7 +205,7 @@ OidcProviderArn = Annotated[
         "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
         "not the ARN of an OIDC provider; write acs:ram::<account id>:oidc-provider/<name>",
     ),
-    _kind(
+    _schema(
         "OIDC provider ARN",
         "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
         ["acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1"],
@@ -209,25 +214,27 @@ OidcProviderArn = Annotated[
 SessionName = Annotated[
     str,
     _matches("^[A-Za-z0-9.@_-]{2,64}$", "not a session name; use 2 to 64 letters, digits, . @ _ and -"),
-    _kind("session name", "^[A-Za-z0-9.@_-]{2,64}$", ["oss-signer"]),
+    _schema("session name", "^[A-Za-z0-9.@_-]{2,64}$", ["oss-signer"]),
 ]
 Sha256 = Annotated[
     str,
-    _matches("^[0-9a-f]{64}$", "not a SHA-256; make it with: printf %s KEY | sha256sum"),
-    _kind("SHA-256", "^[0-9a-f]{64}$", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
+    _matches(
+        "^[0-9a-f]{64}$", "this must be the SHA-256 of the API key in hex; make it with: printf %s KEY | sha256sum"
+    ),
+    _schema("SHA-256", "^[0-9a-f]{64}$", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
 ]
 AppId = Annotated[
     str,
     _matches("^[A-Za-z0-9_-]{1,64}$", "not an app id; use 1 to 64 letters, digits, _ and -"),
-    _kind("app id", "^[A-Za-z0-9_-]{1,64}$", ["wx1234567890abcdef"]),
+    _schema("app id", "^[A-Za-z0-9_-]{1,64}$", ["wx1234567890abcdef"]),
 ]
 MetaName = Annotated[
     str,
     _matches("^[a-z0-9-]{1,64}$", "not a metadata name; use a to z, 0 to 9 and -, without x-oss-meta-"),
-    _kind("metadata name", "^[a-z0-9-]{1,64}$", ["team"]),
+    _schema("metadata name", "^[a-z0-9-]{1,64}$", ["team"]),
 ]
 Network = Annotated[
     str,
-    _checked(_network),
-    _kind("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", ["10.0.0.0/8", "127.0.0.1"]),
+    _validated(_network),
+    _schema("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", ["10.0.0.0/8", "127.0.0.1"]),
 ]
