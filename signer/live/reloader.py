@@ -44,10 +44,25 @@ class RenewableCertificate(Protocol):
 class Reloader:
     """Activates changed definitions in a running service."""
 
-    def __init__(self, source: DefinitionSource, service: Service, started: ReloadResult) -> None:
-        """Create a reloader for a service that runs on what `source.start()` returned, with the result `started`."""
+    def __init__(
+        self,
+        source: DefinitionSource,
+        service: Service,
+        started: ReloadResult,
+        *,
+        watch_retry_seconds: float = _WATCH_RETRY_SECONDS,
+    ) -> None:
+        """Create a reloader.
+
+        Args:
+            source: The source of the definitions.
+            service: Runs on the registry that `source.start()` returned.
+            started: The result that `source.start()` returned.
+            watch_retry_seconds: The delay before a store whose watch failed is watched again.
+        """
         self._source = source
         self._service = service
+        self._watch_retry_seconds = watch_retry_seconds
         self._lock = asyncio.Lock()
         self._settings_at_start = _settings(service.current.registry)
         self.last = started
@@ -69,7 +84,7 @@ class Reloader:
                     await self.reload("change")
             except Exception:
                 log.exception("store watch failed")
-            await asyncio.sleep(_WATCH_RETRY_SECONDS)
+            await asyncio.sleep(self._watch_retry_seconds)
 
     async def reload(self, trigger: str) -> ReloadResult:
         """Activate what the store holds now, and return how that ended.
