@@ -104,7 +104,7 @@ class RolePlanner:
             from signer.credentials.sources.default_chain import DefaultChainSource
 
             return DefaultChainSource(self._sdk, deadline_seconds=deadline_seconds)
-        if isinstance(entry, model.Static):
+        if isinstance(entry, model.StaticCredential):
             return self._access_key(role)
         from signer.credentials.sources.assume_role import AssumeRoleSource
         from signer.credentials.sources.oidc import OidcSource
@@ -117,7 +117,7 @@ class RolePlanner:
             external_id=entry.external_id if isinstance(entry, model.AssumeRole) else None,
             session_policy=role.session_policy,
         )
-        if isinstance(entry, model.Oidc):
+        if isinstance(entry, model.OidcRole):
             return OidcSource(
                 self._sdk,
                 role_request,
@@ -203,7 +203,7 @@ class CallerCheckBuilder:
         return checks[0] if len(checks) == 1 else FirstMatchCheck(checks)
 
     def _check_of_kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
-        if isinstance(entry, model.OtherCallers):
+        if isinstance(entry, model.PluginCallers):
             return load(entry.type)(entry.model_dump(), app_id)
         if isinstance(entry, model.ApiKeyCallers):
             return ApiKeyCheck(entry.keys)

@@ -19,14 +19,14 @@ def access_key_templates(definitions: model.Definitions, document: Document) -> 
 
 
 def _template(name: str, entry: model.CredentialEntry, document: Document) -> AccessKeyTemplate | None:
-    if not isinstance(entry, model.AssumeRole | model.Static) or entry.access_key_id is None:
+    if not isinstance(entry, model.AssumeRole | model.StaticCredential) or entry.access_key_id is None:
         return None
-    token = entry.security_token if isinstance(entry, model.Static) else None
+    token = entry.security_token if isinstance(entry, model.StaticCredential) else None
 
     def written(key: str) -> str | None:
         """Return the text with `${...}`; for a value that only the environment gives, a reference to its variable."""
         path = ("credentials", name, key)
-        variable = entry.documented_environment.get(key) if isinstance(entry, model.AssumedRole) else None
+        variable = entry.environment_variables.get(key) if isinstance(entry, model.StsRole) else None
         if variable is not None and not document.has(path):
             return f"${{{variable}}}"
         return document.template(path)

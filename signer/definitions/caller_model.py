@@ -16,13 +16,13 @@ from pydantic import (
 )
 
 from signer.callers.plugins import kinds
-from signer.definitions.credential_model import Entry
+from signer.definitions.credential_model import StrictModel
 from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256
 
 _KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-class OpenCallers(Entry):
+class OpenCallers(StrictModel):
     """Anyone may ask."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "open"}]})
@@ -30,7 +30,7 @@ class OpenCallers(Entry):
     type: Literal["open"] = Field(description="this kind of caller")
 
 
-class WeChatCallers(Entry):
+class WeChatCallers(StrictModel):
     """A mini-program's user: `X-WX-Code` with the code of wx.login, then the session that answered it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "wechat", "secret": "${WX_SECRET}"}]})
@@ -49,7 +49,7 @@ class WeChatCallers(Entry):
     )
 
 
-class JwtCallers(Entry):
+class JwtCallers(StrictModel):
     """Who has a token of your own login, in `Authorization: Bearer`; one of `secret`, `public_key` and `jwks_url`."""
 
     model_config = ConfigDict(
@@ -99,7 +99,7 @@ def _as_list(value: Any) -> Any:
 Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_list, json_schema_input_type=Sha256 | tuple[Sha256, ...])]
 
 
-class ApiKeyCallers(Entry):
+class ApiKeyCallers(StrictModel):
     """The team's own servers, by the header `X-Api-Key`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "api_key", "keys": {"shop": _KEY_HASH}}]})
@@ -116,7 +116,7 @@ class ApiKeyCallers(Entry):
 CallersEntry = Annotated[OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")]
 
 
-class OtherCallers(Entry):
+class PluginCallers(StrictModel):
     """A kind that another installed package offers; what it takes is its own business."""
 
     model_config = ConfigDict(extra="allow")
@@ -130,11 +130,11 @@ _OWN = frozenset({"open", "wechat", "jwt", "api_key"})
 def _or_other(value: Any, own: ValidatorFunctionWrapHandler) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind not in _OWN and kind in kinds():
-        return OtherCallers.model_validate(value)
+        return PluginCallers.model_validate(value)
     return own(value)
 
 
-AnyCallers = OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers | OtherCallers
+AnyCallers = OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers | PluginCallers
 Callers = Annotated[
     tuple[Annotated[CallersEntry, WrapValidator(_or_other)], ...],
     BeforeValidator(_as_list, json_schema_input_type=CallersEntry | tuple[CallersEntry, ...]),

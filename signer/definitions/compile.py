@@ -115,7 +115,7 @@ def _role_of_app(app_id: str, app: model.App, shared: SharedSettings) -> tuple[s
     With `scope: app`, each app has a token of its own, narrowed by a session policy.
     """
     role = _role(app.credentials, shared)
-    if isinstance(role.entry, model.AssumedRole) and role.entry.scope == "app":
+    if isinstance(role.entry, model.StsRole) and role.entry.scope == "app":
         return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app_id, app))
     return app.credentials, role
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, mo
 from signer.definitions.value_types import BaseUrl, Duration, OidcProviderArn, RoleArn, SessionName
 
 
-class Entry(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class CredentialSource(Entry):
+class CommonSettings(StrictModel):
     min_remaining: Duration = Field(
         timedelta(seconds=60),
         description="a token that ends sooner is not signed with; forms get shorter down to this",
@@ -26,7 +26,7 @@ class CredentialSource(Entry):
     )
 
 
-class EcsRamRole(CredentialSource):
+class EcsRamRole(CommonSettings):
     """The role attached to this ECS instance, from the metadata service; no secret on disk."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "ecs_ram_role"}]})
@@ -42,10 +42,10 @@ class EcsRamRole(CredentialSource):
     )
 
 
-class AssumedRole(CredentialSource):
+class StsRole(CommonSettings):
     """What every kind of assumed role has."""
 
-    documented_environment: ClassVar[dict[str, str]] = {}
+    environment_variables: ClassVar[dict[str, str]] = {}
     """The variables of the environment that give what an entry does not say."""
 
     role_arn: RoleArn = Field(description="the role to assume")
@@ -72,14 +72,14 @@ class AssumedRole(CredentialSource):
     def _from_environment(cls, values: Any, info: ValidationInfo) -> Any:
         environ: Mapping[str, str] = (info.context or {}).get("environ", {})
         if isinstance(values, dict):
-            for name, variable in cls.documented_environment.items():
+            for name, variable in cls.environment_variables.items():
                 chained = "source" in values and name != "role_arn"
                 if name not in values and environ.get(variable) and not chained:
                     values = {**values, name: environ[variable]}
         return values
 
 
-class AssumeRole(AssumedRole):
+class AssumeRole(StsRole):
     """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
 
     model_config = ConfigDict(
@@ -97,7 +97,7 @@ class AssumeRole(AssumedRole):
         }
     )
 
-    documented_environment: ClassVar[dict[str, str]] = {
+    environment_variables: ClassVar[dict[str, str]] = {
         "role_arn": "OSS_STS_ROLE_ARN",
         "access_key_id": "OSS_ACCESS_KEY_ID",
         "access_key_secret": "OSS_ACCESS_KEY_SECRET",
@@ -124,7 +124,7 @@ class AssumeRole(AssumedRole):
     )
 
 
-class Oidc(AssumedRole):
+class OidcRole(StsRole):
     """A role assumed with the pod's own OIDC token: RRSA in ACK, which sets all of this in the environment."""
 
     model_config = ConfigDict(
@@ -140,7 +140,7 @@ class Oidc(AssumedRole):
         }
     )
 
-    documented_environment: ClassVar[dict[str, str]] = {
+    environment_variables: ClassVar[dict[str, str]] = {
         "role_arn": "ALIBABA_CLOUD_ROLE_ARN",
         "provider_arn": "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
         "token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
@@ -155,7 +155,7 @@ class Oidc(AssumedRole):
     )
 
 
-class DefaultChain(CredentialSource):
+class DefaultChain(CommonSettings):
     """The SDK's own chain: environment, OIDC, the CLI's and the SDK's profiles, the ECS role, a credentials URI."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "default"}]})
@@ -163,7 +163,7 @@ class DefaultChain(CredentialSource):
     type: Literal["default"] = Field(description="this kind of entry")
 
 
-class Static(CredentialSource):
+class StaticCredential(CommonSettings):
     """A credential as it stands here; for tests only, since nothing replaces it."""
 
     model_config = ConfigDict(
@@ -188,4 +188,6 @@ class Static(CredentialSource):
     )
 
 
-CredentialEntry = Annotated[EcsRamRole | AssumeRole | Oidc | DefaultChain | Static, Field(discriminator="type")]
+CredentialEntry = Annotated[
+    EcsRamRole | AssumeRole | OidcRole | DefaultChain | StaticCredential, Field(discriminator="type")
+]

@@ -17,16 +17,16 @@ from signer.definitions.caller_model import Callers as Callers
 from signer.definitions.caller_model import CallersEntry as CallersEntry
 from signer.definitions.caller_model import JwtCallers as JwtCallers
 from signer.definitions.caller_model import OpenCallers as OpenCallers
-from signer.definitions.caller_model import OtherCallers as OtherCallers
+from signer.definitions.caller_model import PluginCallers as PluginCallers
 from signer.definitions.caller_model import WeChatCallers as WeChatCallers
-from signer.definitions.credential_model import AssumedRole as AssumedRole
 from signer.definitions.credential_model import AssumeRole as AssumeRole
 from signer.definitions.credential_model import CredentialEntry as CredentialEntry
 from signer.definitions.credential_model import DefaultChain as DefaultChain
 from signer.definitions.credential_model import EcsRamRole as EcsRamRole
-from signer.definitions.credential_model import Entry as Entry
-from signer.definitions.credential_model import Oidc as Oidc
-from signer.definitions.credential_model import Static as Static
+from signer.definitions.credential_model import OidcRole as OidcRole
+from signer.definitions.credential_model import StaticCredential as StaticCredential
+from signer.definitions.credential_model import StrictModel as StrictModel
+from signer.definitions.credential_model import StsRole as StsRole
 from signer.definitions.value_types import (
     Address,
     AppId,
@@ -49,7 +49,7 @@ ACLS = ("default", "private", "public-read", "public-read-write")
 STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 
 
-class Tls(Entry):
+class Tls(StrictModel):
     """A certificate of the signer's own, for installations without nginx; a renewed one is taken up at once."""
 
     certificate: FilePath = Field(
@@ -62,7 +62,7 @@ class Tls(Entry):
     )
 
 
-class Server(Entry):
+class Server(StrictModel):
     """Where the signer listens. A change counts from the next start on."""
 
     listen: Address = Field(
@@ -103,7 +103,7 @@ class Server(Entry):
     )
 
 
-class RateLimit(Entry):
+class RateLimit(StrictModel):
     """How often forms are given out; beyond it, 429 with `Retry-After`."""
 
     per_app: Rate | None = Field(None, description="for the whole app; not given: no limit", examples=["200/s"])
@@ -126,13 +126,13 @@ class RateLimit(Entry):
         return self.per_app is None and self.per_caller is None and self.per_address is None
 
 
-class Downloads(Entry):
+class Downloads(StrictModel):
     """URLs to read what a caller has uploaded; `key_prefix` must hold `{caller}`, the role may `oss:GetObject`."""
 
     expires: Duration = Field(timedelta(minutes=5), description="how long a URL may be used", examples=["5m"])
 
 
-class Notify(Entry):
+class Notify(StrictModel):
     """Where checked callbacks are handed on to, at least once and in order per object."""
 
     url: BaseUrl = Field(description="where they are posted", examples=["https://api.example.com/uploads"])
@@ -143,7 +143,7 @@ class Notify(Entry):
     )
 
 
-class Callback(Entry):
+class Callback(StrictModel):
     """What OSS tells your server after each upload (help page `callback`)."""
 
     url: CallbackUrls = Field(
@@ -168,7 +168,7 @@ class Callback(Entry):
     )
 
 
-class Defaults(Entry):
+class Defaults(StrictModel):
     """What apps have in common; each may say otherwise."""
 
     headings: ClassVar[dict[str, str]] = {
@@ -266,7 +266,7 @@ class App(Defaults):
     credentials: str = Field(description="the entry under `credentials` that signs", examples=["uploader"])
 
 
-class Definitions(Entry):
+class Definitions(StrictModel):
     """All that the signer knows."""
 
     version: Literal[1] = Field(description="of this format")

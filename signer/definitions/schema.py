@@ -50,10 +50,10 @@ def _improve(each: Schema, entry: type[BaseModel]) -> None:
             if member["default"] is None:
                 del member["default"]
         each["properties"][name] = _with_names_checked(_with_references(_without_null(member)))
-    if issubclass(entry, model.AssumedRole):
-        for name, variable in entry.documented_environment.items():
+    if issubclass(entry, model.StsRole):
+        for name, variable in entry.environment_variables.items():
             each["properties"][name]["description"] += f"; not given: `{variable}` of the environment"
-        each["required"] = [name for name in each["required"] if name not in entry.documented_environment]
+        each["required"] = [name for name in each["required"] if name not in entry.environment_variables]
         each["required"] += ["type"] * ("type" not in each["required"])
 
 

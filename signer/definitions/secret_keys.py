@@ -21,10 +21,10 @@ def _fields(entry: type[BaseModel]) -> Iterator[tuple[str, bool]]:
         yield name, field.annotation is SecretStr or SecretStr in get_args(field.annotation)
 
 
-SECRET_KEYS = frozenset(name for name, is_secret in _fields(model.Entry) if is_secret)
+SECRET_KEYS = frozenset(name for name, is_secret in _fields(model.StrictModel) if is_secret)
 """The keys that hold a secret."""
 
-_OTHER_KEYS = frozenset(name for name, is_secret in _fields(model.Entry) if not is_secret)
+_OTHER_KEYS = frozenset(name for name, is_secret in _fields(model.StrictModel) if not is_secret)
 _SOUNDS_SECRET = re.compile(r"secret|passw|passphrase|token|private_?key|api_?key|credential_?value", re.ASCII)
 
 

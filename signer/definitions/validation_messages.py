@@ -17,7 +17,7 @@ from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
 from signer.definitions.violation import Violation
 
-_CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.Oidc, model.DefaultChain, model.Static)
+_CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.OidcRole, model.DefaultChain, model.StaticCredential)
 _CALLERS = (model.OpenCallers, model.WeChatCallers, model.JwtCallers, model.ApiKeyCallers)
 
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
@@ -37,8 +37,8 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
 """The models whose keys are known at a path, for suggestions."""
 
 _VARIABLES = {
-    "assume_role": model.AssumeRole.documented_environment,
-    "oidc": model.Oidc.documented_environment,
+    "assume_role": model.AssumeRole.environment_variables,
+    "oidc": model.OidcRole.environment_variables,
 }
 """The variables that give missing keys, by type of credentials."""
 

@@ -50,7 +50,7 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
 
 
 def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
-    if isinstance(role.entry, model.Static):
+    if isinstance(role.entry, model.StaticCredential):
         message = (
             "this entry is of type static, and its credential is never replaced; use another type outside of tests"
         )

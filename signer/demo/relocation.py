@@ -59,11 +59,11 @@ def _relocate_entry(entry: model.CredentialEntry, cloud: LocalCloud) -> model.Cr
     if isinstance(entry, model.AssumeRole):
         arn = _local_role_arn(entry.role_arn)
         return entry.model_copy(update={"endpoint": cloud.sts, "role_arn": arn, "external_id": None})
-    if isinstance(entry, model.Oidc):
-        shared = {name: getattr(entry, name) for name in model.AssumedRole.model_fields}
+    if isinstance(entry, model.OidcRole):
+        shared = {name: getattr(entry, name) for name in model.StsRole.model_fields}
         changed = {"type": "assume_role", "endpoint": cloud.sts, "role_arn": _local_role_arn(entry.role_arn)}
         return model.AssumeRole.model_construct(**{**shared, **changed})
-    return model.Static.model_construct(
+    return model.StaticCredential.model_construct(
         type="static",
         min_remaining=entry.min_remaining,
         timeout=entry.timeout,

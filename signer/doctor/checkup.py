@@ -77,7 +77,7 @@ class Checkup:
         yield Subject("listen", ""), check_listen(http, server)
         for endpoint, entries in self._metadata_entries().items():
             yield Subject("metadata", endpoint), check_metadata(http, endpoint, entries)
-        assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, model.AssumedRole)]
+        assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, model.StsRole)]
         for endpoint in {entry.endpoint for entry in assumed}:
             yield Subject("clock", urlsplit(endpoint).netloc), self._fetch_date(endpoint)
         for use, apps in plan.buckets.items():
@@ -116,7 +116,7 @@ class Checkup:
         for name, role in self._plan.roles.items():
             apps = self._plan.role_apps[name]
             subject = Subject("credential", name, apps)
-            if is_clock_wrong(self._http) and isinstance(role.entry, model.AssumedRole):
+            if is_clock_wrong(self._http) and isinstance(role.entry, model.StsRole):
                 yield subject, self._skip_credential(subject, _WRONG_CLOCK)
             elif name in roleless:
                 yield subject, self._skip_credential(subject, "because the metadata service has no such role")

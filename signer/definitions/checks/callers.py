@@ -49,7 +49,7 @@ def _check_jwt_keys(entry: model.JwtCallers) -> Iterator[Violation]:
 
 def _check_plugin(app_id: str, entry: model.AnyCallers, path: KeyPath) -> Iterator[Violation]:
     """Let the package that offers this type of callers check its entry."""
-    if isinstance(entry, model.OtherCallers):
+    if isinstance(entry, model.PluginCallers):
         try:
             load(entry.type)(entry.model_dump(), app_id)
         except ValueError as error:

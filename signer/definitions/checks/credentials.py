@@ -50,7 +50,7 @@ def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: 
 
 def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
     """Reject an `expires` that leaves no room to replace the token in."""
-    if isinstance(entry, model.AssumedRole):
+    if isinstance(entry, model.StsRole):
         lifetime, tokens, fix = entry.duration, "the role's tokens", "raise the role's duration, or write"
     elif isinstance(entry, model.EcsRamRole):
         lifetime, tokens, fix = _ECS_TOKEN_LIFETIME, "the tokens of an ECS role", "write"
@@ -66,7 +66,7 @@ def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Vio
 
 
 def _check_session_policy(app_id: str, app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
-    if not isinstance(entry, model.AssumedRole) or entry.scope != "app":
+    if not isinstance(entry, model.StsRole) or entry.scope != "app":
         return
     length = len(session_policy(app_id, app))
     if length > _MAX_SESSION_POLICY_CHARACTERS:
@@ -88,7 +88,7 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
     entry = entries[name]
     if entry.timeout < timedelta(seconds=1):
         yield Violation(("timeout",), f"{format_duration(entry.timeout)} is too short; write at least 1s")
-    if isinstance(entry, model.AssumedRole):
+    if isinstance(entry, model.StsRole):
         if not _MIN_TOKEN_LIFETIME <= entry.duration <= _MAX_TOKEN_LIFETIME:
             message = f"{format_duration(entry.duration)} is not a lifetime that STS issues; write 15m to 12h"
             yield Violation(("duration",), message)
@@ -105,7 +105,7 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
 def _check_access_key(entry: model.AssumeRole) -> Iterator[Violation]:
     for key in ("access_key_id", "access_key_secret"):
         if getattr(entry, key) is None:
-            variable = entry.documented_environment[key]
+            variable = entry.environment_variables[key]
             message = f"{key} is missing; write it, set {variable} in the environment, or write source"
             yield Violation((), message, at_key=True)
 

@@ -90,19 +90,19 @@ async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Fi
 def _fix(role: Role, error: FetchFailed) -> str:
     entry = role.entry
     where = f"credentials.{role.name}"
-    if isinstance(error, StsError) and isinstance(entry, model.AssumedRole):
+    if isinstance(error, StsError) and isinstance(entry, model.StsRole):
         return _fix_of_refusal(role, entry, error.code)
     if isinstance(error, AccessKeyUnreadable):
         return f"set what {where} refers to, in the environment, --env-file or the file"
     if isinstance(entry, model.EcsRamRole):
         return "attach a RAM role to this instance; see also the step metadata"
-    if isinstance(entry, model.AssumedRole):
+    if isinstance(entry, model.StsRole):
         host = urlsplit(entry.endpoint).netloc
         return f"check the connection to {host}: curl -sI {entry.endpoint}; or write another endpoint in {where}"
     return f"set one of the chain's sources for the service's user, or use another type in {where}"
 
 
-def _fix_of_refusal(role: Role, entry: model.AssumedRole, code: str) -> str:
+def _fix_of_refusal(role: Role, entry: model.StsRole, code: str) -> str:
     """Return the fix for an error code of STS.
 
     See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
