@@ -93,19 +93,19 @@ async def test_what_a_healthy_signer_exposed_raises_no_alert(fleet: Fleet, tmp_p
 
 async def test_what_a_troubled_signer_exposed_raises_the_alerts_for_it(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_of_troubled, "troubled:9180")
-    at_once = {"OssSignerNotReady", "OssSignerRoleUnusable", "OssSignerClockOff", "OssSignerClockWrong"}
-    after_some_minutes = at_once | {"OssSignerReloadFailed", "OssSignerFailures", "OssSignerTokenAboutToEnd"}
-    late = {"OssSignerRefreshFails", "OssSignerCallbacksPileUp"}
+    at_once = {"OssSignerNotReady", "OssSignerRoleUnusable", "OssSignerClockSkewed", "OssSignerClockWrong"}
+    after_some_minutes = at_once | {"OssSignerReloadFailed", "OssSignerFailures", "OssSignerTokenExpiresSoon"}
+    late = {"OssSignerRefreshFailing", "OssSignerCallbackBacklog"}
     write(file := tmp_path / "troubled.yml", rule_test(series, {3: at_once, 8: after_some_minutes}))
     await promtool("test", "rules", str(file))
-    wanted = after_some_minutes | late | {"OssSignerTokenNotReplaced", "OssSignerAppRefused"}
+    wanted = after_some_minutes | late | {"OssSignerTokenNotReplaced", "OssSignerAppRejected"}
     write(file, rule_test(series, {25: wanted}))
     await promtool("test", "rules", str(file))
 
 
 async def test_a_certificate_that_was_renewed_wrongly_is_told(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_with_tls, "tls:9180")
-    wanted = {"OssSignerCertificateEnds", "OssSignerCertificateRefused"}
+    wanted = {"OssSignerCertificateExpires", "OssSignerCertificateRejected"}
     write(file := tmp_path / "tls.yml", rule_test(series, {25: wanted}))
     await promtool("test", "rules", str(file))
 
