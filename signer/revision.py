@@ -18,7 +18,7 @@ from signer.callers.api_key import ApiKeyCheck
 from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.open import OpenCheck
-from signer.callers.plugins import load
+from signer.callers.plugins import load_plugin
 from signer.credentials.refresh_windows import RefreshWindows
 from signer.credentials.role_plan import RolePlan
 from signer.credentials.role_set import RoleSet
@@ -204,7 +204,7 @@ class CallerCheckBuilder:
 
     def _check_of_kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
         if isinstance(entry, model.PluginCallers):
-            return load(entry.type)(entry.model_dump(), app_id)
+            return load_plugin(entry.type)(entry.model_dump(), app_id)
         if isinstance(entry, model.ApiKeyCallers):
             return ApiKeyCheck(entry.keys)
         if isinstance(entry, model.WeChatCallers):
@@ -229,10 +229,10 @@ class CallerCheckBuilder:
 
     def _verification_key(self, entry: model.JwtCallers) -> VerificationKey | Jwks:
         from signer.callers.jwks import Jwks
-        from signer.callers.verification_keys import from_pem, from_secret
+        from signer.callers.verification_keys import key_from_pem, key_from_secret
 
         if entry.jwks_url is not None:
             return Jwks(self._outbound, entry.jwks_url)
         if entry.public_key is not None:
-            return from_pem(entry.public_key)
-        return from_secret("" if entry.secret is None else entry.secret.get_secret_value())
+            return key_from_pem(entry.public_key)
+        return key_from_secret("" if entry.secret is None else entry.secret.get_secret_value())

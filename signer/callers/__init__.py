@@ -1,1 +1,1 @@
-"""Who is asking: one file a kind, one small protocol (`signer.callers.caller`)."""
+"""Identify the caller of a request: one module for each `type` of `callers:`."""

@@ -1,6 +1,6 @@
-"""`callers: {type: api_key}`: the team's own servers, each key kept only as its SHA-256.
+"""`type: api_key`: the team's own servers, by a key of which only the SHA-256 is stored.
 
-`X-Api-Key` holds the key; `X-Caller` may name the user for whom the server asks.
+`X-Api-Key` has the key, and `X-Caller` can name the user for whom the server sends the request.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from signer.request_context import RequestContext
 
 
 class ApiKeyCheck:
+    """Identifies servers by their keys."""
+
     def __init__(self, sha256_by_name: Mapping[str, str | Sequence[str]]) -> None:
-        """The hex digests of the keys by the name of the server that holds them; several while they are rotated."""
+        """Create a check from the hex digests of the keys by server name; a server has several during a rotation."""
         self._digests = [
             (name, bytes.fromhex(digest))
             for name, digests in sha256_by_name.items()
             for digest in ([digests] if isinstance(digests, str) else digests)
         ]
 
-    def presented(self, context: RequestContext) -> bool:
+    def has_credential(self, context: RequestContext) -> bool:
         return context.has_header("X-Api-Key")
 
     async def identify(self, context: RequestContext) -> Caller:
-        """Raises `Unauthenticated` when the key is missing or unknown. Every digest is compared, in constant time."""
-        key, acts_for = context.header("X-Api-Key"), context.header("X-Caller")
+        key, user = context.header("X-Api-Key"), context.header("X-Caller")
         digest = sha256((key or "").encode(errors="surrogatepass")).digest()
+        # The key is compared with every digest, each time in constant time.
         names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
         if key is None or not names:
-            raise Unauthenticated("send a valid key in X-Api-Key")
-        return Caller(acts_for or names[0])
+            raise Unauthenticated("X-Api-Key is missing or wrong; send a valid key")
+        return Caller(user or names[0])

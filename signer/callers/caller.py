@@ -1,6 +1,6 @@
-"""What every kind of caller check offers, and what it is shown of a request.
+"""The caller of a request, and the interface of all caller checks.
 
-Other packages may offer kinds of their own: entry point group `oss_signer.callers`, see docs/callers.md.
+Other packages can provide further types of callers: see `signer.callers.plugins` and docs/callers.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_ID_CHARACTERS = 128
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A token of ours that the client may send from now on instead of what it sent."""
+    """A session token of the signer, which the client can send instead of its credential from now on."""
 
     token: str = field(repr=False)
     expires_in_seconds: int
@@ -24,10 +24,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: an id that may stand in limits and logs, or None for anyone.
+    """The caller of a request, by an id for limits, logs and object keys; None for anyone.
 
-    Raises `InvalidRequest` for an id that is empty, long, or holds control or invisible characters. Whether it may
-    stand in an object key is up to `signer.signing.object_key`.
+    Whether an id may be part of an object key is checked in `signer.signing.object_key`.
+
+    Raises:
+        InvalidRequest: The id is empty, too long, or has control or invisible characters.
     """
 
     id: str | None = None
@@ -35,14 +37,27 @@ class Caller:
 
     def __post_init__(self) -> None:
         if self.id is not None and not (1 <= len(self.id) <= _MAX_ID_CHARACTERS and self.id.isprintable()):
-            raise InvalidRequest(f"a caller's id has 1 to {_MAX_ID_CHARACTERS} printable characters")
+            raise InvalidRequest(f"a caller's id must have 1 to {_MAX_ID_CHARACTERS} printable characters")
 
 
 class CallerCheck(Protocol):
-    def presented(self, context: RequestContext) -> bool:
-        """Whether the request carries what this kind looks at; of several kinds the first one decides."""
+    """Identifies the callers of one app."""
+
+    def has_credential(self, context: RequestContext) -> bool:
+        """Return whether the request has a credential of this type, valid or not.
+
+        Of several types, the first with a credential in the request identifies the caller.
+        """
         ...
 
     async def identify(self, context: RequestContext) -> Caller:
-        """Raises `InvalidRequest`, `Unauthenticated`, `Forbidden`, `RateLimited` or `IdentityUnavailable`."""
+        """Return the caller, or raise a problem of `signer.errors`. Runs in the event loop and must not block it.
+
+        Raises:
+            InvalidRequest: A header occurs twice, or the caller's id is not valid.
+            Unauthenticated: The credential is missing or not valid.
+            Forbidden: The caller must not use the app.
+            RateLimited: The caller sends too many requests.
+            IdentityUnavailable: The service that verifies the credential is unavailable.
+        """
         ...

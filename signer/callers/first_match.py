@@ -1,4 +1,4 @@
-"""Several kinds of callers for one app: the first whose credential is present decides."""
+"""Several types of callers for one app: the first whose credential is in the request decides."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from signer.request_context import RequestContext
 
 
 class FirstMatchCheck:
+    """Delegates to the first check that has a credential. If that is not valid, no other check is tried."""
+
     def __init__(self, checks: Sequence[CallerCheck]) -> None:
         self._checks = tuple(checks)
 
-    def presented(self, context: RequestContext) -> bool:
-        return any(check.presented(context) for check in self._checks)
+    def has_credential(self, context: RequestContext) -> bool:
+        return any(check.has_credential(context) for check in self._checks)
 
     async def identify(self, context: RequestContext) -> Caller:
-        """A credential that is present and wrong is refused; the next kind is not tried."""
         for check in self._checks:
-            if check.presented(context):
+            if check.has_credential(context):
                 return await check.identify(context)
-        raise Unauthenticated("this app wants to know who asks; send one of the credentials it takes")
+        raise Unauthenticated("this app identifies its callers; send one of the credentials that it accepts")

@@ -1,4 +1,7 @@
-"""A published set of keys (JWKS, RFC 7517): kept, refreshed when a token names a key that is not in it, never often."""
+"""A published set of keys (JWKS): cached, and fetched again when a token names an unknown key, but not often.
+
+See: https://www.rfc-editor.org/rfc/rfc7517#section-5
+"""
 
 from __future__ import annotations
 
@@ -11,97 +14,109 @@ from collections.abc import Callable
 
 import aiohttp
 
-from signer.callers.verification_keys import InvalidKey, VerificationKey, from_jwk
+from signer.callers.verification_keys import InvalidKey, VerificationKey, key_from_jwk
 from signer.errors import IdentityUnavailable, Unauthenticated
 from signer.outbound import read_response
 
 log = logging.getLogger("oss_signer.callers")
 
-_MAX_ANSWER_BYTES = 256 * 1024
+_MAX_RESPONSE_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 3.0
-_FRESH_SECONDS = 600.0
-_LEAST_SECONDS_BETWEEN = 10.0
-"""However many unknown key ids come, the set is fetched no more often than this."""
-_LEAST_SECONDS_WITHOUT_KEYS = 2.0
-"""The same while there is none at all, and nobody can be let in."""
+_MAX_AGE_SECONDS = 600.0
+_MIN_SECONDS_BETWEEN_FETCHES = 10.0
+"""Unknown key ids, however many, cause no more fetches than this."""
+_MIN_SECONDS_WITHOUT_KEYS = 2.0
+"""The same while there are no keys at all, and every token is rejected."""
 
-Name = tuple[str | None, str]
-"""A key's id (kid), and the algorithm that it is made for: RSA and EC keys may share an id (RFC 7517, 4.5)."""
+KeyName = tuple[str | None, str]
+"""The id of a key (`kid`) and its algorithm: an RSA key and an EC key may have the same id."""
 
 
 class Jwks:
+    """The keys of one JWKS."""
+
     def __init__(
         self, outbound: aiohttp.ClientSession, url: str, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
+        """Create an empty set, which is fetched for the first token; `outbound` sends the requests."""
         self._outbound = outbound
         self._url = url
         self._monotonic = monotonic
-        self._keys: dict[Name, VerificationKey] = {}
+        self._keys: dict[KeyName, VerificationKey] = {}
         self._fetched_at = float("-inf")
-        self._tried_at = float("-inf")
-        self._fetching: asyncio.Task[None] | None = None
+        self._attempted_at = float("-inf")
+        self._fetch_task: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str | None, algorithm: str) -> VerificationKey:
-        """Raises `Unauthenticated` for a key that is not published, `IdentityUnavailable` while none was fetched."""
+        """Return the key that a token names.
+
+        Raises:
+            Unauthenticated: The set has no such key.
+            IdentityUnavailable: The set could not be fetched yet.
+        """
         name = (key_id, algorithm)
         if name not in self._keys:
-            self._begin()
-            if self._fetching is not None:
-                # A caller who goes away takes the fetch from nobody else.
-                await asyncio.shield(self._fetching)
-        elif self._monotonic() - self._fetched_at > _FRESH_SECONDS:
-            # The keys held go on serving while newer ones are fetched, and when their publisher is away.
-            self._begin()
+            self._start_fetch()
+            if self._fetch_task is not None:
+                # Shielded, so that a request that is cancelled does not cancel the fetch for the others.
+                await asyncio.shield(self._fetch_task)
+        elif self._monotonic() - self._fetched_at > _MAX_AGE_SECONDS:
+            # The old keys are used meanwhile, and also when the fetch fails.
+            self._start_fetch()
         key = self._keys.get(name)
         if key is None and not self._keys:
             raise IdentityUnavailable(
-                "the keys that tokens are checked with cannot be fetched; try again shortly",
-                retry_after_seconds=_LEAST_SECONDS_WITHOUT_KEYS,
+                "the keys that verify tokens cannot be fetched; retry after the seconds in Retry-After",
+                retry_after_seconds=_MIN_SECONDS_WITHOUT_KEYS,
             )
         if key is None:
             raise Unauthenticated("the token is signed with a key that its issuer does not publish")
         return key
 
-    def _begin(self) -> None:
-        between = _LEAST_SECONDS_BETWEEN if self._keys else _LEAST_SECONDS_WITHOUT_KEYS
-        if self._fetching is None and self._monotonic() - self._tried_at >= between:
-            self._tried_at = self._monotonic()
-            self._fetching = asyncio.create_task(self._fetch())
+    def _start_fetch(self) -> None:
+        min_seconds = _MIN_SECONDS_BETWEEN_FETCHES if self._keys else _MIN_SECONDS_WITHOUT_KEYS
+        if self._fetch_task is None and self._monotonic() - self._attempted_at >= min_seconds:
+            self._attempted_at = self._monotonic()
+            self._fetch_task = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                # Off the loop: a set of this size may hold a thousand keys.
-                self._keys = await asyncio.to_thread(_usable, await self._body())
+                # In another thread, since a set of this size can have a thousand keys.
+                self._keys = await asyncio.to_thread(_parse_jwks, await self._request())
             self._fetched_at = self._monotonic()
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
-            reason = str(error) if isinstance(error, _NoKeys) else type(error).__name__
-            log.warning("the JWKS cannot be fetched", extra={"url": self._url, "reason": reason})
+            reason = str(error) if isinstance(error, _UnusableResponse) else type(error).__name__
+            log.warning("JWKS fetch failed", extra={"url": self._url, "reason": reason})
         finally:
-            self._fetching = None
+            self._fetch_task = None
 
-    async def _body(self) -> bytes:
+    async def _request(self) -> bytes:
         async with self._outbound.get(self._url, allow_redirects=False) as response:
             if response.status != 200:
-                raise _NoKeys(f"status {response.status}")
-            return await read_response(response, _MAX_ANSWER_BYTES)
+                raise _UnusableResponse(f"status {response.status}")
+            return await read_response(response, _MAX_RESPONSE_BYTES)
 
 
-class _NoKeys(ValueError):
-    """The answer holds no key that can be used."""
+class _UnusableResponse(ValueError):
+    """The response has no key that can be used."""
 
 
-def _usable(body: bytes) -> dict[Name, VerificationKey]:
-    """The RSA and EC keys for signatures; others are passed over. Raises ValueError when none is left."""
+def _parse_jwks(body: bytes) -> dict[KeyName, VerificationKey]:
+    """Return the RSA and EC keys for signatures, and ignore all others.
+
+    Raises:
+        ValueError: There is no such key.
+    """
     document = json.loads(body)
     published = document.get("keys") if isinstance(document, dict) else None
-    keys: dict[Name, VerificationKey] = {}
-    for each in published if isinstance(published, list) else ():
-        key_id = each.get("kid") if isinstance(each, dict) else False
+    keys: dict[KeyName, VerificationKey] = {}
+    for jwk in published if isinstance(published, list) else ():
+        key_id = jwk.get("kid") if isinstance(jwk, dict) else False
         if key_id is None or isinstance(key_id, str):
             with contextlib.suppress(InvalidKey):
-                key = from_jwk(each)
+                key = key_from_jwk(jwk)
                 keys[key_id, key.algorithm] = key
     if not keys:
-        raise _NoKeys("no key for RS256 or ES256 in it")
+        raise _UnusableResponse("it has no key for RS256 or ES256")
     return keys

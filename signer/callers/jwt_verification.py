@@ -1,4 +1,7 @@
-"""JSON Web Tokens, checked by PyJWT and remembered for as long as they hold: a client sends the same one again."""
+"""Verify JSON Web Tokens with PyJWT, and cache the verified ones: a client sends the same token with each request.
+
+See: https://www.rfc-editor.org/rfc/rfc7519
+"""
 
 from __future__ import annotations
 
@@ -16,46 +19,47 @@ from signer.callers.verification_keys import VerificationKey
 from signer.errors import Unauthenticated
 
 _MAX_TOKEN_CHARACTERS = 8192
-_LAST_END = 2**53
-"""Later ends mean this one, so that each is a number that we can count with."""
+_MAX_EXPIRATION = 2**53
+"""A later expiration is reduced to this number of epoch seconds, which a float can hold."""
 
-NOT_TAKEN = "the token is not one that this app takes"
+NOT_VALID_FOR_APP = "the token is not valid for this app"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What a token proves."""
+    """What a verified token states; times are in epoch seconds."""
 
     caller: str
-    ends_at: float
-    """Epoch seconds."""
+    expires_at: float
     login_at: float = 0.0
-    """When the caller last proved it by something else than a token of ours, epoch seconds; of sessions only."""
+    """In session tokens: when the caller last logged in."""
 
 
-_REMEMBERED: LRUCache[bytes, VerifiedToken] = LRUCache(maxsize=100_000)
-"""One for all checks of the process, about 50 MB when full; a token's digest stands for it, however long it is."""
+_verified_tokens: LRUCache[bytes, VerifiedToken] = LRUCache(maxsize=100_000)
+"""The verified tokens of all apps, by a digest of the token. About 50 MB when full."""
 
 
 class VerifiedTokenCache:
-    """What one check found proven. Another check, even one of the same app, never sees it."""
+    """The verified tokens of one caller check. No other check, even of the same app, can read them."""
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._own = os.urandom(16)
+        self._salt = os.urandom(16)
 
     def get(self, token: str) -> VerifiedToken | None:
-        proof = _REMEMBERED.get(self._digest(token))
-        return proof if proof is not None and proof.ends_at > self._now() else None
+        """Return what the token states, or None if it was not verified yet or has expired."""
+        verified = _verified_tokens.get(self._key(token))
+        return verified if verified is not None and verified.expires_at > self._now() else None
 
-    def put(self, token: str, proof: VerifiedToken) -> None:
-        _REMEMBERED[self._digest(token)] = proof
+    def put(self, token: str, verified: VerifiedToken) -> None:
+        """Store a verified token."""
+        _verified_tokens[self._key(token)] = verified
 
-    def _digest(self, token: str) -> bytes:
-        return sha256(self._own + token.encode(errors="surrogatepass")).digest()
+    def _key(self, token: str) -> bytes:
+        return sha256(self._salt + token.encode(errors="surrogatepass")).digest()
 
 
-def check(
+def verify_jwt(
     token: str,
     key: VerificationKey,
     *,
@@ -63,13 +67,21 @@ def check(
     issuer: str | None = None,
     leeway_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """The claims of a token that holds; `exp` is a number of epoch seconds.
+    """Verify a token and return its claims; `exp` is in epoch seconds.
 
-    Only the key's own algorithm is tried, so that neither `none` nor a public key taken for a secret gets through. A
-    token made for an audience is taken only by who is named in it (RFC 7519, 4.1.3). Raises `Unauthenticated` in words
-    that hold nothing of the token.
+    Only the key's own algorithm is accepted, so neither `none` nor HS256 with a public key as its secret is.
+
+    Args:
+        audience: A token with an `aud` claim must name this audience; without it, such tokens are rejected.
+        issuer: The required `iss` claim, or None for any.
+        leeway_seconds: How far the issuer's clock may be off.
+
+    Raises:
+        Unauthenticated: The token is not valid. The text contains nothing of the token.
+
+    See: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3
     """
-    _bound(token)
+    _reject_long_token(token)
     try:
         claims = jwt.decode(
             token,
@@ -78,43 +90,51 @@ def check(
             audience=audience,
             issuer=issuer,
             leeway=leeway_seconds,
-            # Whether the claim that names the caller is a text is asked when it is read; it need not be `sub`.
+            # The claim that names the caller need not be `sub`; `string_claim` checks its type.
             options={"require": ["exp"], "verify_sub": False, "verify_jti": False, "enforce_minimum_key_length": True},
         )
     except jwt.ExpiredSignatureError:
         raise Unauthenticated("the token has expired; get a new one") from None
     except jwt.ImmatureSignatureError:
-        raise Unauthenticated("the token is not valid yet; is a clock wrong?") from None
+        raise Unauthenticated("the token is not valid yet; check the clocks of the issuer and the signer") from None
     except jwt.InvalidAudienceError:
-        why = "this app's definitions name none" if audience is None else "it is not this app's"
-        raise Unauthenticated(f"the token is made for an audience: {why}") from None
+        why = "this app's definitions name no audience" if audience is None else "it is for another audience"
+        raise Unauthenticated(f"the token's aud claim does not match: {why}") from None
     except jwt.InvalidIssuerError:
-        raise Unauthenticated("the token comes from an issuer that this app does not take") from None
+        raise Unauthenticated("the token's iss claim does not match the issuer of this app") from None
     except jwt.MissingRequiredClaimError as error:
         raise Unauthenticated(f"the token has no {error.claim} claim") from None
     except (jwt.PyJWTError, ValueError, TypeError):
-        raise Unauthenticated(NOT_TAKEN) from None
-    claims["exp"] = float(min(int(claims["exp"]), _LAST_END))
+        raise Unauthenticated(NOT_VALID_FOR_APP) from None
+    claims["exp"] = float(min(int(claims["exp"]), _MAX_EXPIRATION))
     return claims
 
 
-def text_in(claims: dict[str, Any], claim: str) -> str:
-    """Raises `Unauthenticated` for anything but a text: 1, true and "1" are not to be the same caller."""
+def string_claim(claims: dict[str, Any], claim: str) -> str:
+    """Return a claim that is a string: 1, true and "1" must not become the same caller.
+
+    Raises:
+        Unauthenticated: The claim is missing, empty or not a string.
+    """
     value = claims.get(claim)
     if not isinstance(value, str) or not value:
-        raise Unauthenticated(f"the token's claim {claim} names nobody: it has to be a text")
+        raise Unauthenticated(f"the token's claim {claim} does not name a caller; it must be a non-empty string")
     return value
 
 
 def unverified_header(token: str) -> dict[str, Any]:
-    """What a token says of the key it wants to be checked with. Raises `Unauthenticated`."""
-    _bound(token)
+    """Return the header of a token, which names its key.
+
+    Raises:
+        Unauthenticated: It is not a token.
+    """
+    _reject_long_token(token)
     try:
         return jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError):
-        raise Unauthenticated(NOT_TAKEN) from None
+        raise Unauthenticated(NOT_VALID_FOR_APP) from None
 
 
-def _bound(token: str) -> None:
+def _reject_long_token(token: str) -> None:
     if len(token) > _MAX_TOKEN_CHARACTERS:
         raise Unauthenticated(f"the token is longer than {_MAX_TOKEN_CHARACTERS} characters")

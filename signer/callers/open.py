@@ -1,16 +1,18 @@
-"""`callers: {type: open}`: anyone may ask."""
+"""`type: open`: anyone may request signatures."""
 
 from __future__ import annotations
 
 from signer.callers.caller import Caller
 from signer.request_context import RequestContext
 
-ANYONE = Caller()
+_ANYONE = Caller()
 
 
 class OpenCheck:
-    def presented(self, context: RequestContext) -> bool:
+    """Accepts every request."""
+
+    def has_credential(self, context: RequestContext) -> bool:
         return True
 
     async def identify(self, context: RequestContext) -> Caller:
-        return ANYONE
+        return _ANYONE

@@ -1,4 +1,4 @@
-"""Kinds of callers that other installed packages offer, by the entry point group `oss_signer.callers`."""
+"""Types of callers from other installed packages, by the entry point group `oss_signer.callers`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,48 @@ from signer.callers.caller import CallerCheck
 GROUP = "oss_signer.callers"
 
 Factory = Callable[[Mapping[str, Any], str], CallerCheck]
-"""Takes the app's `callers:` entry as it stands in the YAML, `type` and all, and the app's id.
+"""Returns the check of an app.
 
-Raises ValueError, with a text for operators, for an entry that it cannot use.
+Args:
+    entry: The app's `callers:` entry as it is in the YAML, including `type`.
+    app_id: The app's id.
+
+Raises:
+    ValueError: The entry is not valid; the text is shown to the operator.
 """
 
 
 class PluginError(ValueError):
-    """A kind that cannot be had; the text says why."""
+    """A type of callers cannot be loaded; the text gives the reason."""
 
 
-def kinds() -> list[str]:
-    """The names of all that are offered, sorted."""
-    return sorted({each.name for each in _offered()})
+def plugin_types() -> list[str]:
+    """Return the types that installed packages provide, sorted."""
+    return sorted({each.name for each in _entry_points()})
 
 
-def load(kind: str) -> Factory:
-    """Blocks to read files. Raises `CannotLoad`."""
-    found = [each for each in _offered() if each.name == kind]
+def load_plugin(caller_type: str) -> Factory:
+    """Return the factory of a type. Blocks: it imports the package.
+
+    Raises:
+        PluginError: No package, or more than one, provides the type, or it cannot be imported.
+    """
+    found = [each for each in _entry_points() if each.name == caller_type]
     if not found:
-        raise PluginError(f"no installed package offers callers of type '{kind}' ({GROUP})")
+        raise PluginError(f"no installed package provides callers of type '{caller_type}' ({GROUP}); install one")
     if len({each.value for each in found}) > 1:
-        raise PluginError(f"several installed packages offer callers of type '{kind}'; remove all but one")
+        raise PluginError(f"several installed packages provide callers of type '{caller_type}'; remove all but one")
     try:
         factory: Factory = found[0].load()
     except Exception as error:
-        # Any code may run there. It was shown no secret yet, so that its text may be told.
-        raise PluginError(f"callers of type '{kind}' cannot be loaded: {type(error).__name__}: {error}") from None
+        # The package may run any code. It has received no secret yet, so its text can be shown.
+        raise PluginError(
+            f"callers of type '{caller_type}' cannot be loaded: {type(error).__name__}: {error}"
+        ) from None
     if not callable(factory):
-        raise PluginError(f"callers of type '{kind}': {found[0].value} cannot be called")
+        raise PluginError(f"callers of type '{caller_type}' cannot be loaded: {found[0].value} is not callable")
     return factory
 
 
-def _offered() -> tuple[EntryPoint, ...]:
+def _entry_points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))

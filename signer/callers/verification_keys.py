@@ -1,4 +1,7 @@
-"""Keys that tokens are checked with. A key is made for one algorithm, whatever a token asks for (RFC 8725, 3.1)."""
+"""Keys that verify JSON Web Tokens. A key is used for one algorithm only, whatever the token's header names.
+
+See: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
+"""
 
 from __future__ import annotations
 
@@ -13,76 +16,92 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import HMACAlgorithm
 
-_LEAST_SECRET_BYTES = 32
-"""RFC 7518, 3.2: a secret for HS256 has at least the size of its hash."""
+_MIN_SECRET_BYTES = 32
+"""The size of the hash of HS256. See: https://www.rfc-editor.org/rfc/rfc7518#section-3.2"""
 
-_LEAST_RSA_BITS = 2048
-"""RFC 7518, 3.3."""
+_MIN_RSA_BITS = 2048
+"""See: https://www.rfc-editor.org/rfc/rfc7518#section-3.3"""
 
-PUBLISHED = {"RSA": "RS256", "EC": "ES256"}
-"""Of the keys in a JWKS, by their type; a shared secret is never published."""
+JWKS_ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
+"""The algorithms of published keys, by key type. A shared secret is never published."""
 
 
 class InvalidKey(ValueError):
-    """A key in the definitions that cannot be used; the text says why and holds nothing of it."""
+    """A key that cannot be used; the text gives the reason and contains nothing of the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
+    """A key and the only algorithm that it is used for."""
+
     value: Any = field(repr=False)
-    """As PyJWT takes it."""
+    """In the form that PyJWT expects."""
     algorithm: str
 
 
-def from_secret(secret: str) -> VerificationKey:
-    """A secret that the issuer shares with us, for HS256. Raises `BadKey`."""
+def key_from_secret(secret: str) -> VerificationKey:
+    """Return the HS256 key of a secret that the issuer shares with the signer.
+
+    Raises:
+        InvalidKey: The secret is too short, or looks like a public key.
+    """
     try:
         value = HMACAlgorithm(sha256).prepare_key(secret)
     except jwt.InvalidKeyError:
-        raise InvalidKey("looks like a key file or is empty; a public key stands under public_key") from None
-    if len(value) < _LEAST_SECRET_BYTES:
-        raise InvalidKey(f"is shorter than {_LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
+        raise InvalidKey("is empty or looks like a key file; write a public key under public_key") from None
+    if len(value) < _MIN_SECRET_BYTES:
+        raise InvalidKey(f"is shorter than {_MIN_SECRET_BYTES} bytes; create one with: openssl rand -base64 32")
     return VerificationKey(value, "HS256")
 
 
-def from_pem(text: str) -> VerificationKey:
-    """An RSA or P-256 public key, or a certificate that holds one. Raises `BadKey`."""
+def key_from_pem(text: str) -> VerificationKey:
+    """Return the RSA or P-256 public key of a PEM file, or of the certificate in it.
+
+    Raises:
+        InvalidKey: There is no such key.
+    """
     if "PRIVATE KEY" in text:
-        raise InvalidKey("is a private key, which only the issuer may have; give the public one: openssl pkey -pubout")
+        raise InvalidKey("is a private key, which only the issuer may have; write its public key: openssl pkey -pubout")
     pem = text.strip().encode(errors="replace")
     try:
         if b"BEGIN CERTIFICATE" in pem:
-            return _made_for(x509.load_pem_x509_certificate(pem).public_key())
-        return _made_for(load_pem_public_key(pem))
+            return _key_from_public_key(x509.load_pem_x509_certificate(pem).public_key())
+        return _key_from_public_key(load_pem_public_key(pem))
     except InvalidKey:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidKey("is no public key in PEM form, which starts with -----BEGIN PUBLIC KEY-----") from None
+        raise InvalidKey("is not a public key in PEM format, which starts with -----BEGIN PUBLIC KEY-----") from None
 
 
-def from_jwk(published: dict[str, Any]) -> VerificationKey:
-    """A key of a JWKS (RFC 7517) that signatures are checked with. Raises `BadKey`."""
-    algorithm = PUBLISHED.get(str(published.get("kty")))
-    operations = published.get("key_ops", ["verify"])
+def key_from_jwk(jwk: dict[str, Any]) -> VerificationKey:
+    """Return a key of a JWKS that verifies signatures.
+
+    See: https://www.rfc-editor.org/rfc/rfc7517#section-4
+
+    Raises:
+        InvalidKey: It is for another purpose or algorithm, or is not valid.
+    """
+    algorithm = JWKS_ALGORITHMS.get(str(jwk.get("kty")))
+    operations = jwk.get("key_ops", ["verify"])
     if (
         algorithm is None
-        or published.get("alg", algorithm) != algorithm
-        or published.get("use", "sig") != "sig"
+        or jwk.get("alg", algorithm) != algorithm
+        or jwk.get("use", "sig") != "sig"
         or not isinstance(operations, list)
         or "verify" not in operations
     ):
-        raise InvalidKey("is no public key for RS256 or ES256 signatures")
+        raise InvalidKey("is not a public key for RS256 or ES256 signatures")
     try:
-        return _made_for(jwt.PyJWK.from_dict(published, algorithm).key)
+        return _key_from_public_key(jwt.PyJWK.from_dict(jwk, algorithm).key)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
-        raise InvalidKey("is no RSA or P-256 key") from None
+        raise InvalidKey("is not an RSA or P-256 key") from None
 
 
-def _made_for(key: object) -> VerificationKey:
+def _key_from_public_key(key: object) -> VerificationKey:
     if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < _LEAST_RSA_BITS:
-            raise InvalidKey(f"is shorter than {_LEAST_RSA_BITS} bits")
+        if key.key_size < _MIN_RSA_BITS:
+            raise InvalidKey(f"is shorter than {_MIN_RSA_BITS} bits")
         return VerificationKey(key, "RS256")
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return VerificationKey(key, "ES256")
-    raise InvalidKey("is neither an RSA key, for RS256, nor one on P-256, for ES256")
+    raise InvalidKey("is neither an RSA key (for RS256) nor a P-256 key (for ES256)")

@@ -1,6 +1,8 @@
-"""`callers: {type: wechat}`: a mini-program's user, by the code that wx.login gave (help page `code2Session`).
+"""`type: wechat`: users of a mini-program, by the code of wx.login.
 
-The code is good once; what we answer with is a session of our own, to be sent in `X-Session` from then on.
+A code is valid once. The response has a session token of the signer, which the client sends from then on.
+
+See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
 """
 
 from __future__ import annotations
@@ -22,18 +24,20 @@ from signer.request_context import RequestContext
 log = logging.getLogger("oss_signer.callers")
 
 _PATH = "/sns/jscode2session"
-_MAX_ANSWER_BYTES = 64 * 1024
+_MAX_RESPONSE_BYTES = 64 * 1024
 _MAX_CODE_CHARACTERS = 512
 _FAILURE_THRESHOLD = 5
 _TRIAL_SECONDS = 2.0
 """While the circuit is open, one login in this time is tried at WeChat; the others fail at once."""
 _BUSY = -1
-_MOST_ERRCODE = 10**9
+_MAX_ERRCODE = 10**9
 
 _LOGIN_AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
 
 class WeChatCheck:
+    """Identifies users by their session, or by their code at WeChat. A session needs no call to WeChat."""
+
     def __init__(
         self,
         outbound: aiohttp.ClientSession,
@@ -44,7 +48,16 @@ class WeChatCheck:
         endpoint: str,
         timeout_seconds: float,
     ) -> None:
-        """`outbound` is the session that all calls of the service share; `app_id` is the one that WeChat knows."""
+        """Create a check.
+
+        Args:
+            outbound: Sends the requests to WeChat.
+            sessions: The session tokens of the app.
+            app_id: The mini-program's id at WeChat.
+            secret: The mini-program's AppSecret.
+            endpoint: The URL of WeChat's server API.
+            timeout_seconds: For one call of code2Session.
+        """
         self._outbound = outbound
         self._sessions = sessions
         self._app_id = app_id
@@ -55,78 +68,76 @@ class WeChatCheck:
             failure_threshold=_FAILURE_THRESHOLD, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
         )
 
-    def presented(self, context: RequestContext) -> bool:
+    def has_credential(self, context: RequestContext) -> bool:
         return context.has_header("X-Session") or context.has_header("X-WX-Code") or bool(context.login_code)
 
     async def identify(self, context: RequestContext) -> Caller:
-        """A session needs nothing of WeChat; only a code is sent there. Of both, the code is newer."""
         session = context.header("X-Session")
         code = context.header("X-WX-Code") or context.login_code
+        # If the request has both, the code is newer.
         if not code:
             if session is None:
-                raise Unauthenticated("call wx.login and send its code in X-WX-Code, or the session that answered it")
+                raise Unauthenticated("call wx.login and send its code in X-WX-Code, or send a session in X-Session")
             return self._sessions.resume(session)
         if len(code) > _MAX_CODE_CHARACTERS or not code.isascii():
-            raise Unauthenticated(f"this is no code of wx.login; {_LOGIN_AGAIN}")
-        return self._sessions.begin(await self._openid(code))
+            raise Unauthenticated(f"this is not a code of wx.login; {_LOGIN_AGAIN}")
+        return self._sessions.start(await self._openid(code))
 
     async def _openid(self, code: str) -> str:
         if not self._breaker.allow_call():
-            raise _away()
-        answer = await self._answer(code)
-        # 0 and none at all are success.
-        errcode, openid = answer.get("errcode") or 0, answer.get("openid")
+            raise _unavailable()
+        response = await self._code2session(code)
+        # WeChat leaves out errcode, or sends 0, on success.
+        errcode, openid = response.get("errcode") or 0, response.get("openid")
         if errcode == _BUSY or (errcode == 0 and not (isinstance(openid, str) and openid)):
-            self._failed("busy" if errcode == _BUSY else "no answer")
-            raise _away()
+            self._breaker.record_failure()
+            reason = "busy" if errcode == _BUSY else "no answer"
+            log.warning("WeChat unavailable", extra={"wechat_app": self._app_id, "reason": reason})
+            raise _unavailable()
         self._breaker.record_success()
         if errcode != 0:
-            raise self._refusal(errcode)
+            raise self._problem(errcode)
         return str(openid)
 
-    def _failed(self, reason: str) -> None:
-        self._breaker.record_failure()
-        log.warning("WeChat cannot be asked", extra={"wechat_app": self._app_id, "reason": reason})
-
-    async def _answer(self, code: str) -> dict[str, Any]:
-        """Empty for none. No exception leaves here: aiohttp's hold the URL, and so the secret."""
+    async def _code2session(self, code: str) -> dict[str, Any]:
+        """Return the response, or an empty one on failure: aiohttp's exceptions contain the URL with the secret."""
         query = {"appid": self._app_id, "secret": self._secret, "js_code": code, "grant_type": "authorization_code"}
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
                 self._outbound.get(self._url, params=query, allow_redirects=False) as response,
             ):
-                # Its Content-Type is text/plain.
-                answer = (
-                    json.loads(await read_response(response, _MAX_ANSWER_BYTES)) if response.status == 200 else None
-                )
+                if response.status != 200:
+                    return {}
+                # The Content-Type of the JSON is text/plain.
+                document = json.loads(await read_response(response, _MAX_RESPONSE_BYTES))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError):
             return {}
-        return answer if isinstance(answer, dict) else {}
+        return document if isinstance(document, dict) else {}
 
-    def _refusal(self, errcode: object) -> Problem:
-        """WeChat's error codes as clear answers."""
+    def _problem(self, errcode: object) -> Problem:
+        """Return the problem for an error code of WeChat."""
         match errcode:
             case 40029:
                 return Unauthenticated(f"the code is invalid or older than 5 minutes; {_LOGIN_AGAIN}")
             case 40163:
-                return Unauthenticated(f"the code was used already; {_LOGIN_AGAIN}")
+                return Unauthenticated(f"the code was already used; {_LOGIN_AGAIN}")
             case 45011:
                 return RateLimited(
-                    "WeChat takes 100 logins a minute of one user; keep the session", retry_after_seconds=60
+                    "WeChat accepts 100 logins per minute of one user; keep the session instead of logging in again",
+                    retry_after_seconds=60,
                 )
             case 40226:
                 return Forbidden("WeChat blocks this user's login as risky")
-        number = errcode if isinstance(errcode, int) and abs(errcode) < _MOST_ERRCODE else None
-        log.error("WeChat refuses this app", extra={"wechat_app": self._app_id, "errcode": number})
+        number = errcode if isinstance(errcode, int) and abs(errcode) < _MAX_ERRCODE else None
+        log.error("WeChat rejected the app", extra={"wechat_app": self._app_id, "errcode": number})
         if errcode in (40013, 40125):
-            return IdentityUnavailable(
-                "WeChat does not take this app's id or secret; its operators have to mend it", retry_after_seconds=60
-            )
-        return IdentityUnavailable(f"WeChat refuses this app (errcode {number})", retry_after_seconds=60)
+            reason = "WeChat rejects this app's id or secret; its operator must fix app_id or secret"
+            return IdentityUnavailable(reason, retry_after_seconds=60)
+        return IdentityUnavailable(f"WeChat rejects this app (errcode {number})", retry_after_seconds=60)
 
 
-def _away() -> IdentityUnavailable:
+def _unavailable() -> IdentityUnavailable:
     return IdentityUnavailable(
-        "WeChat cannot be asked right now; try again shortly", retry_after_seconds=_TRIAL_SECONDS
+        "WeChat is unavailable; retry after the seconds in Retry-After", retry_after_seconds=_TRIAL_SECONDS
     )

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from signer.callers.plugins import kinds
+from signer.callers.plugins import plugin_types
 from signer.definitions.credential_model import StrictModel
 from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256
 
@@ -129,7 +129,7 @@ _OWN = frozenset({"open", "wechat", "jwt", "api_key"})
 
 def _or_other(value: Any, own: ValidatorFunctionWrapHandler) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind not in _OWN and kind in kinds():
+    if isinstance(kind, str) and kind not in _OWN and kind in plugin_types():
         return PluginCallers.model_validate(value)
     return own(value)
 

@@ -13,7 +13,7 @@ from signer.callers.first_match import FirstMatchCheck
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.callers.open import OpenCheck
 from signer.callers.session_tokens import SessionTokens
-from signer.callers.verification_keys import from_secret
+from signer.callers.verification_keys import key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Unauthenticated
 from tests.callers.local_wechat import SECRET
@@ -31,7 +31,7 @@ def bearer(subject: str = "anna") -> tuple[str, str]:
 
 
 def session(subject: str = "user") -> tuple[str, str]:
-    begun = SESSIONS.begin(subject).session
+    begun = SESSIONS.start(subject).session
     assert begun is not None
     return ("X-Session", begun.token)
 
@@ -41,7 +41,7 @@ def kinds(outbound: aiohttp.ClientSession) -> FirstMatchCheck:
     wechat = WeChatCheck(
         outbound, SESSIONS, app_id="wx1", secret=SECRET, endpoint="http://127.0.0.1:1", timeout_seconds=3
     )
-    jwt = JwtBearerCheck(from_secret(SHARED), JwtRules())
+    jwt = JwtBearerCheck(key_from_secret(SHARED), JwtRules())
     return FirstMatchCheck([wechat, jwt, ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()})])
 
 
@@ -72,6 +72,6 @@ async def test_a_wrong_credential_is_not_anyone_either() -> None:
 
 
 async def test_nothing_at_all_is_refused(kinds: FirstMatchCheck) -> None:
-    assert not kinds.presented(sent(NAMED))
-    assert kinds.presented(sent(KEY))
+    assert not kinds.has_credential(sent(NAMED))
+    assert kinds.has_credential(sent(KEY))
     await refused(kinds, sent(NAMED), Unauthenticated, "send one of the credentials")

@@ -23,7 +23,7 @@ from signer.callers.first_match import FirstMatchCheck
 from signer.callers.jwks import Jwks
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.callers.session_tokens import SessionTokens
-from signer.callers.verification_keys import from_pem, from_secret
+from signer.callers.verification_keys import key_from_pem, key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.outbound import new_session
@@ -59,8 +59,8 @@ class Checks:
         wechat.answer = document({"errcode": 40029, "errmsg": "invalid code"})
         kinds: dict[str, CallerCheck] = {
             "wechat": self.new_wechat(),
-            "secret": JwtBearerCheck(from_secret(SHARED), JwtRules(issuer="us", audience="us")),
-            "public key": JwtBearerCheck(from_pem(public_pem(keys.rsa)), JwtRules()),
+            "secret": JwtBearerCheck(key_from_secret(SHARED), JwtRules(issuer="us", audience="us")),
+            "public key": JwtBearerCheck(key_from_pem(public_pem(keys.rsa)), JwtRules()),
             "jwks": self.new_jwks(),
             "api key": ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()}),
         }
@@ -76,7 +76,7 @@ class Checks:
 
     def problem(self, check: CallerCheck, context: RequestContext) -> Problem | None:
         """What the check says; anything but a `Problem` comes out of here."""
-        check.presented(context)
+        check.has_credential(context)
         try:
             self.runner.run(check.identify(context))
         except Problem as problem:

@@ -220,7 +220,7 @@ async def test_an_answer_without_keys_lets_nobody_in(
     issuer.answer = answer
     async with asyncio.timeout(LONG_SECONDS):
         for kid in ("e", None):
-            problem = await refused(users, bearing(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "try again")
+            problem = await refused(users, bearing(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "retry after")
             assert problem.retry_after_seconds == 2
     assert issuer.asked == 1
 
@@ -392,5 +392,5 @@ async def test_a_token_of_another_algorithm_is_not_worth_a_fetch(
     algorithm: str, users: JwtBearerCheck, issuer: Stub
 ) -> None:
     token = hand_made({"alg": algorithm, "kid": "e"}, claims(), SHARED.encode())
-    await refused(users, bearing(token), Unauthenticated, "not one that this app takes")
+    await refused(users, bearing(token), Unauthenticated, "not valid for this app")
     assert issuer.asked == 0

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
-from signer.callers.verification_keys import InvalidKey, from_pem, from_secret
+from signer.callers.verification_keys import InvalidKey, key_from_pem, key_from_secret
 from signer.errors import InvalidRequest, Problem, Unauthenticated
 from tests.callers.requests import bearing, caller, refused, sent
 from tests.callers.signing_keys import (
@@ -31,15 +31,15 @@ from tests.callers.signing_keys import (
     signed,
 )
 
-NOT_TAKEN = "not one that this app takes"
+REJECTED = "not valid for this app"
 
 
 def shared(**rules: Any) -> JwtBearerCheck:
-    return JwtBearerCheck(from_secret(SHARED), JwtRules(**rules))
+    return JwtBearerCheck(key_from_secret(SHARED), JwtRules(**rules))
 
 
 def by_key(key: PrivateKey, **rules: Any) -> JwtBearerCheck:
-    return JwtBearerCheck(from_pem(public_pem(key)), JwtRules(**rules))
+    return JwtBearerCheck(key_from_pem(public_pem(key)), JwtRules(**rules))
 
 
 def hs256(**changes: Any) -> str:
@@ -57,7 +57,7 @@ async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
     assert await caller(shared(), bearing(hs256())) == "anna"
     assert await caller(by_key(keys.rsa), bearing(signed(keys.rsa, "RS256"))) == "anna"
     assert await caller(by_key(keys.ec), bearing(signed(keys.ec, "ES256"))) == "anna"
-    in_certificate = JwtBearerCheck(from_pem(certificate(keys.rsa)), JwtRules())
+    in_certificate = JwtBearerCheck(key_from_pem(certificate(keys.rsa)), JwtRules())
     assert await caller(in_certificate, bearing(signed(keys.rsa, "RS256"))) == "anna"
     # A token is taken again, and nothing but a token goes into an answer.
     users = shared()
@@ -68,10 +68,10 @@ async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
 async def test_the_header_may_be_written_as_people_write_it() -> None:
     users = shared()
     for value in (f"bearer {hs256()}", f"BEARER   {hs256()}"):
-        assert users.presented(sent(("authorization", value)))
+        assert users.has_credential(sent(("authorization", value)))
         assert await caller(users, sent(("authorization", value))) == "anna"
     for nothing in ("", "Bearer", f"Basic {hs256()}", hs256(), f"Bearer,{hs256()}"):
-        assert not users.presented(sent(("Authorization", nothing)))
+        assert not users.has_credential(sent(("Authorization", nothing)))
         await refused(users, sent(("Authorization", nothing)), Unauthenticated, "Authorization: Bearer")
     await refused(users, sent(), Unauthenticated, "Authorization: Bearer")
 
@@ -80,7 +80,7 @@ async def test_two_tokens_are_none(keys: Keys) -> None:
     """A proxy may have looked at the other one."""
     users = shared()
     both = sent(("Authorization", f"Bearer {hs256()}"), ("authorization", f"Bearer {hs256(sub='bert')}"))
-    assert users.presented(both)
+    assert users.has_credential(both)
     await refused(users, both, InvalidRequest, "Authorization occurs twice")
 
 
@@ -132,7 +132,7 @@ async def test_the_issuer_counts_if_one_is_named() -> None:
     ours = shared(issuer="https://login.example.com")
     assert await caller(ours, bearing(hs256(iss="https://login.example.com"))) == "anna"
     for other in ("https://login.example.com/", "https://evil.example.com", ""):
-        await refused(ours, bearing(hs256(iss=other)), Unauthenticated, "an issuer that this app does not take")
+        await refused(ours, bearing(hs256(iss=other)), Unauthenticated, "iss claim does not match")
     await refused(ours, bearing(_hs256_over(json.dumps(claims(iss=[1])))), Unauthenticated)
     await refused(ours, bearing(hs256()), Unauthenticated, "no iss claim")
     assert await caller(shared(), bearing(hs256(iss="anybody"))) == "anna"
@@ -143,25 +143,28 @@ async def test_a_token_for_somebody_else_is_refused() -> None:
     for good in ("oss-signer", ["shop", "oss-signer"]):
         assert await caller(ours, bearing(hs256(aud=good))) == "anna"
     for other in ("shop", ["shop"], "oss-signer ", ["oss-signer", 1], {"oss-signer": 1}):
-        await refused(ours, bearing(hs256(aud=other)), Unauthenticated, "audience")
+        await refused(ours, bearing(hs256(aud=other)), Unauthenticated, "for another audience")
     empty: tuple[Any, ...] = (None, "", [])
     for none in empty:
         await refused(ours, bearing(hs256(aud=none)), Unauthenticated, "no aud claim")
     # Where the definitions name no audience, a token that is made for one is made for somebody else.
-    await refused(shared(), bearing(hs256(aud="shop")), Unauthenticated, "definitions name none")
+    await refused(shared(), bearing(hs256(aud="shop")), Unauthenticated, "name no audience")
 
 
 async def test_any_claim_may_name_the_caller() -> None:
     users = shared(claim="user_id")
     assert await caller(users, bearing(hs256(user_id="u-7", sub="anna"))) == "u-7"
     assert await caller(users, bearing(_hs256_over(json.dumps(claims(user_id="u-7", sub=7, jti=1))))) == "u-7"
-    await refused(users, bearing(hs256()), Unauthenticated, "user_id names nobody")
+    await refused(users, bearing(hs256()), Unauthenticated, "user_id does not name a caller")
 
 
 @pytest.mark.parametrize("sub", [7, 7.5, True, False, 0, "", [], ["anna"], {}, {"anna": 1}, None])
 async def test_a_caller_is_a_text(sub: Any) -> None:
     await refused(
-        shared(), bearing(_hs256_over(json.dumps({**claims(), "sub": sub}))), Unauthenticated, "sub names nobody"
+        shared(),
+        bearing(_hs256_over(json.dumps({**claims(), "sub": sub}))),
+        Unauthenticated,
+        "sub does not name a caller",
     )
 
 
@@ -177,7 +180,7 @@ async def test_only_the_key_in_the_definitions_counts(keys: Keys) -> None:
         (by_key(keys.ec), signed(keys.other_ec, "ES256")),
     ]
     for users, token in strangers:
-        await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
+        await refused(users, bearing(token), Unauthenticated, REJECTED)
 
 
 CONFUSED: dict[str, Callable[[Keys], tuple[JwtBearerCheck, str]]] = {
@@ -255,7 +258,7 @@ async def test_a_token_that_asks_for_another_check_is_refused(
     made: Callable[[Keys], tuple[JwtBearerCheck, str]], keys: Keys
 ) -> None:
     users, token = made(keys)
-    await refused(users, bearing(token), Unauthenticated, NOT_TAKEN)
+    await refused(users, bearing(token), Unauthenticated, REJECTED)
 
 
 async def test_a_token_of_any_length_is_answered() -> None:
@@ -274,18 +277,18 @@ async def test_what_one_app_remembers_another_one_does_not() -> None:
 @pytest.mark.parametrize(
     ("make", "text", "why"),
     [
-        (from_secret, lambda keys: "", "is empty"),
-        (from_secret, lambda keys: "x" * 31, "shorter than 32 bytes"),
-        (from_secret, lambda keys: public_pem(keys.rsa), "public_key"),
-        (from_secret, lambda keys: json.dumps(jwk(keys.rsa, "k")), "looks like a key file"),
-        (from_pem, lambda keys: private_pem(keys.rsa), "openssl pkey -pubout"),
-        (from_pem, lambda keys: private_pem(keys.ec), "private key"),
-        (from_pem, lambda keys: public_pem(keys.weak_rsa), "shorter than 2048 bits"),
-        (from_pem, lambda keys: public_pem(keys.p384), "P-256"),
-        (from_pem, lambda keys: "", "no public key in PEM form"),
-        (from_pem, lambda keys: "-----BEGIN PUBLIC KEY-----\n猫\n-----END PUBLIC KEY-----", "PEM form"),
-        (from_pem, lambda keys: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "PEM form"),
-        (from_pem, lambda keys: SHARED, "PEM form"),
+        (key_from_secret, lambda keys: "", "is empty"),
+        (key_from_secret, lambda keys: "x" * 31, "shorter than 32 bytes"),
+        (key_from_secret, lambda keys: public_pem(keys.rsa), "public_key"),
+        (key_from_secret, lambda keys: json.dumps(jwk(keys.rsa, "k")), "looks like a key file"),
+        (key_from_pem, lambda keys: private_pem(keys.rsa), "openssl pkey -pubout"),
+        (key_from_pem, lambda keys: private_pem(keys.ec), "private key"),
+        (key_from_pem, lambda keys: public_pem(keys.weak_rsa), "shorter than 2048 bits"),
+        (key_from_pem, lambda keys: public_pem(keys.p384), "P-256"),
+        (key_from_pem, lambda keys: "", "not a public key in PEM format"),
+        (key_from_pem, lambda keys: "-----BEGIN PUBLIC KEY-----\n猫\n-----END PUBLIC KEY-----", "PEM format"),
+        (key_from_pem, lambda keys: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "PEM format"),
+        (key_from_pem, lambda keys: SHARED, "PEM format"),
     ],
 )
 def test_a_key_that_cannot_be_used_is_told_before_anyone_asks(

@@ -18,20 +18,20 @@ from tests.harness.signer import run_command
 USE = """
 import asyncio, json, sys
 from multidict import CIMultiDict
-from signer.callers.plugins import PluginError, kinds, load
+from signer.callers.plugins import PluginError, load_plugin, plugin_types
 from signer.request_context import RequestContext
 from signer.errors import Problem
 
 def asked(check, *headers):
     context = RequestContext(CIMultiDict(headers))
     try:
-        return [check.presented(context), asyncio.run(check.identify(context)).id]
+        return [check.has_credential(context), asyncio.run(check.identify(context)).id]
     except Problem as problem:
-        return [check.presented(context), problem.code]
+        return [check.has_credential(context), problem.code]
 
 def loaded(kind):
     try:
-        return load(kind)
+        return load_plugin(kind)
     except PluginError as error:
         return str(error)
 """
@@ -69,13 +69,13 @@ async def test_the_example_of_the_documents_works(tmp_path: Path) -> None:
     found = await result_of(
         tmp_path,
         f"""
-check = load("{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
+check = load_plugin("{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
 try:
-    load("{kind}")({{"type": "{kind}", "heder": "X"}}, "photos")
+    load_plugin("{kind}")({{"type": "{kind}", "heder": "X"}}, "photos")
 except ValueError as error:
     mistake = str(error)
 result = [
-    "{kind}" in kinds(),
+    "{kind}" in plugin_types(),
     asked(check, ("x-ssl-client-cn", "anna")),
     asked(check),
     asked(check, ("X-SSL-Client-CN", "anna"), ("X-SSL-Client-CN", "bert")),
@@ -97,12 +97,12 @@ result = [
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("nobody", "no installed package offers callers of type 'nobody'"),
+        ("nobody", "no installed package provides callers of type 'nobody'"),
         ("missing", "callers of type 'missing' cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
         ("broken", "callers of type 'broken' cannot be loaded: ZeroDivisionError: division by zero"),
         ("nothing", "callers of type 'nothing' cannot be loaded: AttributeError"),
-        ("text", "callers of type 'text': other:TEXT cannot be called"),
-        ("twice", "several installed packages offer callers of type 'twice'; remove all but one"),
+        ("text", "callers of type 'text' cannot be loaded: other:TEXT is not callable"),
+        ("twice", "several installed packages provide callers of type 'twice'; remove all but one"),
     ],
 )
 async def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("def one(entry, app_id): ...\n", encoding="utf-8")
     for name in ("first", "second"):
         install(tmp_path, name, {"twice": "other:one"})
-    assert (await result_of(tmp_path, "result = [callable(loaded('twice')), kinds()]"))[0] is True
+    assert (await result_of(tmp_path, "result = [callable(loaded('twice')), plugin_types()]"))[0] is True
 
 
 async def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_path: Path) -> None:

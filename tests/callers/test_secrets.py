@@ -16,7 +16,7 @@ from signer.callers.caller import Caller, CallerCheck
 from signer.callers.jwks import Jwks
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.callers.session_tokens import SessionTokens
-from signer.callers.verification_keys import from_pem, from_secret
+from signer.callers.verification_keys import key_from_pem, key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.request_context import RequestContext
@@ -110,8 +110,8 @@ async def test_what_goes_wrong_with_tokens_tells_none(
     async with stub(body(b"", 500)) as issuer:
         jwks = JwtBearerCheck(Jwks(outbound, issuer.url), JwtRules())
         by_secret, by_key = (
-            JwtBearerCheck(from_secret(SHARED), JwtRules()),
-            JwtBearerCheck(from_pem(public_pem(keys.rsa)), JwtRules()),
+            JwtBearerCheck(key_from_secret(SHARED), JwtRules()),
+            JwtBearerCheck(key_from_pem(public_pem(keys.rsa)), JwtRules()),
         )
         token, foreign = signed(SHARED, "HS256", exp=1), signed(keys.ec, "ES256", "e")
         for check in (jwks, by_secret, by_key):
@@ -121,13 +121,13 @@ async def test_what_goes_wrong_with_tokens_tells_none(
 
 async def test_sessions_and_keys_show_nothing_of_themselves(keys: Keys) -> None:
     sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
-    begun = sessions.begin("anna")
+    begun = sessions.start("anna")
     assert begun.session is not None
     assert begun.session.token not in repr(begun)
     for each in (
         sessions,
         begun,
-        from_secret(SHARED),
+        key_from_secret(SHARED),
         Caller("anna", begun.session),
         sent(("X-Session", SECRET), code=CODE),
     ):

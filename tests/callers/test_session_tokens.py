@@ -26,7 +26,7 @@ def sessions(app: str = "photos", secret: str = SECRET, *, ago: float = 0, life:
 
 
 def token(of: SessionTokens, caller: str = "anna") -> str:
-    begun = of.begin(caller)
+    begun = of.start(caller)
     assert begun.session is not None
     return begun.session.token
 

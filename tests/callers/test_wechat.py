@@ -83,10 +83,10 @@ async def test_a_code_is_newer_than_the_session_beside_it(wechat: LocalWeChat, o
 async def test_neither_code_nor_session_is_told_what_to_send(outbound: aiohttp.ClientSession) -> None:
     users = check(outbound, "http://127.0.0.1:1", "wx1")
     for nothing in (sent(), sent(("X-Session", ""), ("X-WX-Code", "")), sent(code="")):
-        assert not users.presented(nothing)
+        assert not users.has_credential(nothing)
         await refused(users, nothing, Unauthenticated, "X-WX-Code")
     for something in (sent(("X-Session", "x")), sent(("X-WX-Code", "x")), sent(code="x")):
-        assert users.presented(something)
+        assert users.has_credential(something)
 
 
 async def test_what_cannot_be_a_code_is_not_sent_to_wechat(
@@ -110,8 +110,8 @@ async def test_a_code_is_not_good_twice(wechat: LocalWeChat, outbound: aiohttp.C
     found = await asyncio.gather(*(users.identify(sent(code=code)) for _ in range(10)), return_exceptions=True)
     problems = [each for each in found if isinstance(each, Problem)]
     assert len(problems) == 9
-    assert {(type(each), "used already" in each.detail) for each in problems} == {(Unauthenticated, True)}
-    await refused(users, sent(code=code), Unauthenticated, "used already", AGAIN)
+    assert {(type(each), "already used" in each.detail) for each in problems} == {(Unauthenticated, True)}
+    await refused(users, sent(code=code), Unauthenticated, "already used", AGAIN)
 
 
 async def test_each_refusal_of_wechat_is_a_clear_answer(wechat: LocalWeChat, outbound: aiohttp.ClientSession) -> None:
@@ -130,7 +130,7 @@ async def test_each_refusal_of_wechat_is_a_clear_answer(wechat: LocalWeChat, out
     await wechat.set_faults({"kind": "clock", "offset_seconds": 301})
     await refused(users, sent(code=old), Unauthenticated, "older than 5 minutes", AGAIN)
     await wechat.set_faults({"kind": "throttling"})
-    problem = await refused(users, sent(code=await wechat.code(app)), IdentityUnavailable, "try again shortly")
+    problem = await refused(users, sent(code=await wechat.code(app)), IdentityUnavailable, "retry after the seconds")
     assert problem.retry_after_seconds == 2
 
 
@@ -156,7 +156,7 @@ async def test_an_unknown_refusal_is_told_with_its_number(
         if isinstance(errcode, int) and 1 < errcode < 10**9:
             assert str(errcode) in problem.detail
         if errcode:
-            assert "WeChat refuses this app" in caplog.text
+            assert "WeChat rejected the app" in caplog.text
 
 
 @pytest.mark.parametrize("errcode", [0, None])
@@ -187,7 +187,7 @@ async def test_wechat_in_trouble_is_told_from_a_wrong_caller(
     code = await wechat.code(app)
     await wechat.set_faults(fault)
     async with asyncio.timeout(LONG_SECONDS):
-        problem = await refused(users, sent(code=code), IdentityUnavailable, "try again shortly")
+        problem = await refused(users, sent(code=code), IdentityUnavailable, "retry after the seconds")
     assert problem.retry_after_seconds == 2
 
 
@@ -260,9 +260,9 @@ async def test_a_wechat_that_fails_is_left_alone_for_a_while(
     session = await session_of(users, sent(code=await wechat.code(app)))
     await wechat.set_faults({"kind": "status", "status": 502})
     for _ in range(20):
-        await refused(users, sent(code="x"), IdentityUnavailable, "try again shortly")
+        await refused(users, sent(code="x"), IdentityUnavailable, "retry after the seconds")
     assert len(await wechat.calls(app)) == 1 + 5
-    assert caplog.text.count("WeChat cannot be asked") == 5
+    assert caplog.text.count("WeChat unavailable") == 5
     assert await caller(users, sent(("X-Session", session)))
     # After the rest one caller finds out, and WeChat rests again.
     await _until(lambda: _all_are_refused(users, 20), wechat, app, 1 + 5 + 1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from signer.callers.plugins import load
+from signer.callers.plugins import load_plugin
 from signer.definitions import model
 from signer.definitions.key_path import KeyPath
 from signer.definitions.quantities import format_duration
@@ -37,8 +37,8 @@ def _check_jwt_keys(entry: model.JwtCallers) -> Iterator[Violation]:
     from signer.callers import verification_keys
 
     for name, text, read in (
-        ("secret", _clear(entry.secret), verification_keys.from_secret),
-        ("public_key", entry.public_key, verification_keys.from_pem),
+        ("secret", _clear(entry.secret), verification_keys.key_from_secret),
+        ("public_key", entry.public_key, verification_keys.key_from_pem),
     ):
         try:
             if text is not None:
@@ -51,7 +51,7 @@ def _check_plugin(app_id: str, entry: model.AnyCallers, path: KeyPath) -> Iterat
     """Let the package that offers this type of callers check its entry."""
     if isinstance(entry, model.PluginCallers):
         try:
-            load(entry.type)(entry.model_dump(), app_id)
+            load_plugin(entry.type)(entry.model_dump(), app_id)
         except ValueError as error:
             yield Violation(path, str(error))
 
