@@ -23,7 +23,11 @@ class RedisLoginRejected(RedisUnavailable):
     """Redis rejected the user name or the password, or requires one."""
 
 
-class RedisPermissionDenied(RedisUnavailable):
+class RedisCommandRejected(RedisUnavailable):
+    """Redis responded with an error."""
+
+
+class RedisPermissionDenied(RedisCommandRejected):
     """The Redis user must not run this command."""
 
 
@@ -49,4 +53,4 @@ async def run_command(command: Awaitable[T], *, deadline_seconds: float) -> T:
     except exceptions.RedisError as error:
         code = str(error).partition(" ")[0]
         reason = code if code.isalpha() and code.isupper() else type(error).__name__
-        raise RedisUnavailable(f"Redis rejected the command ({reason})") from None
+        raise RedisCommandRejected(f"Redis rejected the command ({reason})") from None

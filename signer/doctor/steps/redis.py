@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlsplit
 
 import redis.asyncio
-import redis.exceptions
 
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe
+from signer.redis_errors import RedisCommandRejected, RedisLoginRejected, RedisUnavailable, run_command
 
 SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -24,16 +23,13 @@ async def check_redis(http: HttpProbe, key: str, url: str) -> Finding:
     except ValueError:
         return subject.failed("is not the URL of a Redis", f"write {key} as redis://host:6379/0")
     try:
-        async with asyncio.timeout(seconds):
-            await client.ping()
-    except redis.exceptions.AuthenticationError:
+        await run_command(client.ping(), deadline_seconds=seconds)
+    except RedisLoginRejected:
         return subject.failed("rejects the user or the password", f"correct the password in {key}")
-    except redis.exceptions.ResponseError as error:
-        return subject.failed(f"refuses ({type(error).__name__})", f"correct {key}: user, password, database")
-    except TimeoutError:
-        return subject.failed(f"no response within {seconds:g} s", fix)
-    except (redis.exceptions.RedisError, OSError) as error:
-        return subject.failed(f"does not respond ({type(error).__name__})", fix)
+    except RedisCommandRejected as error:
+        return subject.failed(f"does not accept commands: {error}", f"correct {key}: user, password, database")
+    except RedisUnavailable as error:
+        return subject.failed(f"does not respond: {error}", fix)
     finally:
         await client.aclose()
     return subject.ok("responds")
