@@ -19,7 +19,7 @@ _NAMES = {
     "default": "sdk",
     "static": "fixed",
 }
-"""What the entries are called, by their type; a new type is called by itself."""
+"""The names of the entries by their type; the name of another type is the type itself."""
 
 
 def full_example() -> str:
@@ -47,13 +47,13 @@ def _lines() -> Iterator[str]:
     yield "apps:"
     yield f"  {_APP_ID}:"
     yield from _fields(model.App, 2, model.App.headings)
-    yield "  another-app:              # takes the rest from defaults"
+    yield "  another-app:              # inherits the rest from defaults"
     yield "    bucket: receipts-prod"
     yield "    rate_limit: {per_caller: 30/m}"
 
 
 def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None = None) -> Iterator[str]:
-    """The keys in the order of the docs: that of `Defaults` where an app repeats some."""
+    """Yield the keys in the order of the docs, which is that of `Defaults` for an app."""
     indent = "  " * depth
     order = dict.fromkeys([*(model.Defaults.model_fields if issubclass(entry, model.App) else ()), *entry.model_fields])
     for name in order:
@@ -69,7 +69,7 @@ def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None 
 
 
 def _example(field: FieldInfo) -> Any:
-    """Its own example, or that of its kind; of several models, that of the last."""
+    """Return a field's own example, or that of its type; for a union of models, that of the last."""
     if field.examples:
         return field.examples[0]
     for each in reversed(_models(field.annotation)):
@@ -85,7 +85,7 @@ def _metadata(annotation: Any) -> tuple[Any, ...]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field may hold."""
+    """Return the models of a field's values."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [each for inner in get_args(annotation) for each in _models(inner)]

@@ -1,4 +1,4 @@
-"""The entries under `callers`: who may ask for forms."""
+"""The models of `callers`: who may request signatures."""
 
 from __future__ import annotations
 
@@ -23,34 +23,37 @@ _KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class OpenCallers(StrictModel):
-    """Anyone may ask."""
+    """Every client may request signatures."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "open"}]})
 
-    type: Literal["open"] = Field(description="this kind of caller")
+    type: Literal["open"] = Field(description="type of callers")
 
 
 class WeChatCallers(StrictModel):
-    """A mini-program's user: `X-WX-Code` with the code of wx.login, then the session that answered it."""
+    """Users of a mini-program: `X-WX-Code` holds the code of wx.login, later requests hold the session.
+
+    See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "wechat", "secret": "${WX_SECRET}"}]})
 
-    type: Literal["wechat"] = Field(description="this kind of caller")
-    secret: SecretStr = Field(min_length=1, description="the mini-program's AppSecret", examples=["${WX_SECRET}"])
-    session: Duration = Field(timedelta(hours=2), description="how long a session lives", examples=["2h"])
-    timeout: Duration = Field(timedelta(seconds=3), description="how long WeChat may take", examples=["3s"])
+    type: Literal["wechat"] = Field(description="type of callers")
+    secret: SecretStr = Field(min_length=1, description="AppSecret of the mini-program", examples=["${WX_SECRET}"])
+    session: Duration = Field(timedelta(hours=2), description="lifetime of a session, from 5m to 7d", examples=["2h"])
+    timeout: Duration = Field(timedelta(seconds=3), description="timeout of a request to WeChat", examples=["3s"])
     app_id: AppId | None = Field(
-        None, description="the mini-program's id; not given: the app's own id", examples=["wx1234567890abcdef"]
+        None, description="id of the mini-program; default: the id of the app", examples=["wx1234567890abcdef"]
     )
     endpoint: BaseUrl = Field(
         "https://api.weixin.qq.com",
-        description="another server, such as the local cloud's",
+        description="another WeChat API server, such as the local cloud",
         examples=["https://api.weixin.qq.com"],
     )
 
 
 class JwtCallers(StrictModel):
-    """Who has a token of your own login, in `Authorization: Bearer`; one of `secret`, `public_key` and `jwks_url`."""
+    """Clients with a token of your login in `Authorization: Bearer`; set `secret`, `public_key` or `jwks_url`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -65,30 +68,32 @@ class JwtCallers(StrictModel):
         }
     )
 
-    type: Literal["jwt"] = Field(description="this kind of caller")
+    type: Literal["jwt"] = Field(description="type of callers")
     secret: SecretStr | None = Field(
-        None, min_length=1, description="for HS256: what the issuer shares with us", examples=["${JWT_SECRET}"]
+        None, min_length=1, description="for HS256: the secret that the issuer signs with", examples=["${JWT_SECRET}"]
     )
     public_key: str | None = Field(
         None,
         min_length=1,
-        description="for RS256 or ES256: a public key or certificate in PEM",
+        description="for RS256 or ES256: public key or certificate in PEM",
         examples=["${file:/etc/keys/login.pem}"],
     )
     jwks_url: BaseUrl | None = Field(
         None,
-        description="for RS256 and ES256: where the issuer publishes its keys",
+        description="for RS256 and ES256: URL of the issuer's key set",
         examples=["https://login.example.com/.well-known/jwks.json"],
     )
-    issuer: str | None = Field(None, description="what `iss` has to be", examples=["https://login.example.com"])
-    audience: str | None = Field(None, description="what `aud` has to be or to hold", examples=["oss-signer"])
-    leeway: Duration = Field(timedelta(seconds=30), description="how far the clocks may be apart", examples=["30s"])
-    claim: str = Field("sub", min_length=1, description="which claim names the caller", examples=["sub"])
+    issuer: str | None = Field(None, description="required value of `iss`", examples=["https://login.example.com"])
+    audience: str | None = Field(None, description="value that `aud` must be or contain", examples=["oss-signer"])
+    leeway: Duration = Field(
+        timedelta(seconds=30), description="allowed clock difference to the issuer", examples=["30s"]
+    )
+    claim: str = Field("sub", min_length=1, description="claim with the caller id", examples=["sub"])
 
     @model_validator(mode="after")
     def _one_key(self) -> JwtCallers:
         if sum(each is not None for each in (self.secret, self.public_key, self.jwks_url)) != 1:
-            raise ValueError("needs one of secret, public_key and jwks_url")
+            raise ValueError("exactly one of secret, public_key and jwks_url is needed; write one of them")
         return self
 
 
@@ -100,15 +105,15 @@ Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_list, json_schema_inp
 
 
 class ApiKeyCallers(StrictModel):
-    """The team's own servers, by the header `X-Api-Key`."""
+    """Your own servers, with an API key in the header `X-Api-Key`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "api_key", "keys": {"shop": _KEY_HASH}}]})
 
-    type: Literal["api_key"] = Field(description="this kind of caller")
+    type: Literal["api_key"] = Field(description="type of callers")
     keys: dict[str, Hashes] = Field(
         min_length=1,
-        description="SHA-256 of each key, or a list of them while it is changed, by the name of who holds it: "
-        "`printf %s KEY | sha256sum`",
+        description="SHA-256 of each API key by the name of the caller, or a list of two while a key is replaced; "
+        "`printf %s KEY | sha256sum` prints it",
         examples=[{"shop": _KEY_HASH}],
     )
 
@@ -117,26 +122,26 @@ CallersEntry = Annotated[OpenCallers | WeChatCallers | JwtCallers | ApiKeyCaller
 
 
 class PluginCallers(StrictModel):
-    """A kind that another installed package offers; what it takes is its own business."""
+    """Callers of a type that another installed package provides; the package validates its keys."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str
 
 
-_OWN = frozenset({"open", "wechat", "jwt", "api_key"})
+_BUILT_IN = frozenset({"open", "wechat", "jwt", "api_key"})
 
 
-def _or_other(value: Any, own: ValidatorFunctionWrapHandler) -> Any:
+def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind not in _OWN and kind in plugin_types():
+    if isinstance(kind, str) and kind not in _BUILT_IN and kind in plugin_types():
         return PluginCallers.model_validate(value)
-    return own(value)
+    return built_in(value)
 
 
 AnyCallers = OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers | PluginCallers
 Callers = Annotated[
-    tuple[Annotated[CallersEntry, WrapValidator(_or_other)], ...],
+    tuple[Annotated[CallersEntry, WrapValidator(_or_plugin)], ...],
     BeforeValidator(_as_list, json_schema_input_type=CallersEntry | tuple[CallersEntry, ...]),
 ]
-"""One kind, or several of which the first decides whose credential is present."""
+"""One type or several; the first whose credential the request has decides."""

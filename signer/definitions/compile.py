@@ -87,7 +87,7 @@ def _compile_app(app_id: str, app: model.App, role: str) -> App:
 
 
 def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackRules | None:
-    """For callbacks that come to us; None for one whose body does not say what was uploaded, which goes elsewhere."""
+    """Return the rules for callbacks to the signer; None if the body shows that they go elsewhere."""
     if app.callback is None:
         return None
     try:

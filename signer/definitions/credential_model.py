@@ -1,4 +1,4 @@
-"""The entries under `credentials`: from where the tokens come that uploads are signed with."""
+"""The models of `credentials`: where the tokens come from that uploads are signed with."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ class StrictModel(BaseModel):
 class CommonSettings(StrictModel):
     min_remaining: Duration = Field(
         timedelta(seconds=60),
-        description="a token that ends sooner is not signed with; forms get shorter down to this",
+        description="a token that expires sooner is not used; forms are shortened down to this",
         examples=["60s"],
     )
-    timeout: Duration = Field(
-        timedelta(seconds=10), description="how long one fetch of a token may take in all", examples=["10s"]
-    )
+    timeout: Duration = Field(timedelta(seconds=10), description="timeout of fetching a token", examples=["10s"])
 
 
 class EcsRamRole(CommonSettings):
-    """The role attached to this ECS instance, from the metadata service; no secret on disk."""
+    """The RAM role of this ECS instance, from the metadata service; no secret is stored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "ecs_ram_role"}]})
 
-    type: Literal["ecs_ram_role"] = Field(description="this kind of entry")
+    type: Literal["ecs_ram_role"] = Field(description="type of the entry")
     role_name: str | None = Field(
-        None, description="the role's name; asked of the metadata service when not given", examples=["oss-uploader"]
+        None,
+        description="name of the role; default: the one that the metadata service returns",
+        examples=["oss-uploader"],
     )
     endpoint: BaseUrl = Field(
         "http://100.100.100.200",
-        description="another metadata service, such as the local cloud's",
+        description="another metadata service, such as the local cloud",
         examples=["http://100.100.100.200"],
     )
 
 
 class StsRole(CommonSettings):
-    """What every kind of assumed role has."""
+    """What all roles have that STS issues tokens for."""
 
     environment_variables: ClassVar[dict[str, str]] = {}
-    """The variables of the environment that give what an entry does not say."""
+    """The environment variables of keys that an entry does not have, by key."""
 
-    role_arn: RoleArn = Field(description="the role to assume")
-    session_name: SessionName = Field("oss-signer", description="stands in ActionTrail's log for each call")
+    role_arn: RoleArn = Field(description="ARN of the role")
+    session_name: SessionName = Field("oss-signer", description="session name, which ActionTrail logs for each call")
     duration: Duration = Field(
         timedelta(hours=1),
-        description="life of each token, from 15m to 12h and at most the role's own MaxSessionDuration",
+        description="lifetime of a token, from 15m to 12h, and at most the MaxSessionDuration of the role",
         examples=["1h"],
     )
     scope: Literal["role", "app"] = Field(
         "role",
-        description="`role`: one token for all its apps; `app`: a token for each app, which can write only below the "
-        "app's prefix in the app's bucket",
+        description="`role`: one token for all apps; `app`: a token for each app, which can only write below the "
+        "prefix of the app in its bucket",
         examples=["app"],
     )
     endpoint: BaseUrl = Field(
         "https://sts.aliyuncs.com",
-        description="the STS endpoint; one of the region is nearer",
+        description="STS endpoint; the one of your region is faster",
         examples=["https://sts.cn-hangzhou.aliyuncs.com"],
     )
 
@@ -80,7 +80,7 @@ class StsRole(CommonSettings):
 
 
 class AssumeRole(StsRole):
-    """A role assumed through STS, with a RAM user's AccessKey or with the credential of another entry."""
+    """A role assumed with the AccessKey of a RAM user, or with the token of another entry."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -102,12 +102,15 @@ class AssumeRole(StsRole):
         "access_key_id": "OSS_ACCESS_KEY_ID",
         "access_key_secret": "OSS_ACCESS_KEY_SECRET",
     }
-    """As in Alibaba's sample (help page 92883)."""
+    """As in Alibaba's sample.
 
-    type: Literal["assume_role"] = Field(description="this kind of entry")
+    See: https://help.aliyun.com/document_detail/92883.html
+    """
+
+    type: Literal["assume_role"] = Field(description="type of the entry")
     source: str | None = Field(
         None,
-        description="another entry to assume this role with, in place of an AccessKey",
+        description="another entry to assume this role with, instead of an AccessKey",
         examples=["uploader"],
     )
     access_key_id: str | None = Field(
@@ -120,12 +123,12 @@ class AssumeRole(StsRole):
         examples=["${OSS_ACCESS_KEY_SECRET}", "${file:/run/credentials/oss-signer.service/ak-secret}"],
     )
     external_id: str | None = Field(
-        None, description="when the role's trust policy wants one", examples=["photo-partner"]
+        None, description="external id, if the trust policy of the role requires one", examples=["photo-partner"]
     )
 
 
 class OidcRole(StsRole):
-    """A role assumed with the pod's own OIDC token: RRSA in ACK, which sets all of this in the environment."""
+    """A role assumed with the OIDC token of the pod (RRSA in ACK, which sets the environment variables)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -146,25 +149,25 @@ class OidcRole(StsRole):
         "token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
     }
 
-    type: Literal["oidc"] = Field(description="this kind of entry")
-    provider_arn: OidcProviderArn = Field(description="the OIDC identity provider in RAM")
+    type: Literal["oidc"] = Field(description="type of the entry")
+    provider_arn: OidcProviderArn = Field(description="ARN of the OIDC identity provider in RAM")
     token_file: str = Field(
         min_length=1,
-        description="file with the pod's token; read anew for each fetch",
+        description="file with the token of the pod; read for each fetch",
         examples=["/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token"],
     )
 
 
 class DefaultChain(CommonSettings):
-    """The SDK's own chain: environment, OIDC, the CLI's and the SDK's profiles, the ECS role, a credentials URI."""
+    """The default chain of the SDK: environment, OIDC, profiles of CLI and SDK, ECS role, credentials URI."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"type": "default"}]})
 
-    type: Literal["default"] = Field(description="this kind of entry")
+    type: Literal["default"] = Field(description="type of the entry")
 
 
 class StaticCredential(CommonSettings):
-    """A credential as it stands here; for tests only, since nothing replaces it."""
+    """A fixed credential, which is never replaced; for tests only."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -178,13 +181,13 @@ class StaticCredential(CommonSettings):
         }
     )
 
-    type: Literal["static"] = Field(description="this kind of entry")
+    type: Literal["static"] = Field(description="type of the entry")
     access_key_id: str = Field(min_length=1, description="AccessKey id", examples=["${OSS_ACCESS_KEY_ID}"])
     access_key_secret: SecretStr = Field(
         min_length=1, description="AccessKey secret", examples=["${OSS_ACCESS_KEY_SECRET}"]
     )
     security_token: SecretStr | None = Field(
-        None, description="for a credential that STS issued", examples=["${OSS_SESSION_TOKEN}"]
+        None, description="security token, if STS issued the credential", examples=["${OSS_SESSION_TOKEN}"]
     )
 
 

@@ -1,4 +1,4 @@
-"""What requests are answered from: one immutable snapshot of all apps, by id."""
+"""The compiled definitions: one immutable snapshot of all apps, which requests are answered from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from signer.signing.upload_rules import UploadRules
 
 @dataclass(frozen=True, slots=True)
 class AccessKeyTemplate:
-    """An AccessKey as it was written, `${...}` and all, so that a fetch can read what they stand for anew."""
+    """An AccessKey as written, with `${...}`, so that each fetch of a token resolves them again."""
 
     access_key_id: str = field(repr=False)
     access_key_secret: str = field(repr=False)
@@ -27,69 +27,78 @@ class AccessKeyTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One source of credentials as some apps need it; equal roles share one token."""
+    """A source of tokens, as one or more apps need it; equal roles share one token."""
 
     name: str
     entry: CredentialEntry = field(repr=False)
     session_policy: str | None = None
     access_key: AccessKeyTemplate | None = None
     source: Role | None = None
-    """The role it is assumed with; None: with an AccessKey, or not assumed at all."""
+    """The role to assume it with; None: with an AccessKey, or it is not assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One app, compiled: plain values that a request needs and nothing else."""
+    """One app as plain values that a request needs."""
 
     id: str
     name: str
     enabled: bool
     forms: Forms
     role: str
-    """The key of its role in `Registry.roles`."""
+    """The key of the role in `Registry.roles`."""
     callers: tuple[AnyCallers, ...]
     rate_limit: RateLimit
     cors_origins: frozenset[str]
     generate_signature: bool
     downloads: timedelta | None
-    """How long a URL to read an object may be used; None: there are none."""
+    """The lifetime of a download URL; None: the app has no downloads."""
     callback: CallbackRules | None
-    """For OSS's calls after its uploads, where they come to us."""
+    """For callbacks that OSS sends to the signer; None: there are none, or they go elsewhere."""
     is_unlimited: bool
-    """Whether no `rate_limit` is set."""
+    """Whether the app has no rate limit."""
 
     @property
     def rules(self) -> UploadRules:
+        """Return what the app allows to upload."""
         return self.forms.rules
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
+    """The compiled definitions."""
+
     server: Server
     apps: Mapping[str, App]
     roles: Mapping[str, Role]
     default_app: str | None
     document: Document | None = field(default=None, repr=False)
-    """What it was read from."""
+    """The document that it was compiled from."""
     limits: SecretStr | None = None
-    """The Redis in which several signers count together."""
+    """The URL of the Redis with shared rate limits."""
     audit: str | None = None
-    """Where the audit log goes: a path, or `stdout`."""
+    """The path of the audit log, or `stdout`."""
 
     def app(self, app_id: str | None) -> App:
-        """The enabled app of that id, or the default one. Raises `UnknownApp`, `AppDisabled`, `InvalidRequest`."""
-        wanted = app_id or self.default_app
-        if wanted is None:
-            raise InvalidRequest("name an app: ?app_id=, header X-App-Id, or WeChat's Referer")
-        app = self.apps.get(wanted)
+        """Return the enabled app with this id, or the default app.
+
+        Raises:
+            UnknownApp: there is no app with this id.
+            AppDisabled: the app is disabled.
+            InvalidRequest: there is no id and no default app.
+        """
+        requested = app_id or self.default_app
+        if requested is None:
+            raise InvalidRequest("the request names no app; send ?app_id=, the header X-App-Id, or WeChat's Referer")
+        app = self.apps.get(requested)
         if app is None:
-            raise UnknownApp("no app of this id; ask the operators to add it")
+            raise UnknownApp("there is no app with this id; ask the operators to add it")
         if not app.enabled:
-            raise AppDisabled("this app is switched off for now")
+            raise AppDisabled("this app is disabled; ask the operators to enable it")
         return app
 
     def longest_expires(self) -> Mapping[str, timedelta]:
-        """By the key of each role in use, the longest `expires` of the enabled apps that sign with it."""
+        """Return the longest `expires` of the enabled apps of each role, by the key of the role."""
         longest: dict[str, timedelta] = {}
         for app in self.apps.values():
             if app.enabled:

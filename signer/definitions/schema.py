@@ -1,4 +1,4 @@
-"""The JSON Schema of the YAML, for editors, made from the models."""
+"""The JSON Schema of the YAML for editors, generated from the models."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ Schema = dict[str, Any]
 
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, _schema: Any) -> bool:
-        """A title that only repeats the key says nothing; the kinds of values have titles of their own."""
+        """Return False: a title that repeats the key says nothing, and the value types have their own titles."""
         return False
 
 
 def json_schema() -> str:
-    return json.dumps(_with_units_told(schema()), indent=2, ensure_ascii=False) + "\n"
+    """Return the JSON Schema as text, with the units of plain numbers in the descriptions."""
+    return json.dumps(_with_units_in_descriptions(schema()), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema() -> Schema:
-    """As a document; `x-unit` says what a plain number means."""
+    """Return the JSON Schema; `x-unit` says what a plain number means."""
     document = model.Definitions.model_json_schema(schema_generator=_Generator)
     definitions = document["$defs"]
     for name, each in [*definitions.items(), ("Definitions", document)]:
         _improve(each, getattr(model, name))
-    # What `defaults` may give, an app need not say.
+    # An app may inherit them.
     definitions["App"].pop("required")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -52,13 +53,13 @@ def _improve(each: Schema, entry: type[BaseModel]) -> None:
         each["properties"][name] = _with_names_checked(_with_references(_without_null(member)))
     if issubclass(entry, model.StsRole):
         for name, variable in entry.environment_variables.items():
-            each["properties"][name]["description"] += f"; not given: `{variable}` of the environment"
+            each["properties"][name]["description"] += f"; default: the environment variable `{variable}`"
         each["required"] = [name for name in each["required"] if name not in entry.environment_variables]
         each["required"] += ["type"] * ("type" not in each["required"])
 
 
 def _as_written(default: Any, member: Schema) -> Any:
-    """As it would stand in the YAML."""
+    """Return a default as it is written in YAML."""
     if isinstance(default, timedelta):
         return format_duration(default)
     if member.get("title") == "size":
@@ -71,7 +72,7 @@ def _as_written(default: Any, member: Schema) -> Any:
 
 
 def _without_null(member: Schema) -> Schema:
-    """`anyOf` of something and null as that something, which editors explain better."""
+    """Return `anyOf` of a type and null as the type itself, which editors explain better."""
     kinds = member.get("anyOf")
     if kinds is None or "$ref" in kinds[0] or kinds[-1] != {"type": "null"}:
         return member
@@ -81,23 +82,25 @@ def _without_null(member: Schema) -> Schema:
     return {**kind, **rest, "type": [*types, "null"]}
 
 
-def _with_units_told(member: Any) -> Any:
-    """Editors show descriptions, and know nothing of units."""
+def _with_units_in_descriptions(member: Any) -> Any:
+    """Return the schema with each unit moved to the description, which editors show."""
     if isinstance(member, list):
-        return [_with_units_told(each) for each in member]
+        return [_with_units_in_descriptions(each) for each in member]
     if not isinstance(member, dict):
         return member
     unit = member.get("x-unit")
-    told = (
+    described = (
         {"description": f"{member['description']} ({unit})"}
         if isinstance(unit, str) and "description" in member
         else {}
     )
-    return {key: _with_units_told(value) for key, value in member.items() if key != "x-unit" or not told} | told
+    return {
+        key: _with_units_in_descriptions(value) for key, value in member.items() if key != "x-unit" or not described
+    } | described
 
 
 def _with_names_checked(member: Schema) -> Schema:
-    """Names that must match, as a rule on names: `patternProperties` would let all others pass unread."""
+    """Return a mapping's schema with a rule for its names; `patternProperties` would accept all other names."""
     patterns = member.pop("patternProperties", None)
     if patterns is None:
         return member
@@ -106,7 +109,7 @@ def _with_names_checked(member: Schema) -> Schema:
 
 
 def _with_references(member: Any) -> Any:
-    """A pattern that also takes `${NAME}` in the value."""
+    """Return the schema with patterns that also accept `${NAME}` in the value."""
     if isinstance(member, list):
         return [_with_references(each) for each in member]
     if not isinstance(member, dict):

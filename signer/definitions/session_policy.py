@@ -8,12 +8,15 @@ from signer.definitions import model
 
 
 def fixed_prefix(app_id: str, key_prefix: str) -> str:
-    """What every key of an app starts with, whoever asks and whenever."""
+    """Return the part of `key_prefix` that is the same for every caller and day."""
     return key_prefix.replace("{app}", app_id).partition("{")[0]
 
 
 def session_policy(app_id: str, app: model.App) -> str:
-    """RAM policy (help page `AssumeRole`) below the fixed part of the prefix: to put, and for downloads to get."""
+    """Return the policy: PutObject, and GetObject for downloads, below the fixed part of the prefix.
+
+    See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
+    """
     statement = {
         "Effect": "Allow",
         "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
