@@ -1,1 +1,1 @@
-"""The admin listener: health, readiness, metrics, reload and the status page."""
+"""The admin listener: health, readiness, metrics, reload, definitions and the status page."""

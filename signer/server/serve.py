@@ -9,8 +9,8 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from signer.admin.access import TokenGuard
-from signer.admin.routes import Admin
-from signer.admin.status.routes import Status
+from signer.admin.routes import admin_routes
+from signer.admin.status.endpoint import StatusEndpoint
 from signer.api.routes import public_routes
 from signer.http.adapter import choose_adapter
 from signer.http.dispatch import Dispatcher
@@ -79,16 +79,24 @@ async def serve(
             if extend is not None:
                 await extend(routes, service)
             guard = None if server.admin_token is None else TokenGuard(server.admin_token)
-            admin_routes = Admin(service, reloader).routes(guard)
-            status = Status(service, reloader, worker=worker)
-            status.add_to(admin_routes)
+            status = StatusEndpoint(service, reloader, worker=worker)
             await stack.enter_async_context(status.sampling())
             adapter = choose_adapter()
             context = None if certificate is None else certificate.context
             with signals.handlers():
                 for dispatcher, sockets, tls in (
                     (Dispatcher(service, routes, request_log), public_sockets, context),
-                    (Dispatcher(service, admin_routes, request_log, guard=guard, is_timed=False), admin_sockets, None),
+                    (
+                        Dispatcher(
+                            service,
+                            admin_routes(service, reloader, status, guard),
+                            request_log,
+                            guard=guard,
+                            is_timed=False,
+                        ),
+                        admin_sockets,
+                        None,
+                    ),
                 ):
                     listeners.append(Listener(adapter(dispatcher)))
                     for sock in sockets:

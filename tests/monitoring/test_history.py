@@ -81,7 +81,7 @@ def test_it_forgets_what_is_more_than_an_hour_old(history: History, metrics: Met
 def test_an_hour_is_all_that_is_kept(history: History, clock: Clock) -> None:
     let_pass(3 * HOUR_SECONDS, history, clock)
     assert len(history._samples) <= HOUR_SECONDS / SAMPLE_SECONDS + 1
-    assert len(history._marks) <= HOUR_SECONDS / 300 + 2
+    assert len(history._counts) <= HOUR_SECONDS / 300 + 2
 
 
 def test_a_pause_of_the_process_is_a_gap(history: History, clock: Clock) -> None:

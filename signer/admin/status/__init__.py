@@ -1,1 +1,1 @@
-"""The status page: one page for people, the same as JSON for programs."""
+"""The status page, and the same state as JSON."""

@@ -1,4 +1,4 @@
-"""Small charts of the last hour, as SVG in the page."""
+"""The charts of the last hour and the bars of tokens, as SVG in the page."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ _STEPS = (1.0, 2.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
+    """One line of a chart."""
+
     name: str
     kind: str
-    """Its class in the style sheet."""
+    """The class in the style sheet."""
     value: Callable[[Point], float | None]
+    """Returns the value at a point, in the unit of the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """A chart with one or more curves over the last hour."""
+
     title: str
     unit: str
     curves: tuple[Curve, ...]
-    least_top: float
-    """In the chart's unit. The scale ends here at least, so that a quiet hour does not look like a wild one."""
+    min_top: float
+    """The minimum of the scale's upper end, so that small values do not fill the chart."""
 
     def draw(self, points: Sequence[Point | None]) -> Markup:
+        """Render the chart; a None point is a gap."""
         values = [[None if point is None else curve.value(point) for point in points] for curve in self.curves]
         top = _round_up(max((value for each in values for value in each if value is not None), default=0.0))
-        top = max(top, self.least_top)
-        drawn = [_curve(curve, each, top) for curve, each in zip(self.curves, values, strict=True)]
+        top = max(top, self.min_top)
+        paths = [_paths(curve, each, top) for curve, each in zip(self.curves, values, strict=True)]
         legend = [
             Markup('<li class="{}"><span class="name">{}</span> <b>{}</b> {}</li>').format(
                 curve.kind, curve.name, self._latest(each), self.unit
@@ -55,7 +61,7 @@ class Chart:
             _WIDTH,
             _HEIGHT,
             self.title,
-            Markup("").join(drawn),
+            Markup("").join(paths),
         )
 
     def _latest(self, values: Sequence[float | None]) -> str:
@@ -63,7 +69,7 @@ class Chart:
         return number_format.number(known[-1]) if known else "–"
 
 
-def _curve(curve: Curve, values: Sequence[float | None], top: float) -> Markup:
+def _paths(curve: Curve, values: Sequence[float | None], top: float) -> Markup:
     runs: list[list[tuple[int, float]]] = [[]]
     for place, value in enumerate(values):
         if value is not None:
@@ -72,7 +78,7 @@ def _curve(curve: Curve, values: Sequence[float | None], top: float) -> Markup:
             runs.append([])
     lines = [[f"{2 * place} {_y(value, top)}" for place, value in run] for run in runs if run]
     areas = [f"M{line[0].split()[0]} {_HEIGHT}L{'L'.join(line)}L{line[-1].split()[0]} {_HEIGHT}Z" for line in lines]
-    # A single point is a dot: its line goes nowhere, and round ends show it.
+    # The line of a single point has no length; its round ends make it a dot.
     strokes = [f"M{'L'.join(line if len(line) > 1 else line * 2)}" for line in lines]
     return Markup('<path class="area {}" d="{}"/><path class="line {}" d="{}"/>').format(
         curve.kind, "".join(areas), curve.kind, "".join(strokes)
@@ -84,7 +90,7 @@ def _y(value: float, top: float) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 ..."""
+    """Return the next of 1, 2, 5, 10, 20, 50 ..."""
     if value <= 0:
         return 0.0
     power = 1e-9
@@ -95,32 +101,38 @@ def _round_up(value: float) -> float:
         power *= 10
 
 
-def bar(share: float, cover_share: float, kind: str, label: str) -> Markup:
-    """How much of a token's life is left; the tick is where forms begin to be cut short."""
+def token_bar(share: float, required_share: float, kind: str, label: str) -> Markup:
+    """Render how much of a token's life is left.
+
+    Args:
+        share: the part of its life that is left, from 0 to 1.
+        required_share: the position of the tick, below which forms expire before their app's `expires`.
+        kind: a class in the style sheet.
+        label: the text for screen readers.
+    """
     tick = Markup("")
-    if 0 < cover_share < 1:
-        tick = Markup('<line class="tick" x1="{0}" x2="{0}" y1="0" y2="8"/>').format(f"{100 * cover_share:.1f}")
+    if 0 < required_share < 1:
+        tick = Markup('<line class="tick" x1="{0}" x2="{0}" y1="0" y2="8"/>').format(f"{100 * required_share:.1f}")
     return Markup(
         '<svg class="bar {}" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<rect class="life" width="100" height="8"/><rect class="left" width="{}" height="8"/>{}</svg>'
     ).format(kind, label, f"{100 * min(1.0, max(0.0, share)):.1f}", tick)
 
 
-def charts(takes_callbacks: bool) -> list[Chart]:
+def charts(has_callbacks: bool) -> list[Chart]:
+    """Return the four charts of the page; apps with callbacks have their queue as the fourth."""
     signed = Curve("forms", "good", lambda point: point.signed_per_second)
-    refused = Curve("refused", "quiet", lambda point: point.refused_per_second)
+    refused = Curve("rejected", "quiet", lambda point: point.refused_per_second)
     failed = Curve("failed", "bad", lambda point: point.failed_per_second)
-    p99 = Curve("99 %", "quiet", lambda point: _milliseconds(point.p99_seconds))
-    median = Curve("half", "good", lambda point: _milliseconds(point.median_seconds))
-    lag = Curve("longest", "quiet", lambda point: _milliseconds(point.loop_lag_seconds))
+    p99 = Curve("p99", "quiet", lambda point: _milliseconds(point.p99_seconds))
+    median = Curve("median", "good", lambda point: _milliseconds(point.median_seconds))
+    lag = Curve("max", "quiet", lambda point: _milliseconds(point.loop_lag_seconds))
     waiting = Curve("now", "quiet", lambda point: point.queue_depth)
     return [
         Chart("Signed", "/s", (signed,), 1),
         Chart("Not signed", "/s", (refused, failed), 1),
-        Chart("Time to answer", "ms", (p99, median), 1),
-        Chart("Callbacks waiting", "", (waiting,), 10)
-        if takes_callbacks
-        else Chart("Event loop held up", "ms", (lag,), 10),
+        Chart("Response time", "ms", (p99, median), 1),
+        Chart("Waiting callbacks", "", (waiting,), 10) if has_callbacks else Chart("Event loop lag", "ms", (lag,), 10),
     ]
 
 

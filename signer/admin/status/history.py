@@ -1,6 +1,6 @@
-"""How it went in the last hour: sampled every few seconds from what Prometheus is told, in bounded memory.
+"""The last hour of this process, sampled from its metrics every few seconds in bounded memory.
 
-A request pays nothing for it: the counters are there anyway, and a thread reads them.
+It costs requests nothing: a thread reads the counters that exist for Prometheus anyway.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOUR_SECONDS = 3600.0
 SAMPLE_SECONDS = 5.0
 POINT_SECONDS = 30.0
 POINTS = int(HOUR_SECONDS / POINT_SECONDS)
-_MARK_SECONDS = 300.0
+_COUNTS_SECONDS = 300.0
 _QUANTILES = (0.5, 0.99)
 
 SIGNED, REFUSED, FAILED = "signed", "refused", "failed"
@@ -33,10 +33,10 @@ SIGNED, REFUSED, FAILED = "signed", "refused", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was so at one moment; the counts are those since the start."""
+    """The metrics at one moment; the counts are those since the start."""
 
     at: float
-    """Of the monotonic clock."""
+    """By the monotonic clock."""
     signed: float
     refused: float
     failed: float
@@ -48,14 +48,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How it went between two samples, about half a minute apart."""
+    """The difference of two samples about half a minute apart."""
 
     seconds_ago: float
     signed_per_second: float
     refused_per_second: float
     failed_per_second: float
     median_seconds: float | None
-    """None: there was no request."""
+    """None without requests."""
     p99_seconds: float | None
     queue_depth: float
     memory_bytes: int
@@ -64,45 +64,49 @@ class Point:
 
 @dataclass(slots=True)
 class AppCounts:
-    """What one app's requests came to in the last hour."""
+    """The requests of one app in the last hour, by outcome."""
 
     signed: float = 0.0
     refused: float = 0.0
-    """For something that the client can mend, or for being too many."""
+    """Rejected because of the request or a rate limit."""
     failed: float = 0.0
-    """For something that only we can mend."""
+    """Failed because of this signer or its sources."""
 
     @property
-    def asked(self) -> float:
+    def total(self) -> float:
+        """All requests."""
         return self.signed + self.refused + self.failed
 
 
 class History:
+    """The samples of the last hour."""
+
     def __init__(self, metrics: Metrics, loop_lag: LoopLag, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Create it without samples."""
         self._metrics = metrics
         self._loop_lag = loop_lag
         self._monotonic = monotonic
         self._bounds: list[float] = []
         self._kinds = {kind: bytearray() for kind in (SIGNED, REFUSED, FAILED)}
-        """For each series of signatures, by its place, whether it is of that kind."""
+        """For each series of signatures, by its index, 1 if it is of that kind."""
         self._samples: deque[Sample] = deque(maxlen=int(HOUR_SECONDS / SAMPLE_SECONDS) + 1)
-        self._marks: deque[tuple[float, array[float]]] = deque([(self._monotonic(), array("d"))])
-        """Every five minutes, all counts in their order: a few megabytes with ten thousand apps."""
+        self._counts: deque[tuple[float, array[float]]] = deque([(self._monotonic(), array("d"))])
+        """All counts every five minutes, in the order of the series: a few megabytes with ten thousand apps."""
 
     async def follow(self) -> None:
-        """Runs until it is cancelled."""
+        """Take samples until cancelled."""
         while True:
             try:
                 await asyncio.to_thread(self.sample)
             except Exception:
-                log.exception("internal error in the status page's history")
+                log.exception("sampling failed")
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def sample(self) -> None:
-        """Takes one; may run in any thread, one at a time."""
+        """Take one sample; any thread may call it, one at a time."""
         now = self._monotonic()
         series, counts = self._metrics.signature_counts()
-        self._learn(series)
+        self._classify(series)
         signed, refused, failed = (sum(compress(counts, kind)) for kind in self._kinds.values())
         durations = self._metrics.duration_counts()
         self._bounds = [bound for bound, _ in durations]
@@ -115,47 +119,47 @@ class History:
                 array("d", (count for _, count in durations)),
                 self._metrics.queue_depth(),
                 memory_bytes(),
-                self._loop_lag.worst_seconds(),
+                self._loop_lag.max_seconds(),
             )
         )
-        if now - self._marks[-1][0] >= _MARK_SECONDS:
-            self._marks.append((now, counts))
-        while len(self._marks) > 1 and self._marks[1][0] <= now - HOUR_SECONDS:
-            self._marks.popleft()
+        if now - self._counts[-1][0] >= _COUNTS_SECONDS:
+            self._counts.append((now, counts))
+        while len(self._counts) > 1 and self._counts[1][0] <= now - HOUR_SECONDS:
+            self._counts.popleft()
 
-    def _learn(self, series: Sequence[tuple[str, ...]]) -> None:
+    def _classify(self, series: Sequence[tuple[str, ...]]) -> None:
         failures = failure_codes()
         for _, outcome in islice(series, len(self._kinds[SIGNED]), None):
             kind = SIGNED if outcome == SIGNED else FAILED if outcome in failures else REFUSED
-            for each, places in self._kinds.items():
-                places.append(each == kind)
+            for each, flags in self._kinds.items():
+                flags.append(each == kind)
 
     def apps(self) -> dict[str, AppCounts]:
-        """By the id of each app that was asked for in the last hour; "" stands for ids that are none."""
+        """Return the counts of each app with requests in the last hour; "" is for requests without an existing app."""
         failures = failure_codes()
         found: dict[str, AppCounts] = {}
-        # The order of the series never changes, so a place is enough to know them by.
+        # The order of the series never changes, so an index identifies a series.
         series, counts = self._metrics.signature_counts()
-        former = chain(self._marks[0][1], repeat(0.0))
-        for (app, outcome), now, before in zip(series, counts, former, strict=False):
+        previous = chain(self._counts[0][1], repeat(0.0))
+        for (app, outcome), now, before in zip(series, counts, previous, strict=False):
             if now > before:
                 _add(found.setdefault(app, AppCounts()), outcome, now - before, failures)
         return found
 
     def points(self) -> list[Point | None]:
-        """The last hour, oldest first, one for each half minute; None where nothing was sampled."""
+        """Return a point for each half minute of the last hour, oldest first; None where there are no samples."""
         now = self._monotonic()
         points: list[Point | None] = [None] * POINTS
         for before, after in pairwise(self._last_of_each_slot()):
-            # A slot has its place by the clock, not by its age, so that a curve moves on without changing its shape.
-            place = POINTS - 1 - (int(now // POINT_SECONDS) - int(after.at // POINT_SECONDS))
+            # The index of a slot follows the clock, not its age, so that a curve moves without changing its shape.
+            index = POINTS - 1 - (int(now // POINT_SECONDS) - int(after.at // POINT_SECONDS))
             elapsed = after.at - before.at
-            if 0 <= place < POINTS and elapsed >= SAMPLE_SECONDS / 2:
-                points[place] = self._point(before, after, elapsed, now)
+            if 0 <= index < POINTS and elapsed >= SAMPLE_SECONDS / 2:
+                points[index] = self._point(before, after, elapsed, now)
         return points
 
     def _last_of_each_slot(self) -> Iterator[Sample]:
-        """The first sample of all, then the last of each half minute."""
+        """Yield the first sample, then the last of each half minute."""
         samples = list(self._samples)
         for index, sample in enumerate(samples):
             slot = int(sample.at // POINT_SECONDS)
@@ -180,7 +184,15 @@ class History:
 
 
 def quantile(bounds: Sequence[float], below: Sequence[float], share: float) -> float | None:
-    """As PromQL's histogram_quantile: straight between two bounds, and the highest one beyond them."""
+    """Return a quantile of a histogram like PromQL's histogram_quantile: interpolated linearly inside a bucket.
+
+    Args:
+        bounds: the upper bound of each bucket; the last one is infinite.
+        below: the number of observations up to each bound.
+        share: the quantile, from 0 to 1.
+
+    See: https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
+    """
     wanted = share * below[-1] if below else 0.0
     if wanted <= 0:
         return None
@@ -193,7 +205,7 @@ def quantile(bounds: Sequence[float], below: Sequence[float], share: float) -> f
 
 
 def failure_codes() -> frozenset[str]:
-    """Of the problems that only we can mend."""
+    """Return the codes of the problems with a status of 500 or above."""
     return frozenset(_codes(Problem))
 
 

@@ -1,4 +1,4 @@
-"""How long the event loop lets a timer wait: what blocks it shows here, whichever request it was."""
+"""Measure the event loop's lag: how late it runs a timer while some code blocks it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import asyncio
 import time
 from collections import deque
 
-_EVERY_SECONDS = 0.25
+_INTERVAL_SECONDS = 0.25
 _WINDOW_SECONDS = 15.0
 
 
 class LoopLag:
+    """The delays of a timer in the last 15 s."""
+
     def __init__(self) -> None:
-        self._late: deque[tuple[float, float]] = deque(maxlen=int(_WINDOW_SECONDS / _EVERY_SECONDS))
+        self._delays: deque[tuple[float, float]] = deque(maxlen=int(_WINDOW_SECONDS / _INTERVAL_SECONDS))
 
-    async def watch(self) -> None:
-        """Runs until it is cancelled."""
+    async def measure(self) -> None:
+        """Run the timer until cancelled."""
         while True:
-            due = time.monotonic() + _EVERY_SECONDS
-            await asyncio.sleep(_EVERY_SECONDS)
+            due_at = time.monotonic() + _INTERVAL_SECONDS
+            await asyncio.sleep(_INTERVAL_SECONDS)
             now = time.monotonic()
-            self._late.append((now, max(0.0, now - due)))
+            self._delays.append((now, max(0.0, now - due_at)))
 
-    def worst_seconds(self) -> float:
-        """Of the last 15 s; any thread may ask."""
+    def max_seconds(self) -> float:
+        """Return the longest delay; any thread may call it."""
         since = time.monotonic() - _WINDOW_SECONDS
-        return max((late for at, late in list(self._late) if at >= since), default=0.0)
+        return max((delay for at, delay in list(self._delays) if at >= since), default=0.0)

@@ -70,8 +70,8 @@ async def test_fifty_apps_and_a_role_without_a_token_are_readable(
     await page.set_viewport_size({"width": width, "height": 900})
     await page.goto(f"{running[0].admin}/status")
 
-    await expect(page.locator("#verdict")).to_have_text("not ready")
-    await expect(page.locator("#troubles")).to_contain_text("partner: no usable token; 2 apps")
+    await expect(page.locator("#state")).to_have_text("not ready")
+    await expect(page.locator("#alerts")).to_contain_text("partner: no usable token; 2 apps")
     rows = page.locator("#apps tbody tr")
     await expect(rows).to_have_count(50)
     assert await rows.first.locator("th code").inner_text() == app_id(5)

@@ -75,8 +75,8 @@ async def test_the_page_shows_that_the_signer_does_not_respond(page: Page, tmp_p
     await page.clock.install()
     async with aiohttp.ClientSession() as session, signer(session, config) as one:
         await page.goto(f"{one.admin}/status")
-        await expect(page.locator("#verdict")).to_have_text("ready")
+        await expect(page.locator("#state")).to_have_text("ready")
         assert await one.stop() == 0
     await page.clock.run_for(5_100)
-    await expect(page.locator("#verdict")).to_have_text("does not answer")
+    await expect(page.locator("#state")).to_have_text("no response")
     await expect(page.locator("#apps tbody tr")).to_have_count(1)

@@ -1,52 +1,53 @@
-// Asks for the page anew every few seconds and changes only what is different in it, so that nothing flickers, the
-// place on the page stays, and so do focus and selection.
+// Requests the page every few seconds and changes only the nodes that differ, so that nothing flickers, and scroll
+// position, focus and selection stay.
 
-const EVERY_MS = 5000;
-const WAIT_FOR_TYPING_MS = 250;
-const box = document.getElementById("q");
+const REFRESH_MS = 5000;
+const TYPING_PAUSE_MS = 250;
+const searchBox = document.getElementById("q");
 
 let address = location.href;
-let running = null;
-let again = 0;
+let request = null;
+let timer = 0;
 
 async function refresh() {
-  running?.abort();
-  const mine = (running = new AbortController());
-  clearTimeout(again);
+  request?.abort();
+  const current = (request = new AbortController());
+  clearTimeout(timer);
   try {
-    const timeout = AbortSignal.timeout(4 * EVERY_MS);
-    const answer = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.any([mine.signal, timeout]) });
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (mine.signal.aborted) return;
-    if (!fresh.getElementById("updated")) throw new Error("no status page");
+    const timeout = AbortSignal.timeout(4 * REFRESH_MS);
+    const response = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.any([current.signal, timeout]) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (current.signal.aborted) return;
+    if (!fresh.getElementById("updated")) throw new Error("not a status page");
     document.title = fresh.title;
-    keepInPlace(() => {
-      for (const part of ["header", "main"]) match(document.querySelector(part), fresh.querySelector(part));
+    keepScrollPosition(() => {
+      for (const part of ["header", "main"]) update(document.querySelector(part), fresh.querySelector(part));
     });
   } catch (error) {
-    if (mine.signal.aborted) return;
+    if (current.signal.aborted) return;
     const updated = document.getElementById("updated");
     updated.classList.add("stale");
     updated.title = String(error);
-    document.getElementById("verdict").textContent = "does not answer";
-    document.getElementById("verdict").className = "verdict bad";
+    const state = document.getElementById("state");
+    state.textContent = "no response";
+    state.className = "state-line bad";
   }
-  if (!document.hidden) again = setTimeout(refresh, EVERY_MS);
+  if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
 }
 
-// What is in the middle of the window stays there when something above it grows. Whole sections, not rows: a row may
-// move for being busier, and the page must not run after it.
-function keepInPlace(change) {
-  const seen = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("main > *");
-  const before = seen?.getBoundingClientRect().top;
+// Keeps the section in the middle of the window in place when something above it grows. Sections, not rows: a row moves
+// when its app gets busier, and the page must not follow it.
+function keepScrollPosition(change) {
+  const section = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("main > *");
+  const before = section?.getBoundingClientRect().top;
   change();
-  if (seen?.isConnected && scrollY > 0) scrollBy(0, seen.getBoundingClientRect().top - before);
+  if (section?.isConnected && scrollY > 0) scrollBy(0, section.getBoundingClientRect().top - before);
 }
 
-// Makes `old` look like `fresh`, keeping every node that can be kept.
-function match(old, fresh) {
-  if (old.isEqualNode(fresh) || old === box) return;
+// Makes `old` equal to `fresh`, and keeps every node that it can.
+function update(old, fresh) {
+  if (old.isEqualNode(fresh) || old === searchBox) return;
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
@@ -58,10 +59,10 @@ function match(old, fresh) {
   let place = old.firstChild;
   for (const child of [...fresh.childNodes]) {
     const key = child.dataset?.key;
-    let kept = key === undefined ? (isLike(place, child) ? place : null) : keyed.get(key);
+    let kept = key === undefined ? (isSameKind(place, child) ? place : null) : keyed.get(key);
     if (kept) {
       if (kept !== place) old.insertBefore(kept, place);
-      match(kept, child);
+      update(kept, child);
       keyed.delete(key);
     } else {
       kept = old.insertBefore(document.importNode(child, true), place);
@@ -75,11 +76,11 @@ function match(old, fresh) {
   }
 }
 
-function isLike(old, fresh) {
+function isSameKind(old, fresh) {
   return old !== null && old.nodeName === fresh.nodeName && old.dataset?.key === undefined;
 }
 
-function look(query) {
+function search(query) {
   const url = new URL(location.href);
   url.search = query ? `?q=${encodeURIComponent(query)}` : "";
   url.hash = "";
@@ -88,17 +89,17 @@ function look(query) {
   refresh();
 }
 
-let typing = 0;
-box.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => look(box.value.trim()), WAIT_FOR_TYPING_MS);
+let typingTimer = 0;
+searchBox.addEventListener("input", () => {
+  clearTimeout(typingTimer);
+  typingTimer = setTimeout(() => search(searchBox.value.trim()), TYPING_PAUSE_MS);
 });
-box.form.addEventListener("submit", (event) => {
+searchBox.form.addEventListener("submit", (event) => {
   event.preventDefault();
-  clearTimeout(typing);
-  look(box.value.trim());
+  clearTimeout(typingTimer);
+  search(searchBox.value.trim());
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
-again = setTimeout(refresh, EVERY_MS);
+timer = setTimeout(refresh, REFRESH_MS);

@@ -1,0 +1,91 @@
+"""What an operator should look at: roles, clock, definitions, certificate, failed requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from signer.admin.status.snapshot import StatusSnapshot
+from signer.credentials.clock_skew import ClockState
+from signer.credentials.refresh_windows import TokenState
+from signer.credentials.role_state import RoleState
+
+_RENEW_BEFORE = timedelta(days=7)
+_RECENT_POINTS = 10
+"""Five minutes."""
+_MAX_ROLES_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A condition that an operator should look at."""
+
+    text: str
+    is_severe: bool
+    """Whether uploads fail, or will fail soon."""
+
+
+def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
+    """Return the alerts of a snapshot, in the order of the page."""
+    return [
+        *_role_alerts(snapshot),
+        *_clock_alerts(snapshot),
+        *_reload_alerts(snapshot),
+        *_certificate_alerts(snapshot),
+        *_request_alerts(snapshot),
+    ]
+
+
+def _role_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    unusable = [role for role in snapshot.roles if not role.usable]
+    if unusable:
+        apps = sum(snapshot.apps_of_role.get(role.role, 0) for role in unusable)
+        yield Alert(f"{_names(unusable)}: no usable token; {apps} app{'' if apps == 1 else 's'} cannot sign", True)
+    if short := [role for role in snapshot.roles if role.token_state is TokenState.SHORT]:
+        yield Alert(f"{_names(short)}: the token is too short for its apps", True)
+    if failing := [role for role in snapshot.roles if role.usable and role.last_error]:
+        yield Alert(f"{_names(failing)}: the last refresh failed", False)
+
+
+def _names(roles: Sequence[RoleState]) -> str:
+    more = len(roles) - _MAX_ROLES_NAMED
+    names = ", ".join(role.role for role in roles[:_MAX_ROLES_NAMED])
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _clock_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    if snapshot.clock is not ClockState.GOOD:
+        seconds = snapshot.clock_skew_seconds
+        direction = "fast" if seconds > 0 else "slow"
+        yield Alert(
+            f"this machine's clock is {abs(seconds):.0f} s {direction}; OSS rejects forms that are 15 minutes off",
+            snapshot.clock is ClockState.WRONG,
+        )
+
+
+def _reload_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    result = snapshot.last_reload
+    if not result.succeeded:
+        yield Alert("the last edit of the definitions is not active", False)
+    if result.needs_restart:
+        yield Alert(f"changed settings that need a restart: {', '.join(result.needs_restart)}", False)
+
+
+def _certificate_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    certificate = snapshot.certificate
+    if certificate is None:
+        return
+    if certificate.error is not None:
+        yield Alert(f"the renewed certificate is not active: {certificate.error}", False)
+    remaining = certificate.expires_at - snapshot.at
+    if remaining < _RENEW_BEFORE:
+        verb = "expired" if remaining < timedelta() else "expires"
+        at = f"{certificate.expires_at:%Y-%m-%d %H:%M} UTC"
+        yield Alert(f"the certificate {verb} at {at}; renew it", remaining < timedelta())
+
+
+def _request_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    recent = snapshot.points[-_RECENT_POINTS:]
+    if any(point is not None and point.failed_per_second > 0 for point in recent):
+        yield Alert("requests failed because of this signer in the last five minutes", True)

@@ -1,0 +1,84 @@
+"""The status as JSON."""
+
+from __future__ import annotations
+
+from signer.admin.readiness import role_members
+from signer.admin.reload_endpoint import reload_members
+from signer.admin.status.alerts import find_alerts
+from signer.admin.status.history import POINT_SECONDS, AppCounts, Point
+from signer.admin.status.snapshot import AppRow, StatusSnapshot
+from signer.clock import rfc3339
+from signer.live.reloader import RenewableCertificate
+
+
+def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
+    """Return the members of the JSON object."""
+    process = snapshot.process
+    return {
+        "version": process.version,
+        "python": process.python,
+        "host": process.host,
+        "worker": process.worker,
+        "pid": process.pid,
+        "at": rfc3339(snapshot.at),
+        "started_at": rfc3339(process.started_at),
+        "uptime_seconds": round(snapshot.uptime.total_seconds(), 1),
+        "ready": snapshot.is_ready,
+        "troubles": [{"text": alert.text, "severe": alert.is_severe} for alert in find_alerts(snapshot)],
+        "clock": {"state": snapshot.clock, "skew_seconds": round(snapshot.clock_skew_seconds, 1)},
+        "callback_queue_depth": snapshot.queue_depth,
+        "memory_bytes": process.memory_bytes,
+        "open_files": process.open_files,
+        "most_open_files": process.max_open_files,
+        "event_loop_lag_seconds": round(process.loop_lag_seconds, 4),
+        "apps": snapshot.apps,
+        "matching_apps": snapshot.matching_apps,
+        "pages": snapshot.pages,
+        "page": snapshot.query.page,
+        "busiest_apps": [_app_members(row) for row in snapshot.shown_apps],
+        "last_hour": {
+            **_count_members(snapshot.totals),
+            "seconds_a_point": POINT_SECONDS,
+            "points": [_point_members(point) for point in snapshot.points],
+        },
+        "roles": [role_members(role) for role in sorted(snapshot.roles, key=lambda role: role.role)],
+        "last_reload": reload_members(snapshot.last_reload),
+        "certificate": None if snapshot.certificate is None else _certificate_members(snapshot.certificate),
+    }
+
+
+def _certificate_members(certificate: RenewableCertificate) -> dict[str, object]:
+    return {"expires_at": rfc3339(certificate.expires_at), "error": certificate.error}
+
+
+def _app_members(row: AppRow) -> dict[str, object]:
+    app = row.app
+    return {
+        "id": app.id,
+        "name": app.name,
+        "enabled": app.enabled,
+        "bucket": app.rules.bucket,
+        "region": app.rules.region,
+        "role": app.role,
+        "last_hour": _count_members(row.counts),
+    }
+
+
+def _count_members(counts: AppCounts) -> dict[str, int]:
+    return {"signed": int(counts.signed), "refused": int(counts.refused), "failed": int(counts.failed)}
+
+
+def _point_members(point: Point | None) -> dict[str, object] | None:
+    if point is None:
+        return None
+    return {
+        "seconds_ago": point.seconds_ago,
+        "signed_per_second": round(point.signed_per_second, 3),
+        "refused_per_second": round(point.refused_per_second, 3),
+        "failed_per_second": round(point.failed_per_second, 3),
+        "median_seconds": point.median_seconds,
+        "p99_seconds": point.p99_seconds,
+        "callback_queue_depth": point.queue_depth,
+        "memory_bytes": point.memory_bytes,
+        "event_loop_lag_seconds": round(point.loop_lag_seconds, 4),
+    }
