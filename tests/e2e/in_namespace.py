@@ -1,4 +1,4 @@
-"""Run by test_credential_sources inside its network namespace: prints a form signed by the instance's role."""
+"""Prints a form that is signed by the instance's role; test_credential_sources runs it in a network namespace."""
 
 from __future__ import annotations
 

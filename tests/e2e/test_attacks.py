@@ -1,11 +1,11 @@
-"""What attackers try at the door itself; at callers see tests/callers, at callbacks tests/delivery.
+"""Attacks on the HTTP layer, and where attacks on other layers are tested.
 
 | attack | where |
 |---|---|
 | replayed code, token of another app, expired | tests/callers/test_wechat.py, test_sessions.py |
-| alg none, key confusion | tests/callers/test_jwt.py |
+| alg none, key confusion | tests/callers/test_jwt_bearer.py |
 | JWKS flood | tests/callers/test_jwks.py |
-| forged callback; key URL with userinfo, look-alike host, redirect, huge body | tests/delivery/test_signature.py |
+| forged callback; key URL with userinfo, similar host, redirect, huge body | tests/delivery/test_callback_signature.py |
 | header injection, path tricks, slow body, huge headers | here |
 """
 
@@ -23,6 +23,7 @@ import pytest_asyncio
 
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.signer import Signer, signer
+from tests.harness.waiting import deadline
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 INJECTED = "a\r\nX-Injected: yes\r\n\r\nbody"
@@ -49,13 +50,13 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r, cors_origins: 
     )
 
 
-async def raw(running: Signer, data: bytes) -> bytes:
-    """Everything the signer says until it closes the connection."""
+async def exchange_bytes(running: Signer, data: bytes) -> bytes:
+    """Send bytes, and return what the signer sends until it closes the connection."""
     address = urlsplit(running.public)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         writer.write(data)
-        async with asyncio.timeout(60):
+        async with deadline():
             return await reader.read(-1)
     except ConnectionError:
         return b""
@@ -64,10 +65,10 @@ async def raw(running: Signer, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "wish", [{"filename": INJECTED}, {"content_type": f"image/{INJECTED}"}, {"vars": {"x": INJECTED}}]
+    "upload_request", [{"filename": INJECTED}, {"content_type": f"image/{INJECTED}"}, {"vars": {"x": INJECTED}}]
 )
-async def test_no_header_is_injected_by_a_wish(running: Signer, wish: dict[str, object]) -> None:
-    async with running.session.post(f"{running.public}/v1/apps/a/uploads", json=wish) as response:
+async def test_a_request_body_injects_no_header(running: Signer, upload_request: dict[str, object]) -> None:
+    async with running.session.post(f"{running.public}/v1/apps/a/uploads", json=upload_request) as response:
         assert "X-Injected" not in response.headers
         text = json.dumps(await response.json(content_type=None))
     assert "\r" not in text
@@ -75,11 +76,11 @@ async def test_no_header_is_injected_by_a_wish(running: Signer, wish: dict[str, 
 
 
 @pytest.mark.parametrize("name", [b"X-Request-Id", b"Origin", b"X-App-Id", b"Referer"])
-async def test_no_header_is_injected_by_a_header(running: Signer, name: bytes) -> None:
+async def test_a_request_header_injects_no_header(running: Signer, name: bytes) -> None:
     hostile = b"a\rX-Injected: yes"
     request = b"GET /generate_signature?app_id=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%b: %b\r\n\r\n"
-    said = await raw(running, request % (name, hostile))
-    head = said.partition(b"\r\n\r\n")[0]
+    received = await exchange_bytes(running, request % (name, hostile))
+    head = received.partition(b"\r\n\r\n")[0]
     assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert b"X-Injected" not in head
 
@@ -102,21 +103,24 @@ async def test_no_header_is_injected_by_a_header(running: Signer, name: bytes) -
         b"*",
     ],
 )
-async def test_no_path_leads_elsewhere(running: Signer, path: bytes) -> None:
-    """The admin's addresses are not there, however they are written."""
-    said = await raw(
+async def test_no_path_reaches_another_route(running: Signer, path: bytes) -> None:
+    """The admin routes are unreachable, however their paths are written."""
+    received = await exchange_bytes(
         running, b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
-    assert said.split(b" ")[1:2] in ([b"400"], [b"404"], [b"405"]), said[:200]
+    assert received.split(b" ")[1:2] in ([b"400"], [b"404"], [b"405"]), received[:200]
 
 
-async def test_a_body_that_comes_too_slowly_is_given_up(running: Signer) -> None:
-    said = await raw(
-        running,
-        b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n{",
-    )
-    assert said.startswith(b"HTTP/1.1 400"), said[:200]
-    assert b"did not arrive within" in said
+async def test_a_slow_body_times_out(running: Signer) -> None:
+    address = urlsplit(running.public)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+    async with deadline():
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readuntil(b"}")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"did not arrive within" in body
 
 
 @pytest.mark.parametrize(
@@ -127,9 +131,11 @@ async def test_a_body_that_comes_too_slowly_is_given_up(running: Signer) -> None
         b"Cookie: " + b"a=b; " * 20_000,
     ],
 )
-async def test_huge_headers_are_refused(running: Signer, head: bytes) -> None:
-    said = await raw(running, b"GET /generate_signature?app_id=a HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
-    assert said == b"" or said.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), said[:200]
+async def test_huge_headers_are_rejected(running: Signer, head: bytes) -> None:
+    received = await exchange_bytes(
+        running, b"GET /generate_signature?app_id=a HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n"
+    )
+    assert received == b"" or received.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), received[:200]
     async with running.session.get(f"{running.public}/generate_signature?app_id=a") as response:
         assert response.status == 200
     assert "traceback" not in "".join(running.output).lower()

@@ -1,4 +1,4 @@
-"""Bad input over real sockets: each its own problem code, never a 500, never a secret in what is said."""
+"""Invalid requests: each gets its problem code, none a 500, and no response or log contains a secret."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.harness.oss_upload import post_object
 from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-in_one_loop = functools.partial(pytest_asyncio.fixture, loop_scope="module")
+module_fixture = functools.partial(pytest_asyncio.fixture, loop_scope="module")
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 KEY = "team-key"
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
     async with local_cloud(session) as running:
         yield running
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def config(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
     await cloud.create_bucket("photos")
     config = tmp_path_factory.mktemp("bad") / "signer.yaml"
@@ -65,13 +65,13 @@ apps:
     return config
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def running(session: aiohttp.ClientSession, config: Path) -> AsyncIterator[Signer]:
     async with signer(session, config) as started:
         yield started
 
 
-async def refused(
+async def assert_problem(
     session: aiohttp.ClientSession, method: str, url: str, status: int, code: str, **request: Any
 ) -> dict[str, Any]:
     async with session.request(method, url, **request) as response:
@@ -128,7 +128,7 @@ async def refused(
         ("POST", "/v1/apps/named/uploads", 400, "invalid_request", {"json": {}}),
     ],
 )
-async def test_each_has_its_code(
+async def test_an_invalid_request_gets_its_problem_code(
     method: str,
     path: str,
     status: int,
@@ -137,7 +137,7 @@ async def test_each_has_its_code(
     running: Signer,
     session: aiohttp.ClientSession,
 ) -> None:
-    await refused(session, method, running.public + path, status, code, **request_)
+    await assert_problem(session, method, running.public + path, status, code, **request_)
     assert not any(json.loads(line).get("status") == 500 for line in running.output)
 
 
@@ -172,7 +172,7 @@ async def test_hostile_filenames_stay_below_the_prefix(
     assert all(key.startswith("n/") and key.count("/") == 1 for key in stored)
 
 
-async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
+async def test_an_api_key_identifies_the_caller_and_no_caller_leaves_its_prefix(
     running: Signer, session: aiohttp.ClientSession
 ) -> None:
     form = await running.upload_form("team", headers={"X-Api-Key": KEY})
@@ -180,7 +180,7 @@ async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
     form = await running.upload_form("team", headers={"X-Api-Key": KEY, "X-Caller": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
     assert form["key_prefix"] == "users/oUpF8uMuAJO_M2pxb1Q9zNjWeS6o/"
     for caller in ("..", "a/b", "a\\b", "a b", "x" * 129):
-        await refused(
+        await assert_problem(
             session,
             "POST",
             f"{running.public}/v1/apps/team/uploads",
@@ -190,17 +190,15 @@ async def test_an_api_key_names_the_caller_and_no_caller_leaves_its_prefix(
         )
 
 
-async def test_a_rate_limit_says_when_to_come_back(running: Signer, session: aiohttp.ClientSession) -> None:
+async def test_a_rate_limited_response_has_retry_after(running: Signer, session: aiohttp.ClientSession) -> None:
     url = f"{running.public}/v1/apps/slow/uploads"
     for _ in range(2):
         await running.upload_form("slow")
-    problem = await refused(session, "POST", url, 429, "rate_limited")
+    problem = await assert_problem(session, "POST", url, 429, "rate_limited")
     assert 1 <= int(problem["headers"]["Retry-After"]) <= 1800
 
 
-async def test_a_web_page_of_the_app_may_read_the_answer_and_no_other(
-    running: Signer, session: aiohttp.ClientSession
-) -> None:
+async def test_only_the_apps_web_pages_may_read_a_response(running: Signer, session: aiohttp.ClientSession) -> None:
     url = f"{running.public}/v1/apps/a/uploads"
     ours, other = {"Origin": "https://h5.example.com"}, {"Origin": "https://evil.example.com"}
     async with session.options(url, headers={**ours, "Access-Control-Request-Method": "POST"}) as response:
@@ -216,13 +214,15 @@ async def test_a_web_page_of_the_app_may_read_the_answer_and_no_other(
             assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_a_given_request_id_is_kept_when_it_is_harmless(running: Signer, session: aiohttp.ClientSession) -> None:
+async def test_a_request_id_of_the_client_is_used_if_it_is_valid(
+    running: Signer, session: aiohttp.ClientSession
+) -> None:
     for given, kept in (("trace-12345678", True), ("bad id !", False)):
         async with session.get(f"{running.public}/nowhere", headers={"X-Request-Id": given}) as response:
             assert (response.headers["X-Request-Id"] == given) is kept
 
 
-async def test_admin_says_alive_and_ready_and_is_not_on_the_public_port(
+async def test_health_and_readiness_are_only_on_the_admin_listener(
     running: Signer, session: aiohttp.ClientSession
 ) -> None:
     async with session.get(f"{running.admin}/healthz") as response:
@@ -230,10 +230,10 @@ async def test_admin_says_alive_and_ready_and_is_not_on_the_public_port(
     async with session.get(f"{running.admin}/readyz") as response:
         body = await response.json()
         assert (response.status, body["ready"], {role["role"] for role in body["roles"]}) == (200, True, {"r", "s"})
-    await refused(session, "GET", f"{running.public}/readyz", 404, "not_found")
+    await assert_problem(session, "GET", f"{running.public}/readyz", 404, "not_found")
 
 
-async def test_a_dead_role_is_a_503_for_its_apps_only(
+async def test_a_role_without_a_token_gives_503_to_its_apps_only(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     config = tmp_path / "signer.yaml"
@@ -251,7 +251,9 @@ apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
     )
     async with signer(session, config) as running:
         await running.upload_form("a")
-        problem = await refused(session, "POST", f"{running.public}/v1/apps/b/uploads", 503, "credentials_unavailable")
+        problem = await assert_problem(
+            session, "POST", f"{running.public}/v1/apps/b/uploads", 503, "credentials_unavailable"
+        )
         assert int(problem["headers"]["Retry-After"]) >= 1
         async with session.get(f"{running.admin}/readyz") as response:
             body = await response.json()
@@ -260,14 +262,14 @@ apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
         assert "not-the-secret" not in "".join(running.output) + str(body) + str(problem)
 
 
-async def test_one_line_a_request_and_no_secret_in_any(config: Path, session: aiohttp.ClientSession) -> None:
+async def test_each_request_is_logged_once_without_secrets(config: Path, session: aiohttp.ClientSession) -> None:
     async with signer(session, config) as running:
         forms = [
             await running.upload_form("a"),
             await running.upload_form("s"),
             await running.upload_form("team", headers={"X-Api-Key": KEY}),
         ]
-        await refused(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
+        await assert_problem(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
         assert await running.stop() == 0
     lines = [json.loads(line) for line in running.output]
     requests = [line for line in lines if line["message"] == "request"]
@@ -278,9 +280,9 @@ async def test_one_line_a_request_and_no_secret_in_any(config: Path, session: ai
         (None, 404, "unknown_app"),
     ]
     assert all(line["request_id"] for line in requests)
-    said = "".join(running.output)
+    output = "".join(running.output)
     secrets = [form["fields"]["x-oss-security-token"] for form in forms]
     secrets += [form["fields"]["x-oss-signature"] for form in forms]
     for secret in [*secrets, KEY, LOCAL_ENVIRON["OSS_ACCESS_KEY_SECRET"]]:
-        assert secret not in said
+        assert secret not in output
     assert lines[-1]["message"] == "stopped"

@@ -1,4 +1,4 @@
-"""`type: default`: what the SDK's own chain finds, as the environment of the process lays it out."""
+"""`type: default`: the credentials that the SDK's default chain finds."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PATH = "/latest/meta-data/ram/security-credentials/oss-uploader"
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A machine on which the chain finds nothing."""
+    """An environment in which the chain finds nothing."""
     return {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
 
 
 async def upload(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path, environ: dict[str, str]) -> str:
-    """The access key id that signed; the local OSS accepted the upload."""
+    """Upload with a form, and return the AccessKey id that signed it."""
     url = await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(url=url), encoding="utf-8")
@@ -64,7 +64,7 @@ async def test_a_profile_of_the_command_line_tool(
     assert await upload(cloud, session, tmp_path, environ) == "LTAI-local"
 
 
-async def test_a_credentials_uri_whose_end_is_kept(
+async def test_a_credentials_uri_and_its_expiry(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     config = tmp_path / "signer.yaml"
@@ -80,7 +80,7 @@ async def test_a_credentials_uri_whose_end_is_kept(
     assert (await upload(cloud, session, tmp_path, environ)).startswith("STS.")
 
 
-async def test_nothing_found_is_said_and_no_secret_with_it(
+async def test_a_chain_without_credentials_is_reported(
     session: aiohttp.ClientSession, tmp_path: Path, environ: dict[str, str]
 ) -> None:
     config = tmp_path / "signer.yaml"

@@ -1,4 +1,4 @@
-"""50,000 mutated requests, and what schemathesis makes of /openapi.json: never a 500, a traceback or a secret."""
+"""50,000 mutated_request requests, and the ones that schemathesis generates from /openapi.json: no 500, traceback or secret."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from tests.harness.local_cloud import Cloud
 from tests.harness.processes import run
 from tests.harness.signer import Signer, signer
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = int(os.environ.get("HOSTILE_REQUESTS", "50000"))
-AT_ONCE = 100
+CONNECTIONS = 100
 KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 JWT_SECRET = "a-secret-of-more-than-thirty-two-bytes"
 SECRETS = ("local-secret", JWT_SECRET, "the-secret-of-wechat")
@@ -54,56 +56,56 @@ TOKENS = [
 ]  # fmt: skip
 
 
-LAST = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-"""The signer closes after this one, unless a mutated one before it waits for a body that never comes."""
-PATIENCE_SECONDS = 1.0
+CLOSING_REQUEST = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+"""The signer closes the connection after this one, unless a mutated_request one before it waits for a body."""
+SILENCE_SECONDS = 1.0
 
 
-async def answered(reader: asyncio.StreamReader) -> bytes:
-    """All that is said until the signer closes, or waits for more."""
-    said = bytearray()
+async def read_responses(reader: asyncio.StreamReader) -> bytes:
+    """Return what the signer sends until it closes the connection or waits for more."""
+    received = bytearray()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(SILENCE_SECONDS):
             while chunk := await reader.read(65536):
-                said += chunk
-    return bytes(said)
+                received += chunk
+    return bytes(received)
 
 
-def mutated(chance: random.Random) -> bytes:
-    """Mostly HTTP with something hostile in one of its parts; now and then no HTTP any more."""
-    method, target, headers, body = chance.choice(SEEDS)
+def mutated_request(rng: random.Random) -> bytes:
+    """Return a request with something hostile in one of its parts, which sometimes is not HTTP any more."""
+    method, target, headers, body = rng.choice(SEEDS)
     headers = list(headers)
-    match chance.randrange(6):
+    match rng.randrange(6):
         case 0:
-            target = altered(chance, target).replace(b" ", b"+").replace(b"\r", b"").replace(b"\n", b"")
+            target = mutate(rng, target).replace(b" ", b"+").replace(b"\r", b"").replace(b"\n", b"")
         case 1 if headers:
-            at = chance.randrange(len(headers))
-            headers[at] = (headers[at][0], altered(chance, headers[at][1]).replace(b"\r", b"").replace(b"\n", b""))
+            at = rng.randrange(len(headers))
+            headers[at] = (headers[at][0], mutate(rng, headers[at][1]).replace(b"\r", b"").replace(b"\n", b""))
         case 2 if headers:
-            headers += [chance.choice(headers)] * chance.randint(1, 3)
+            headers += [rng.choice(headers)] * rng.randint(1, 3)
         case 3:
-            method = altered(chance, method)
+            method = mutate(rng, method)
         case _:
-            body = altered(chance, body)
+            body = mutate(rng, body)
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: x", *(b": ".join(each) for each in headers)]
     lines += [b"Content-Length: %d" % len(body)] if body else []
     data = b"\r\n".join(lines) + b"\r\n\r\n" + body
-    return altered(chance, data) if chance.random() < 0.1 else data
+    return mutate(rng, data) if rng.random() < 0.1 else data
 
 
-def altered(chance: random.Random, text: bytes) -> bytes:
+def mutate(rng: random.Random, text: bytes) -> bytes:
     data = bytearray(text)
-    for _ in range(chance.randint(1, 3)):
-        at = chance.randrange(len(data) + 1)
-        match chance.randrange(4):
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(4):
             case 0:
-                data[at:at] = chance.choice(TOKENS)
+                data[at:at] = rng.choice(TOKENS)
             case 1:
-                del data[at : at + chance.randint(1, 8)]
+                del data[at : at + rng.randint(1, 8)]
             case 2:
-                data[at : at + 1] = bytes([chance.randrange(256)])
+                data[at : at + 1] = bytes([rng.randrange(256)])
             case _:
-                data[at : at + chance.randint(1, 8)] = chance.choice(TOKENS)
+                data[at : at + rng.randint(1, 8)] = rng.choice(TOKENS)
     return bytes(data)
 
 
@@ -135,7 +137,7 @@ apps:
         yield started
 
 
-def judge(output: str, running: Signer) -> None:
+def assert_no_error_or_secret(output: str, running: Signer) -> None:
     log = "".join(running.output)
     assert "internal error" not in log
     assert "traceback" not in log.lower()
@@ -143,38 +145,38 @@ def judge(output: str, running: Signer) -> None:
         assert secret not in log + output
 
 
-async def test_mutated_requests_are_answered_or_dropped(running: Signer) -> None:
+async def test_mutated_requests_get_a_response_or_are_dropped(running: Signer) -> None:
     address = urlsplit(running.public)
     statuses: Counter[int] = Counter()
     responses: list[bytes] = []
 
     async def send(seed: int, count: int) -> None:
-        chance = random.Random(seed)
+        rng = random.Random(seed)
         while count > 0:
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
-            batch = min(count, chance.randint(1, 4))
+            batch = min(count, rng.randint(1, 4))
             count -= batch
             try:
-                writer.write(b"".join(mutated(chance) for _ in range(batch)) + LAST)
-                said = await answered(reader)
+                writer.write(b"".join(mutated_request(rng) for _ in range(batch)) + CLOSING_REQUEST)
+                received = await read_responses(reader)
             except ConnectionError:
-                said = b""
+                received = b""
             finally:
                 writer.close()
-            statuses.update(int(each) for each in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", said))
-            responses.append(said)
+            statuses.update(int(each) for each in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", received))
+            responses.append(received)
 
-    await asyncio.gather(*(send(seed, REQUESTS // AT_ONCE) for seed in range(AT_ONCE)))
-    print(f"{REQUESTS} mutated requests: {dict(sorted(statuses.items()))}")
+    await asyncio.gather(*(send(seed, REQUESTS // CONNECTIONS) for seed in range(CONNECTIONS)))
+    print(f"{REQUESTS} mutated_request requests: {dict(sorted(statuses.items()))}")
     assert not [status for status in statuses if status in (500, 501, 502, 504)]
     assert statuses[200] > 100
     assert statuses[400] > 100
     async with running.session.get(f"{running.public}/generate_signature?app_id=open") as response:
         assert response.status == 200
-    judge(b"".join(responses).decode("latin-1"), running)
+    assert_no_error_or_secret(b"".join(responses).decode("latin-1"), running)
 
 
-async def test_what_openapi_says_is_true(running: Signer, tmp_path: Path) -> None:
+async def test_responses_match_openapi(running: Signer, tmp_path: Path) -> None:
     ended = await run(
         *(Path(sys.executable).parent / "schemathesis", "run", f"{running.public}/openapi.json"),
         *(
@@ -187,4 +189,4 @@ async def test_what_openapi_says_is_true(running: Signer, tmp_path: Path) -> Non
     )
     output = ended.out + ended.err
     assert ended.status == 0, output[-6000:]
-    judge(output, running)
+    assert_no_error_or_secret(output, running)

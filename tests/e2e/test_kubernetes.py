@@ -1,7 +1,7 @@
-"""deploy/kubernetes: valid by Kubernetes' own schemas, consistent, and run as a pod would be.
+"""The manifests of deploy/kubernetes: valid, consistent, and run as in a pod.
 
-No cluster is here: the signer runs from a directory laid out as the kubelet lays out a ConfigMap, with RRSA's
-variables, and is asked what the manifests ask.
+Instead of a cluster, the signer runs on a directory that has the layout of a mounted ConfigMap, with the variables of
+RRSA, and gets the probes of the manifests.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tests.harness.signer import signer
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
 
+pytestmark = pytest.mark.slow
+
 HERE = ROOT / "deploy/kubernetes"
 SECRETS = {"admin-token": "the-token-of-the-operators", "redis-url": "redis://redis:6379/0"}
 NAME = {"app.kubernetes.io/name": "oss-signer"}
@@ -32,7 +34,7 @@ ADMIN = {"Authorization": f"Bearer {SECRETS['admin-token']}"}
 
 
 def manifests() -> dict[str, dict[str, Any]]:
-    """By file name."""
+    """Return the manifests by file name."""
     files = sorted(HERE.rglob("*.yaml"))
     found = {str(file.relative_to(HERE)): list(yaml.safe_load_all(file.read_text(encoding="utf-8"))) for file in files}
     assert all(len(documents) == 1 for documents in found.values())
@@ -66,14 +68,14 @@ def test_each_manifest_is_valid_by_the_published_schemas(version: str) -> None:
             pytest.fail(f"{name}: {error}")
 
 
-def test_the_schemas_see_what_is_wrong() -> None:
+def test_the_schemas_reject_a_misspelt_key() -> None:
     deployment = kind("Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(deployment, "1.32", strict=True)
 
 
-def test_they_name_each_other_rightly() -> None:
+def test_manifests_refer_to_each_other_correctly() -> None:
     found = manifests()
     names = {each["metadata"]["name"] for each in found.values()}
     spaces = {each["metadata"].get("namespace", "oss-signer") for each in found.values()}
@@ -99,8 +101,8 @@ def test_they_name_each_other_rightly() -> None:
     assert {rule["path"] for rule in rules} == {"/v1/", "/generate_signature"}
 
 
-def test_a_pod_has_what_the_restricted_standard_asks_and_time_to_end() -> None:
-    """Kubernetes' Pod Security Standards, level restricted, which the namespace enforces."""
+def test_a_pod_meets_the_restricted_standard_and_has_time_to_drain() -> None:
+    """See: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     assert kind("Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     security, inner = pod()["securityContext"], container()["securityContext"]
     assert security["runAsNonRoot"] and security["runAsUser"] > 0
@@ -112,13 +114,13 @@ def test_a_pod_has_what_the_restricted_standard_asks_and_time_to_end() -> None:
     assert pod()["terminationGracePeriodSeconds"] >= stop_seconds + drain_seconds + 5
 
 
-def test_no_secret_is_among_them_and_the_documents_say_how_to_make_it() -> None:
+def test_no_secret_is_included_and_the_documents_show_how_to_create_it() -> None:
     assert "Secret" not in {each["kind"] for each in manifests().values()}
     text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
     assert all(f"--from-literal={name}=" in text for name in SECRETS)
 
 
-def test_the_image_is_made_of_what_is_there() -> None:
+def test_the_image_copies_only_existing_files() -> None:
     lines = (HERE / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copied = [
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
@@ -131,7 +133,7 @@ def test_the_image_is_made_of_what_is_there() -> None:
 
 
 def definitions(secrets: Path, **replaced: str) -> dict[str, str]:
-    """The ConfigMap's files, with the Secret's files where the test has them."""
+    """Return the files of the ConfigMap, which refer to the test's files instead of the Secret's."""
     secrets.mkdir(exist_ok=True)
     for name, value in SECRETS.items():
         (secrets / name).write_text(value, encoding="ascii")
@@ -143,7 +145,7 @@ def definitions(secrets: Path, **replaced: str) -> dict[str, str]:
 
 
 def rrsa(token_file: Path) -> dict[str, str]:
-    """The variables that ack-pod-identity-webhook sets."""
+    """Return the variables that ack-pod-identity-webhook sets."""
     return {
         "ALIBABA_CLOUD_ROLE_ARN": ROLE,
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": PROVIDER,
@@ -151,7 +153,7 @@ def rrsa(token_file: Path) -> dict[str, str]:
     }
 
 
-def test_check_finds_nothing_in_the_definitions(
+def test_check_accepts_the_definitions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in rrsa(tmp_path / "token").items():
@@ -163,7 +165,7 @@ def test_check_finds_nothing_in_the_definitions(
     assert said.err == "" and said.out.endswith("no errors or warnings\n"), said
 
 
-async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(
+async def test_a_signer_runs_on_the_config_map_and_responds_to_the_probes(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     url = await cloud.create_bucket("photos-prod")
@@ -195,11 +197,11 @@ async def test_a_signer_runs_from_the_config_map_and_answers_its_probes(
         async with session.get(f"{running.admin}/metrics", headers=ADMIN) as response:
             assert response.status == 200
         app_id = "wx1234567890abcdef"
-        wish = {"filename": "a.jpg", "content_type": "image/jpeg"}
-        form = await running.upload_form(app_id, wish)
+        upload_request = {"filename": "a.jpg", "content_type": "image/jpeg"}
+        form = await running.upload_form(app_id, upload_request)
         assert form["max_size"] == 2**20
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         edit(2)
         await running.wait_for_log("definitions reloaded")
-        assert (await running.upload_form(app_id, wish))["max_size"] == 2 * 2**20
+        assert (await running.upload_form(app_id, upload_request))["max_size"] == 2 * 2**20
         assert not any(secret in "".join(running.output) for secret in (SECRETS["admin-token"], token_file.read_text()))

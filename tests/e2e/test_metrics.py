@@ -1,4 +1,4 @@
-"""What Prometheus would scrape, read by prometheus_client's own parser."""
+"""The metrics that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -6,30 +6,16 @@ import time
 from pathlib import Path
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.local_cloud import Cloud
-from tests.harness.signer import signer
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-async def scrape(session: aiohttp.ClientSession, admin: str) -> Samples:
-    async with session.get(f"{admin}/metrics") as response:
-        assert response.status == 200
-        text = await response.text()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from tests.harness.signer import Samples, signer
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((f"oss_signer_{name}", frozenset(labels.items())), 0.0)
 
 
-async def test_requests_refreshes_and_what_is_so_now(
+async def test_metrics_count_requests_and_refreshes_and_show_the_state(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     config = tmp_path / "signer.yaml"
@@ -53,7 +39,7 @@ apps:
         for path, status in (("a", 429), ("b", 503), ("nobody", 404)):
             async with session.post(f"{running.public}/v1/apps/{path}/uploads") as response:
                 assert response.status == status
-        samples = await scrape(session, running.admin)
+        samples = await running.samples()
     assert value(samples, "signatures_total", app="a", outcome="signed") == 2
     assert value(samples, "signatures_total", app="a", outcome="rate_limited") == 1
     assert value(samples, "rate_limited_total", app="a") == 1

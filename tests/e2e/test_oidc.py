@@ -1,8 +1,7 @@
-"""`type: oidc`: a pod's own token, as RRSA lays it out in the environment, and as it is replaced while the pod runs."""
+"""`type: oidc`: a pod's token, as RRSA passes it in the environment, and as it is replaced while the pod runs."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +9,7 @@ import aiohttp
 from tests.harness.local_cloud import Cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.signer import signer
+from tests.harness.waiting import wait_until
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
 
@@ -21,7 +21,7 @@ apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: 
 """
 
 
-async def test_a_pod_signs_without_any_key_and_its_token_is_read_anew(
+async def test_a_pod_signs_without_an_access_key_and_reads_its_token_again(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     url = await cloud.create_bucket("photos")
@@ -40,19 +40,14 @@ async def test_a_pod_signs_without_any_key_and_its_token_is_read_anew(
         assert "AuthenticationFail.OIDCToken.Expired" in role["last_error"]
         fresh = token()
         token_file.write_text(fresh, encoding="ascii")
-        async with asyncio.timeout(30):
-            while True:
-                async with session.get(f"{running.admin}/readyz") as response:
-                    if response.status == 200:
-                        break
-                await asyncio.sleep(0.05)
+        await wait_until(running.is_ready)
         form = await running.upload_form("a", {"filename": "a.jpg"})
         assert (await post_object(session, url, form["fields"], b"x"))[0] == 200
         assert stale not in "".join(running.output)
         assert fresh not in "".join(running.output)
 
 
-async def test_a_missing_token_file_is_named(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_a_missing_token_file_is_reported(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(sts=cloud.sts, url=f"{cloud.oss}/photos"), encoding="utf-8")
     environ = {

@@ -1,4 +1,4 @@
-"""No filename, caller, content type or variable gives a form whose object leaves its app's and caller's prefix."""
+"""No filename, caller, content type or variable gives a form whose object is outside of the app's and caller's prefix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.harness.oss_upload import post_object
 T = TypeVar("T")
 
 CALLBACK = CallbackField(("http://127.0.0.1:1/",), "a=${x:a}", proof_secret=b"known to signers alone")
-"""Nobody takes it: the object is stored all the same."""
+"""No server listens there; the object is stored all the same."""
 
 KEY = Credential("LTAI-local", "local-secret")
 NASTY = st.sampled_from([
@@ -39,8 +39,8 @@ FEW = st.dictionaries(st.one_of(st.just("a"), TEXT), TEXT, max_size=1)
 NAMES = st.sampled_from([None, "{uuid}.{ext}", "{filename}", "{stem}-{uuid}", "{caller}-{filename}"])
 
 
-class Judge:
-    """The local cloud's OSS, in a loop of its own."""
+class Oss:
+    """The local cloud's OSS, in an event loop of its own."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -57,7 +57,7 @@ class Judge:
         return self._runner.run(work)
 
     def bucket(self) -> str:
-        """A new one, so that what is in it came from one form."""
+        """Create a bucket, so that its objects come from one form."""
         self.examples += 1
         name = f"photos-{self.examples}"
         self.run(self.cloud.create_bucket(name))
@@ -70,18 +70,18 @@ class Judge:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    judge = Judge()
-    yield judge
-    judge.close()
+def oss() -> Iterator[Oss]:
+    oss = Oss()
+    yield oss
+    oss.close()
 
 
-def rules(judge: Judge, name: str | None) -> UploadRules:
-    bucket = judge.bucket()
+def rules(oss: Oss, name: str | None) -> UploadRules:
+    bucket = oss.bucket()
     return UploadRules(
         bucket=bucket,
         region="cn-hangzhou",
-        url=f"{judge.cloud.oss}/{bucket}",
+        url=f"{oss.cloud.oss}/{bucket}",
         naming=KeyNaming(
             Template.parse("app/{caller}/", frozenset({"app", "caller", "yyyy", "mm", "dd"})),
             None if name is None else Template.parse(name),
@@ -93,8 +93,7 @@ def rules(judge: Judge, name: str | None) -> UploadRules:
     )
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
+EXAMPLES = given(
     name=NAMES,
     caller=CALLER,
     filename=st.one_of(st.none(), TEXT),
@@ -102,11 +101,13 @@ def rules(judge: Judge, name: str | None) -> UploadRules:
     variables=st.one_of(st.just({}), st.just({}), FEW),
     meta=st.one_of(st.just({}), st.just({}), st.dictionaries(st.just("team"), TEXT, max_size=1)),
     part_name=TEXT,
-    wanted=st.one_of(st.none(), st.none(), st.none(), TEXT, TEXT.map(lambda text: f"app/anna/{text}")),
+    chosen_key=st.one_of(st.none(), st.none(), st.none(), TEXT, TEXT.map(lambda text: f"app/anna/{text}")),
     documented=st.booleans(),
 )
-def test_what_oss_stores_lies_below_the_prefix(
-    judge: Judge,
+
+
+def assert_stored_below_the_prefix(
+    oss: Oss,
     name: str | None,
     caller: str | None,
     filename: str | None,
@@ -114,32 +115,50 @@ def test_what_oss_stores_lies_below_the_prefix(
     variables: dict[str, str],
     meta: dict[str, str],
     part_name: str,
-    wanted: str | None,
+    chosen_key: str | None,
     documented: bool,
 ) -> None:
-    app = rules(judge, name)
+    app = rules(oss, name)
     forms = Forms("app", app)
     sign = forms.sample_form if documented else forms.full_form
-    wish = UploadRequest(filename, content_type, 1, variables, meta)
+    upload_request = UploadRequest(filename, content_type, 1, variables, meta)
     try:
-        upload = sign(wish, caller=caller, credential=KEY, now=datetime.now(UTC))
+        upload = sign(upload_request, caller=caller, credential=KEY, now=datetime.now(UTC))
     except Problem:
         return
     fields = {"key": upload.key or upload.key_prefix + "${filename}", **upload.fields}
-    if wanted is not None:
-        # What a client that obeys nobody asks for.
-        fields["key"] = wanted
-    with contextlib.suppress(ValueError):  # no multipart form can be made of some names
-        judge.run(post_object(judge.cloud.session, upload.url, fields, b"x", filename=part_name or "x"))
-    stored = [each["key"] for each in judge.run(judge.cloud.objects(app.bucket))]
-    judge.stored += len(stored)
+    if chosen_key is not None:
+        # A hostile client chooses its own key.
+        fields["key"] = chosen_key
+    with contextlib.suppress(ValueError):  # some names are impossible in a multipart form
+        oss.run(post_object(oss.cloud.session, upload.url, fields, b"x", filename=part_name or "x"))
+    stored = [each["key"] for each in oss.run(oss.cloud.objects(app.bucket))]
+    oss.stored += len(stored)
     assert len(stored) <= 1
     for key in stored:
         assert key.startswith(f"app/{caller}/")
         assert upload.key in (None, key)
 
 
-def test_some_were_stored(judge: Judge) -> None:
-    """So that the property above says something."""
-    print(f"{judge.examples} forms, {judge.stored} of them stored")
-    assert judge.stored > 20
+def settings_for(examples: int) -> settings:
+    return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@settings_for(100)
+@EXAMPLES
+def test_objects_are_stored_below_the_prefix(oss: Oss, **example: Any) -> None:
+    assert_stored_below_the_prefix(oss, **example)
+
+
+@pytest.mark.slow
+@settings_for(1000)
+@EXAMPLES
+def test_many_objects_are_stored_below_the_prefix(oss: Oss, **example: Any) -> None:
+    assert_stored_below_the_prefix(oss, **example)
+
+
+@pytest.mark.slow
+def test_objects_were_stored(oss: Oss) -> None:
+    """Otherwise the tests above prove nothing."""
+    print(f"{oss.examples} forms, {oss.stored} of them stored")
+    assert oss.stored > 20

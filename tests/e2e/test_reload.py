@@ -91,7 +91,7 @@ async def test_reload_keeps_the_previous_definitions_when_a_file_is_invalid(
         shown = await running.last_reload()
         assert (shown["succeeded"], shown["mistakes"]) == (False, outcome["mistakes"])
         logged = (await running.wait_for_log("reload rejected"))["mistakes"]
-        assert logged[0].startswith(f"{second}:3:5: apps.b: ")
+        assert logged[0].startswith(f"{second}:3:5: apps.b")
         assert await running.metric("config_last_reload_successful") == 0
         assert await running.metric("config_last_reload_success_timestamp_seconds") == succeeded_at
         write(second, f"apps:\n{app(2, 'b')}")

@@ -1,4 +1,4 @@
-"""The main job over real sockets: a form signed by `python run.py serve`, judged by the local cloud's OSS."""
+"""Forms that the signer returns, used for uploads to the local cloud's OSS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.oss_upload import decode_policy, post_object
 from tests.harness.signer import Signer, signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-in_one_loop = functools.partial(pytest_asyncio.fixture, loop_scope="module")
+module_fixture = functools.partial(pytest_asyncio.fixture, loop_scope="module")
 
 WECHAT_APP = "wx1234567890abcdef"
 REFERER = f"https://servicewechat.com/{WECHAT_APP}/devtools/page-frame.html"
@@ -50,19 +50,19 @@ apps:
 """.replace("x-oss-meta-场景", "x-oss-meta-scene")
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
     async with local_cloud(session) as running:
         yield running
 
 
-@in_one_loop(scope="module")
+@module_fixture(scope="module")
 async def running(
     cloud: Cloud, session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Signer]:
@@ -88,10 +88,10 @@ async def test_an_upload_is_stored_byte_for_byte(
     assert await cloud.content("photos", key) == content
 
 
-async def test_the_documented_sample_works_unchanged(
+async def test_alibabas_sample_client_works_unchanged(
     running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
-    """GET with no parameters and WeChat's own Referer, then the form that the sample builds from the response."""
+    """A GET without parameters, with the Referer that WeChat sends, then the form that Alibaba's sample builds."""
     async with session.get(f"{running.public}/generate_signature", headers={"Referer": REFERER}) as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-store"
@@ -145,18 +145,18 @@ def with_(name: str, value: str) -> Change:
         pytest.param(with_("x-oss-signature-version", "OSS2"), 400, "InvalidArgument", id="version"),
     ],
 )
-async def test_each_broken_condition_is_refused(
+async def test_a_form_that_breaks_a_condition_is_rejected(
     change: Change, status: int, code: str | None, running: Signer, cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
-    wish = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 20}
-    form = await running.upload_form("strict", wish)
+    upload_request = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 20}
+    form = await running.upload_form("strict", upload_request)
     good = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     before = len(await cloud.objects("photos"))
     response, body, _ = await post_object(session, form["url"], good, b"x" * 20)
     assert response == 201, body
     assert form["key"] in body
     fields = {
-        **(await running.upload_form("strict", wish))["fields"],
+        **(await running.upload_form("strict", upload_request))["fields"],
         "x-oss-meta-team": "a",
         "Cache-Control": "max-age=60",
     }
@@ -169,20 +169,22 @@ async def test_each_broken_condition_is_refused(
 
 
 @pytest.mark.parametrize(("size", "code"), [(9, "EntityTooSmall"), (1025, "EntityTooLarge")])
-async def test_sizes_are_limited(size: int, code: str, running: Signer, session: aiohttp.ClientSession) -> None:
+async def test_a_file_of_a_wrong_size_is_rejected(
+    size: int, code: str, running: Signer, session: aiohttp.ClientSession
+) -> None:
     form = await running.upload_form("strict", {"filename": "a.jpg"})
     fields = {**form["fields"], "x-oss-meta-team": "a", "Cache-Control": "max-age=60"}
     status, body, _ = await post_object(session, form["url"], fields, b"x" * size)
     assert (status, f"<Code>{code}</Code>" in body) == (400, True), body
 
 
-async def test_the_bucket_is_pinned(running: Signer, cloud: Cloud, session: aiohttp.ClientSession) -> None:
+async def test_a_form_is_valid_for_one_bucket(running: Signer, cloud: Cloud, session: aiohttp.ClientSession) -> None:
     form = await running.upload_form(WECHAT_APP, {"filename": "a.jpg"})
     status, body, _ = await post_object(session, f"{cloud.oss}/other", form["fields"], b"x")
     assert (status, "AccessDenied" in body) == (403, True), body
 
 
-async def test_a_key_outside_the_prefix_is_refused(running: Signer, session: aiohttp.ClientSession) -> None:
+async def test_a_key_outside_the_prefix_is_rejected(running: Signer, session: aiohttp.ClientSession) -> None:
     form = await running.upload_form(WECHAT_APP, {"filename": "a.jpg"})
     for key in ("elsewhere/a.jpg", "photo", "/photos/a.jpg"):
         status, body, _ = await post_object(session, form["url"], {**form["fields"], "key": key}, b"x")
@@ -197,8 +199,8 @@ async def test_an_existing_object_is_not_overwritten(running: Signer, session: a
     assert (status, "FileAlreadyExists" in body) == (409, True), body
 
 
-async def test_scope_app_narrows_the_token_itself(running: Signer, session: aiohttp.ClientSession) -> None:
-    """Even a form that names no prefix cannot leave it: the session policy of the token forbids it."""
+async def test_scope_app_narrows_the_token(running: Signer, session: aiohttp.ClientSession) -> None:
+    """The session policy of the token forbids keys outside of the prefix."""
     form = await running.upload_form("narrow", {"filename": "a.jpg"})
     policy = decode_policy(form["fields"]["policy"])
     assert ["starts-with", "$key", "narrow/"] in policy["conditions"]
@@ -206,8 +208,8 @@ async def test_scope_app_narrows_the_token_itself(running: Signer, session: aioh
     assert wide["fields"]["x-oss-credential"] != form["fields"]["x-oss-credential"]
 
 
-async def test_what_expires_is_refused_and_told(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    """A form of one second: accepted at once, refused once OSS's clock is past it."""
+async def test_an_expired_form_is_rejected(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """OSS accepts the form, and rejects it once its clock has passed the end of the form."""
     url = await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
     config.write_text(

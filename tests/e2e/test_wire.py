@@ -1,4 +1,4 @@
-"""What goes over the wire: responses are bytes that we put together ourselves, so each way to end one is tested."""
+"""Responses and connections byte by byte."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest_asyncio
 
 from tests.harness.local_cloud import local_cloud
 from tests.harness.signer import Signer, signer
+from tests.harness.waiting import DEADLINE_SECONDS, wait_until
 
-LONG_SECONDS = 60.0
-ASKED = "/generate_signature?app_id=a"
-MOST_GROWTH_BYTES = 64 * 2**20
-FAR_TOO_MUCH_BYTES = 256 * 2**20
+TARGET = "/generate_signature?app_id=a"
+MAX_GROWTH_BYTES = 64 * 2**20
+TOO_MANY_BYTES = 256 * 2**20
 BODY_SECONDS = 10.0
-"""A body has so long to arrive."""
+"""The time limit for a body."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,7 +51,7 @@ async def connection(to: Signer) -> AsyncIterator[tuple[asyncio.StreamReader, as
     host, _, port = to.public.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        async with asyncio.timeout(LONG_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             yield reader, writer
     finally:
         writer.close()
@@ -60,7 +60,7 @@ async def connection(to: Signer) -> AsyncIterator[tuple[asyncio.StreamReader, as
 async def head_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = [line.partition(": ") for line in lines[1:-2]]
-    assert len({name.lower() for name, _, _ in pairs}) == len(pairs), "a header twice"
+    assert len({name.lower() for name, _, _ in pairs}) == len(pairs), "a duplicate header"
     return int(lines[0].split()[1]), {name: value for name, _, value in pairs}
 
 
@@ -70,10 +70,10 @@ async def problem_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str],
     return status, headers, json.loads(await reader.readexactly(int(headers["Content-Length"])))
 
 
-async def test_an_answer_says_its_length_and_date_and_the_connection_goes_on(running: Signer) -> None:
+async def test_a_response_has_a_length_and_a_date_and_the_connection_stays_open(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         for _ in range(2):
-            writer.write(f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            writer.write(f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             status, headers = await head_of(reader)
             body = await reader.readexactly(int(headers["Content-Length"]))
             assert (status, body[:1], body[-1:]) == (200, b"{", b"}")
@@ -84,9 +84,9 @@ async def test_an_answer_says_its_length_and_date_and_the_connection_goes_on(run
 
 
 async def test_head_has_the_length_of_a_body_and_no_body(running: Signer) -> None:
-    """The bytes of a body would be taken for the next response."""
+    """A client would read the bytes of a body as the next response."""
     async with connection(running) as (reader, writer):
-        writer.write(f"HEAD {ASKED} HTTP/1.1\r\nHost: a\r\n\r\nGET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"HEAD {TARGET} HTTP/1.1\r\nHost: a\r\n\r\nGET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         status, headers = await head_of(reader)
         assert (status, int(headers["Content-Length"]) > 0) == (200, True)
         assert (await head_of(reader))[0] == 200
@@ -94,13 +94,13 @@ async def test_head_has_the_length_of_a_body_and_no_body(running: Signer) -> Non
 
 async def test_a_preflight_has_neither_a_body_nor_a_length(running: Signer) -> None:
     async with connection(running) as (reader, writer):
-        writer.write(f"OPTIONS {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(f"OPTIONS {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         status, headers = await head_of(reader)
         assert (status, "Content-Length" in headers) == (204, False)
 
 
 @pytest.mark.parametrize(
-    ("version", "asked", "told"),
+    ("version", "requested", "expected"),
     [
         ("1.1", "close", "close"),
         ("1.1", "keep-alive", None),
@@ -108,21 +108,21 @@ async def test_a_preflight_has_neither_a_body_nor_a_length(running: Signer) -> N
         ("1.0", None, None),
     ],
 )
-async def test_the_connection_ends_as_the_client_wants(
-    running: Signer, version: str, asked: str | None, told: str | None
+async def test_the_connection_is_closed_or_kept_as_the_client_requests(
+    running: Signer, version: str, requested: str | None, expected: str | None
 ) -> None:
     async with connection(running) as (reader, writer):
-        wish = "" if asked is None else f"Connection: {asked}\r\n"
-        writer.write(f"GET {ASKED} HTTP/{version}\r\nHost: a\r\n{wish}\r\n".encode())
+        header = "" if requested is None else f"Connection: {requested}\r\n"
+        writer.write(f"GET {TARGET} HTTP/{version}\r\nHost: a\r\n{header}\r\n".encode())
         status, headers = await head_of(reader)
         await reader.readexactly(int(headers["Content-Length"]))
         said = headers.get("Connection")
-        assert (status, said if said != "close" or version == "1.1" else None) == (200, told)
-        if asked != "keep-alive":
-            assert await reader.read() == b"", "it is closed"
+        assert (status, said if said != "close" or version == "1.1" else None) == (200, expected)
+        if requested != "keep-alive":
+            assert await reader.read() == b"", "the connection is closed"
 
 
-async def test_what_is_no_http_gets_a_problem_and_an_end(running: Signer) -> None:
+async def test_bytes_that_are_not_http_get_a_problem_and_the_connection_is_closed(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(b"no http\r\n\r\n")
         status, headers, problem = await problem_of(reader)
@@ -130,39 +130,39 @@ async def test_what_is_no_http_gets_a_problem_and_an_end(running: Signer) -> Non
         assert await reader.read() == b""
 
 
-async def test_a_client_that_would_speak_another_protocol_is_answered_in_this_one(running: Signer) -> None:
-    """What it sends behind its request may be of that protocol, so that the connection ends."""
+async def test_an_upgrade_to_another_protocol_is_ignored(running: Signer) -> None:
+    """What follows its request may be of that protocol, so the connection is closed."""
     async with connection(running) as (reader, writer):
-        wish = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        writer.write(f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n{wish}\r\n".encode() + b"\x81\x02hi")
+        header = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n{header}\r\n".encode() + b"\x81\x02hi")
         status, headers = await head_of(reader)
         await reader.readexactly(int(headers["Content-Length"]))
         assert (status, headers["Connection"]) == (200, "close")
         assert await reader.read() == b""
 
 
-async def test_a_body_that_nobody_wants_is_taken_and_the_connection_goes_on(running: Signer) -> None:
+async def test_an_unused_body_is_discarded_and_the_connection_stays_open(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n")
         status, headers = await head_of(reader)
         await reader.readexactly(int(headers["Content-Length"]))
         assert (status, "Connection" in headers) == (404, False)
-        writer.write(b"#" * 300_000 + f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(b"#" * 300_000 + f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert (await head_of(reader))[0] == 200
 
 
 @pytest.mark.parametrize("sent", [300_000, 100_000])
-async def test_a_body_of_the_largest_size_is_read_and_no_more(running: Signer, sent: int) -> None:
-    """The rest of a larger one is thrown away, however much of it there is."""
+async def test_a_body_above_the_size_limit_is_rejected(running: Signer, sent: int) -> None:
+    """The rest of a larger one is discarded."""
     async with connection(running) as (reader, writer):
         head = f"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: {sent}\r\n\r\n".encode()
-        writer.write(head + b" " * sent + f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        writer.write(head + b" " * sent + f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         status, _, problem = await problem_of(reader)
         assert (status, problem["code"]) == (413, "too_large")
         assert (await head_of(reader))[0] == 200
 
 
-async def test_a_wish_without_an_end_is_refused_once_it_is_too_large(running: Signer) -> None:
+async def test_a_chunked_body_is_rejected_once_it_exceeds_the_size_limit(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         writer.write((b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 2)
@@ -171,8 +171,8 @@ async def test_a_wish_without_an_end_is_refused_once_it_is_too_large(running: Si
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-async def test_a_packed_body_is_not_unpacked(running: Signer, coding: str) -> None:
-    """However small it is, what it unpacks to may be large."""
+async def test_a_compressed_body_is_rejected(running: Signer, coding: str) -> None:
+    """A small body may decompress to a large one."""
     packed = gzip.compress(b'{"filename": "cat.jpg"}')
     async with running.session.post(
         f"{running.public}/v1/apps/a/uploads", data=packed, headers={"Content-Encoding": coding}
@@ -182,21 +182,21 @@ async def test_a_packed_body_is_not_unpacked(running: Signer, coding: str) -> No
     assert "without Content-Encoding" in problem["detail"]
 
 
-async def test_a_body_that_nobody_wants_is_not_taken_for_ever(running: Signer) -> None:
+async def test_an_unused_body_without_an_end_closes_the_connection(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert (await head_of(reader))[0] == 404
         sent = 0
         with contextlib.suppress(ConnectionError):
-            while sent < FAR_TOO_MUCH_BYTES:
+            while sent < TOO_MANY_BYTES:
                 writer.write(b"10000\r\n" + b"#" * 0x10000 + b"\r\n")
                 await writer.drain()
                 sent += 0x10000
-    assert sent < FAR_TOO_MUCH_BYTES
+    assert sent < TOO_MANY_BYTES
 
 
-async def test_a_body_that_turns_out_to_be_no_http_ends_the_connection(running: Signer) -> None:
-    """Anybody may send such: that is nothing to wake an operator for."""
+async def test_a_malformed_unused_body_closes_the_connection(running: Signer) -> None:
+    """Any client can send one, so it is not logged as an error."""
     async with connection(running) as (reader, writer):
         writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         status, headers = await head_of(reader)
@@ -208,13 +208,13 @@ async def test_a_body_that_turns_out_to_be_no_http_ends_the_connection(running: 
     assert not [line for line in running.output if '"level": "error"' in line]
 
 
-async def test_a_wish_that_turns_out_to_be_no_http_is_refused_at_once(running: Signer) -> None:
+async def test_a_malformed_body_is_rejected_at_once(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nX-Request-Id: breaks-off\r\n")
         writer.write(b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"fil\r\n')
         await writer.drain()
-        async with running.session.get(f"{running.public}{ASKED}") as response:
-            assert response.status == 200, "by now it has read what came so far"
+        async with running.session.get(f"{running.public}{TARGET}") as response:
+            assert response.status == 200, "the signer has read the first part of the body by now"
         writer.write(b"no chunk\r\n")
         status, headers, problem = await problem_of(reader)
         assert (status, problem["request_id"], problem["detail"]) == (
@@ -226,20 +226,19 @@ async def test_a_wish_that_turns_out_to_be_no_http_is_refused_at_once(running: S
         assert await reader.read() == b""
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind(running: Signer) -> None:
+async def test_a_request_ends_when_its_client_disconnects(running: Signer) -> None:
     path = "/v1/apps/a/uploads"
     async with connection(running) as (_reader, writer):
         writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: leaves-early\r\n".encode())
         writer.write(b'Content-Length: 100\r\n\r\n{"filename":')
         await writer.drain()
-    async with asyncio.timeout(BODY_SECONDS / 2):  # who stays and is silent is waited for twice as long
-        while not (lines := [line for line in running.output if "leaves-early" in line]):
-            await asyncio.sleep(0.01)
-    assert '"status": 400, "code": "invalid_request"' in lines[0]
+    entry = (await wait_until(lambda: [each for each in running.log() if each.get("request_id") == "leaves-early"]))[0]
+    assert (entry["status"], entry["code"]) == (400, "invalid_request")
+    assert entry["milliseconds"] < BODY_SECONDS * 1000, "the request ended only with the time limit"
 
 
-async def test_a_client_that_never_reads_fills_no_memory(running: Signer) -> None:
-    """It asks and asks on one connection; once what it was sent waits in the socket, no more is answered."""
+async def test_a_client_that_never_reads_uses_no_memory(running: Signer) -> None:
+    """It sends requests on one connection; once the socket is full, the signer stops responding to them."""
     status = Path(f"/proc/{running.process.pid}/status")
     if not status.exists():
         pytest.skip("no /proc on this system")
@@ -248,16 +247,16 @@ async def test_a_client_that_never_reads_fills_no_memory(running: Signer) -> Non
         return int(re.findall(r"VmRSS:\s+(\d+)", status.read_text(encoding="ascii"))[0]) * 1024
 
     before = memory_bytes()
-    request = f"GET {ASKED} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    request = f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     async with connection(running) as (_reader, writer):
         cast(asyncio.Transport, writer.transport).pause_reading()
         sent = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):  # until it takes no more of them
+            async with asyncio.timeout(5):  # until the signer reads no more of them
                 while sent < 200_000:
                     writer.write(request * 100)
                     sent += 100
                     await writer.drain()
-        async with running.session.get(f"{running.public}{ASKED}") as response:
-            assert response.status == 200, "others are served meanwhile"
-        assert memory_bytes() - before < MOST_GROWTH_BYTES
+        async with running.session.get(f"{running.public}{TARGET}") as response:
+            assert response.status == 200, "other clients are served"
+        assert memory_bytes() - before < MAX_GROWTH_BYTES
