@@ -25,17 +25,8 @@ async def diagnose(
     oss_endpoint: str,
     write: bool,
 ) -> list[Finding]:
-    """Return the findings of all steps, in order.
-
-    Args:
-        address: The store of the definitions.
-        app_id: The app to check; None checks all of them.
-        timeout_seconds: The time limit of each request.
-        oss_endpoint: A URL with or without `{region}`.
-        write: Whether to put an empty object below each prefix.
-    """
-    definitions = await check_definitions(address, environment)
-    found, registry = definitions.findings, definitions.registry
+    """Return the findings of all steps, in order: for the definitions at `address`, or for one app of them."""
+    registry, found = await check_definitions(address, environment)
     if registry is None:
         skipped = Subject("credential", "").not_checked("because there are no usable definitions")
         return sort_findings([*found, skipped])

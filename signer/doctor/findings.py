@@ -6,20 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 STEPS = (
-    "definitions",
-    "files",
-    "listen",
-    "metadata",
-    "clock",
-    "credential",
-    "bucket",
-    "cors",
-    "domain",
-    "certificate",
-    "write",
-    "wechat",
-    "callback keys",
-    "redis",
+    *("definitions", "files", "listen", "metadata", "clock", "credential", "bucket", "cors", "domain", "certificate"),
+    *("write", "wechat", "callback keys", "redis"),
 )
 """All steps, in the order of the report."""
 
@@ -42,17 +30,6 @@ class Finding:
     fix: str = ""
     apps: tuple[str, ...] = ()
     """The ids of the apps whose uploads are affected. Empty: all apps, or only this machine."""
-
-    def members(self) -> dict[str, object]:
-        """Return the finding as members of a JSON object."""
-        return {
-            "step": self.step,
-            "subject": self.subject,
-            "verdict": str(self.verdict),
-            "what": self.what,
-            "fix": self.fix,
-            "apps": list(self.apps),
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,14 +80,9 @@ class HttpProbe:
                 return [subject.not_checked(f"this check itself failed ({type(error).__name__}); please report it")]
 
     async def request(self, url: str, *, method: str = "GET", dated: bool = False, **options: Any) -> ProbeResponse:
-        """Send one request, without following redirects.
+        """Send one request, without following redirects; raise `NoResponse` if there is no readable response in time.
 
-        Args:
-            dated: Compare our clock with the Date of the response.
-            options: Further arguments of `aiohttp.ClientSession.request`.
-
-        Raises:
-            NoResponse: The server did not respond in time, or the response cannot be read.
+        `dated` compares this machine's clock with the Date of the response. `options` are aiohttp's.
         """
         sent_at = time.monotonic()
         try:

@@ -75,14 +75,9 @@ class OssProbe:
         *,
         url: str | None = None,
     ) -> T:
-        """Run one operation of the SDK's client and return its result.
+        """Run one operation of the SDK's client; raise `OssRefusal` for an error, `NoResponse` for none in time.
 
-        Args:
-            url: A domain of the bucket's own, instead of the region's endpoint.
-
-        Raises:
-            OssRefusal: OSS responded with an error.
-            NoResponse: OSS did not respond in time.
+        `url` is a custom domain of the bucket, used instead of the region's endpoint.
         """
 
         async def run() -> T:
@@ -120,21 +115,12 @@ class OssProbe:
             raise NoResponse(connection_error(error)) from None
 
     async def get_absent_object(self, use: BucketUse, credential: Credential, url: str | None = None) -> None:
-        """Request an object that does not exist.
-
-        Raises:
-            OssRefusal: Always, by OSS. Only the right bucket responds NoSuchKey, or denies the permission.
-            NoResponse: OSS did not respond in time.
-        """
+        """Request an absent object. OSS always raises `OssRefusal`; only the right bucket gives NoSuchKey or denies it."""
         request = oss.GetObjectRequest(bucket=use.bucket, key=unique_name())
         await self.call(use, credential, lambda client: client.get_object(request), url=url)
 
     async def unsigned_request(self, use: BucketUse) -> OssRefusal:
-        """Return OSS's refusal of a request without a signature. A missing bucket is refused differently.
-
-        Raises:
-            NoResponse: OSS did not respond in time.
-        """
+        """Return OSS's refusal of a request without a signature, which differs for a missing bucket."""
         response = await self._http.request(f"{self.endpoint.bucket_url(use)}/?location", dated=True)
         return parse_refusal(response.status, response.text)
 

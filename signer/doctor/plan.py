@@ -77,11 +77,7 @@ class Plan:
 
 
 def make_plan(registry: Registry, app_id: str | None) -> Plan:
-    """Plan the checks of all enabled apps, or of one app, enabled or not.
-
-    Raises:
-        KeyError: There is no such app.
-    """
+    """Plan the checks of all enabled apps, or of one app, enabled or not. Raise KeyError for an unknown app."""
     chosen = [registry.apps[app_id]] if app_id is not None else [app for app in registry.apps.values() if app.enabled]
     apps = {app.id: replace(app, enabled=True) for app in chosen}
     registry = replace(registry, apps=apps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from signer.definitions.quantities import format_count
 from signer.doctor.findings import STEPS, Finding, Verdict
@@ -37,7 +38,7 @@ def as_json(findings: Sequence[Finding]) -> str:
     document = {
         "ok": not any_failed(findings),
         "counts": _counts(findings),
-        "findings": [finding.members() for finding in findings],
+        "findings": [asdict(finding) for finding in findings],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -32,11 +32,7 @@ class TokenFetcher:
         self._pacer = FetchPacer()
 
     async def token(self, role: str) -> Credential:
-        """Return the role's token.
-
-        Raises:
-            FetchFailed: It cannot be fetched.
-        """
+        """Return the role's token, or raise `FetchFailed`."""
         if role not in self._fetches:
             self._fetches[role] = asyncio.create_task(self._fetch(role))
         return await asyncio.shield(self._fetches[role])
@@ -52,11 +48,7 @@ class TokenFetcher:
             raise FetchFailed(f"the SDK failed ({type(error).__name__})") from None
 
     async def get(self, role: str) -> Credential:
-        """Return the token of a role that assumes another one.
-
-        Raises:
-            CredentialsUnavailable: It cannot be fetched.
-        """
+        """Return the token of a role that assumes another one, or raise `CredentialsUnavailable`."""
         try:
             return await self.token(role)
         except FetchFailed as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
@@ -21,15 +20,11 @@ _UNREADABLE_FILE = re.compile(r"\$\{file:[^}]*\} cannot be read")
 _CHECK = "`oss-signer check` shows each place; correct the line and run doctor again"
 
 
-@dataclass(frozen=True, slots=True)
-class DefinitionsResult:
-    """The definitions, None if they cannot be used, and the findings of the steps `definitions` and `files`."""
-
-    registry: Registry | None
-    findings: list[Finding]
+Result = tuple[Registry | None, list[Finding]]
+"""The definitions, None if they cannot be used, and the findings of the steps `definitions` and `files`."""
 
 
-async def check_definitions(config: str, environment: Environment) -> DefinitionsResult:
+async def check_definitions(config: str, environment: Environment) -> Result:
     """Read the definitions. What is wrong becomes a finding; nothing is raised."""
     found: list[Finding] = []
     if environment.file is not None:
@@ -37,7 +32,7 @@ async def check_definitions(config: str, environment: Environment) -> Definition
     try:
         store = open_store(config)
     except CannotRead as error:
-        return DefinitionsResult(None, [*found, Subject("definitions", "").failed(*_what_and_fix(error))])
+        return None, [*found, Subject("definitions", "").failed(*_what_and_fix(error))]
     subject = Subject("definitions", store.location)
     try:
         definitions = DefinitionSource(store, environment)
@@ -45,18 +40,18 @@ async def check_definitions(config: str, environment: Environment) -> Definition
         found += await asyncio.to_thread(check_read_files, files)
         registry = await definitions.parse(files)
     except CannotRead as error:
-        return DefinitionsResult(None, [*found, subject.failed(*_what_and_fix(error))])
+        return None, [*found, subject.failed(*_what_and_fix(error))]
     except CannotReadEnvironment:
-        return DefinitionsResult(None, [*found, subject.not_checked("because the environment file cannot be read")])
+        return None, [*found, subject.not_checked("because the environment file cannot be read")]
     except BadDefinitions as error:
-        return DefinitionsResult(None, [*found, *_mistakes(subject, error.mistakes)])
+        return None, [*found, *_mistakes(subject, error.mistakes)]
     finally:
         await store.close()
     apps = format_count(len(registry.apps), "app")
     found.append(subject.ok(f"{apps} on {format_count(len(registry.longest_expires()), 'role')}"))
     found += await asyncio.to_thread(_warnings, subject, registry)
     found += await asyncio.to_thread(check_output_files, registry)
-    return DefinitionsResult(registry, found)
+    return registry, found
 
 
 def _what_and_fix(error: CannotRead) -> tuple[str, str]:

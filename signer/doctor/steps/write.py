@@ -24,13 +24,7 @@ _CALLER_ID = "oss-signer-doctor"
 async def check_write(
     client: OssProbe, prefix: PrefixUse, app: App, apps: AppIds, writer: Credential, deleter: Credential | None
 ) -> Finding:
-    """Put an object below the prefix and delete it.
-
-    Args:
-        app: One of the apps that write below the prefix.
-        writer: The credential that the app signs with.
-        deleter: Tried if `writer` may not delete the object.
-    """
+    """Put an object below the prefix as `app` would, with the credential `writer`, and delete it with either one."""
     use, subject = prefix.use, Subject("write", str(prefix), apps)
     key_prefix, _ = app.rules.naming.keys(app_id=app.id, caller=_CALLER_ID, filename="doctor", now=datetime.now(UTC))
     key = key_prefix + unique_name()
