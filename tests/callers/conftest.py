@@ -20,7 +20,7 @@ async def wechat_address() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def wechat(wechat_address: str) -> AsyncIterator[LocalWeChat]:
-    """WeChat without faults."""
+    """Yield a WeChat without faults."""
     async with aiohttp.ClientSession() as session:
         wechat = LocalWeChat(wechat_address, session)
         await wechat.set_faults()
@@ -30,7 +30,7 @@ async def wechat(wechat_address: str) -> AsyncIterator[LocalWeChat]:
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[aiohttp.ClientSession]:
-    """The pool that the signer asks others through."""
+    """Yield the HTTP session that the signer uses."""
     async with new_session() as session:
         yield session
 

@@ -1,4 +1,4 @@
-"""The local cloud's WeChat as a process, and the phone that logs in to it."""
+"""The local cloud's WeChat, and phones that log in to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LocalWeChat:
     session: aiohttp.ClientSession
 
     async def app(self, secret: str = SECRET, **members: Any) -> str:
-        """A new mini-program; its id."""
+        """Create a mini-program and return its id."""
         app_id = f"wx{secrets.token_hex(8)}"
         await self.set_app(app_id, secret, **members)
         return app_id
@@ -29,15 +29,15 @@ class LocalWeChat:
             assert answer.status < 300, await answer.text()
 
     async def code(self, app_id: str, user: str = "anna", **members: Any) -> str:
-        """What wx.login gives on the user's phone."""
+        """Return the code of wx.login on a user's phone."""
         body = {"appid": app_id, "user": user, **members}
         async with self.session.post(f"{self.address}/-/wechat/codes", json=body) as answer:
             assert answer.status == 201, await answer.text()
             code: str = (await answer.json())["code"]
             return code
 
-    async def ask(self, **query: str) -> tuple[dict[str, Any], aiohttp.ClientResponse]:
-        """code2Session as the mini-program's server calls it."""
+    async def code2session(self, **query: str) -> tuple[dict[str, Any], aiohttp.ClientResponse]:
+        """Call code2Session as the mini-program's server does."""
         async with self.session.get(f"{self.address}/sns/jscode2session", params=query) as answer:
             return json.loads(await answer.read()), answer
 
@@ -51,6 +51,6 @@ class LocalWeChat:
             return count
 
     async def calls(self, app_id: str) -> list[dict[str, Any]]:
-        """All calls of code2Session for this mini-program, those that a fault answered too."""
+        """Return all calls of code2Session for this mini-program, with those that failed by a fault."""
         async with self.session.get(f"{self.address}/-/calls", params={"action": "code2Session"}) as answer:
             return [each for each in await answer.json() if each["who"] == app_id]

@@ -1,4 +1,4 @@
-"""What a request shows of who sends it, and what comes of it."""
+"""Build request contexts, and check what a caller check makes of them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from signer.errors import Problem
 from signer.request_context import RequestContext
 
 
-def sent(*headers: tuple[str, str], code: str | None = None) -> RequestContext:
+def request(*headers: tuple[str, str], code: str | None = None) -> RequestContext:
     return RequestContext(CIMultiDict(headers), "192.0.2.7", code)
 
 
-def bearing(token: str) -> RequestContext:
-    return sent(("Authorization", f"Bearer {token}"))
+def bearer_request(token: str) -> RequestContext:
+    return request(("Authorization", f"Bearer {token}"))
 
 
-async def caller(check: CallerCheck, context: RequestContext) -> str | None:
+async def caller_id(check: CallerCheck, context: RequestContext) -> str | None:
     return (await check.identify(context)).id
 
 
 async def session_of(check: CallerCheck, context: RequestContext) -> str:
-    """The session that the answer holds."""
+    """Return the session token of the response."""
     found: Caller = await check.identify(context)
     assert found.session is not None
     return found.session.token
 
 
-async def refused(check: CallerCheck, context: RequestContext, kind: type[Problem], *words: str) -> Any:
-    """It raises exactly this kind of problem, in these words."""
+async def assert_rejected(check: CallerCheck, context: RequestContext, kind: type[Problem], *words: str) -> Any:
+    """Assert that the check raises exactly this type of problem with these words in its text, and return it."""
     with pytest.raises(Problem) as raised:
         await check.identify(context)
     problem = raised.value

@@ -1,4 +1,4 @@
-"""Keys of issuers, tokens that they sign, and tokens that nobody signs."""
+"""Keys of issuers, and valid and forged tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class Keys:
-    """Made once, since RSA keys take long."""
+    """Keys for all tests: creating RSA keys takes long."""
 
     def __init__(self) -> None:
         self.rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -39,7 +39,7 @@ def private_pem(key: PrivateKey) -> str:
 
 
 def jwk(key: PrivateKey, key_id: str | None, **members: Any) -> dict[str, Any]:
-    """The public key as a JWKS has it."""
+    """Return the public key as it is in a JWKS."""
     public = key.public_key()
     published = (
         RSAAlgorithm.to_jwk(public, True) if isinstance(public, rsa.RSAPublicKey) else ECAlgorithm.to_jwk(public, True)
@@ -49,7 +49,7 @@ def jwk(key: PrivateKey, key_id: str | None, **members: Any) -> dict[str, Any]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Of a token that is good for a minute, but for the changes (None: left out)."""
+    """Return the claims of a token that is valid for a minute, with changes; None removes a claim."""
     good = {"sub": "anna", "exp": int(time.time()) + 60, **changes}
     return {name: value for name, value in good.items() if value is not None}
 
@@ -59,7 +59,7 @@ def signed(key: Any, algorithm: str, key_id: str | None = None, **changes: Any) 
 
 
 def hand_made(header: dict[str, Any], payload: Any, secret: bytes | None = None) -> str:
-    """Any header over any payload; signed with HMAC-SHA256, or not at all."""
+    """Return a token with any header and payload, signed with HMAC-SHA256 or without a signature."""
     text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(payload).encode())}"
     return f"{text}.{'' if secret is None else encoded(hmac.digest(secret, text.encode(), 'sha256'))}"
 

@@ -1,4 +1,4 @@
-"""A server on a socket of its own that answers what a test wants, and counts who asks."""
+"""An HTTP server whose response the test chooses, and which counts requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stub:
         return str(self._server.make_url("/")).rstrip("/")
 
     async def close(self) -> None:
-        """Nobody listens any more."""
+        """Stop listening."""
         await self._server.close()
 
 
@@ -64,7 +64,7 @@ def redirect(url: str) -> Answer:
 
 
 async def endless(request: web.Request) -> web.StreamResponse:
-    """Spaces, which JSON allows, for as long as somebody reads."""
+    """Send spaces, which JSON allows, until the client closes the connection."""
     response = web.StreamResponse()
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):
@@ -74,7 +74,7 @@ async def endless(request: web.Request) -> web.StreamResponse:
 
 
 class Gate:
-    """Answers nobody until it is opened."""
+    """Delays a response until it is opened."""
 
     def __init__(self, behind: Answer) -> None:
         self._behind = behind

@@ -1,4 +1,4 @@
-"""Several kinds for one app: the first whose credential is there decides."""
+"""Several types of callers for one app."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from signer.callers.verification_keys import key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Unauthenticated
 from tests.callers.local_wechat import SECRET
-from tests.callers.requests import caller, refused, sent
+from tests.callers.requests import assert_rejected, caller_id, request
 from tests.callers.signing_keys import SHARED, signed
 
 SESSIONS = SessionTokens("photos", SECRET, timedelta(hours=2))
@@ -45,33 +45,33 @@ def kinds(outbound: aiohttp.ClientSession) -> FirstMatchCheck:
     return FirstMatchCheck([wechat, jwt, ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()})])
 
 
-async def test_each_kind_is_taken(kinds: FirstMatchCheck) -> None:
-    assert await caller(kinds, sent(session())) == "user"
-    assert await caller(kinds, sent(bearer())) == "anna"
-    assert await caller(kinds, sent(KEY, NAMED)) == "bert"
+async def test_each_type_is_accepted(kinds: FirstMatchCheck) -> None:
+    assert await caller_id(kinds, request(session())) == "user"
+    assert await caller_id(kinds, request(bearer())) == "anna"
+    assert await caller_id(kinds, request(KEY, NAMED)) == "bert"
 
 
-async def test_the_first_that_is_there_decides(kinds: FirstMatchCheck) -> None:
-    assert await caller(kinds, sent(KEY, NAMED, bearer(), session())) == "user"
-    assert await caller(kinds, sent(KEY, NAMED, bearer())) == "anna"
-    assert await caller(kinds, sent(("X-Session", ""), bearer())) == "anna"
-    assert await caller(kinds, sent(("Authorization", "Basic eDp5"), KEY)) == "shop"
+async def test_the_first_credential_in_the_request_decides(kinds: FirstMatchCheck) -> None:
+    assert await caller_id(kinds, request(KEY, NAMED, bearer(), session())) == "user"
+    assert await caller_id(kinds, request(KEY, NAMED, bearer())) == "anna"
+    assert await caller_id(kinds, request(("X-Session", ""), bearer())) == "anna"
+    assert await caller_id(kinds, request(("Authorization", "Basic eDp5"), KEY)) == "shop"
 
 
-async def test_a_wrong_credential_is_not_passed_over(kinds: FirstMatchCheck) -> None:
-    await refused(kinds, sent(("X-Session", "wrong"), bearer(), KEY), Unauthenticated, "session")
-    await refused(kinds, sent(("Authorization", "Bearer wrong"), KEY), Unauthenticated, "token")
-    await refused(kinds, sent(WRONG_KEY), Unauthenticated, "X-Api-Key")
+async def test_after_a_wrong_credential_no_other_type_is_tried(kinds: FirstMatchCheck) -> None:
+    await assert_rejected(kinds, request(("X-Session", "wrong"), bearer(), KEY), Unauthenticated, "session")
+    await assert_rejected(kinds, request(("Authorization", "Bearer wrong"), KEY), Unauthenticated, "token")
+    await assert_rejected(kinds, request(WRONG_KEY), Unauthenticated, "X-Api-Key")
 
 
-async def test_a_wrong_credential_is_not_anyone_either() -> None:
+async def test_a_wrong_credential_is_rejected_even_before_open() -> None:
     kinds = FirstMatchCheck([ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()}), OpenCheck()])
-    assert await caller(kinds, sent(KEY)) == "shop"
-    assert await caller(kinds, sent()) is None
-    await refused(kinds, sent(WRONG_KEY), Unauthenticated)
+    assert await caller_id(kinds, request(KEY)) == "shop"
+    assert await caller_id(kinds, request()) is None
+    await assert_rejected(kinds, request(WRONG_KEY), Unauthenticated)
 
 
-async def test_nothing_at_all_is_refused(kinds: FirstMatchCheck) -> None:
-    assert not kinds.has_credential(sent(NAMED))
-    assert kinds.has_credential(sent(KEY))
-    await refused(kinds, sent(NAMED), Unauthenticated, "send one of the credentials")
+async def test_a_request_without_a_credential_is_rejected(kinds: FirstMatchCheck) -> None:
+    assert not kinds.has_credential(request(NAMED))
+    assert kinds.has_credential(request(KEY))
+    await assert_rejected(kinds, request(NAMED), Unauthenticated, "send one of the credentials")

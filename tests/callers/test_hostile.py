@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a caller or a problem of ours, and no problem says anything of what was sent."""
+"""Any input gives a caller or a problem, and no problem quotes the input."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ALGORITHMS = st.sampled_from(["HS256", "RS256", "ES256", "none", "HS512"])
 
 
 class Checks:
-    """One of each kind, in a loop of its own that lasts for all examples."""
+    """A check of each type, with an event loop for all examples."""
 
     def __init__(self, runner: asyncio.Runner, outbound: aiohttp.ClientSession, issuer: Stub, wechat: Stub, keys: Keys):
         self.runner, self.outbound, self.issuer, self.wechat = runner, outbound, issuer, wechat
@@ -99,7 +99,7 @@ def checks(keys: Keys) -> Iterator[Checks]:
 
 
 def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
-    """No secret of ours is in it, nor a text that was sent."""
+    """Return whether a text contains neither a secret nor the input."""
     if problem is None:
         return True
     told = f"{problem!r} {problem.detail} {problem.headers}"
@@ -130,10 +130,10 @@ def test_tokens_of_any_content(
     key_id=st.sampled_from(["e", "r", "x"]),
     key=st.sampled_from(["ec", "rsa", "secret", "session"]),
 )
-def test_tokens_of_any_content_under_a_good_signature(
+def test_tokens_of_any_content_with_a_valid_signature(
     checks: Checks, keys: Keys, claims: Any, key_id: str, key: str
 ) -> None:
-    """What an issuer signs may be nonsense too."""
+    """An issuer may sign nonsense, too."""
     payload, headers = json.dumps(claims).encode(), {"kid": key_id}
     if key == "ec":
         token = jwt.api_jws.encode(payload, keys.ec, "ES256", headers=headers)
@@ -155,7 +155,7 @@ def _ask_all(checks: Checks, token: str) -> None:
     answer=JSON | st.dictionaries(st.sampled_from(["openid", "errcode", "errmsg", "session_key"]), JSON),
     status=st.sampled_from([200, 200, 500]),
 )
-def test_wechat_may_answer_anything(checks: Checks, answer: Any, status: int) -> None:
+def test_wechat_may_send_any_response(checks: Checks, answer: Any, status: int) -> None:
     checks.wechat.answer = body(json.dumps(answer).encode(), status)
     assert says_nothing_of(
         checks.problem(checks.new_wechat(), RequestContext(login_code="some-code-of-wx-login")), "some-code-of-wx-login"
@@ -182,6 +182,6 @@ def test_an_issuer_may_publish_anything(checks: Checks, keys: Keys, published: A
 
 
 def test_the_examples_reach_the_servers(checks: Checks) -> None:
-    """Or the tests above would prove little."""
+    """Otherwise the tests above would test little."""
     assert checks.wechat.asked > 100
     assert checks.issuer.asked > 100

@@ -1,4 +1,4 @@
-"""Tokens whose keys their issuer publishes, fetched from a real server on a socket of its own."""
+"""Tokens with published keys, which are fetched from a server on loopback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jwt.algorithms import ECAlgorithm
 from signer.callers.jwks import Jwks
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.errors import IdentityUnavailable, Problem, Unauthenticated
-from tests.callers.requests import bearing, caller, refused
+from tests.callers.requests import assert_rejected, bearer_request, caller_id
 from tests.callers.signing_keys import (
     SHARED,
     Keys,
@@ -67,25 +67,29 @@ def publish(issuer: Stub, *keys: dict[str, Any]) -> None:
 async def test_published_keys_are_fetched_once(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e", alg="ES256", use="sig", key_ops=["verify"]))
     for number in range(5):
-        assert await caller(users, bearing(signed(keys.rsa, "RS256", "r", sub=f"anna {number}"))) == f"anna {number}"
-        assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"bert {number}"))) == f"bert {number}"
+        assert (
+            await caller_id(users, bearer_request(signed(keys.rsa, "RS256", "r", sub=f"anna {number}")))
+            == f"anna {number}"
+        )
+        assert (
+            await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=f"bert {number}")))
+            == f"bert {number}"
+        )
     assert issuer.asked == 1
 
 
-async def test_callers_who_come_at_once_share_the_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_concurrent_requests_share_one_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, "e"))
-    tokens = [bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")) for number in range(50)]
-    found = await asyncio.gather(*(caller(users, token) for token in tokens))
+    tokens = [bearer_request(signed(keys.ec, "ES256", "e", sub=f"user {number}")) for number in range(50)]
+    found = await asyncio.gather(*(caller_id(users, token) for token in tokens))
     assert found == [f"user {number}" for number in range(50)]
     assert issuer.asked == 1
 
 
-async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(
-    users: JwtBearerCheck, issuer: Stub, keys: Keys
-) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
-    token = bearing(signed(keys.ec, "ES256", "e"))
-    first, second = (asyncio.create_task(caller(users, token)) for _ in range(2))
+    token = bearer_request(signed(keys.ec, "ES256", "e"))
+    first, second = (asyncio.create_task(caller_id(users, token)) for _ in range(2))
     async with asyncio.timeout(LONG_SECONDS):
         await gate.reached.wait()
         first.cancel()
@@ -96,42 +100,46 @@ async def test_a_caller_who_goes_away_takes_the_fetch_from_nobody(
     assert issuer.asked == 1
 
 
-async def test_a_new_key_is_found_when_a_token_names_it(
+async def test_a_new_key_is_fetched_when_a_token_names_it(
     users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     publish(issuer, jwk(keys.rsa, "old"))
-    assert await caller(users, bearing(signed(keys.rsa, "RS256", "old")))
+    assert await caller_id(users, bearer_request(signed(keys.rsa, "RS256", "old")))
     publish(issuer, jwk(keys.other_rsa, "new"))
-    token = bearing(signed(keys.other_rsa, "RS256", "new", sub="bert"))
-    await refused(users, token, Unauthenticated, NOT_PUBLISHED)
+    token = bearer_request(signed(keys.other_rsa, "RS256", "new", sub="bert"))
+    await assert_rejected(users, token, Unauthenticated, NOT_PUBLISHED)
     clock.seconds += 10
-    assert await caller(users, token) == "bert"
+    assert await caller_id(users, token) == "bert"
     assert issuer.asked == 2
-    # The old key is withdrawn: no new token is taken that it signed.
-    await refused(users, bearing(signed(keys.rsa, "RS256", "old", sub="late")), Unauthenticated, NOT_PUBLISHED)
+    # The old key is withdrawn: no new token of it is accepted.
+    await assert_rejected(
+        users, bearer_request(signed(keys.rsa, "RS256", "old", sub="late")), Unauthenticated, NOT_PUBLISHED
+    )
 
 
-async def test_a_flood_of_unknown_keys_fetches_once_in_ten_seconds(
+async def test_many_unknown_keys_cause_one_fetch_in_ten_seconds(
     users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     publish(issuer, jwk(keys.ec, "e"))
-    flood = [bearing(signed(keys.other_ec, "ES256", f"unknown {number}")) for number in range(200)]
+    flood = [bearer_request(signed(keys.other_ec, "ES256", f"unknown {number}")) for number in range(200)]
     for tens in range(1, 4):
         found = await asyncio.gather(*(users.identify(token) for token in flood), return_exceptions=True)
         assert {type(each) for each in found} == {Unauthenticated}
         for token in flood:
-            await refused(users, token, Unauthenticated, NOT_PUBLISHED)
+            await assert_rejected(users, token, Unauthenticated, NOT_PUBLISHED)
         assert issuer.asked == tens
         clock.seconds += 10
-    # Meanwhile everybody else is let in, and costs no fetch.
+    # Meanwhile known keys verify tokens without a fetch.
     clock.seconds -= 1
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e"))) == "anna"
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e"))) == "anna"
     assert issuer.asked == 3
 
 
-async def test_a_dead_issuers_keys_go_on_serving(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
+async def test_the_last_keys_are_used_while_the_issuer_is_down(
+    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
+) -> None:
     publish(issuer, jwk(keys.ec, "e"))
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e")))
     deaths = [body(b"gone", 503), body(b"{"), document({"keys": []}), document({"keys": [jwk(keys.p384, "e")]})]
     for number, death in enumerate(deaths):
         issuer.answer = death
@@ -139,54 +147,52 @@ async def test_a_dead_issuers_keys_go_on_serving(users: JwtBearerCheck, issuer: 
         async with asyncio.timeout(LONG_SECONDS):
             while issuer.asked < 2 + number:
                 user = secrets.token_hex(8)
-                assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=user))) == user
+                assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=user))) == user
                 await asyncio.sleep(0.01)
     await issuer.close()
     clock.seconds += 601
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub="last"))) == "last"
-    await refused(users, bearing(signed(keys.ec, "ES256", "x")), Unauthenticated, NOT_PUBLISHED)
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub="last"))) == "last"
+    await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "x")), Unauthenticated, NOT_PUBLISHED)
 
 
-async def test_a_hanging_issuer_holds_up_nobody_whose_key_is_known(
+async def test_a_hanging_issuer_delays_no_token_with_a_known_key(
     users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     publish(issuer, jwk(keys.ec, "e"))
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e")))
     issuer.answer = gate = Gate(body(b""))
     clock.seconds += 601
-    stranger = asyncio.create_task(users.identify(bearing(signed(keys.ec, "ES256", "x"))))
+    stranger = asyncio.create_task(users.identify(bearer_request(signed(keys.ec, "ES256", "x"))))
     async with asyncio.timeout(LONG_SECONDS):
         await gate.reached.wait()
         for number in range(20):
-            assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
+            assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
         assert not stranger.done()
-        # His wait ends, although no answer comes.
+        # The request times out.
         with pytest.raises(Unauthenticated):
             await stranger
     assert issuer.asked == 2
 
 
-async def test_keys_that_are_old_are_fetched_anew(
-    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
-) -> None:
+async def test_old_keys_are_fetched_again(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, "e"))
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e")))
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e")))
     publish(issuer, jwk(keys.other_ec, "e"))
     for number in range(39):
         clock.seconds += 15
-        assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
-        await asyncio.sleep(0.001)  # a fetch, if one began, may go on
+        assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
+        await asyncio.sleep(0.001)  # lets a fetch that was started continue
     assert issuer.asked == 1
     clock.seconds += 16
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "e", sub="carl")))
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub="carl")))
     async with asyncio.timeout(LONG_SECONDS):
         while True:
             try:
-                assert await caller(users, bearing(signed(keys.other_ec, "ES256", "e", sub="dora"))) == "dora"
+                assert await caller_id(users, bearer_request(signed(keys.other_ec, "ES256", "e", sub="dora"))) == "dora"
                 break
             except Unauthenticated:
                 await asyncio.sleep(0.01)
-    await refused(users, bearing(signed(keys.ec, "ES256", "e", sub="eric")), Unauthenticated)
+    await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "e", sub="eric")), Unauthenticated)
 
 
 DEEP = b"[" * 50_000
@@ -214,68 +220,66 @@ DEEP = b"[" * 50_000
     ],
     ids=lambda _: "",
 )
-async def test_an_answer_without_keys_lets_nobody_in(
+async def test_with_a_response_without_keys_all_tokens_are_rejected(
     answer: Any, users: JwtBearerCheck, issuer: Stub, keys: Keys
 ) -> None:
     issuer.answer = answer
     async with asyncio.timeout(LONG_SECONDS):
         for kid in ("e", None):
-            problem = await refused(users, bearing(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "retry after")
+            problem = await assert_rejected(
+                users, bearer_request(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "retry after"
+            )
             assert problem.retry_after_seconds == 2
     assert issuer.asked == 1
 
 
-async def test_the_body_of_an_error_holds_no_keys(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_the_keys_of_an_error_response_are_ignored(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     issuer.answer = body(json.dumps({"keys": [jwk(keys.ec, "e")]}).encode(), 500)
-    await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+    await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
 
 
-async def test_a_fetch_that_takes_long_stays_the_only_one(
-    users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
-) -> None:
+async def test_there_is_only_one_fetch_at_a_time(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
     issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
-    token = bearing(signed(keys.ec, "ES256", "e"))
-    asking = [asyncio.create_task(caller(users, token))]
+    token = bearer_request(signed(keys.ec, "ES256", "e"))
+    asking = [asyncio.create_task(caller_id(users, token))]
     async with asyncio.timeout(LONG_SECONDS):
         await gate.reached.wait()
         for _ in range(3):
             clock.seconds += 20
-            asking.append(asyncio.create_task(caller(users, token)))
+            asking.append(asyncio.create_task(caller_id(users, token)))
             await asyncio.sleep(0)
         gate.open()
         assert await asyncio.gather(*asking) == ["anna"] * 4
     assert issuer.asked == 1
 
 
-async def test_an_issuer_that_comes_back_is_asked_again_soon(
+async def test_an_issuer_is_tried_again_soon_after_an_outage(
     users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys
 ) -> None:
     issuer.answer = body(b"", 500)
-    token = bearing(signed(keys.ec, "ES256", "e"))
-    await refused(users, token, IdentityUnavailable)
+    token = bearer_request(signed(keys.ec, "ES256", "e"))
+    await assert_rejected(users, token, IdentityUnavailable)
     publish(issuer, jwk(keys.ec, "e"))
-    await refused(users, token, IdentityUnavailable)
+    await assert_rejected(users, token, IdentityUnavailable)
     clock.seconds += 2
-    assert await caller(users, token) == "anna"
+    assert await caller_id(users, token) == "anna"
     assert issuer.asked == 2
 
 
-async def test_an_issuer_that_never_answers_is_waited_for_only_so_long(
-    users: JwtBearerCheck, issuer: Stub, keys: Keys
-) -> None:
+async def test_a_fetch_from_a_hanging_issuer_times_out(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     issuer.answer = Gate(body(b""))
     async with asyncio.timeout(LONG_SECONDS):
-        await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+        await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
 
 
 async def test_a_redirect_is_not_followed(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     async with stub(document({"keys": [jwk(keys.ec, "e")]})) as trap:
         issuer.answer = redirect(trap.url)
-        await refused(users, bearing(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
+        await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
         assert (issuer.asked, trap.asked) == (1, 0)
 
 
-async def test_keys_for_something_else_are_passed_over(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_keys_for_other_purposes_are_ignored(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     oct_key = {"kty": "oct", "k": encoded(SHARED.encode())}
     with_private_part = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(keys.rsa))
     publish(
@@ -294,34 +298,36 @@ async def test_keys_for_something_else_are_passed_over(users: JwtBearerCheck, is
         jwk(keys.ec, "good"),
         {**jwk(keys.ec, None), "kid": ["a list"]},
     )
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "good"))) == "anna"
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "good"))) == "anna"
     for kid in ("encryption", "wrapping", "RS512", "none", "alg a list", "private"):
-        await refused(users, bearing(signed(keys.rsa, "RS256", kid)), Unauthenticated, NOT_PUBLISHED)
+        await assert_rejected(users, bearer_request(signed(keys.rsa, "RS256", kid)), Unauthenticated, NOT_PUBLISHED)
     with pytest.warns(UserWarning, match="RSA key is 1024 bits"):
         weak = signed(keys.weak_rsa, "RS256", "weak")
-    await refused(users, bearing(weak), Unauthenticated, NOT_PUBLISHED)
+    await assert_rejected(users, bearer_request(weak), Unauthenticated, NOT_PUBLISHED)
     for kid in ("P-384", "EC as RSA"):
-        await refused(users, bearing(signed(keys.ec, "ES256", kid)), Unauthenticated, NOT_PUBLISHED)
+        await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", kid)), Unauthenticated, NOT_PUBLISHED)
     for kid in ("shared", "shared, it says RS256"):
         for alg in ("HS256", "RS256", "none"):
             token = hand_made({"alg": alg, "kid": kid}, claims(), SHARED.encode())
-            await refused(users, bearing(token), Unauthenticated)
+            await assert_rejected(users, bearer_request(token), Unauthenticated)
     assert issuer.asked == 1
 
 
-async def test_a_published_key_is_no_secret(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_a_published_key_is_not_used_as_a_secret(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "r"), jwk(keys.ec, "e"))
-    assert await caller(users, bearing(signed(keys.rsa, "RS256", "r"))) == "anna"
+    assert await caller_id(users, bearer_request(signed(keys.rsa, "RS256", "r"))) == "anna"
     published = json.dumps(jwk(keys.rsa, "r"))
     for text in (public_pem(keys.rsa), private_pem(keys.other_rsa), published, "r", ""):
         for header in ({"alg": "HS256", "kid": "r"}, {"alg": "RS256", "kid": "r"}, {"alg": "none", "kid": "r"}):
-            await refused(users, bearing(hand_made(header, claims(sub="eve"), text.encode())), Unauthenticated)
-    await refused(users, bearing(_renamed(keys.ec, "ES256", "r")), Unauthenticated)
-    await refused(users, bearing(_renamed(keys.rsa, "RS256", "e")), Unauthenticated)
+            await assert_rejected(
+                users, bearer_request(hand_made(header, claims(sub="eve"), text.encode())), Unauthenticated
+            )
+    await assert_rejected(users, bearer_request(_renamed(keys.ec, "ES256", "r")), Unauthenticated)
+    await assert_rejected(users, bearer_request(_renamed(keys.rsa, "RS256", "e")), Unauthenticated)
 
 
 def _renamed(key: PrivateKey, algorithm: str, key_id: str) -> str:
-    """A good token that names the key of another kind."""
+    """Return a valid token that names the key of the other type."""
     return signed(key, algorithm, key_id, sub="eve")
 
 
@@ -352,13 +358,13 @@ def _renamed(key: PrivateKey, algorithm: str, key_id: str) -> str:
     ],
     ids=str,
 )
-async def test_a_key_is_named_by_its_id_and_nothing_else(
+async def test_only_the_key_id_names_a_key(
     header: dict[str, Any], users: JwtBearerCheck, issuer: Stub, keys: Keys
 ) -> None:
-    """Each is signed with the published key itself."""
+    """Each token is signed with the published key."""
     publish(issuer, jwk(keys.ec, "e"))
-    assert await caller(users, bearing(_signed_with_header({"kid": "e"}, keys.ec))) == "anna"
-    await refused(users, bearing(_signed_with_header(header, keys.ec)), Unauthenticated)
+    assert await caller_id(users, bearer_request(_signed_with_header({"kid": "e"}, keys.ec))) == "anna"
+    await assert_rejected(users, bearer_request(_signed_with_header(header, keys.ec)), Unauthenticated)
     assert issuer.asked == 1
 
 
@@ -367,30 +373,30 @@ def _signed_with_header(header: dict[str, Any], key: ec.EllipticCurvePrivateKey)
     return f"{text}.{encoded(ECAlgorithm(SHA256).sign(text.encode(), key))}"
 
 
-async def test_a_key_without_an_id_serves_tokens_without_one(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_a_key_without_an_id_verifies_tokens_without_one(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.ec, None), jwk(keys.rsa, "r"))
-    assert await caller(users, bearing(signed(keys.ec, "ES256"))) == "anna"
-    await refused(users, bearing(signed(keys.rsa, "RS256")), Unauthenticated, NOT_PUBLISHED)
-    await refused(users, bearing(signed(keys.other_ec, "ES256")), Unauthenticated)
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256"))) == "anna"
+    await assert_rejected(users, bearer_request(signed(keys.rsa, "RS256")), Unauthenticated, NOT_PUBLISHED)
+    await assert_rejected(users, bearer_request(signed(keys.other_ec, "ES256")), Unauthenticated)
 
 
-async def test_two_kinds_of_keys_may_share_an_id(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
+async def test_an_rsa_key_and_an_ec_key_may_share_an_id(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
     publish(issuer, jwk(keys.rsa, "k"), jwk(keys.ec, "k"))
-    assert await caller(users, bearing(signed(keys.rsa, "RS256", "k"))) == "anna"
-    assert await caller(users, bearing(signed(keys.ec, "ES256", "k", sub="bert"))) == "bert"
+    assert await caller_id(users, bearer_request(signed(keys.rsa, "RS256", "k"))) == "anna"
+    assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "k", sub="bert"))) == "bert"
 
 
-async def test_a_token_of_no_length_or_any_is_answered(users: JwtBearerCheck, issuer: Stub) -> None:
+async def test_malformed_tokens_of_any_length_are_rejected(users: JwtBearerCheck, issuer: Stub) -> None:
     for token in (".", "x" * 10_000, "\udc80.x.y", f"{encoded(b'{}')}.{encoded(b'{}')}."):
         with pytest.raises(Problem):
-            await users.identify(bearing(token))
+            await users.identify(bearer_request(token))
     assert issuer.asked == 0
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES384", "RS512", "PS256", ""])
-async def test_a_token_of_another_algorithm_is_not_worth_a_fetch(
+async def test_a_token_of_another_algorithm_causes_no_fetch(
     algorithm: str, users: JwtBearerCheck, issuer: Stub
 ) -> None:
     token = hand_made({"alg": algorithm, "kid": "e"}, claims(), SHARED.encode())
-    await refused(users, bearing(token), Unauthenticated, "not valid for this app")
+    await assert_rejected(users, bearer_request(token), Unauthenticated, "not valid for this app")
     assert issuer.asked == 0

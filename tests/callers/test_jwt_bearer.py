@@ -1,4 +1,4 @@
-"""Tokens of the team's own login, checked with a key that stands in the definitions."""
+"""Tokens of the team's own login, verified with a key of the definitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 from signer.callers.verification_keys import InvalidKey, key_from_pem, key_from_secret
 from signer.errors import InvalidRequest, Problem, Unauthenticated
-from tests.callers.requests import bearing, caller, refused, sent
+from tests.callers.requests import assert_rejected, bearer_request, caller_id, request
 from tests.callers.signing_keys import (
     SHARED,
     Keys,
@@ -54,52 +54,54 @@ def certificate(key: PrivateKey) -> str:
 
 
 async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
-    assert await caller(shared(), bearing(hs256())) == "anna"
-    assert await caller(by_key(keys.rsa), bearing(signed(keys.rsa, "RS256"))) == "anna"
-    assert await caller(by_key(keys.ec), bearing(signed(keys.ec, "ES256"))) == "anna"
+    assert await caller_id(shared(), bearer_request(hs256())) == "anna"
+    assert await caller_id(by_key(keys.rsa), bearer_request(signed(keys.rsa, "RS256"))) == "anna"
+    assert await caller_id(by_key(keys.ec), bearer_request(signed(keys.ec, "ES256"))) == "anna"
     in_certificate = JwtBearerCheck(key_from_pem(certificate(keys.rsa)), JwtRules())
-    assert await caller(in_certificate, bearing(signed(keys.rsa, "RS256"))) == "anna"
-    # A token is taken again, and nothing but a token goes into an answer.
+    assert await caller_id(in_certificate, bearer_request(signed(keys.rsa, "RS256"))) == "anna"
+    # The cached token is accepted again, and gives no session.
     users = shared()
-    found = [await users.identify(bearing(hs256(sub="bert"))) for _ in range(3)]
+    found = [await users.identify(bearer_request(hs256(sub="bert"))) for _ in range(3)]
     assert {(each.id, each.session) for each in found} == {("bert", None)}
 
 
-async def test_the_header_may_be_written_as_people_write_it() -> None:
+async def test_the_scheme_is_case_insensitive() -> None:
     users = shared()
     for value in (f"bearer {hs256()}", f"BEARER   {hs256()}"):
-        assert users.has_credential(sent(("authorization", value)))
-        assert await caller(users, sent(("authorization", value))) == "anna"
+        assert users.has_credential(request(("authorization", value)))
+        assert await caller_id(users, request(("authorization", value))) == "anna"
     for nothing in ("", "Bearer", f"Basic {hs256()}", hs256(), f"Bearer,{hs256()}"):
-        assert not users.has_credential(sent(("Authorization", nothing)))
-        await refused(users, sent(("Authorization", nothing)), Unauthenticated, "Authorization: Bearer")
-    await refused(users, sent(), Unauthenticated, "Authorization: Bearer")
+        assert not users.has_credential(request(("Authorization", nothing)))
+        await assert_rejected(users, request(("Authorization", nothing)), Unauthenticated, "Authorization: Bearer")
+    await assert_rejected(users, request(), Unauthenticated, "Authorization: Bearer")
 
 
-async def test_two_tokens_are_none(keys: Keys) -> None:
-    """A proxy may have looked at the other one."""
+async def test_two_tokens_are_rejected(keys: Keys) -> None:
+    """A proxy may have checked the other one."""
     users = shared()
-    both = sent(("Authorization", f"Bearer {hs256()}"), ("authorization", f"Bearer {hs256(sub='bert')}"))
+    both = request(("Authorization", f"Bearer {hs256()}"), ("authorization", f"Bearer {hs256(sub='bert')}"))
     assert users.has_credential(both)
-    await refused(users, both, InvalidRequest, "Authorization occurs twice")
+    await assert_rejected(users, both, InvalidRequest, "Authorization occurs twice")
 
 
-async def test_a_token_holds_until_its_end_and_the_leeway() -> None:
+async def test_a_token_is_valid_until_its_expiration_plus_leeway() -> None:
     now = int(time.time())
-    assert await caller(shared(), bearing(hs256(exp=now - 20))) == "anna"
-    await refused(shared(), bearing(hs256(exp=now - 40)), Unauthenticated, "has expired; get a new one")
-    assert await caller(shared(leeway_seconds=60.0), bearing(hs256(exp=now - 40))) == "anna"
-    await refused(shared(leeway_seconds=0.0), bearing(hs256(exp=now - 1)), Unauthenticated, "has expired")
-    assert await caller(shared(), bearing(hs256(nbf=now + 20, iat=now + 20))) == "anna"
+    assert await caller_id(shared(), bearer_request(hs256(exp=now - 20))) == "anna"
+    await assert_rejected(shared(), bearer_request(hs256(exp=now - 40)), Unauthenticated, "has expired; get a new one")
+    assert await caller_id(shared(leeway_seconds=60.0), bearer_request(hs256(exp=now - 40))) == "anna"
+    await assert_rejected(
+        shared(leeway_seconds=0.0), bearer_request(hs256(exp=now - 1)), Unauthenticated, "has expired"
+    )
+    assert await caller_id(shared(), bearer_request(hs256(nbf=now + 20, iat=now + 20))) == "anna"
     for early in ({"nbf": now + 90}, {"iat": now + 90}):
-        await refused(shared(), bearing(hs256(**early)), Unauthenticated, "not valid yet")
-    await refused(shared(), bearing(hs256(exp=None)), Unauthenticated, "no exp claim")
+        await assert_rejected(shared(), bearer_request(hs256(**early)), Unauthenticated, "not valid yet")
+    await assert_rejected(shared(), bearer_request(hs256(exp=None)), Unauthenticated, "no exp claim")
 
 
-async def test_a_remembered_token_ends_too() -> None:
+async def test_a_cached_token_expires() -> None:
     users = shared(leeway_seconds=0.0)
-    token = bearing(hs256(exp=int(time.time()) + 2))
-    assert await caller(users, token) == "anna"
+    token = bearer_request(hs256(exp=int(time.time()) + 2))
+    assert await caller_id(users, token) == "anna"
     give_up_at = time.monotonic() + 30
     while True:
         try:
@@ -112,75 +114,75 @@ async def test_a_remembered_token_ends_too() -> None:
 
 
 @pytest.mark.parametrize("exp", ["9" * 400, 10**400, 2**63, 1e308, str(2**40), 4102444800.7])
-async def test_an_odd_end_far_away_is_an_end(exp: Any) -> None:
+async def test_a_very_late_expiration_is_accepted(exp: Any) -> None:
     payload = f'{{"sub": "anna", "exp": {json.dumps(exp)}}}'
-    assert await caller(shared(), bearing(_hs256_over(payload))) == "anna"
+    assert await caller_id(shared(), bearer_request(_hs256_over(payload))) == "anna"
 
 
 @pytest.mark.parametrize(
     "exp", ["null", '"soon"', "[]", "{}", "Infinity", "-Infinity", "NaN", "1e999", "9" * 5000, "-1"]
 )
-async def test_an_end_that_is_none_is_refused(exp: str) -> None:
-    await refused(shared(), bearing(_hs256_over(f'{{"sub": "anna", "exp": {exp}}}')), Unauthenticated)
+async def test_an_invalid_expiration_is_rejected(exp: str) -> None:
+    await assert_rejected(shared(), bearer_request(_hs256_over(f'{{"sub": "anna", "exp": {exp}}}')), Unauthenticated)
 
 
 def _hs256_over(payload: str) -> str:
     return jwt.api_jws.encode(payload.encode(), SHARED.encode(), "HS256")
 
 
-async def test_the_issuer_counts_if_one_is_named() -> None:
+async def test_the_issuer_must_match_if_defined() -> None:
     ours = shared(issuer="https://login.example.com")
-    assert await caller(ours, bearing(hs256(iss="https://login.example.com"))) == "anna"
+    assert await caller_id(ours, bearer_request(hs256(iss="https://login.example.com"))) == "anna"
     for other in ("https://login.example.com/", "https://evil.example.com", ""):
-        await refused(ours, bearing(hs256(iss=other)), Unauthenticated, "iss claim does not match")
-    await refused(ours, bearing(_hs256_over(json.dumps(claims(iss=[1])))), Unauthenticated)
-    await refused(ours, bearing(hs256()), Unauthenticated, "no iss claim")
-    assert await caller(shared(), bearing(hs256(iss="anybody"))) == "anna"
+        await assert_rejected(ours, bearer_request(hs256(iss=other)), Unauthenticated, "iss claim does not match")
+    await assert_rejected(ours, bearer_request(_hs256_over(json.dumps(claims(iss=[1])))), Unauthenticated)
+    await assert_rejected(ours, bearer_request(hs256()), Unauthenticated, "no iss claim")
+    assert await caller_id(shared(), bearer_request(hs256(iss="anybody"))) == "anna"
 
 
-async def test_a_token_for_somebody_else_is_refused() -> None:
+async def test_a_token_for_another_audience_is_rejected() -> None:
     ours = shared(audience="oss-signer")
     for good in ("oss-signer", ["shop", "oss-signer"]):
-        assert await caller(ours, bearing(hs256(aud=good))) == "anna"
+        assert await caller_id(ours, bearer_request(hs256(aud=good))) == "anna"
     for other in ("shop", ["shop"], "oss-signer ", ["oss-signer", 1], {"oss-signer": 1}):
-        await refused(ours, bearing(hs256(aud=other)), Unauthenticated, "for another audience")
+        await assert_rejected(ours, bearer_request(hs256(aud=other)), Unauthenticated, "for another audience")
     empty: tuple[Any, ...] = (None, "", [])
     for none in empty:
-        await refused(ours, bearing(hs256(aud=none)), Unauthenticated, "no aud claim")
-    # Where the definitions name no audience, a token that is made for one is made for somebody else.
-    await refused(shared(), bearing(hs256(aud="shop")), Unauthenticated, "name no audience")
+        await assert_rejected(ours, bearer_request(hs256(aud=none)), Unauthenticated, "no aud claim")
+    # Without a defined audience, a token with one is for another service.
+    await assert_rejected(shared(), bearer_request(hs256(aud="shop")), Unauthenticated, "name no audience")
 
 
 async def test_any_claim_may_name_the_caller() -> None:
     users = shared(claim="user_id")
-    assert await caller(users, bearing(hs256(user_id="u-7", sub="anna"))) == "u-7"
-    assert await caller(users, bearing(_hs256_over(json.dumps(claims(user_id="u-7", sub=7, jti=1))))) == "u-7"
-    await refused(users, bearing(hs256()), Unauthenticated, "user_id does not name a caller")
+    assert await caller_id(users, bearer_request(hs256(user_id="u-7", sub="anna"))) == "u-7"
+    assert await caller_id(users, bearer_request(_hs256_over(json.dumps(claims(user_id="u-7", sub=7, jti=1))))) == "u-7"
+    await assert_rejected(users, bearer_request(hs256()), Unauthenticated, "user_id does not name a caller")
 
 
 @pytest.mark.parametrize("sub", [7, 7.5, True, False, 0, "", [], ["anna"], {}, {"anna": 1}, None])
-async def test_a_caller_is_a_text(sub: Any) -> None:
-    await refused(
+async def test_a_caller_must_be_a_string(sub: Any) -> None:
+    await assert_rejected(
         shared(),
-        bearing(_hs256_over(json.dumps({**claims(), "sub": sub}))),
+        bearer_request(_hs256_over(json.dumps({**claims(), "sub": sub}))),
         Unauthenticated,
         "sub does not name a caller",
     )
 
 
 @pytest.mark.parametrize("sub", ["x" * 129, "a\nb", "a\x00b", "a\u202eb", "\u200b", "\ud800", "a\u2028b"])
-async def test_a_caller_is_short_and_can_be_read(sub: str) -> None:
-    await refused(shared(), bearing(hs256(sub=sub)), InvalidRequest, "printable")
+async def test_a_caller_id_is_short_and_printable(sub: str) -> None:
+    await assert_rejected(shared(), bearer_request(hs256(sub=sub)), InvalidRequest, "printable")
 
 
-async def test_only_the_key_in_the_definitions_counts(keys: Keys) -> None:
+async def test_only_the_defined_key_is_accepted(keys: Keys) -> None:
     strangers = [
         (shared(), signed("b" + SHARED[1:], "HS256")),
         (by_key(keys.rsa), signed(keys.other_rsa, "RS256")),
         (by_key(keys.ec), signed(keys.other_ec, "ES256")),
     ]
     for users, token in strangers:
-        await refused(users, bearing(token), Unauthenticated, REJECTED)
+        await assert_rejected(users, bearer_request(token), Unauthenticated, REJECTED)
 
 
 CONFUSED: dict[str, Callable[[Keys], tuple[JwtBearerCheck, str]]] = {
@@ -254,24 +256,24 @@ def _with_signature(header: dict[str, Any], signature: bytes) -> str:
 
 
 @pytest.mark.parametrize("made", CONFUSED.values(), ids=list(CONFUSED))
-async def test_a_token_that_asks_for_another_check_is_refused(
+async def test_a_token_cannot_choose_how_it_is_verified(
     made: Callable[[Keys], tuple[JwtBearerCheck, str]], keys: Keys
 ) -> None:
     users, token = made(keys)
-    await refused(users, bearing(token), Unauthenticated, REJECTED)
+    await assert_rejected(users, bearer_request(token), Unauthenticated, REJECTED)
 
 
-async def test_a_token_of_any_length_is_answered() -> None:
-    await refused(shared(), bearing(hs256(more="x" * 8000)), Unauthenticated, "longer than 8192")
-    await refused(shared(), bearing("x" * 10_000_000), Unauthenticated, "longer than 8192")
-    assert await caller(shared(), bearing(hs256(more="x" * 4000))) == "anna"
+async def test_a_long_token_is_rejected() -> None:
+    await assert_rejected(shared(), bearer_request(hs256(more="x" * 8000)), Unauthenticated, "longer than 8192")
+    await assert_rejected(shared(), bearer_request("x" * 10_000_000), Unauthenticated, "longer than 8192")
+    assert await caller_id(shared(), bearer_request(hs256(more="x" * 4000))) == "anna"
 
 
-async def test_what_one_app_remembers_another_one_does_not() -> None:
+async def test_apps_do_not_share_verified_tokens() -> None:
     one, other = shared(), shared(issuer="https://login.example.com")
-    token = bearing(hs256())
-    assert await caller(one, token) == "anna"
-    await refused(other, token, Unauthenticated)
+    token = bearer_request(hs256())
+    assert await caller_id(one, token) == "anna"
+    await assert_rejected(other, token, Unauthenticated)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ async def test_what_one_app_remembers_another_one_does_not() -> None:
         (key_from_pem, lambda keys: SHARED, "PEM format"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told_before_anyone_asks(
+def test_an_unusable_key_is_rejected_when_it_is_read(
     make: Callable[[str], object], text: Callable[[Keys], str], why: str, keys: Keys
 ) -> None:
     with pytest.raises(InvalidKey, match=why) as raised:
@@ -299,11 +301,11 @@ def test_a_key_that_cannot_be_used_is_told_before_anyone_asks(
     assert not any(line and line in str(raised.value) for line in text(keys).splitlines()[1:-1])
 
 
-async def test_every_problem_is_one_of_ours(keys: Keys) -> None:
-    """Each cut of a good token, and each with a byte changed."""
+async def test_every_malformed_token_is_unauthenticated(keys: Keys) -> None:
+    """Each prefix of a valid token, and each token with one byte changed."""
     users, token = by_key(keys.ec), signed(keys.ec, "ES256")
     spoilt = [token[:length] for length in range(len(token))]
     spoilt += [f"{token[:at]}{'A' if token[at] != 'A' else 'B'}{token[at + 1 :]}" for at in range(len(token))]
     for each in spoilt:
         with pytest.raises(Problem):
-            await users.identify(bearing(each))
+            await users.identify(bearer_request(each))

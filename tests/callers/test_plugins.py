@@ -1,4 +1,4 @@
-"""Kinds of callers that other installed packages offer: the example of the documents, installed and used."""
+"""Types of callers from other packages: the documented example, installed and used."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def example(language: str) -> str:
 
 
 def install(directory: Path, name: str, entry_points: dict[str, str]) -> None:
-    """What pip leaves of a package beside its modules."""
+    """Write the metadata that pip writes for a package."""
     information = directory / f"{name.replace('-', '_')}-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
@@ -54,14 +54,14 @@ def install(directory: Path, name: str, entry_points: dict[str, str]) -> None:
 
 
 async def result_of(installed: Path, code: str) -> Any:
-    """What the code leaves in `result`, in a process that has the packages."""
+    """Run code in a process with the packages and return its variable `result`."""
     environ = {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
     ended = await run(sys.executable, "-c", f"{USE}{code}\nprint(json.dumps(result))", environ=environ)
     assert ended.status == 0, ended.err
     return json.loads(ended.out)
 
 
-async def test_the_example_of_the_documents_works(tmp_path: Path) -> None:
+async def test_the_documented_example_works(tmp_path: Path) -> None:
     project = tomllib.loads(example("toml"))["project"]
     [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
     (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
@@ -90,7 +90,7 @@ result = [
         [False, "unauthenticated"],
         [True, "invalid_request"],
         [True, "invalid_request"],
-        "client_cert takes header, not heder",
+        "client_cert has the key header only, not heder",
     ]
 
 
@@ -105,7 +105,7 @@ result = [
         ("twice", "several installed packages provide callers of type 'twice'; remove all but one"),
     ],
 )
-async def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path: Path) -> None:
+async def test_a_type_that_cannot_be_loaded_is_explained(kind: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("TEXT = 'x'\ndef one(entry, app_id): ...\n", encoding="utf-8")
     (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
     offered = {"missing": "not_there:A", "broken": "broken:A", "nothing": "other:nothing", "text": "other:TEXT"}
@@ -114,14 +114,14 @@ async def test_a_kind_that_cannot_be_had_is_told(kind: str, told: str, tmp_path:
     assert told in (await result_of(tmp_path, f"result = loaded('{kind}')"))
 
 
-async def test_a_package_that_is_found_twice_is_one(tmp_path: Path) -> None:
+async def test_a_package_that_is_found_twice_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("def one(entry, app_id): ...\n", encoding="utf-8")
     for name in ("first", "second"):
         install(tmp_path, name, {"twice": "other:one"})
     assert (await result_of(tmp_path, "result = [callable(loaded('twice')), plugin_types()]"))[0] is True
 
 
-async def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(tmp_path: Path) -> None:
+async def test_check_reports_errors_of_the_entry(tmp_path: Path) -> None:
     project = tomllib.loads(example("toml"))["project"]
     [(kind, value)] = project["entry-points"]["oss_signer.callers"].items()
     (tmp_path / f"{value.partition(':')[0]}.py").write_text(example("python"), encoding="utf-8")
@@ -134,7 +134,7 @@ async def test_the_yaml_may_name_it_and_its_mistakes_are_told_with_their_place(t
     environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     for entry, status, told in (
         ("header: X-SSL-Client-CN", 0, "no errors or warnings"),
-        ("heder: X", 1, "takes header, not heder"),
+        ("heder: X", 1, "has the key header only, not heder"),
     ):
         config.write_text(text.replace("CALLERS", f"callers: {{type: {kind}, {entry}}}"), encoding="utf-8")
         result = await run_command("check", "--config", config, environ=environ)

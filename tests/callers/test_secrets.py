@@ -1,4 +1,4 @@
-"""No secret and no token leaves the caller checks but to whom it is meant for: not in a log, a repr, an exception."""
+"""No log line, repr or exception contains a secret or a token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.request_context import RequestContext
 from tests.callers.local_wechat import SECRET
-from tests.callers.requests import bearing, sent
+from tests.callers.requests import bearer_request, request
 from tests.callers.signing_keys import SHARED, Keys, public_pem, signed
 from tests.callers.stub import Answer, Gate, body, endless, redirect, stub
 
@@ -42,7 +42,7 @@ TROUBLE: dict[str, Answer] = {
 
 
 def told(error: BaseException) -> str:
-    """All that an exception and those behind it could tell anybody, as a traceback and by themselves."""
+    """Return all text of an exception and its causes."""
     texts = ["".join(traceback.format_exception(error))]
     todo: list[BaseException | None] = [error]
     while todo:
@@ -55,7 +55,7 @@ def told(error: BaseException) -> str:
 
 @pytest.fixture
 def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """All loggers at their most talkative, asyncio's debug mode included."""
+    """Set all loggers to debug level, and asyncio to debug mode."""
     caplog.set_level(logging.DEBUG)
     for name in ("aiohttp.client", "aiohttp.internal", "aiohttp", "asyncio", "oss_signer"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -63,7 +63,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixt
 
 
 def all_records(log: pytest.LogCaptureFixture) -> str:
-    """The lines, and the members that the JSON log adds to them."""
+    """Return the log lines and their fields."""
     return "\n".join(f"{record.getMessage()} {vars(record)!r}" for record in log.records)
 
 
@@ -73,7 +73,7 @@ def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChatCheck:
 
 
 @pytest.mark.parametrize("answer", TROUBLE.values(), ids=list(TROUBLE))
-async def test_what_goes_wrong_at_wechat_tells_no_secret(
+async def test_errors_of_wechat_contain_no_secret(
     answer: Answer, outbound: aiohttp.ClientSession, everything_logged: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -86,10 +86,10 @@ async def test_what_goes_wrong_at_wechat_tells_no_secret(
         return await answer(request)
 
     async with stub(noting) as other:
-        await _tells_nothing(wechat(outbound, other.url), sent(code=CODE), everything_logged, SECRET, CODE)
+        await _tells_nothing(wechat(outbound, other.url), request(code=CODE), everything_logged, SECRET, CODE)
         assert asked == [SECRET], "it was sent where it belongs"
         nobody = wechat(outbound, other.url)
-    await _tells_nothing(nobody, sent(code=CODE), everything_logged, SECRET, CODE)
+    await _tells_nothing(nobody, request(code=CODE), everything_logged, SECRET, CODE)
     out, err = capfd.readouterr()
     assert SECRET not in out + err
 
@@ -104,7 +104,7 @@ async def _tells_nothing(
         assert secret not in everything
 
 
-async def test_what_goes_wrong_with_tokens_tells_none(
+async def test_errors_of_tokens_contain_no_token(
     keys: Keys, outbound: aiohttp.ClientSession, everything_logged: pytest.LogCaptureFixture
 ) -> None:
     async with stub(body(b"", 500)) as issuer:
@@ -116,10 +116,12 @@ async def test_what_goes_wrong_with_tokens_tells_none(
         token, foreign = signed(SHARED, "HS256", exp=1), signed(keys.ec, "ES256", "e")
         for check in (jwks, by_secret, by_key):
             for each in (token, foreign, f"{token}x", "secret-that-is-no-token"):
-                await _tells_nothing(check, bearing(each), everything_logged, SHARED, each, each.rpartition(".")[2])
+                await _tells_nothing(
+                    check, bearer_request(each), everything_logged, SHARED, each, each.rpartition(".")[2]
+                )
 
 
-async def test_sessions_and_keys_show_nothing_of_themselves(keys: Keys) -> None:
+async def test_reprs_contain_no_secret(keys: Keys) -> None:
     sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
     begun = sessions.start("anna")
     assert begun.session is not None
@@ -129,12 +131,12 @@ async def test_sessions_and_keys_show_nothing_of_themselves(keys: Keys) -> None:
         begun,
         key_from_secret(SHARED),
         Caller("anna", begun.session),
-        sent(("X-Session", SECRET), code=CODE),
+        request(("X-Session", SECRET), code=CODE),
     ):
         assert not any(secret in repr(each) for secret in (SECRET, SHARED, CODE))
 
 
-async def test_the_pool_keeps_no_cookies_and_asks_for_plain_answers(outbound: aiohttp.ClientSession) -> None:
+async def test_the_session_keeps_no_cookies_and_requests_no_compression(outbound: aiohttp.ClientSession) -> None:
     seen = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -145,6 +147,6 @@ async def test_the_pool_keeps_no_cookies_and_asks_for_plain_answers(outbound: ai
 
     async with stub(answer) as other:
         for _ in range(2):
-            await wechat(outbound, other.url).identify(sent(code=CODE))
+            await wechat(outbound, other.url).identify(request(code=CODE))
     assert [each.get("Cookie") for each in seen] == [None, None]
     assert [(each["Accept-Encoding"], each["User-Agent"]) for each in seen] == [("identity", "oss-signer")] * 2

@@ -1,4 +1,4 @@
-"""Sessions of our own: whose they are, until when, and who is refused."""
+"""Session tokens: their caller, their life, and which are rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = 24 * HOUR
 
 
 def sessions(app: str = "photos", secret: str = SECRET, *, ago: float = 0, life: timedelta = LIFE) -> SessionTokens:
-    """Those of a signer whose clock is so many seconds behind ours."""
+    """Return session tokens with a clock that is `ago` seconds behind."""
     return SessionTokens(app, secret, life, now=lambda: time.time() - ago)
 
 
@@ -38,13 +38,13 @@ def is_refused(of: SessionTokens, session: str) -> bool:
     return True
 
 
-def test_all_signers_with_the_same_definitions_take_each_others_sessions() -> None:
+def test_signers_with_the_same_definitions_accept_each_others_sessions() -> None:
     one, other = sessions(), sessions()
     assert other.resume(token(one)).id == "anna"
     assert one.resume(token(other, "bert")).id == "bert"
 
 
-def test_a_session_is_renewed_once_half_of_it_is_over() -> None:
+def test_a_session_is_renewed_in_its_second_half() -> None:
     assert sessions().resume(token(sessions(ago=0.9 * HOUR))).session is None
     renewed = sessions().resume(token(sessions(ago=1.1 * HOUR)))
     assert renewed.id == "anna"
@@ -59,7 +59,7 @@ def test_a_session_is_not_renewed_a_week_after_the_login() -> None:
     first = token(sessions(ago=6 * DAY, life=ten_days))
     renewed = sessions(life=ten_days).resume(first)
     assert renewed.session is not None
-    # Six days later it is past its half, but the login was twelve days ago.
+    # Six days later it is in its second half, but the login was twelve days ago.
     later = sessions(ago=-6 * DAY, life=ten_days)
     assert later.resume(renewed.session.token) == Caller("anna", None)
     assert later.resume(token(sessions(life=ten_days))).session is not None
@@ -93,19 +93,19 @@ def _claims() -> dict[str, object]:
 
 
 def _with_payload(session: str, **changes: object) -> str:
-    """The session with other claims under its old signature."""
+    """Return the session with other claims and its old signature."""
     header, _, signature = session.split(".")
     claims = {**jwt.decode(session, options={"verify_signature": False}), **changes}
     return f"{header}.{hand_made({}, claims).split('.')[1]}.{signature}"
 
 
 @pytest.mark.parametrize("made", REFUSED.values(), ids=list(REFUSED))
-def test_all_others_are_refused(made: Callable[[], str]) -> None:
+def test_other_tokens_are_rejected(made: Callable[[], str]) -> None:
     assert is_refused(sessions(), made())
     assert sessions().resume(token(sessions())).id == "anna"
 
 
-def test_what_one_app_remembers_another_one_does_not() -> None:
+def test_apps_do_not_share_verified_tokens() -> None:
     photos, videos = sessions(), sessions("videos")
     session = token(photos)
     assert photos.resume(session).id == "anna"
@@ -113,7 +113,7 @@ def test_what_one_app_remembers_another_one_does_not() -> None:
     assert is_refused(videos, session)
 
 
-def test_a_session_that_is_remembered_ends_all_the_same() -> None:
+def test_a_cached_session_expires() -> None:
     signer = sessions(life=timedelta(seconds=1))
     session = token(signer)
     assert signer.resume(session).id == "anna"

@@ -2,7 +2,7 @@
 
 | attack | where |
 |---|---|
-| replayed code, token of another app, expired | tests/callers/test_wechat.py, test_sessions.py |
+| replayed code, token of another app, expired | tests/callers/test_wechat.py, test_session_tokens.py |
 | alg none, key confusion | tests/callers/test_jwt_bearer.py |
 | JWKS flood | tests/callers/test_jwks.py |
 | forged callback; key URL with userinfo, similar host, redirect, huge body | tests/delivery/test_callback_signature.py |

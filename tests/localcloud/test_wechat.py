@@ -29,13 +29,13 @@ async def wechat(address: str, session: aiohttp.ClientSession) -> AsyncIterator[
 
 
 async def exchange(wechat: LocalWeChat, app_id: str, code: str, secret: str = SECRET) -> dict[str, Any]:
-    return (await wechat.ask(appid=app_id, secret=secret, js_code=code, grant_type=GRANT))[0]
+    return (await wechat.code2session(appid=app_id, secret=secret, js_code=code, grant_type=GRANT))[0]
 
 
 async def test_a_code_gives_a_user_and_a_session_key(wechat: LocalWeChat) -> None:
     app = await wechat.app()
     query = {"appid": app, "secret": SECRET, "js_code": await wechat.code(app), "grant_type": GRANT}
-    body, answer = await wechat.ask(**query)
+    body, answer = await wechat.code2session(**query)
     assert set(body) == {"openid", "session_key"}
     assert (len(body["openid"]), len(body["session_key"])) == (28, 24)
     assert (answer.status, answer.content_type) == (200, "text/plain")
@@ -73,12 +73,12 @@ async def test_errors_are_those_of_the_real_server(wechat: LocalWeChat) -> None:
         ({**good, "js_code": await wechat.code(app, risky=True)}, 40226, "code blocked"),
     ]
     for query, errcode, errmsg in wrong:
-        body, answer = await wechat.ask(**query)
+        body, answer = await wechat.code2session(**query)
         assert body["errcode"] == errcode, body
         assert body["errmsg"].startswith(f"{errmsg}, rid: "), body
         assert set(body) == {"errcode", "errmsg"}
         assert (answer.status, answer.content_type) == (200, "text/plain")
-    assert "openid" in (await wechat.ask(**good))[0], "none of the refusals used up the code"
+    assert "openid" in (await wechat.code2session(**good))[0], "none of the refusals used up the code"
 
 
 async def test_a_code_is_valid_for_five_minutes(wechat: LocalWeChat) -> None:
