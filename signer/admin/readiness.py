@@ -24,12 +24,12 @@ def readyz_handler(service: Service) -> Handler:
         skew = service.clock_skew
         required = roles
         if context.query.get("roles") == "any":
-            required = [role for role in roles if role.usable] or roles
+            required = [role for role in roles if role.is_usable] or roles
         is_ready = can_sign(required, skew.seconds())
         document = {
             "ready": is_ready,
             "apps": len(context.revision.registry.apps),
-            "unusable_roles": [role.role for role in roles if not role.usable],
+            "unusable_roles": [role.role for role in roles if not role.is_usable],
             "clock": {"state": skew.state(), "skew_seconds": round(skew.seconds(), 1)},
             "roles": [role_members(role) for role in roles],
         }
@@ -43,7 +43,7 @@ def role_members(role: RoleState) -> dict[str, object]:
     return {
         "role": role.role,
         "state": role.token_state,
-        "usable": role.usable,
+        "usable": role.is_usable,
         "circuit_open": role.circuit_open,
         "expires_at": None if role.expires_at is None else rfc3339(role.expires_at),
         "expires_in_seconds": None if role.remaining is None else round(role.remaining.total_seconds(), 1),

@@ -10,4 +10,4 @@ from signer.credentials.role_state import RoleState
 
 def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:
     """Return whether all these roles have usable tokens and this machine's clock is accurate enough."""
-    return clock_state(clock_skew_seconds) is not ClockState.WRONG and all(role.usable for role in roles)
+    return clock_state(clock_skew_seconds) is not ClockState.WRONG and all(role.is_usable for role in roles)

@@ -54,6 +54,6 @@ class RoleState:
     """The life that the role's apps need of a token; it is refreshed before less than this remains."""
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether the role has a token to sign with."""
         return self.token_state is not TokenState.UNUSABLE

@@ -58,7 +58,7 @@ class Supervision:
         """Return one line for `systemctl status`: apps, roles, and the result of the last reload."""
         apps = len(self._service.current.registry.apps)
         roles = self._service.role_states()
-        usable = sum(role.usable for role in roles)
+        usable = sum(role.is_usable for role in roles)
         last = self._reloader.last
         at = f"{last.at:%Y-%m-%d %H:%M:%S} UTC"
         if last.succeeded:

@@ -41,7 +41,7 @@ class RoleGauges(Protocol):
         """Its key in the registry."""
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether its token can sign."""
 
     @property
@@ -49,7 +49,7 @@ class RoleGauges(Protocol):
         """When its token expires; None without a token, and for one that does not expire."""
 
 
-class RefreshAttempt(Protocol):
+class RefreshMetrics(Protocol):
     """A finished attempt to fetch a role's token."""
 
     @property
@@ -142,7 +142,7 @@ class Metrics:
         """Count an attempt to deliver a callback to an app's server."""
         self._notifications.add(outcome)
 
-    def record_refresh(self, attempt: RefreshAttempt) -> None:
+    def record_refresh(self, attempt: RefreshMetrics) -> None:
         """Count an attempt to fetch a token, and add its duration."""
         self._refreshes.add(attempt.role, attempt.reason, _outcome(attempt.succeeded))
         self._refresh_duration.add(attempt.seconds)
@@ -172,7 +172,7 @@ class Metrics:
                 "oss_signer_credential_usable", "1 if the role has a token that can sign, else 0.", labels=["role"]
             )
             for state in roles():
-                usable.add_metric([state.role], int(state.usable))
+                usable.add_metric([state.role], int(state.is_usable))
                 if state.expires_at is not None:
                     expiry.add_metric([state.role], state.expires_at.timestamp())
             yield expiry

@@ -154,10 +154,10 @@ async def test_a_failed_fetch_is_retried_and_reported_with_retry_after(pool: Poo
         await pool.get("r")
     assert refused.value.retry_after_seconds is not None
     [state] = pool.states()
-    assert (state.usable, state.last_error) == (False, "STS is down")
+    assert (state.is_usable, state.last_error) == (False, "STS is down")
     assert state.next_attempt_at is not None
     source.error = None
-    await until(lambda: pool.states()[0].usable)
+    await until(lambda: pool.states()[0].is_usable)
     assert pool.states()[0].last_error is None
 
 
@@ -195,7 +195,7 @@ async def test_an_unexpected_error_is_retried_and_its_text_is_not_shown(
         await pool.get("r")
     assert "hunter2" not in str([record.__dict__ for record in caplog.records]) + str(pool.states())
     source.error = None
-    await until(lambda: pool.states()[0].usable)
+    await until(lambda: pool.states()[0].is_usable)
 
 
 async def test_a_credential_without_expiration_is_kept(pool: Pool, clock: Clock) -> None:
@@ -223,7 +223,7 @@ async def test_waiting_for_first_attempts_ends_at_the_timeout(pool: Pool, clock:
     pool.activate({"r": plan(source)})
     async with asyncio.timeout(10):
         await pool.roles.wait_for_first_attempts(0.01)
-    assert not pool.states()[0].usable
+    assert not pool.states()[0].is_usable
 
 
 async def test_a_clock_that_jumps_forward_causes_a_fetch_at_once(pool: Pool, clock: Clock) -> None:
@@ -250,7 +250,7 @@ async def test_requests_do_not_wait_while_the_circuit_is_open(pool: Pool, clock:
             await pool.get("r")
     source.error = None
     source.gate.set()
-    await until(lambda: pool.states()[0].usable)
+    await until(lambda: pool.states()[0].is_usable)
     assert not pool.states()[0].circuit_open
 
 
@@ -360,7 +360,7 @@ async def test_only_the_first_attempts_of_new_roles_are_waited_for(pool: Pool, c
     pool.activate({"stuck": plan(stuck, identity="stuck"), "new": plan(FakeSource(clock), identity="new")})
     async with asyncio.timeout(10):
         await pool.roles.wait_for_first_attempts(3600)
-    assert [state.usable for state in pool.states()] == [True, False]
+    assert [state.is_usable for state in pool.states()] == [True, False]
 
 
 async def test_a_removed_role_loses_its_token_but_running_requests_keep_it(pool: Pool, clock: Clock) -> None:
@@ -392,10 +392,10 @@ async def test_a_lower_min_remaining_applies_to_the_current_token(pool: Pool, cl
     pool.activate({"r": plan(source, min_remaining=timedelta(minutes=1))})
     clock.time += timedelta(minutes=55)
     assert pool.roles.current("r") is token
-    assert pool.states()[0].usable
+    assert pool.states()[0].is_usable
     clock.time += timedelta(minutes=4)
     assert pool.roles.current("r") is None
-    assert not pool.states()[0].usable
+    assert not pool.states()[0].is_usable
 
 
 async def test_a_clock_that_is_set_back_keeps_the_token(pool: Pool, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from signer.telemetry.metrics import Metrics
 @dataclass(frozen=True)
 class Role:
     role: str
-    usable: bool
+    is_usable: bool
     expires_at: datetime | None
 
 

@@ -38,13 +38,13 @@ def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
 
 
 def _role_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
-    unusable = [role for role in snapshot.roles if not role.usable]
+    unusable = [role for role in snapshot.roles if not role.is_usable]
     if unusable:
         apps = sum(snapshot.apps_of_role.get(role.role, 0) for role in unusable)
         yield Alert(f"{_names(unusable)}: no usable token; {apps} app{'' if apps == 1 else 's'} cannot sign", True)
     if short := [role for role in snapshot.roles if role.token_state is TokenState.SHORT]:
         yield Alert(f"{_names(short)}: the token is too short for its apps", True)
-    if failing := [role for role in snapshot.roles if role.usable and role.last_error]:
+    if failing := [role for role in snapshot.roles if role.is_usable and role.last_error]:
         yield Alert(f"{_names(failing)}: the last refresh failed", False)
 
 
