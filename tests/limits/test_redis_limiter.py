@@ -11,7 +11,7 @@ import pytest
 from signer.errors import RateLimited
 from signer.limits.redis_limiter import RedisLimiter
 from signer.limits.token_bucket import Limit
-from tests.stores.places import redis_place
+from tests.stores.store_servers import redis_store_server
 
 WIDE = Limit("wide", (1000, 3600))
 
@@ -27,7 +27,7 @@ async def until_counted_in_redis(limiter: RedisLimiter) -> None:
 
 
 async def test_two_limiters_share_a_bucket(tmp_path: Path) -> None:
-    async with redis_place(tmp_path) as redis:
+    async with redis_store_server(tmp_path) as redis:
         limiters = [RedisLimiter(f"redis://127.0.0.1:{redis.port}/0") for _ in range(2)]
         for limiter in limiters:
             await until_counted_in_redis(limiter)
@@ -43,9 +43,9 @@ async def test_two_limiters_share_a_bucket(tmp_path: Path) -> None:
 
 async def test_without_redis_an_app_counts_locally_or_rejects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    async with redis_place(tmp_path) as redis:
+    async with redis_store_server(tmp_path) as redis:
         limiter = RedisLimiter(f"redis://:the-password@127.0.0.1:{redis.port}/0")
-        await redis.go_away()
+        await redis.stop()
         with pytest.raises(RateLimited, match="cannot be checked"):
             await limiter.acquire([WIDE], allow_when_unavailable=False)
         local = Limit("local", (2, 3600))
@@ -60,12 +60,12 @@ async def test_without_redis_an_app_counts_locally_or_rejects(tmp_path: Path, ca
 
 async def test_redis_is_tried_again_after_it_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    async with redis_place(tmp_path) as redis:
+    async with redis_store_server(tmp_path) as redis:
         limiter = RedisLimiter(f"redis://127.0.0.1:{redis.port}/0")
-        await redis.go_away()
+        await redis.stop()
         with pytest.raises(RateLimited):
             await limiter.acquire([WIDE], allow_when_unavailable=False)
-        await redis.come_back()
+        await redis.start()
         await until_counted_in_redis(limiter)
         assert "rate limits in Redis available again" in caplog.text
         await limiter.close()

@@ -18,7 +18,7 @@ from signer.live.reloader import Reloader
 from signer.service import Service
 from signer.stores.protocol import CannotRead, Snapshot
 from tests.harness.waiting import wait_until
-from tests.stores.processes import definitions
+from tests.stores.signer_calls import definitions
 
 
 class MemoryStore:

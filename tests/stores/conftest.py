@@ -7,7 +7,14 @@ import aiohttp
 import pytest
 
 from tests.harness.local_cloud import local_cloud
-from tests.stores.places import FilePlace, HttpPlace, OssPlace, Place, http_place, redis_place
+from tests.stores.store_servers import (
+    HttpStoreServer,
+    OssStoreObject,
+    StoreFile,
+    StoreServer,
+    http_store_server,
+    redis_store_server,
+)
 
 
 @pytest.fixture
@@ -19,26 +26,26 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture(params=["http", "http without ETags", "redis", "unix", "oss"])
 async def remote(
     request: pytest.FixtureRequest, session: aiohttp.ClientSession, tmp_path: Path
-) -> AsyncIterator[Place]:
-    """A store of each kind, empty."""
+) -> AsyncIterator[StoreServer]:
+    """An empty store of each remote kind."""
     kind = request.param
     if kind == "oss":
         async with local_cloud(session, "--bucket", "config=cn-hangzhou") as cloud:
-            yield OssPlace(cloud)
+            yield OssStoreObject(cloud)
     elif kind.startswith("http"):
-        async with http_place(etags=kind == "http") as server:
+        async with http_store_server(etags=kind == "http") as server:
             yield server
     else:
-        async with redis_place(tmp_path / "redis", scheme=kind) as redis:
+        async with redis_store_server(tmp_path / "redis", scheme=kind) as redis:
             yield redis
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> FilePlace:
-    return FilePlace(tmp_path / "signer.yaml")
+def file(tmp_path: Path) -> StoreFile:
+    return StoreFile(tmp_path / "signer.yaml")
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[HttpPlace]:
-    async with http_place() as server:
+async def http() -> AsyncIterator[HttpStoreServer]:
+    async with http_store_server() as server:
         yield server

@@ -1,4 +1,4 @@
-"""A store of others: the example in docs/stores.md, installed as a package would be."""
+"""A store from another package: the example in docs/stores.md, installed like a package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.processes import ROOT
 from tests.harness.signer import run_command, signer
-from tests.stores.processes import definitions, serves
+from tests.stores.signer_calls import definitions, serves
 
 
 def documented(language: str) -> str:
@@ -23,7 +23,7 @@ def documented(language: str) -> str:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Where Python finds the example's package."""
+    """Install the example as a package, and return the environment in which Python finds it."""
     site = tmp_path / "site"
     information = site / "sqlite_store-1.0.dist-info"
     information.mkdir(parents=True)
@@ -73,7 +73,7 @@ def test_the_documented_store_has_twenty_lines() -> None:
     assert len([line for line in documented("python").splitlines() if line.strip()]) <= 20
 
 
-async def test_a_package_that_cannot_be_loaded_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
+async def test_a_package_that_cannot_be_imported_is_reported(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "site" / "sqlite_store.py").write_text("import nowhere_at_all\n", encoding="utf-8")
     result = await run_command("check", "--config", "sqlite:///x", environ=environ)
     assert result.status == 1

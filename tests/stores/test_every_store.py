@@ -1,4 +1,4 @@
-"""What holds for every kind of store: edits arrive, and a store that is away takes nothing down."""
+"""Every kind of store: edits become active, and an unreachable store leaves the active definitions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ import pytest
 
 from tests.harness.signer import Signer, run_command, signer
 from tests.harness.waiting import wait_until
-from tests.stores.places import FilePlace, HttpPlace, Place
-from tests.stores.processes import definitions, serves, why_not
+from tests.stores.signer_calls import definitions, load_error, serves
+from tests.stores.store_servers import HttpStoreServer, StoreFile, StoreServer
 
 
-async def test_an_edit_is_taken_over_and_an_absence_is_survived(remote: Place, session: aiohttp.ClientSession) -> None:
+async def test_edits_become_active_before_and_after_an_outage(
+    remote: StoreServer, session: aiohttp.ClientSession
+) -> None:
     await remote.put(definitions("a"))
     async with signer(session, remote.url) as running:
         assert await serves(running, "a")
         await remote.put(definitions("a", "b"))
         await wait_until(lambda: serves(running, "b"))
 
-        await remote.go_away()
+        await remote.stop()
         await wait_until(lambda: _failed(running))
         assert (await running.reload())[0] == 503
-        told = await running.last_reload()
-        assert str(told["error"]).startswith(_shown(remote))
+        result = await running.last_reload()
+        assert str(result["error"]).startswith(_shown(remote))
         assert await running.is_ready()
         assert await serves(running, "b")
-        refusals = [line for line in running.output if "reload rejected" in line]
-        assert len(refusals) == 2  # by itself once, however often it looks
+        rejections = [line for line in running.output if "reload rejected" in line]
+        assert len(rejections) == 2, "one by polling, however often, and one by the request"
 
-        await remote.come_back()
+        await remote.start()
         await wait_until(lambda: _succeeded(running))
         await remote.put(definitions("c"))
         await wait_until(lambda: serves(running, "c"))
@@ -42,19 +44,19 @@ async def test_an_edit_is_taken_over_and_an_absence_is_survived(remote: Place, s
 
 
 @pytest.mark.parametrize("remote", ["http", "redis", "oss"], indirect=True)
-async def test_away_at_the_start_the_last_good_copy_is_used(
-    remote: Place, session: aiohttp.ClientSession, tmp_path: Path
+async def test_a_start_during_an_outage_uses_the_last_good_copy(
+    remote: StoreServer, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
     environ = {"STATE_DIRECTORY": str(state), "KEY_SECRET": "resolved-secret"}
     await remote.put(definitions("a"))
-    await remote.go_away()
+    await remote.stop()
     result = await run_command("serve", "--config", remote.url, environ=environ)
     assert (result.status, result.out) == (1, "")
     assert json.loads(result.err)["reason"].startswith(_shown(remote))
     assert "there is no last good copy" in result.err
 
-    await remote.come_back()
+    await remote.start()
     async with signer(session, remote.url, environ=environ) as running:
         await remote.put(definitions("a", "b"))
         await wait_until(lambda: serves(running, "b"))
@@ -62,22 +64,22 @@ async def test_away_at_the_start_the_last_good_copy_is_used(
         await wait_until(lambda: _failed(running))
     [copy] = state.iterdir()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    kept = copy.read_text(encoding="utf-8")
-    assert "${KEY_SECRET:-fallback}" in kept
-    assert "resolved-secret" not in kept
+    content = copy.read_text(encoding="utf-8")
+    assert "${KEY_SECRET:-fallback}" in content
+    assert "resolved-secret" not in content
 
     await remote.put(definitions("a", "b"))
-    await remote.go_away()
+    await remote.stop()
     async with signer(session, remote.url, environ=environ) as running:
         warnings = [line for line in running.output if '"warning"' in line]
         assert len(warnings) == 1
         assert "started from the last good copy" in warnings[0]
-        told = await running.last_reload()
-        assert (told["trigger"], told["succeeded"]) == ("start", False)
-        assert "running on the last good copy" in str(told["error"])
+        started = await running.last_reload()
+        assert (started["trigger"], started["succeeded"]) == ("start", False)
+        assert "running on the last good copy" in str(started["error"])
         assert await serves(running, "b")
         assert await running.is_ready()
-        await remote.come_back()
+        await remote.start()
         await wait_until(lambda: _succeeded(running))
         await remote.put(definitions("d"))
         await wait_until(lambda: serves(running, "d"))
@@ -91,29 +93,29 @@ async def _failed(running: Signer) -> bool:
     return not await _succeeded(running)
 
 
-def _shown(place: Place) -> str:
-    """How each message about a store begins."""
+def _shown(place: StoreServer) -> str:
+    """Return the start of each message about a store."""
     return place.url.partition("?")[0].partition("#")[0]
 
 
-async def test_a_silent_server_is_not_waited_for() -> None:
+async def test_a_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         at = f"127.0.0.1:{silent.getsockname()[1]}"
         redis = f"redis://{at}/0?key=oss-signer"
-        told = await asyncio.gather(
-            why_not(f"http://{at}/signer.yaml"),
-            why_not(redis),
-            why_not(f"oss://b/k?region=cn-hangzhou&metadata=http://{at}"),
+        errors = await asyncio.gather(
+            load_error(f"http://{at}/signer.yaml"),
+            load_error(redis),
+            load_error(f"oss://b/k?region=cn-hangzhou&metadata=http://{at}"),
         )
-    assert list(told) == [
+    assert list(errors) == [
         f"http://{at}/signer.yaml: no response within 10 s",
         f"{redis}: Redis did not respond within 10 s",
         f"oss://b/k: the metadata service at {at} does not respond",
     ]
 
 
-async def test_mistakes_at_the_start_do_not_take_down_what_has_a_copy(
-    session: aiohttp.ClientSession, tmp_path: Path, http: HttpPlace
+async def test_a_start_with_invalid_definitions_uses_the_copy(
+    session: aiohttp.ClientSession, tmp_path: Path, http: HttpStoreServer
 ) -> None:
     await http.put(definitions("a"))
     state = ("--state-dir", tmp_path)
@@ -121,15 +123,14 @@ async def test_mistakes_at_the_start_do_not_take_down_what_has_a_copy(
         pass
     await http.put(definitions("b").replace("region: ", "regoin: "))
     async with signer(session, http.url, *state) as running:
-        told = await running.last_reload()
-        assert "regoin" in str(told["mistakes"])
+        assert "regoin" in str((await running.last_reload())["mistakes"])
         assert await serves(running, "a")
         await http.put(definitions("b"))
         await wait_until(lambda: serves(running, "b"))
 
 
-async def test_without_a_directory_there_is_no_copy(http: HttpPlace) -> None:
-    await http.go_away()
+async def test_without_a_directory_there_is_no_copy(http: HttpStoreServer) -> None:
+    await http.stop()
     result = await run_command("serve", "--config", http.url)
     assert (result.status, result.out) == (1, "")
     assert (
@@ -138,7 +139,9 @@ async def test_without_a_directory_there_is_no_copy(http: HttpPlace) -> None:
     )
 
 
-async def test_a_copy_of_another_store_is_none(tmp_path: Path, session: aiohttp.ClientSession, http: HttpPlace) -> None:
+async def test_a_copy_of_another_store_is_not_used(
+    tmp_path: Path, session: aiohttp.ClientSession, http: HttpStoreServer
+) -> None:
     await http.put(definitions("a"))
     state = ("--state-dir", tmp_path / "state")
     async with signer(session, http.url, *state):
@@ -148,7 +151,7 @@ async def test_a_copy_of_another_store_is_none(tmp_path: Path, session: aiohttp.
     assert "there is no last good copy" in result.err
 
 
-async def test_a_copy_that_is_broken_is_none(tmp_path: Path, session: aiohttp.ClientSession, http: HttpPlace) -> None:
+async def test_a_broken_copy_is_not_used(tmp_path: Path, session: aiohttp.ClientSession, http: HttpStoreServer) -> None:
     await http.put(definitions("a"))
     state = ("--state-dir", tmp_path / "state")
     async with signer(session, http.url, *state):
@@ -161,8 +164,8 @@ async def test_a_copy_that_is_broken_is_none(tmp_path: Path, session: aiohttp.Cl
     assert "last good copy unreadable" in result.err
 
 
-async def test_a_directory_that_cannot_be_written_stops_nothing(
-    tmp_path: Path, session: aiohttp.ClientSession, http: HttpPlace
+async def test_a_start_succeeds_if_the_copy_cannot_be_written(
+    tmp_path: Path, session: aiohttp.ClientSession, http: HttpStoreServer
 ) -> None:
     (tmp_path / "file").touch()
     await http.put(definitions("a"))
@@ -171,16 +174,16 @@ async def test_a_directory_that_cannot_be_written_stops_nothing(
         assert any("last good copy not written" in line for line in running.output)
 
 
-async def test_files_need_no_copy(file: FilePlace, tmp_path: Path, session: aiohttp.ClientSession) -> None:
+async def test_files_need_no_copy(file: StoreFile, tmp_path: Path, session: aiohttp.ClientSession) -> None:
     await file.put(definitions("a"))
     state = tmp_path / "state"
     async with signer(session, file.url, "--state-dir", state) as running:
         await file.put(definitions("a", "b"))
         await wait_until(lambda: serves(running, "b"))
-        await file.go_away()
+        await file.stop()
         assert (await running.reload())[0] == 503
         assert await running.is_ready()
         assert await serves(running, "b")
-        await file.come_back()
+        await file.start()
         await wait_until(lambda: _succeeded(running))
     assert not state.exists()

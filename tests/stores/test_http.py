@@ -1,4 +1,4 @@
-"""`http(s)://`: what is sent, what is refused, and how it is written."""
+"""`http(s)://`: requests, rejected responses, and writing with PUT."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from aiohttp import web
 
 from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
-from tests.stores.places import HttpPlace, http_place
-from tests.stores.processes import command, definitions, serves, why_not
+from tests.stores.signer_calls import command, definitions, load_error, serves
+from tests.stores.store_servers import HttpStoreServer, http_store_server
 
 PASSWORD = "hunter2-secret"
 
 
 @contextlib.asynccontextmanager
-async def answering(*handlers: tuple[str, web.RouteDef | object]) -> AsyncIterator[str]:
-    """A server of these paths; its address."""
+async def http_server(*handlers: tuple[str, web.RouteDef | object]) -> AsyncIterator[str]:
+    """Run a server with these handlers, and yield its address."""
     app = web.Application()
     for path, handler in handlers:
         app.router.add_get(path, handler)  # type: ignore[arg-type]
@@ -36,18 +36,20 @@ async def answering(*handlers: tuple[str, web.RouteDef | object]) -> AsyncIterat
         await runner.cleanup()
 
 
-async def test_etags_save_the_body(session: aiohttp.ClientSession, http: HttpPlace) -> None:
+async def test_unchanged_documents_are_not_transferred_again(
+    session: aiohttp.ClientSession, http: HttpStoreServer
+) -> None:
     await http.put(definitions("a"))
     async with signer(session, http.url):
 
-        async def looked_twice() -> bool:
+        async def has_polled_twice() -> bool:
             return sum(status == 304 for _, status, _ in http.seen) >= 2
 
-        await wait_until(looked_twice)
+        await wait_until(has_polled_twice)
     assert [status for _, status, _ in http.seen].count(200) == 1
 
 
-async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -> None:
+async def test_headers_and_passwords_are_sent_and_not_printed(http: HttpStoreServer) -> None:
     await http.put(definitions("a"))
     url = http.url.replace("http://", f"http://ann:{PASSWORD}@").replace("#", f"?token={PASSWORD}&dataId=x&{PASSWORD}#")
     environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Consul-Token: {PASSWORD}\nAccept: text/yaml\n"}
@@ -59,14 +61,14 @@ async def test_headers_and_passwords_are_sent_and_never_shown(http: HttpPlace) -
     assert headers["X-Consul-Token"] == PASSWORD
     assert headers["Accept"] == "text/yaml"
     assert aiohttp.encode_basic_auth("ann", PASSWORD) == headers["Authorization"]
-    await http.go_away()
-    away = await command("check", "--config", url, environ=environ)
-    assert away.err == f"{shown}: cannot connect (Connection refused); check the host and port\n"
-    assert PASSWORD not in result.out + result.err + away.out
+    await http.stop()
+    unreachable = await command("check", "--config", url, environ=environ)
+    assert unreachable.err == f"{shown}: cannot connect (Connection refused); check the host and port\n"
+    assert PASSWORD not in result.out + result.err + unreachable.out
 
 
-async def test_secrets_go_to_the_named_server_alone(http: HttpPlace) -> None:
-    """A redirect to another server is followed without them; within the same server with them."""
+async def test_secrets_are_sent_to_the_configured_server_only(http: HttpStoreServer) -> None:
+    """A redirect to another server is followed without them, one within the server with them."""
     await http.put(definitions("a"))
 
     async def elsewhere(_request: web.Request) -> web.Response:
@@ -76,7 +78,7 @@ async def test_secrets_go_to_the_named_server_alone(http: HttpPlace) -> None:
         assert request.headers["X-Token"] == PASSWORD
         raise web.HTTPTemporaryRedirect("/elsewhere")
 
-    async with answering(("/near", near), ("/elsewhere", elsewhere)) as url:
+    async with http_server(("/near", near), ("/elsewhere", elsewhere)) as url:
         environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Token: {PASSWORD}"}
         address = f"{url}/near".replace("http://", f"http://ann:{PASSWORD}@")
         result = await command("check", "--config", address, environ=environ)
@@ -86,7 +88,7 @@ async def test_secrets_go_to_the_named_server_alone(http: HttpPlace) -> None:
     assert "Authorization" not in headers
 
 
-async def test_each_failure_has_its_words() -> None:
+async def test_each_failure_has_a_message() -> None:
     async def status(request: web.Request) -> web.Response:
         return web.Response(status=int(request.match_info["status"]))
 
@@ -121,7 +123,7 @@ async def test_each_failure_has_its_words() -> None:
         return response
 
     handlers = (endless, packed, binary, circle, file, broken)
-    said = {
+    messages = {
         "/status/404": "not found (404); check the path, or push the definitions",
         "/status/403": "access denied (403); set its token in OSS_SIGNER_STORE_HEADERS",
         "/status/500": "the server returned 500; see its log",
@@ -132,23 +134,23 @@ async def test_each_failure_has_its_words() -> None:
         "/file": "redirects to file, which is not allowed; write the final URL",
         "/broken": "the response ended early (ClientPayloadError)",
     }
-    async with answering(("/status/{status}", status), *((f"/{each.__name__}", each) for each in handlers)) as url:
+    async with http_server(("/status/{status}", status), *((f"/{each.__name__}", each) for each in handlers)) as url:
 
-        async def told(path: str) -> None:
-            assert await why_not(url + path) == f"{url}{path}: {said[path]}"
+        async def check(path: str) -> None:
+            assert await load_error(url + path) == f"{url}{path}: {messages[path]}"
 
-        await asyncio.gather(*map(told, said))
-        tls = await why_not(url.replace("http:", "https:"))
+        await asyncio.gather(*map(check, messages))
+        tls = await load_error(url.replace("http:", "https:"))
         assert tls is not None
         assert "TLS failed; check that its certificate is trusted" in tls
     assert (
-        await why_not("http://nobody.invalid/x")
+        await load_error("http://nobody.invalid/x")
         == "http://nobody.invalid/x: cannot connect (unknown host); check the host and port"
     )
 
 
-async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
-    for url, environ, said in (
+async def test_invalid_urls_and_headers_are_rejected_before_a_request() -> None:
+    for url, environ, message in (
         ("http://h/x#pol=5s", "", "http://h/x: unknown option 'pol'; use poll"),
         ("http://h/x#poll=soon", "", "http://h/x: poll: not a duration; write 90s, 15m, 3h or whole seconds"),
         ("http://h/x#poll=0", "", "http://h/x: poll: the interval must be at least 1s"),
@@ -157,13 +159,13 @@ async def test_what_cannot_be_used_is_told_before_anything_is_sent() -> None:
         ("http://h/x", f"A: b\n{PASSWORD}", "OSS_SIGNER_STORE_HEADERS: line 2 is not a header; write 'Name: value'"),
         (f"gopher://{PASSWORD}@h", "", "gopher://...: unknown kind of store; use a path or one of http://, "),
     ):
-        told = await why_not(url, {"OSS_SIGNER_STORE_HEADERS": environ})
-        assert told is not None
-        assert told.removeprefix("--config ").startswith(said)
-        assert PASSWORD not in told
+        error = await load_error(url, {"OSS_SIGNER_STORE_HEADERS": environ})
+        assert error is not None
+        assert error.removeprefix("--config ").startswith(message)
+        assert PASSWORD not in error
 
 
-async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_path: Path) -> None:
+async def test_push_does_not_overwrite_a_concurrent_change(http: HttpStoreServer, tmp_path: Path) -> None:
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
     first = await command("push", source, "--config", http.url)
@@ -176,10 +178,10 @@ async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_p
     assert "+ apps.b\n" in second.out
     assert http.seen[-2][2]["If-Match"] == before
 
-    def meanwhile() -> None:
+    def change() -> None:
         http.text = definitions("c").encode()
 
-    http.before_put = meanwhile
+    http.before_put = change
     source.write_text(definitions("d"), encoding="utf-8")
     third = await command("push", source, "--config", http.url)
     assert third.status == 1
@@ -189,15 +191,15 @@ async def test_push_writes_by_put_what_nobody_has_changed(http: HttpPlace, tmp_p
     assert (forced.status, http.text) == (0, definitions("d").encode()), forced.err
 
 
-async def test_a_server_that_cannot_be_written_safely_is_told(tmp_path: Path) -> None:
+async def test_push_reports_a_server_without_put_or_etags(tmp_path: Path) -> None:
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
-    async with http_place(takes_put=False) as http:
-        refused = await command("push", source, "--config", http.url)
-        assert refused.status == 1
-        assert "PUT returned 405; write to this server with its own tool" in refused.err
+    async with http_store_server(accepts_put=False) as http:
+        rejected = await command("push", source, "--config", http.url)
+        assert rejected.status == 1
+        assert "PUT returned 405; write to this server with its own tool" in rejected.err
         assert http.text is None
-    async with http_place(etags=False) as http:
+    async with http_store_server(etags=False) as http:
         await http.put(definitions("b"))
         unsafe = await command("push", source, "--config", http.url)
         assert unsafe.status == 1
@@ -207,28 +209,28 @@ async def test_a_server_that_cannot_be_written_safely_is_told(tmp_path: Path) ->
         assert (forced.status, http.text) == (0, definitions("a").encode()), forced.err
 
 
-async def test_nacos_and_consul_are_such_servers(session: aiohttp.ClientSession) -> None:
-    """Their addresses carry the key in the query; what answers here is built from their documents."""
-    held = {"text": definitions("a")}
+async def test_nacos_and_consul(session: aiohttp.ClientSession) -> None:
+    """Their URLs have the key in the query. The servers here are written after their documentation."""
+    content = {"text": definitions("a")}
 
     async def nacos(request: web.Request) -> web.Response:
         if dict(request.query) != {"dataId": "signer.yaml", "group": "DEFAULT_GROUP", "accessToken": "t"}:
             return web.Response(status=404, text="config data not exist")
-        return web.Response(text=held["text"], content_type="text/plain", headers={"Content-MD5": "0" * 32})
+        return web.Response(text=content["text"], content_type="text/plain", headers={"Content-MD5": "0" * 32})
 
     async def consul(request: web.Request) -> web.Response:
         if request.query_string != "raw" or request.headers.get("X-Consul-Token") != "t":
             return web.Response(status=403, text="Permission denied")
-        return web.Response(text=held["text"], headers={"X-Consul-Index": "7"})
+        return web.Response(text=content["text"], headers={"X-Consul-Index": "7"})
 
     environ = {"OSS_SIGNER_STORE_HEADERS": "X-Consul-Token: t"}
-    async with answering(("/nacos/v1/cs/configs", nacos), ("/v1/kv/signer", consul)) as url:
+    async with http_server(("/nacos/v1/cs/configs", nacos), ("/v1/kv/signer", consul)) as url:
         query = "dataId=signer.yaml&group=DEFAULT_GROUP&accessToken=t"
         async with (
             signer(session, f"{url}/nacos/v1/cs/configs?{query}#poll=1s") as first,
             signer(session, f"{url}/v1/kv/signer?raw#poll=1s", environ=environ) as second,
         ):
-            held["text"] = definitions("b")
+            content["text"] = definitions("b")
             await wait_until(lambda: serves(first, "b"))
             await wait_until(lambda: serves(second, "b"))
         for running in (first, second):

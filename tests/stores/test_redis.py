@@ -1,4 +1,4 @@
-"""`redis://`, `rediss://`, `unix://`: a publish arrives at once, a lost one soon, and passwords nowhere."""
+"""`redis://`, `rediss://`, `unix://`: published edits arrive at once, others by polling; passwords are never shown."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from signer.stores.protocol import RevisionConflict, WritableStore
 from signer.stores.store_factory import open_store
 from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
-from tests.stores.places import RedisPlace, redis_place
-from tests.stores.processes import command, definitions, serves, why_not
+from tests.stores.signer_calls import command, definitions, load_error, serves
+from tests.stores.store_servers import RedisStoreServer, redis_store_server
 
 PASSWORD = "hunter2-secret"
-NEVER = "poll=1h"
-"""Who hears of a change with this has heard it by a message."""
+NO_POLLING = "poll=1h"
+"""With this interval, a signer detects a change only by its message."""
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisPlace]:
-    async with redis_place(tmp_path / "redis", password=PASSWORD) as place:
-        yield place
+async def redis(tmp_path: Path) -> AsyncIterator[RedisStoreServer]:
+    async with redis_store_server(tmp_path / "redis", password=PASSWORD) as server:
+        yield server
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "pushed.yaml"
 
 
-async def push(place: RedisPlace, source: Path, text: str) -> None:
+async def push(server: RedisStoreServer, source: Path, text: str) -> None:
     source.write_text(text, encoding="utf-8")
-    result = await command("push", source, "--config", place.url)
+    result = await command("push", source, "--config", server.url)
     assert result.status == 0, result.err
     assert PASSWORD not in result.out + result.err
 
 
-async def publish(place: RedisPlace, text: str) -> float:
-    """As a push, without a process for it; the moment by the monotonic clock."""
-    store = open_store(place.url, {})
+async def publish(server: RedisStoreServer, text: str) -> float:
+    """Write like `push`, without its output; return the time of the monotonic clock."""
+    store = open_store(server.url, {})
     assert isinstance(store, WritableStore)
     try:
         await store.save(text, None)
@@ -56,25 +56,27 @@ async def publish(place: RedisPlace, text: str) -> float:
     return time.monotonic()
 
 
-async def test_two_signers_converge_after_a_publish(
-    redis: RedisPlace, session: aiohttp.ClientSession, source: Path, capsys: pytest.CaptureFixture[str]
+async def test_two_signers_reload_after_a_publish(
+    redis: RedisStoreServer, session: aiohttp.ClientSession, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    redis.options = NEVER
+    redis.options = NO_POLLING
     await push(redis, source, definitions("a"))
     async with signer(session, redis.url) as first, signer(session, redis.url) as second:
-        taken = []
+        delays = []
         for app in ("b", "c", "d"):
             published = await publish(redis, definitions(app))
             await wait_until(lambda app=app: serves(first, app))  # type: ignore[misc]
             await wait_until(lambda app=app: serves(second, app))  # type: ignore[misc]
-            taken.append(time.monotonic() - published)
+            delays.append(time.monotonic() - published)
         assert (await first.last_reload())["revision"] == (await second.last_reload())["revision"]
         with capsys.disabled():
-            print(f" [both signers {max(taken):.2f} s after a publish, at most] ", end="")
+            print(f" [both signers {max(delays):.2f} s after a publish, at most] ", end="")
         assert PASSWORD not in "".join(first.output + second.output)
 
 
-async def test_a_lost_message_is_made_up_for_by_looking(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
+async def test_polling_detects_an_edit_without_a_message(
+    redis: RedisStoreServer, session: aiohttp.ClientSession
+) -> None:
     await redis.put(definitions("a"))
     async with signer(session, redis.url) as first, signer(session, redis.url) as second:
         await redis.put(definitions("b"))
@@ -82,23 +84,25 @@ async def test_a_lost_message_is_made_up_for_by_looking(redis: RedisPlace, sessi
         await wait_until(lambda: serves(second, "b"))
 
 
-async def test_it_listens_again_after_redis_was_away(redis: RedisPlace, session: aiohttp.ClientSession) -> None:
-    redis.options = NEVER
+async def test_the_subscription_is_renewed_after_a_restart_of_redis(
+    redis: RedisStoreServer, session: aiohttp.ClientSession
+) -> None:
+    redis.options = NO_POLLING
     await redis.put(definitions("a"))
     async with signer(session, redis.url) as running:
-        await redis.go_away()
-        await redis.come_back()
+        await redis.stop()
+        await redis.start()
 
-        async def listens() -> bool:
+        async def is_subscribed() -> bool:
             async with redis.client() as client:
                 return bool((await client.pubsub_numsub("oss-signer:changed"))[0][1])
 
-        await wait_until(listens)
+        await wait_until(is_subscribed)
         await publish(redis, definitions("b"))
         await wait_until(lambda: serves(running, "b"))
 
 
-async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) -> None:
+async def test_a_concurrent_change_is_not_overwritten(redis: RedisStoreServer) -> None:
     store = open_store(redis.url, {})
     assert isinstance(store, WritableStore)
     try:
@@ -107,9 +111,9 @@ async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) 
         with pytest.raises(RevisionConflict):
             await store.save(definitions("b"), "")
         await redis.put(definitions("c"))
-        with pytest.raises(RevisionConflict) as refused:
+        with pytest.raises(RevisionConflict) as raised:
             await store.save(definitions("b"), revision)
-        assert PASSWORD not in str(refused.value)
+        assert PASSWORD not in str(raised.value)
         assert [*(await store.load()).files.values()] == [definitions("c")]
         await store.save(definitions("b"), None)
         assert [*(await store.load()).files.values()] == [definitions("b")]
@@ -117,7 +121,7 @@ async def test_what_was_changed_meanwhile_is_not_overwritten(redis: RedisPlace) 
         await store.close()
 
 
-async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace) -> None:
+async def test_each_failure_has_a_message_without_the_password(redis: RedisStoreServer) -> None:
     at = f"redis://127.0.0.1:{redis.port}/0?key=oss-signer"
     redis.options = ""
     right = redis.url
@@ -126,7 +130,7 @@ async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace
         await client.setrange("large", 17 * 2**20, "x")
         await client.execute_command("ACL", "SETUSER", "ann", "on", f">{PASSWORD}", "+getrange", "~other")  # type: ignore[no-untyped-call]
     wrong = right.replace(PASSWORD, "hunter3-secret")
-    for url, said in (
+    for url, message in (
         (right, f"{at}: no such key; push the definitions"),
         (wrong, f"{at}: the Redis user name or password is wrong or missing"),
         (right.replace(f":{PASSWORD}@", ""), f"{at}: the Redis user name or password is wrong or missing"),
@@ -147,18 +151,18 @@ async def test_each_failure_has_its_words_without_the_password(redis: RedisPlace
             "--config redis://...: not a Redis URL; write redis://user:password@host:6379/0",
         ),
     ):
-        told = await why_not(url)
-        assert told is not None, url
-        assert said in told
-        assert "hunter" not in told
+        error = await load_error(url)
+        assert error is not None, url
+        assert message in error
+        assert "hunter" not in error
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:
-    """Of 127.0.0.1, signed by itself; and its key."""
+    """Return a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    built = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -173,22 +177,22 @@ def certificate(directory: Path) -> tuple[Path, Path]:
     pem = serialization.Encoding.PEM
     directory.mkdir()
     files = directory / "redis.crt", directory / "redis.key"
-    files[0].write_bytes(made.public_bytes(pem))
+    files[0].write_bytes(built.public_bytes(pem))
     files[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return files
 
 
-async def test_tls_is_checked(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+async def test_tls_certificates_are_verified(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     trusted, key = certificate(tmp_path / "tls")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     tls = ("--port", "0", "--tls-port", port, "--tls-cert-file", str(trusted), "--tls-key-file", str(key))
-    async with redis_place(tmp_path / "redis", *tls, "--tls-auth-clients", "no", scheme="rediss") as redis:
+    async with redis_store_server(tmp_path / "redis", *tls, "--tls-auth-clients", "no", scheme="rediss") as redis:
         await redis.put(definitions("a"))
-        told = await why_not(redis.url)
-        assert told is not None
-        assert told.endswith("; check that its certificate is trusted")
-        redis.options = f"{NEVER}&ssl_ca_certs={trusted}"
+        error = await load_error(redis.url)
+        assert error is not None
+        assert error.endswith("; check that its certificate is trusted")
+        redis.options = f"{NO_POLLING}&ssl_ca_certs={trusted}"
         async with signer(session, redis.url) as running:
             await publish(redis, definitions("b"))
             await wait_until(lambda: serves(running, "b"))

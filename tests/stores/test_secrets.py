@@ -1,4 +1,4 @@
-"""No password of a store's URL, no header of the environment is in anything that is said, whatever is asked."""
+"""No output contains a password of a store's URL or a header from the environment."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ import aiohttp
 import pytest
 
 from tests.harness.signer import run_command, signer
-from tests.stores.places import RedisPlace, http_place, redis_place
-from tests.stores.processes import definitions
+from tests.stores.signer_calls import definitions
+from tests.stores.store_servers import RedisStoreServer, http_store_server, redis_store_server
 
 SECRET = "hunter2-secret"
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[RedisPlace]:
-    async with redis_place(tmp_path / "redis", password=SECRET) as place:
+async def redis(tmp_path: Path) -> AsyncIterator[RedisStoreServer]:
+    async with redis_store_server(tmp_path / "redis", password=SECRET) as place:
         yield place
 
 
-async def test_not_by_the_commands(redis: RedisPlace, tmp_path: Path) -> None:
+async def test_commands_print_no_secrets(redis: RedisStoreServer, tmp_path: Path) -> None:
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
     environ = {"OSS_SIGNER_CONFIG": redis.url, "OSS_SIGNER_STORE_HEADERS": f"X-Token: {SECRET}"}
 
-    async def said(status: int, *commands: tuple[object, ...]) -> list[str]:
+    async def outputs(status: int, *commands: tuple[object, ...]) -> list[str]:
         results = await asyncio.gather(*(run_command(*command, environ=environ) for command in commands))
         assert {result.status for result in results} == {status}
         return [result.out + result.err for result in results]
 
-    told = await said(0, ("push", source), ("serve", "--help"))
-    told += await said(0, ("pull",), ("check", "--json"), ("sign", "a", "--filename", "a.jpg"))
+    good = await outputs(0, ("push", source), ("serve", "--help"))
+    good += await outputs(0, ("pull",), ("check", "--json"), ("sign", "a", "--filename", "a.jpg"))
     await redis.put("version: 2\n")
-    broken = await said(1, ("serve",), ("push", "--force", source.with_name("none.yaml")))
+    broken = await outputs(1, ("serve",), ("push", "--force", source.with_name("none.yaml")))
     assert redis.location in broken[0]
-    await redis.go_away()
-    away = await said(1, ("check", "--json"), ("push", source), ("serve",))
-    assert all(redis.location in text for text in away)
-    assert SECRET not in "".join(told + broken + away)
+    await redis.stop()
+    unreachable = await outputs(1, ("check", "--json"), ("push", source), ("serve",))
+    assert all(redis.location in text for text in unreachable)
+    assert SECRET not in "".join(good + broken + unreachable)
 
 
-async def test_not_by_a_signer_nor_in_its_state(
-    redis: RedisPlace, session: aiohttp.ClientSession, tmp_path: Path
+async def test_pages_logs_and_copies_contain_no_secrets(
+    redis: RedisStoreServer, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    async with http_place() as http:
+    async with http_store_server() as http:
         await http.put(definitions("a"))
         await redis.put(definitions("a"))
         environ = {"OSS_SIGNER_STORE_HEADERS": f"X-Token: {SECRET}", "STATE_DIRECTORY": str(state)}
@@ -55,21 +55,21 @@ async def test_not_by_a_signer_nor_in_its_state(
         for url, place in ((redis.url, redis), (http.url.replace("://", f"://u:{SECRET}@"), http)):
             for _ in ("with the store", "from the copy"):
                 async with signer(session, url, environ=environ) as running:
-                    await place.go_away()
+                    await place.stop()
                     assert (await running.reload())[0] == 503
                     assert await running.is_ready()
                     for path in ("/status", "/metrics", "/readyz", "/-/definitions", "/healthz"):
                         async with session.get(running.admin + path) as answer:
                             pages.append(await answer.text())
                 pages += running.output
-            await place.come_back()
+            await place.start()
         pages += [copy.read_text(encoding="utf-8") for copy in state.iterdir()]
     assert len(list(state.iterdir())) == 2
     assert SECRET not in "".join(pages)
 
 
-async def test_not_by_a_store_that_says_too_much() -> None:
-    """An old Redis repeats what it was sent in its error; a broken one answers anything."""
+async def test_an_error_that_quotes_the_password_is_not_printed() -> None:
+    """An old Redis quotes the arguments of an unknown command in its error."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):

@@ -1,4 +1,4 @@
-"""Stores of every kind as real servers, each with what a test does to it behind the signer's back."""
+"""A real server of each kind of store, and what a test does to its content without the signer."""
 
 from __future__ import annotations
 
@@ -18,25 +18,33 @@ from tests.harness.local_cloud import Cloud
 from tests.harness.redis_server import RedisServer
 
 
-class Place(Protocol):
-    @property
-    def url(self) -> str: ...
+class StoreServer(Protocol):
+    """A store that a test can edit, stop and start."""
 
-    async def put(self, text: str) -> None:
-        """Replaces what it holds, in the way of its own tools: nobody is told."""
+    @property
+    def url(self) -> str:
+        """The value of `--config`."""
         ...
 
-    async def go_away(self) -> None: ...
+    async def put(self, text: str) -> None:
+        """Replace its content with its own tools, without a notification."""
+        ...
 
-    async def come_back(self) -> None: ...
+    async def stop(self) -> None:
+        """Make it unreachable."""
+        ...
+
+    async def start(self) -> None:
+        """Make it reachable again."""
+        ...
 
 
 @dataclass
-class HttpPlace:
-    """A server of one document, with ETags or without, that takes PUT as RFC 9110 says."""
+class HttpStoreServer:
+    """A server of one document, with ETags or without, that implements PUT as RFC 9110 does."""
 
     etags: bool = True
-    takes_put: bool = True
+    accepts_put: bool = True
     text: bytes | None = None
     before_put: Callable[[], None] = lambda: None
     url: str = ""
@@ -48,7 +56,7 @@ class HttpPlace:
     async def put(self, text: str) -> None:
         self.text = text.encode()
 
-    async def come_back(self) -> None:
+    async def start(self) -> None:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_route("*", "/signer.yaml", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -58,7 +66,7 @@ class HttpPlace:
         await web.SockSite(self._runner, sock).start()
         self.url = f"http://127.0.0.1:{self._port}/signer.yaml#poll=1s"
 
-    async def go_away(self) -> None:
+    async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -80,7 +88,7 @@ class HttpPlace:
         return web.Response(body=self.text)
 
     async def _put(self, request: web.Request) -> web.Response:
-        if not self.takes_put:
+        if not self.accepts_put:
             return web.Response(status=405)
         self.before_put()
         if request.headers.get("If-Match", self.etag()) != self.etag():
@@ -92,18 +100,19 @@ class HttpPlace:
 
 
 @contextlib.asynccontextmanager
-async def http_place(*, etags: bool = True, takes_put: bool = True) -> AsyncIterator[HttpPlace]:
-    place = HttpPlace(etags, takes_put)
-    await place.come_back()
+async def http_store_server(*, etags: bool = True, accepts_put: bool = True) -> AsyncIterator[HttpStoreServer]:
+    """Run an empty HTTP store."""
+    server = HttpStoreServer(etags, accepts_put)
+    await server.start()
     try:
-        yield place
+        yield server
     finally:
-        await place.go_away()
+        await server.stop()
 
 
 @dataclass
-class RedisPlace(RedisServer):
-    """A redis-server that holds definitions."""
+class RedisStoreServer(RedisServer):
+    """A redis-server that contains definitions."""
 
     scheme: str = "redis"
     options: str = "poll=1s"
@@ -117,36 +126,31 @@ class RedisPlace(RedisServer):
 
     @property
     def location(self) -> str:
-        """As people see it."""
+        """Its URL as logs and messages show it."""
         return f"{self.scheme}://127.0.0.1:{self.port}/0?key=oss-signer"
 
     async def put(self, text: str) -> None:
         async with self.client() as redis:
             await redis.set("oss-signer", text)
 
-    async def go_away(self) -> None:
-        await self.stop()
-
-    async def come_back(self) -> None:
-        await self.start()
-
 
 @contextlib.asynccontextmanager
-async def redis_place(
+async def redis_store_server(
     directory: Path, *arguments: str, password: str = "", scheme: str = "redis"
-) -> AsyncIterator[RedisPlace]:
-    place = RedisPlace(directory, arguments, password, scheme=scheme)
+) -> AsyncIterator[RedisStoreServer]:
+    """Run an empty Redis store."""
+    server = RedisStoreServer(directory, arguments, password, scheme=scheme)
     if "--tls-port" in arguments:
-        place.port = int(arguments[arguments.index("--tls-port") + 1])
-    await place.come_back()
+        server.port = int(arguments[arguments.index("--tls-port") + 1])
+    await server.start()
     try:
-        yield place
+        yield server
     finally:
-        await place.go_away()
+        await server.stop()
 
 
 @dataclass
-class OssPlace:
+class OssStoreObject:
     """An object in the local cloud; the signer reads it with the instance's role, the test writes it with a key."""
 
     cloud: Cloud
@@ -154,30 +158,32 @@ class OssPlace:
 
     @property
     def url(self) -> str:
-        where = f"region=cn-hangzhou&endpoint={self.cloud.oss}&metadata={self.cloud.metadata}"
-        return f"oss://config/{self.key}?{where}&poll=1s"
+        options = f"region=cn-hangzhou&endpoint={self.cloud.oss}&metadata={self.cloud.metadata}"
+        return f"oss://config/{self.key}?{options}&poll=1s"
 
     def _client(self) -> oss.Client:
         provider = oss.credentials.StaticCredentialsProvider("LTAI-local", "local-secret")
         return oss.Client(oss.Config("cn-hangzhou", self.cloud.oss, credentials_provider=provider))
 
     async def put(self, text: str) -> None:
-        wanted = oss.PutObjectRequest(bucket="config", key=self.key, body=text.encode())
-        await asyncio.to_thread(self._client().put_object, wanted)
+        request = oss.PutObjectRequest(bucket="config", key=self.key, body=text.encode())
+        await asyncio.to_thread(self._client().put_object, request)
 
     async def delete(self) -> None:
-        wanted = oss.DeleteObjectRequest(bucket="config", key=self.key)
-        await asyncio.to_thread(self._client().delete_object, wanted)
+        request = oss.DeleteObjectRequest(bucket="config", key=self.key)
+        await asyncio.to_thread(self._client().delete_object, request)
 
-    async def go_away(self) -> None:
+    async def stop(self) -> None:
         await self.cloud.set_faults(oss={"kind": "reset"})
 
-    async def come_back(self) -> None:
+    async def start(self) -> None:
         await self.cloud.set_faults()
 
 
 @dataclass
-class FilePlace:
+class StoreFile:
+    """A file with definitions."""
+
     path: Path
 
     @property
@@ -187,8 +193,8 @@ class FilePlace:
     async def put(self, text: str) -> None:
         self.path.write_text(text, encoding="utf-8")
 
-    async def go_away(self) -> None:
+    async def stop(self) -> None:
         self.path.rename(self.path.with_suffix(".away"))
 
-    async def come_back(self) -> None:
+    async def start(self) -> None:
         self.path.with_suffix(".away").rename(self.path)

@@ -1,4 +1,4 @@
-"""The signer and its commands as processes, on a store that is named by its URL."""
+"""Definitions for tests of stores, and calls of the signer and its commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.signer import Signer
 
 
 def definitions(*apps: str, extra: str = "") -> str:
-    """YAML with these apps, which sign without any cloud."""
+    """Return YAML with these apps, which need no cloud to sign."""
     listed = "".join(f"  {app}: {{bucket: photos}}\n" for app in apps)
     return (
         'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
@@ -32,7 +32,7 @@ def _environ(changes: dict[str, str] | None) -> dict[str, str]:
 
 
 async def command(*arguments: object, environ: dict[str, str] | None = None) -> Completed:
-    """As `run`, but in this process, which has loaded everything already; not for `serve`, and one at a time."""
+    """Run a command other than `serve` in this process, which is faster than a new one; one at a time."""
     out, err = io.StringIO(), io.StringIO()
 
     def call() -> int:
@@ -47,8 +47,8 @@ async def command(*arguments: object, environ: dict[str, str] | None = None) -> 
     return Completed(status, out.getvalue(), err.getvalue())
 
 
-async def why_not(url: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """What `check` would say of a store that gives nothing, without a process for it; None when it gives something."""
+async def load_error(url: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the message of the error that opening or loading a store raises; None without an error."""
     try:
         store = open_store(url, environ or {})
     except CannotRead as error:
@@ -63,6 +63,7 @@ async def why_not(url: str, environ: Mapping[str, str] | None = None) -> str | N
 
 
 async def serves(running: Signer, app: str) -> bool:
+    """Return whether the signer has this app."""
     async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as answer:
         assert answer.status in (201, 404), await answer.text()
         return answer.status == 201

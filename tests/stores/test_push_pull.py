@@ -1,4 +1,4 @@
-"""`push` and `pull`, on files and on a store of one text."""
+"""`push` and `pull` with files, and with a store that holds a single text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from signer.stores.file import FileStore
 from signer.stores.protocol import RevisionConflict
 from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
-from tests.stores.places import FilePlace, HttpPlace
-from tests.stores.processes import command, definitions, serves
+from tests.stores.signer_calls import command, definitions, serves
+from tests.stores.store_servers import HttpStoreServer, StoreFile
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-async def test_mistakes_are_told_as_check_tells_them_and_nothing_is_written(http: HttpPlace, source: Path) -> None:
+async def test_push_prints_mistakes_like_check_and_writes_nothing(http: HttpStoreServer, source: Path) -> None:
     source.write_text(definitions("a").replace("bucket", "bukket"), encoding="utf-8")
     pushed = await command("push", source, "--config", http.url)
     checked = await command("check", "--config", source)
@@ -34,7 +34,7 @@ async def test_mistakes_are_told_as_check_tells_them_and_nothing_is_written(http
     assert http.seen == []
 
 
-async def test_a_push_tells_its_warnings_and_what_it_changes(file: FilePlace, source: Path) -> None:
+async def test_push_prints_warnings_and_changes(file: StoreFile, source: Path) -> None:
     await file.put(definitions("a", "b"))
     source.write_text(definitions("a", "c").replace("cn-hangzhou", "cn-shanghai"), encoding="utf-8")
     result = await command("push", source, "--config", file.url)
@@ -51,14 +51,14 @@ async def test_a_push_tells_its_warnings_and_what_it_changes(file: FilePlace, so
     assert remark.out.splitlines()[0] == "no setting changes, only the text"
 
 
-async def test_a_push_mends_what_is_broken(file: FilePlace, source: Path) -> None:
+async def test_push_replaces_invalid_definitions(file: StoreFile, source: Path) -> None:
     await file.put("version: 2\n")
     result = await command("push", source, "--config", file.url)
     assert result.status == 0, result.err
     assert result.out.startswith(f"the definitions in the store have mistakes, for example {file.url}:1:")
     file.path.write_bytes(b"\xff")
-    refused = await command("push", source, "--config", file.url)
-    assert (refused.status, "not UTF-8" in refused.err) == (1, True)
+    rejected = await command("push", source, "--config", file.url)
+    assert (rejected.status, "not UTF-8" in rejected.err) == (1, True)
     forced = await command("push", "--force", source, "--config", file.url)
     assert forced.status == 0, forced.err
     assert file.path.read_bytes() == source.read_bytes()
@@ -82,18 +82,18 @@ async def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, source: Path) 
     assert sorted(each.name for each in real.parent.iterdir()) == ["new.yaml", "signer.yaml"]
 
 
-async def test_what_cannot_be_written_is_told_with_its_mend(tmp_path: Path, source: Path) -> None:
+async def test_a_store_that_cannot_be_written_is_reported_with_a_fix(tmp_path: Path, source: Path) -> None:
     directory = tmp_path / "config"
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("z"), encoding="utf-8")
-    refused = await command("push", source, "--config", directory)
-    assert refused.status == 1
-    assert refused.err.splitlines()[-1] == (
+    rejected = await command("push", source, "--config", directory)
+    assert rejected.status == 1
+    assert rejected.err.splitlines()[-1] == (
         f"{directory}: is a directory; name a file in it: --config {directory}/NAME.yaml"
     )
-    nowhere = await command("push", source, "--config", tmp_path / "none" / "a.yaml")
-    assert nowhere.status == 1
-    assert nowhere.err.splitlines()[-1] == f"{tmp_path}/none: No such file or directory; check its path and permissions"
+    missing = await command("push", source, "--config", tmp_path / "none" / "a.yaml")
+    assert missing.status == 1
+    assert missing.err.splitlines()[-1] == f"{tmp_path}/none: No such file or directory; check its path and permissions"
     oss = await command(
         "push", "--force", source, "--config", "oss://b/k?region=cn-hangzhou&metadata=http://127.0.0.1:1"
     )
@@ -101,7 +101,7 @@ async def test_what_cannot_be_written_is_told_with_its_mend(tmp_path: Path, sour
     assert "oss://b/k: push cannot write to this kind of store; change it with its own tool" in oss.err
 
 
-async def test_two_who_write_a_file_do_not_lose_each_others(file: FilePlace) -> None:
+async def test_a_concurrent_change_of_a_file_is_not_overwritten(file: StoreFile) -> None:
     await file.put(definitions("a"))
     one, two = FileStore(file.path), FileStore(file.path)
     revision = (await one.load()).revision
@@ -112,7 +112,7 @@ async def test_two_who_write_a_file_do_not_lose_each_others(file: FilePlace) -> 
     assert file.path.read_text(encoding="utf-8") == definitions("b")
 
 
-async def test_a_file_that_is_being_written_is_not_written(file: FilePlace, source: Path) -> None:
+async def test_a_file_that_another_process_writes_is_not_written(file: StoreFile, source: Path) -> None:
     await file.put(definitions("b"))
     with lock_directory(file.path.parent):
         result = await command("push", source, "--config", file.url)
@@ -120,8 +120,8 @@ async def test_a_file_that_is_being_written_is_not_written(file: FilePlace, sour
     assert result.err.splitlines()[-1] == f"{file.url}: another process is writing it; try again"
 
 
-async def test_a_directory_travels_as_one_text(
-    http: HttpPlace, session: aiohttp.ClientSession, tmp_path: Path, source: Path
+async def test_a_directory_is_stored_as_one_text(
+    http: HttpStoreServer, session: aiohttp.ClientSession, tmp_path: Path, source: Path
 ) -> None:
     directory = tmp_path / "config"
     directory.mkdir()
@@ -141,16 +141,16 @@ async def test_a_directory_travels_as_one_text(
         assert await serves(running, "b")
         await http.put(text.replace("bucket: photos}}", "bukket: photos}}"))
 
-        async def refused() -> bool:
+        async def is_rejected() -> bool:
             return bool((await running.last_reload())["mistakes"])
 
-        await wait_until(refused)
+        await wait_until(is_rejected)
         [mistake, *_] = (await running.last_reload())["mistakes"]
         assert mistake["file"].endswith("/signer.yaml#b.yaml")
         assert mistake["line"] == 2
 
 
-async def test_headings_that_would_be_misread_are_refused(http: HttpPlace, tmp_path: Path) -> None:
+async def test_comments_that_look_like_headings_are_rejected(http: HttpStoreServer, tmp_path: Path) -> None:
     directory = tmp_path / "config"
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("a") + "# file: old.yaml\n", encoding="utf-8")
