@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from signer.admin.access import TokenGuard
 from signer.admin.routes import admin_routes
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.api.routes import public_routes
+from signer.definitions import model
 from signer.http.adapter import choose_adapter
 from signer.http.dispatch import Dispatcher
+from signer.http.draining_server import DrainingServer
 from signer.http.request_log import RequestLog
 from signer.http.router import Router
 from signer.listen_address import ListenAddress
@@ -61,63 +65,81 @@ async def serve(
     supervision = Supervision(service, reloader, manager or ServiceManager(), worker)
     signals = Signals(supervision.reload)
     server = service.current.registry.server
+    guard = None if server.admin_token is None else TokenGuard(server.admin_token)
     async with contextlib.AsyncExitStack() as stack:
-        inherited = inherit_sockets()
-        public_sockets = _open(stack, inherited.public, ListenAddress.parse(server.listen))
-        admin_sockets = _open(stack, inherited.admin, ListenAddress.parse(server.admin).for_worker(worker or 1))
-        if server.admin_token is None:
-            require_local(admin_sockets)
+        stack.callback(lambda: log.info("stopped", extra={"reason": signals.stop_signal or "an error"}))
+        public_sockets, admin_sockets = _open_sockets(stack, server, worker or 1)
         reloader.certificate = certificate = await stack.enter_async_context(
             active_certificate(server.tls, service.metrics)
         )
-        following = asyncio.create_task(reloader.follow(), name="follow the store")
+        router = public_routes(service, await stack.enter_async_context(service.callback_service()))
+        if extend is not None:
+            await extend(router, service)
+        status = StatusEndpoint(service, reloader, worker=worker)
+        await stack.enter_async_context(status.sampling())
+        _start(stack, reloader.follow(), "follow the store")
         request_log = RequestLog()
-        listeners: list[Listener] = []
-        try:
-            receiver = await stack.enter_async_context(service.callback_service())
-            routes = public_routes(service, receiver)
-            if extend is not None:
-                await extend(routes, service)
-            guard = None if server.admin_token is None else TokenGuard(server.admin_token)
-            status = StatusEndpoint(service, reloader, worker=worker)
-            await stack.enter_async_context(status.sampling())
-            adapter = choose_adapter()
-            context = None if certificate is None else certificate.context
-            with signals.handlers():
-                for dispatcher, sockets, tls in (
-                    (Dispatcher(service, routes, request_log), public_sockets, context),
-                    (
-                        Dispatcher(
-                            service,
-                            admin_routes(service, reloader, status, guard),
-                            request_log,
-                            guard=guard,
-                            is_timed=False,
-                        ),
-                        admin_sockets,
-                        None,
-                    ),
-                ):
-                    listeners.append(Listener(adapter(dispatcher)))
-                    for sock in sockets:
-                        await listeners[-1].listen(sock, tls)
-                urls = socket_url(public_sockets[0], has_tls=context is not None), socket_url(admin_sockets[0])
-                log.info("listening", extra={"public": urls[0], "admin": urls[1]})
-                if started is not None:
-                    started(*urls)
-                await _settle(service, supervision, signals)
-                watching = asyncio.create_task(supervision.watch(), name="feed the watchdog")
-                stack.callback(watching.cancel)
-                await signals.stop.wait()
-                log.info("stopping", extra={"reason": signals.stop_signal})
-                supervision.report_stopping(signals.stop_signal)
-                await listeners[0].drain(seconds=drain_seconds, hurry=signals.skip_drain)
-        finally:
-            following.cancel()
-            for listener in listeners:
-                await listener.close()
-            await request_log.close()
-            log.info("stopped", extra={"reason": signals.stop_signal or "an error"})
+        stack.push_async_callback(request_log.close)
+        create_server = choose_adapter()
+        tls = None if certificate is None else certificate.context
+        public_listener = await _listen(
+            stack, create_server(Dispatcher(service, router, request_log)), public_sockets, tls
+        )
+        admin_router = admin_routes(service, reloader, status, guard)
+        admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=guard, is_timed=False)
+        await _listen(stack, create_server(admin_dispatcher), admin_sockets)
+        stack.enter_context(signals.handlers())
+        urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
+        log.info("listening", extra={"public": urls[0], "admin": urls[1]})
+        if started is not None:
+            started(*urls)
+        await _settle(service, supervision, signals)
+        _start(stack, supervision.watch(), "feed the watchdog")
+        await signals.stop.wait()
+        log.info("stopping", extra={"reason": signals.stop_signal})
+        supervision.report_stopping(signals.stop_signal)
+        await public_listener.drain(seconds=drain_seconds, hurry=signals.skip_drain)
+
+
+def _open_sockets(
+    stack: contextlib.AsyncExitStack, server: model.Server, worker: int
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Return the public and the admin sockets: those from systemd, or new ones where there are none."""
+    inherited = inherit_sockets()
+    public = _inherited_or_new(stack, inherited.public, ListenAddress.parse(server.listen))
+    admin = _inherited_or_new(stack, inherited.admin, ListenAddress.parse(server.admin).for_worker(worker))
+    if server.admin_token is None:
+        require_local(admin)
+    return public, admin
+
+
+def _inherited_or_new(
+    stack: contextlib.AsyncExitStack, inherited: list[socket.socket], address: ListenAddress
+) -> list[socket.socket]:
+    if not inherited:
+        return [stack.enter_context(listening_socket(address))]
+    for sock in inherited:
+        stack.enter_context(sock)
+    log.info("using systemd's sockets", extra={"urls": [socket_url(sock) for sock in inherited]})
+    return inherited
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack,
+    server: DrainingServer,
+    sockets: list[socket.socket],
+    tls: ssl.SSLContext | None = None,
+) -> Listener:
+    listener = Listener(server)
+    stack.push_async_callback(listener.close)
+    for sock in sockets:
+        await listener.listen(sock, tls)
+    return listener
+
+
+def _start(stack: contextlib.AsyncExitStack, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    """Run a coroutine in the background until the stack closes."""
+    stack.callback(asyncio.create_task(coroutine, name=name).cancel)
 
 
 async def _settle(service: Service, supervision: Supervision, signals: Signals) -> None:
@@ -131,15 +153,3 @@ async def _settle(service: Service, supervision: Supervision, signals: Signals) 
         registry = service.current.registry
         log.info("ready", extra={"apps": len(registry.apps), "roles": len(service.role_states())})
         await supervision.report_ready()
-
-
-def _open(
-    stack: contextlib.AsyncExitStack, inherited: list[socket.socket], address: ListenAddress
-) -> list[socket.socket]:
-    """Return the sockets from systemd, or a new one where there are none; `stack` closes them."""
-    if not inherited:
-        return [stack.enter_context(listening_socket(address))]
-    for sock in inherited:
-        stack.enter_context(sock)
-    log.info("using systemd's sockets", extra={"urls": [socket_url(sock) for sock in inherited]})
-    return inherited
