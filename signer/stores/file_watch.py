@@ -24,7 +24,7 @@ POLL_SECONDS = 2.0
 _DEBOUNCE_MILLISECONDS = 100
 _QUIET_SECONDS = 0.2
 _MAX_WRITE_SECONDS = 5.0
-"""How long a change is held back while the files are still being written."""
+"""How long the report of a change is delayed while the files are still being written."""
 
 Identity = tuple[int, int]
 """Device and inode."""

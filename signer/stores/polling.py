@@ -25,12 +25,12 @@ class Poller:
         """The version of the last load, set by the store; None if that load failed."""
 
     async def changes(self, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
-        """Yield after each fetch that finds another version than the loaded one; runs until it is closed.
+        """Yield whenever the current version differs from the loaded version; runs until it is closed.
 
-        An unreachable store has the version None. Its loss and its return are therefore changes too.
+        The current version of an unreachable store is None, so an outage and its end are changes too.
 
         Args:
-            wake: starts the next fetch at once when it is set.
+            wake: when set, the next fetch starts at once.
         """
         wake = wake or asyncio.Event()
         while True:
