@@ -31,7 +31,7 @@ class OpenCallers(StrictModel):
 
 
 class WeChatCallers(StrictModel):
-    """Users of a mini-program: `X-WX-Code` holds the code of wx.login, later requests hold the session.
+    """Users of a mini-program: `X-WX-Code` contains the code of wx.login, later requests contain the session.
 
     See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
     """

@@ -22,7 +22,7 @@ _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedReference:
-    """Why the reference `text[start:end]` cannot be resolved; holds no value."""
+    """Why the reference `text[start:end]` cannot be resolved; contains no value."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class UnresolvedReference:
 
 
 class BadReference(ValueError):
-    """References that cannot be resolved; the text says why and how to fix them, and holds no value."""
+    """References that cannot be resolved; the text says why and how to fix them, and contains no value."""
 
     def __init__(self, unresolved: list[UnresolvedReference]) -> None:
         super().__init__("; ".join(each.reason for each in unresolved))

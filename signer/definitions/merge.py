@@ -11,7 +11,7 @@ from signer.definitions.read import SourceFile
 from signer.definitions.violation import RELATED_PLACE, Violation
 
 MERGED_SECTIONS = ("credentials", "apps")
-"""Sections that several files may each hold a part of; every other key may be in one file only."""
+"""Sections that several files may each contain a part of; every other key may be in one file only."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Document:
         return self.owner(path).has(path)
 
     def template(self, path: KeyPath) -> str | None:
-        """Return the text of a value that holds `${...}`, as written; None for other values."""
+        """Return the text of a value that contains `${...}`, as written; None for other values."""
         return self.owner(path).templates.get(path)
 
     def is_unreadable(self, path: KeyPath) -> bool:

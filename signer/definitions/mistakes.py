@@ -34,7 +34,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong, where, and how to fix it; the message never holds a secret."""
+    """What is wrong, where, and how to fix it; the message never contains a secret."""
 
     place: Place
     message: str

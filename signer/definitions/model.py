@@ -78,7 +78,7 @@ class Server(StrictModel):
     admin_token: SecretStr | None = Field(
         None,
         min_length=16,
-        description="token that `Authorization: Bearer` must hold at the admin address; required where other machines can reach it",
+        description="token that `Authorization: Bearer` must contain at the admin address; required where other machines can reach it",
         examples=["${ADMIN_TOKEN:-at-least-16-characters}"],
     )
     callback_queue: SecretStr | None = Field(

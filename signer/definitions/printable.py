@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"\$\{(?!.*:-)[^}]*\}")
 def printable(value: Any, path: KeyPath, document: Document) -> Any:
     """Return a value of the definitions without its secrets.
 
-    Everything below a key that holds a secret is masked, and the password of every URL.
+    Everything below a key that contains a secret is masked, and the password of every URL.
 
     Args:
         value: a scalar, list or mapping.
@@ -30,7 +30,7 @@ def printable(value: Any, path: KeyPath, document: Document) -> Any:
     if isinstance(value, list):
         return [printable(each, (*path, index), document) for index, each in enumerate(value)]
     written = document.template(document.written_path(path)) or value
-    if holds_secret(path):
+    if is_secret_path(path):
         return written if isinstance(written, str) and _REFERENCE.fullmatch(written) else MASK
     return URL_PASSWORD.sub(MASK, written) if isinstance(written, str) else written
 
@@ -38,7 +38,7 @@ def printable(value: Any, path: KeyPath, document: Document) -> Any:
 def secrets_in(document: Document) -> Iterator[str]:
     """Yield the texts of a document that are secret."""
     for path, value in scalars(document.value):
-        if isinstance(value, str) and value and holds_secret(path):
+        if isinstance(value, str) and value and is_secret_path(path):
             yield value
 
 
@@ -51,8 +51,8 @@ def scalars(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
         yield path, value
 
 
-def holds_secret(path: KeyPath) -> bool:
-    """Return whether the value at a path is secret: it is at or below a key that holds a secret."""
+def is_secret_path(path: KeyPath) -> bool:
+    """Return whether the value at a path is secret: it is at or below a key that contains a secret."""
     # The names of apps and entries are not keys.
     keys = (path[0], *path[2:]) if path[:1] and path[0] in MERGED_SECTIONS else path
     return any(isinstance(key, str) and is_secret_key(key) for key in keys)

@@ -30,7 +30,7 @@ class SourceFile:
     text: str = field(repr=False)
     value: dict[str, Any] = field(repr=False)
     templates: dict[KeyPath, str] = field(repr=False)
-    """The text of each value that holds `${...}`, as written."""
+    """The text of each value that contains `${...}`, as written."""
     interpolated: dict[str, str] = field(repr=False)
     """The result of each template."""
     unreadable: set[KeyPath]
@@ -75,7 +75,7 @@ def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
         value = {}
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
-        message = f"this file holds {kind}; write keys and values, starting with version: 1"
+        message = f"this file contains {kind}; write keys and values, starting with version: 1"
         place = Place(name, 1, 1) if tree.root is None else tree.place(tree.root)
         raise BadDefinitions([*reader.mistakes, Mistake(place, message)])
     return SourceFile(name, text, value, reader.templates, reader.interpolated, reader.unreadable, reader.mistakes)

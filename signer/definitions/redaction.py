@@ -20,7 +20,7 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9+=_-]{20,}", re.ASCII)
 
 
 def looks_secret(text: str) -> bool:
-    """Return whether the text holds a word with the shape of an AccessKey secret or a token."""
+    """Return whether the text contains a word with the shape of an AccessKey secret or a token."""
     return secret_start(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Which keys of the definitions hold secrets, by the models."""
+"""Which keys of the definitions contain secrets, by the models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signer.definitions import model
 
 
 def _fields(entry: type[BaseModel]) -> Iterator[tuple[str, bool]]:
-    """Yield each key of a model and of those derived from it, and whether it holds a secret."""
+    """Yield each key of a model and of those derived from it, and whether it contains a secret."""
     for subclass in entry.__subclasses__():
         yield from _fields(subclass)
     for name, field in entry.model_fields.items():
@@ -22,7 +22,7 @@ def _fields(entry: type[BaseModel]) -> Iterator[tuple[str, bool]]:
 
 
 SECRET_KEYS = frozenset(name for name, is_secret in _fields(model.StrictModel) if is_secret)
-"""The keys that hold a secret."""
+"""The keys that contain a secret."""
 
 _OTHER_KEYS = frozenset(name for name, is_secret in _fields(model.StrictModel) if not is_secret)
 _SOUNDS_SECRET = re.compile(r"secret|passw|passphrase|token|private_?key|api_?key|credential_?value", re.ASCII)

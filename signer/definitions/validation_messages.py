@@ -167,7 +167,7 @@ def _hidden_character(found: Any) -> str:
     if not isinstance(found, str) or "\n" in found:
         return ""
     hidden = [c for c in found if unicodedata.category(c) in ("Cf", "Cc", "Zs") and c != " "]
-    return f"; it holds the invisible character U+{ord(hidden[0]):04X}" if hidden else ""
+    return f"; it contains the invisible character U+{ord(hidden[0]):04X}" if hidden else ""
 
 
 def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:

@@ -11,7 +11,7 @@ from signer.definitions.key_path import KeyPath, format_path
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import Mistake
 from signer.definitions.places import locate
-from signer.definitions.printable import holds_secret, scalars
+from signer.definitions.printable import is_secret_path, scalars
 from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
@@ -19,7 +19,7 @@ from signer.definitions.session_policy import fixed_prefix
 from signer.definitions.violation import RELATED_PLACE, Violation
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
-"""Secret keys with the address of a service, which is secret only if it holds a password."""
+"""Secret keys with the address of a service, which is secret only if it contains a password."""
 
 _THIS_MACHINE = re.compile(r"https?://(?:127\.|localhost|\[::1\]).*")
 
@@ -59,9 +59,7 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
         message = "anyone may request any number of signatures; set rate_limit, or choose another type of callers"
         yield Violation((), message, at_key=True)
     if likely := likely_region(app.rules.region):
-        yield Violation(
-            ("region",), f"{quote(app.rules.region)} is not a region that this version knows; did you mean {likely}?"
-        )
+        yield Violation(("region",), f"{quote(app.rules.region)} is not a known region; did you mean {likely}?")
     if not _THIS_MACHINE.fullmatch(app.rules.url):
         if app.rules.url.startswith("http:"):
             yield Violation(
@@ -134,7 +132,7 @@ def _unused_credentials(registry: Registry, document: Document) -> Iterator[Viol
 def _secrets_in_clear(document: Document) -> Iterator[Violation]:
     """Find secrets that are in the file itself, as a value or as the default of a `${...}`."""
     for path, value in scalars(document.value):
-        if not isinstance(value, str) or not holds_secret(path):
+        if not isinstance(value, str) or not is_secret_path(path):
             continue
         if path[-1] in _ADDRESSES and not URL_PASSWORD.search(value):
             continue

@@ -22,7 +22,7 @@ _FULL_WIDTH = {
 _FULL_WIDTH_SIGN = re.compile(r"(?<=[A-Za-z0-9_])：|^\s*－|(?<=: )[“‘]|(?<=[A-Za-z0-9}\]])，(?= *[A-Za-z_]+:)")
 _INDENTATION = re.compile("[ \t\xa0\u2000-\u200b\u3000\ufeff]*")
 _SECOND_DOCUMENT = (
-    "a second document starts here, but a file holds only one; remove the --- or use one file for each document"
+    "a second document starts here, but a file contains only one; remove the --- or use one file for each document"
 )
 _NO_COLON = "this key has no colon; write a colon and a space after it, like name: value"
 _NO_SUCH_LEVEL = "this indentation matches no key above; align the line with the keys it belongs to"

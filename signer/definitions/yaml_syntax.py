@@ -58,7 +58,7 @@ class YamlTree:
     name: str
     root: yaml.Node | None
     node_count: int
-    """How many nodes the file holds; a node that an alias repeats counts once."""
+    """How many nodes the file contains; a node that an alias repeats counts once."""
     text: str
     """The text without trailing blanks."""
 
@@ -76,7 +76,7 @@ def parse_yaml(name: str, text: str) -> YamlTree:
     """Return the nodes of a file.
 
     Raises:
-        BadDefinitions: the text is not YAML, holds several documents, or is nested too deeply.
+        BadDefinitions: the text is not YAML, contains several documents, or is nested too deeply.
     """
     text = text.removeprefix("\ufeff")
     try:

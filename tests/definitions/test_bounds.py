@@ -1,4 +1,4 @@
-"""What a broken or hostile file may cost: it is refused with its place, soon, and the process lives on."""
+"""A broken or hostile file costs bounded time and memory and is rejected with a place."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from signer.definitions.parser import parse
 from signer.definitions.warnings import find_warnings
 
 HANG_SECONDS = 30.0
-"""Far more than any of these takes on a slow machine."""
+"""Far more than any test here needs on a slow machine."""
 MAX_GROWTH_KIB = 400 * 1024
 
 HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
 
 
 @pytest.fixture(autouse=True)
-def cheap() -> Iterator[None]:
+def bounded_cost() -> Iterator[None]:
     started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert time.monotonic() - started < HANG_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH_KIB
 
 
-def refused(text: str) -> BadDefinitions:
-    with pytest.raises(BadDefinitions) as refusal:
+def rejected(text: str) -> BadDefinitions:
+    with pytest.raises(BadDefinitions) as raised:
         parse({"a.yaml": text}, {})
-    assert str(refusal.value)
-    return refusal.value
+    assert str(raised.value)
+    return raised.value
 
 
 @pytest.mark.parametrize("opener", ["[", "{a: ", "- ", "? ", "[{a: ", "- - ? "])
 @pytest.mark.parametrize("levels", [40, 3_000, 200_000])
 def test_deep_nesting_does_not_crash_the_process(opener: str, levels: int) -> None:
-    assert "nested deeper than 32 levels" in str(refused(opener * levels))
+    assert "nested deeper than 32 levels" in str(rejected(opener * levels))
 
 
 def test_deep_indentation_does_not_crash_the_process() -> None:
-    refused("".join(f"{' ' * level}a:\n" for level in range(3_000)))
+    rejected("".join(f"{' ' * level}a:\n" for level in range(3_000)))
 
 
 @pytest.mark.parametrize("levels", [5, 12, 60])
 def test_aliases_do_not_explode(levels: int) -> None:
     lines = [f"a0: &a0 [{', '.join('x' * 10)}]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
-    told = refused("\n".join(lines))
-    assert "aliases (*name) up to here add more than 10,000 values" in str(told)
+    error = rejected("\n".join(lines))
+    assert "aliases (*name) up to here add more than 10,000 values" in str(error)
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a, *a]", "a: &a {b: *a, c: *a}", "&a [*a]", "a: &a\n  - *a\n  - {b: *a}"])
-def test_what_holds_itself_ends(text: str) -> None:
-    refused(text)
+def test_a_value_that_contains_itself_is_rejected(text: str) -> None:
+    rejected(text)
 
 
-def test_aliases_that_add_little_are_fine() -> None:
+def test_a_few_aliases_are_accepted() -> None:
     apps = "\n".join(f"  a{n}: {{bucket: photos-{n}, rate_limit: *limit}}" for n in range(200))
     first = "  first: {bucket: photos, rate_limit: &limit {per_app: 5/s}}"
     registry = parse(
@@ -76,38 +76,38 @@ def test_aliases_that_add_little_are_fine() -> None:
         "{bucket: bbb, region: cn-hangzhou, credentials: xx%}",
     ],
 )
-def test_ten_thousand_mistakes_are_told_in_bounds(app: str) -> None:
+def test_ten_thousand_mistakes_give_a_bounded_report(app: str) -> None:
     apps = "".join(f"  app-{n}: {app.replace('%', str(n))}\n" for n in range(10_000))
     entries = "".join(f"  {'xy'[n % 2]}{n}: {{type: ecs_ram_role}}\n" for n in range(2_000))
-    told = refused(f"version: 1\ncredentials:\n{entries}apps:\n{apps}")
-    assert len(told.mistakes) == MAX_MISTAKES
-    assert len(str(told)) < 500_000
+    error = rejected(f"version: 1\ncredentials:\n{entries}apps:\n{apps}")
+    assert len(error.mistakes) == MAX_MISTAKES
+    assert len(str(error)) < 500_000
 
 
-def test_a_mistake_in_defaults_is_told_once() -> None:
+def test_a_mistake_in_defaults_is_reported_once() -> None:
     apps = "".join(f"  app-{n}: {{bucket: photos}}\n" for n in range(2_000))
-    told = refused(f"{HEAD}defaults: {{region: oss-cn-hangzhou, credentials: r, bukket: x}}\napps:\n{apps}")
-    assert [mistake.place.line for mistake in told.mistakes] == [3, 3]
+    error = rejected(f"{HEAD}defaults: {{region: oss-cn-hangzhou, credentials: r, bukket: x}}\napps:\n{apps}")
+    assert [mistake.place.line for mistake in error.mistakes] == [3, 3]
 
 
-def test_prefixes_of_ten_thousand_apps_are_compared_soon() -> None:
+def test_prefixes_of_ten_thousand_apps_are_compared_quickly() -> None:
     apps = "".join(f"  a{n}: {{bucket: photos, key_prefix: '{'p' * (n % 90 + 1)}/{n // 90}'}}\n" for n in range(10_000))
     limits = "rate_limit: {per_caller: 5/s}"
     registry = parse(
         {"a.yaml": f"{HEAD}defaults: {{region: cn-hangzhou, credentials: r, {limits}}}\napps:\n{apps}"}, {}
     )
-    # Behind each number of p's: all of 10 to 111 begin with a shorter number.
+    # For each number of p's: all of 10 to 111 begin with a shorter number.
     assert len(find_warnings(registry)) == 10_000 - 90 * 10
 
 
 @pytest.mark.parametrize(
     "text", ["secret " * 200_000, 'access_key_secret: "x\n' * 20_000, "a_secret: *b\n" * 20_000 + "["]
 )
-def test_masking_ends_soon(text: str) -> None:
-    refused(f"{text}\n]")
+def test_hiding_secrets_is_quick(text: str) -> None:
+    rejected(f"{text}\n]")
 
 
-def test_a_chain_of_ten_thousand_sources_ends() -> None:
+def test_a_chain_of_ten_thousand_sources_is_rejected() -> None:
     role = "type: assume_role, role_arn: 'acs:ram::1:role/x'"
     entries = "".join(f"  r{n}: {{{role}, source: r{(n + 1) % 10_000}}}\n" for n in range(10_000))
-    refused(f"version: 1\ncredentials:\n{entries}apps: {{}}\n")
+    rejected(f"version: 1\ncredentials:\n{entries}apps: {{}}\n")

@@ -1,6 +1,6 @@
-"""Broken definitions by the thousand: never a traceback, never half of an edit in force, never a secret in the words.
+"""Thousands of broken definitions: no traceback, no partly accepted edit, no secret in a message.
 
-20,000 cases in all, or FUZZ_CASES; FUZZ_SEED starts the byte-level ones elsewhere.
+20,000 cases, or FUZZ_CASES; FUZZ_SEED selects other mutations.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead
-from tests.definitions.comparing import all_of
-from tests.definitions.mutations import LITERAL, mutated
-from tests.definitions.structures import APPS, DOCUMENT, VALUES
+from tests.definitions.byte_mutations import LITERAL, mutated
+from tests.definitions.registry_content import content_of
+from tests.definitions.structured_definitions import APPS, DOCUMENT, VALUES
 from tests.definitions.test_parse import FULL
 from tools.full_example import full_example
 
 CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 STRUCTURED_CASES = max(CASES // 10, 1)
-"""Making one takes hypothesis longer than reading it takes us."""
+"""Fewer: hypothesis needs longer to make one than the parser to parse it."""
 SEED = os.environ.get("FUZZ_SEED", "0")
 HANG_SECONDS = 20.0
-FULL_COMPARISON_EVERY, FRESH_READING_EVERY = 100, 10
-"""Warnings and their places take ten times as long as the reading itself."""
+FULL_COMPARISON_EVERY, NEW_PARSER_EVERY = 100, 10
+"""Warnings and places take ten times as long as parsing."""
 
 REFERRED = "Hunter_Two!_of_the_environment"
 ENVIRON = {
@@ -87,12 +87,12 @@ BASES = {
 }
 
 
-def in_force(registry: Registry) -> tuple[Any, ...]:
+def compiled(registry: Registry) -> tuple[Any, ...]:
     return registry.server, dict(registry.apps), dict(registry.roles), registry.default_app
 
 
-def check_words(error: BadDefinitions, files: dict[str, str]) -> None:
-    """Each place is inside its file, and no word is a secret."""
+def check_report(error: BadDefinitions, files: dict[str, str]) -> None:
+    """Assert that each place is inside its file, and that no secret is printed."""
     assert error.mistakes
     lines = {name: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.removeprefix("\ufeff")) for name, text in files.items()}
     for mistake in error.mistakes:
@@ -113,8 +113,8 @@ def decoded(data: bytes) -> str | None:
         return None
 
 
-def read_by_the_store(directory: Path, data: bytes) -> str | None:
-    """The same by way of a file; for some cases only, since files are slow."""
+def read_with_the_store(directory: Path, data: bytes) -> str | None:
+    """Return the text that the file store reads; for some cases only, because files are slow."""
     file = directory / "signer.yaml"
     file.write_bytes(data)
     try:
@@ -125,62 +125,62 @@ def read_by_the_store(directory: Path, data: bytes) -> str | None:
 
 
 class Subject:
-    """A parser that has read something good; each edit is followed by the good text again."""
+    """A parser that has accepted valid definitions; each edit is followed by the valid text again."""
 
-    def __init__(self, good: dict[str, str]) -> None:
-        self.good = good
+    def __init__(self, valid: dict[str, str]) -> None:
+        self.valid = valid
         self.parser = Parser()
-        self.before = self.parser.read(good, ENVIRON)
-        self.all_before = all_of(self.before)
+        self.before = self.parser.read(valid, ENVIRON)
+        self.all_before = content_of(self.before)
         self.edits = 0
 
     def edit(self, files: dict[str, str]) -> Registry | None:
-        """What the edit gave; None when it was refused."""
+        """Return the registry of an edit; None if it was rejected."""
         started = time.monotonic()
         self.edits += 1
         registry = None
         try:
             registry = self.parser.read(files, ENVIRON)
         except BadDefinitions as error:
-            check_words(error, files)
+            check_report(error, files)
         else:
             assert {app.role for app in registry.apps.values()} == set(registry.roles)
             assert registry.default_app is None or registry.default_app in registry.apps
-            if self.edits % FRESH_READING_EVERY == 0:
-                assert all_of(registry) == all_of(Parser().read(files, ENVIRON))
-        again = self.parser.read(self.good, ENVIRON)
-        assert in_force(again) == in_force(self.before)
+            if self.edits % NEW_PARSER_EVERY == 0:
+                assert content_of(registry) == content_of(Parser().read(files, ENVIRON))
+        again = self.parser.read(self.valid, ENVIRON)
+        assert compiled(again) == compiled(self.before)
         if self.edits % FULL_COMPARISON_EVERY == 0:
-            assert all_of(again) == self.all_before
+            assert content_of(again) == self.all_before
         assert time.monotonic() - started < HANG_SECONDS
         return registry
 
 
 @pytest.mark.parametrize("base", BASES)
 def test_mutated_bytes(base: str, tmp_path: Path) -> None:
-    """What an editor that went mad would save."""
+    """Random edits of the bytes of a file."""
     data = BASES[base].encode()
     subject = Subject({"signer.yaml": BASES[base]})
-    outcomes = {"taken": 0, "refused": 0, "unreadable": 0}
+    outcomes = {"accepted": 0, "rejected": 0, "unreadable": 0}
     wanted, case = -(-(CASES - STRUCTURED_CASES) // len(BASES)), 0
     while subject.edits < wanted:
         case += 1
         broken = mutated(random.Random(f"{SEED} {base} {case}"), data)
         try:
-            text = read_by_the_store(tmp_path, broken) if case % 20 == 0 else decoded(broken)
+            text = read_with_the_store(tmp_path, broken) if case % 20 == 0 else decoded(broken)
             if text is None:
                 outcomes["unreadable"] += 1
             else:
-                outcomes["refused" if subject.edit({"signer.yaml": text}) is None else "taken"] += 1
+                outcomes["rejected" if subject.edit({"signer.yaml": text}) is None else "accepted"] += 1
         except BaseException as error:
             error.add_note(f"FUZZ_SEED={SEED}, {base}, case {case}: {broken!r}")
             raise
-    # The mutations must be neither too mild nor too wild to find anything.
-    assert all(count > subject.edits / 100 for count in (outcomes["taken"], outcomes["refused"])), outcomes
+    # Mutations that are all accepted or all rejected would find nothing.
+    assert all(count > subject.edits / 100 for count in (outcomes["accepted"], outcomes["rejected"])), outcomes
 
 
-GOOD = {"a.yaml": FULL, "b.yaml": "apps: {c: {bucket: photos, credentials: uploader}}\n"}
-STRUCTURED = Subject(GOOD)
+VALID = {"a.yaml": FULL, "b.yaml": "apps: {c: {bucket: photos, credentials: uploader}}\n"}
+STRUCTURED = Subject(VALID)
 
 
 def as_yaml(document: Any) -> str:
@@ -191,7 +191,7 @@ def as_yaml(document: Any) -> str:
 @settings(max_examples=STRUCTURED_CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(DOCUMENT | VALUES, st.sampled_from([as_yaml, json.dumps]), APPS | st.none())
 def test_structured_definitions(document: Any, write: Callable[[Any], str], more: Any) -> None:
-    """One file, or a directory of two."""
+    """Random structures, in one file or in a directory of two."""
     files = {"a.yaml": write(document), **({} if more is None else {"b.yaml": write({"apps": more})})}
     STRUCTURED.edit(files)
 

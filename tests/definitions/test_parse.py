@@ -1,4 +1,4 @@
-"""The YAML: what is read from it."""
+"""Parsing valid definitions, and the registry that they give."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SECRET = "Hunter2!"
 ENVIRON = {"AK": "LTAI-x", "SECRET": SECRET}
 
 
-def test_everything_of_the_design_is_read() -> None:
+def test_every_kind_of_key_is_compiled() -> None:
     registry = parse({"full.yaml": FULL}, ENVIRON)
     app = registry.app(None)
     rules = app.rules
@@ -90,7 +90,7 @@ def test_everything_of_the_design_is_read() -> None:
     assert policy["Statement"][0]["Resource"] == "acs:oss:*:*:photos-prod/photos/*"
 
 
-def test_defaults_are_taken_and_may_be_overridden() -> None:
+def test_apps_inherit_and_override_defaults() -> None:
     registry = parse({"full.yaml": FULL}, ENVIRON)
     rules = registry.app("plain").rules
     assert (rules.region, rules.expires, rules.max_size_bytes) == ("cn-hangzhou", timedelta(minutes=15), 20 * 2**20)
@@ -114,27 +114,27 @@ def test_no_secret_in_any_text() -> None:
     assert SECRET not in repr(registry) + str(dict(registry.roles)) + str(dict(registry.apps))
 
 
-def test_a_secret_in_the_wrong_place_is_not_quoted() -> None:
+def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
     text = HEAD + "apps: {a: {bucket: '${SECRET}', region: cn-hangzhou, credentials: r, max_size: '${SECRET}'}}"
-    with pytest.raises(BadDefinitions) as refused:
+    with pytest.raises(BadDefinitions) as raised:
         parse({"a.yaml": text}, ENVIRON)
-    assert len(refused.value.mistakes) == 2
-    assert SECRET not in str(refused.value)
+    assert len(raised.value.mistakes) == 2
+    assert SECRET not in str(raised.value)
 
 
-def test_files_are_read_together_and_the_same_app_twice_names_both_places() -> None:
+def test_files_are_merged_and_an_app_in_two_of_them_is_rejected() -> None:
     one = HEAD + "defaults: {region: cn-hangzhou, credentials: r}\napps: {a: {bucket: bbb}}\n"
     registry = parse({"one.yaml": one, "two.yaml": "version: 1\napps: {b: {bucket: bbb}}\n"}, {})
     assert set(registry.apps) == {"a", "b"}
-    with pytest.raises(BadDefinitions) as refused:
+    with pytest.raises(BadDefinitions) as raised:
         parse({"one.yaml": one, "two.yaml": "apps:\n  a: {bucket: ccc}\n"}, {})
     assert (
-        str(refused.value)
+        str(raised.value)
         == "two.yaml:2:3: apps.a: this name is already used at one.yaml:4:8; rename or remove one of the two"
     )
 
 
-def test_references_are_filled_in(tmp_path: Path) -> None:
+def test_references_are_interpolated(tmp_path: Path) -> None:
     (tmp_path / "region").write_text("cn-beijing\n", encoding="utf-8")
     text = (
         HEAD
@@ -146,7 +146,7 @@ def test_references_are_filled_in(tmp_path: Path) -> None:
     assert rules.url == "https://photos-x.oss-cn-beijing.aliyuncs.com"
 
 
-def test_a_file_may_be_where_systemd_puts_credentials(tmp_path: Path) -> None:
+def test_a_file_in_the_credentials_directory_of_systemd(tmp_path: Path) -> None:
     (tmp_path / "bucket").write_text("photos\n", encoding="utf-8")
     text = HEAD + "apps: {a: {bucket: '${file:$CREDENTIALS_DIRECTORY/bucket}', region: cn-hangzhou, credentials: r}}\n"
     assert parse({"a.yaml": text}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).app("a").rules.bucket == "photos"
@@ -154,7 +154,7 @@ def test_a_file_may_be_where_systemd_puts_credentials(tmp_path: Path) -> None:
         parse({"a.yaml": text}, {})
 
 
-def test_the_documented_variables_are_the_defaults_of_assume_role() -> None:
+def test_the_documented_variables_give_the_keys_of_assume_role() -> None:
     apps = "apps: {a: {bucket: bbb, region: cn-hangzhou, credentials: r}}"
     text = f"version: 1\ncredentials: {{r: {{type: assume_role}}}}\n{apps}"
     environ = {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "s", "OSS_STS_ROLE_ARN": "acs:ram::1:role/r"}

@@ -1,4 +1,4 @@
-"""The JSON Schema and docs/configuration.md: equal to the models, and of one mind with the parser."""
+"""The JSON Schema and docs/configuration.md match the models, and the schema agrees with the parser."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-def complaints(text: str) -> list[str]:
-    """What an editor would say, whose YAML is as strict about booleans as ours."""
+def schema_errors(text: str) -> list[str]:
+    """Return the errors of an editor that reads YAML 1.2."""
     document = _with_text_keys(yaml.load(text, Loader=_Strict))
     return [error.message for error in validator().iter_errors(document)]
 
@@ -62,7 +62,7 @@ _Strict.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]+\.
 _Strict.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("~|null|$"), ["~", "n", ""])
 
 
-def test_what_is_shipped_is_what_the_models_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_generated_files_are_current(capsys: pytest.CaptureFixture[str]) -> None:
     """After a change of the models, run `make docs`."""
     assert printed(capsys) == SHIPPED.read_text(encoding="utf-8")
     assert configuration_page() == REFERENCE.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def test_what_is_shipped_is_what_the_models_say(capsys: pytest.CaptureFixture[st
 def valid_texts() -> Iterator[Any]:
     for document in [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]:
         found = re.findall(r"^```yaml\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-        blocks = [block for block in found if "version:" in block]  # others show a part
+        blocks = [block for block in found if "version:" in block]  # others are parts
         yield from (pytest.param(text, id=f"{document.name}-{n}") for n, text in enumerate(blocks, 1))
     for file in [ROOT / "config/oss-signer.yaml", *sorted((HERE / "warned").glob("*.yaml"))]:
         yield pytest.param(file.read_text(encoding="utf-8"), id=file.name)
@@ -79,13 +79,13 @@ def valid_texts() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("text", list(valid_texts()))
-def test_what_the_signer_takes_the_schema_takes(text: str) -> None:
+def test_valid_definitions_match_the_schema(text: str) -> None:
     assert parse({"a.yaml": text}, LOCAL_ENVIRON).apps
-    assert complaints(text) == []
+    assert schema_errors(text) == []
 
 
 NOT_SEEN_BY_A_SCHEMA = {
-    # What needs more than one value, or the environment.
+    # Mistakes in several values together, or with the environment.
     "absolute-prefix", "assume-role-without-key", "bad-condition", "bad-reference", "caller-with-open",
     "caller-without-slash", "climbing-prefix", "dollar-in-header", "dollar-in-prefix", "domain-of-another-bucket",
     "domain-of-another-region", "domain-without-bucket", "expires-beyond-the-token", "filename-in-prefix",
@@ -97,7 +97,7 @@ NOT_SEEN_BY_A_SCHEMA = {
     "timeout-zero", "too-large-size", "too-long-expires", "unknown-credentials", "unknown-default-app",
     "unknown-placeholder", "unknown-source", "unset-variable", "app-without-anything", "oidc-incomplete",
     "callback-timeout", "notify-without-queue", "domain-port", "listen-port-too-high",
-    # What is a mistake of YAML itself, which an editor tells without a schema.
+    # Mistakes of YAML itself, which an editor reports without a schema.
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.
     "float-version",
@@ -105,13 +105,13 @@ NOT_SEEN_BY_A_SCHEMA = {
 
 
 @pytest.mark.parametrize("file", sorted((HERE / "invalid").glob("*.yaml")), ids=lambda file: file.stem)
-def test_what_the_schema_can_see_it_refuses(file: Path) -> None:
-    """Each file in `invalid/` is refused by the schema too, or it is listed above."""
+def test_the_schema_rejects_what_it_can_see(file: Path) -> None:
+    """The schema rejects each file in `invalid/`, except those listed above."""
     try:
-        said = complaints(file.read_bytes().decode("utf-8"))
+        output = schema_errors(file.read_bytes().decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return
-    assert bool(said) != (file.stem in NOT_SEEN_BY_A_SCHEMA), said
+    assert bool(output) != (file.stem in NOT_SEEN_BY_A_SCHEMA), output
 
 
 def members(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -132,7 +132,7 @@ def test_every_key_is_described_with_its_unit_and_an_example() -> None:
             assert not str(member.get("default", "")).startswith("PT"), name
 
 
-def test_every_example_of_a_key_is_one_that_its_schema_takes() -> None:
+def test_examples_match_the_schema() -> None:
     schema = json.loads(SHIPPED.read_text(encoding="utf-8"))
     for name, member in members(schema):
         for example in [*member.get("examples", ()), *([member["default"]] if "default" in member else [])]:
@@ -140,7 +140,7 @@ def test_every_example_of_a_key_is_one_that_its_schema_takes() -> None:
             assert list(jsonschema.Draft202012Validator(inner).iter_errors(example)) == [], (name, example)
 
 
-def test_the_reference_names_every_key() -> None:
+def test_the_page_names_every_key() -> None:
     text = REFERENCE.read_text(encoding="utf-8")
     for name, _ in members(json.loads(SHIPPED.read_text(encoding="utf-8"))):
         assert f"| `{name.rpartition('.')[2]}` |" in text, name
@@ -154,7 +154,7 @@ def test_the_full_example_has_every_key_of_an_app_and_every_type_of_credentials(
     assert kinds == set(schema["properties"]["credentials"]["additionalProperties"]["discriminator"]["mapping"])
 
 
-def test_the_example_tells_editors_where_the_schema_is() -> None:
+def test_the_example_names_the_schema_for_editors() -> None:
     first, _, _ = (ROOT / "config/oss-signer.yaml").read_text(encoding="utf-8").partition("\n")
     assert first == f"# yaml-language-server: $schema={SHIPPED.name}"
 
@@ -187,11 +187,11 @@ def test_the_example_tells_editors_where_the_schema_is() -> None:
         "zzz: 1",
     ],
 )
-def test_parser_and_schema_refuse_the_same(app: str) -> None:
+def test_parser_and_schema_reject_the_same(app: str) -> None:
     rest = {"bucket": "photos", "region": "cn-hangzhou", "credentials": "r"}
     rest.pop(app.partition(":")[0], None)
     written = ", ".join([app, *(f"{key}: {value}" for key, value in rest.items())])
     text = f"version: 1\ncredentials: {{r: {{type: ecs_ram_role}}}}\napps: {{a: {{{written}}}}}\n"
     with pytest.raises(BadDefinitions):
         parse({"a.yaml": text}, {})
-    assert complaints(text)
+    assert schema_errors(text)

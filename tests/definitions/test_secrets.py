@@ -1,4 +1,4 @@
-"""A secret that stands in a broken file is never printed, nor one that a broken value stands for."""
+"""No message or excerpt shows a secret, even where the file is broken."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from signer.cli import main
+from signer.definitions.excerpt import hide_secrets
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import parse
 
 SECRET = "Wx9dkQ2mZt7LpR4vB8nC1sYf6HjK3a"
-"""Of the shape that Alibaba's AccessKey secrets have."""
+"""With the shape of an AccessKey secret."""
 PASSWORD = "Hunter_Two"
-"""Of no shape: only the name of its key tells that it is secret."""
+"""Without a special shape: only its key shows that it is secret."""
 
 HEAD = "version: 1\napps: {}\ncredentials:\n"
 BROKEN = [
@@ -69,7 +70,7 @@ MISPLACED = [
     "  VALUE: {type: static}\n",
     "  VALUE\n",
 ]
-"""Where only its shape tells."""
+"""Places where only the shape shows that it is a secret."""
 
 
 @pytest.mark.parametrize(
@@ -82,13 +83,13 @@ def test_a_secret_in_a_broken_file_is_not_printed(
     config = tmp_path / "signer.yaml"
     config.write_bytes((HEAD + broken.replace("VALUE", value)).encode())
     assert main(["check", "--config", str(config)]) == 1
-    said = capsys.readouterr()
-    assert value not in said.out + said.err
-    assert "signer.yaml:" in said.err
+    output = capsys.readouterr()
+    assert value not in output.out + output.err
+    assert "signer.yaml:" in output.err
     assert main(["check", "--json", "--config", str(config)]) == 1
-    said = capsys.readouterr()
-    assert value not in said.out + said.err
-    assert json.loads(said.out)["errors"]
+    output = capsys.readouterr()
+    assert value not in output.out + output.err
+    assert json.loads(output.out)["errors"]
 
 
 @pytest.mark.parametrize(
@@ -108,23 +109,23 @@ def test_a_secret_in_a_broken_file_is_not_printed(
         "conditions: [['${S}', '${S}', '${S}']]",
     ],
 )
-def test_what_a_reference_stands_for_is_not_repeated(value: str) -> None:
+def test_the_value_of_a_reference_is_not_shown(value: str) -> None:
     text = f"{HEAD}  r: {{type: ecs_ram_role}}\n".replace("apps: {}", f"apps: {{a: {{{value}}}}}")
-    text = text.replace("apps: {a: {", "apps: {a: {" + "".join(_rest(value)))
-    with pytest.raises(BadDefinitions) as refused:
+    text = text.replace("apps: {a: {", "apps: {a: {" + "".join(_other_keys(value)))
+    with pytest.raises(BadDefinitions) as raised:
         parse({"a.yaml": text}, {"S": PASSWORD})
-    said = str(refused.value) + repr(refused.value.mistakes) + str([m.excerpt for m in refused.value.mistakes])
-    assert PASSWORD not in said
+    output = str(raised.value) + repr(raised.value.mistakes) + str([m.excerpt for m in raised.value.mistakes])
+    assert PASSWORD not in output
 
 
-def _rest(value: str) -> list[str]:
-    """What an app must have besides."""
+def _other_keys(value: str) -> list[str]:
+    """Return the other required keys of an app."""
     needed = {"bucket": "photos", "region": "cn-hangzhou", "credentials": "r"}
     return [f"{key}: {text}, " for key, text in needed.items() if not value.startswith(key)]
 
 
-def test_what_is_no_secret_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Masks must not hide what one looks for."""
+def test_other_values_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hiding secrets must not hide the mistake."""
     config = tmp_path / "signer.yaml"
     config.write_text(
         HEAD.replace("apps: {}", "apps: {a: {bucket: Photos, name: Secret garden}}")
@@ -133,6 +134,40 @@ def test_what_is_no_secret_is_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
         encoding="utf-8",
     )
     main(["check", "--config", str(config)])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for shown in ("{bucket: Photos, name: Secret garden}", "${file:/run/ak-secret}", "${AK}", "/var/run/secrets/token"):
-        assert shown in said
+        assert shown in output
+
+
+MULTI_LINE = [
+    '    access_key_secret: "VALUE\n    VALUE: 1\n    VALUE: 2"\n    oops: 1\n',
+    "    access_key_secret:\n      - VALUE\n    oops: 1\n",
+    "    ? access_key_secret\n    : VALUE\n    oops: 1\n",
+]
+
+
+@pytest.mark.parametrize("entry", MULTI_LINE)
+def test_all_lines_of_a_secret_are_hidden(entry: str) -> None:
+    lines = (HEAD + "  r:\n    type: static\n" + entry.replace("VALUE", PASSWORD)).split("\n")
+    shown = hide_secrets(lines)
+    assert PASSWORD not in "\n".join(shown)
+    assert (shown[4], shown[-2]) == ("    type: static", "    oops: 1")
+
+
+def test_the_beginning_of_a_long_value_of_a_reference_is_not_shown() -> None:
+    value = "Hunter_Two/" * 20
+    text = f"{HEAD}  r: {{type: ecs_ram_role}}\n".replace(
+        "apps: {}", "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{${S}}/'}}"
+    )
+    with pytest.raises(BadDefinitions) as raised:
+        parse({"a.yaml": text}, {"S": value})
+    assert "is not a placeholder" in str(raised.value)
+    assert "Hunter" not in str(raised.value)
+
+
+def test_a_secret_that_an_alias_repeats_is_not_quoted() -> None:
+    text = f"{HEAD}  r: {{type: static, access_key_id: a, access_key_secret: &s {PASSWORD}}}\ndefault_app: *s\n"
+    with pytest.raises(BadDefinitions) as raised:
+        parse({"a.yaml": text}, {})
+    assert PASSWORD not in str(raised.value)
+    assert "is not an app" in str(raised.value)

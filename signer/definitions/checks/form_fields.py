@@ -41,7 +41,7 @@ def _reject_header(name: str, value: str) -> str | None:
     if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
         return "this is not the name of a form field; use letters, digits, - and _"
     if "$" in value or any(ord(c) < 32 for c in value):
-        return f"{quote(value)} holds a $ or a control character, which OSS cannot compare; remove it"
+        return f"{quote(value)} contains a $ or a control character, which OSS cannot compare; remove it"
     if name == "x-oss-object-acl" and value not in model.ACLS:
         return _one_of(value, model.ACLS)
     if name == "x-oss-storage-class" and value not in model.STORAGE_CLASSES:
@@ -85,5 +85,5 @@ def _reject_condition(condition: Any) -> str | None:
         expected, example = ("a list of texts", "[a, b]") if mode in ("in", "not-in") else ("text", "text")
         return f"the third item is not {expected}; write [{mode}, $field, {example}]"
     if any("$" in item for item in values):
-        return f"{quote(value)} holds a $, which is special in OSS's conditions; remove it"
+        return f"{quote(value)} contains a $, which is special in OSS's conditions; remove it"
     return None

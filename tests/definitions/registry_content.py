@@ -1,4 +1,4 @@
-"""Whether two registries say the same."""
+"""The content of a registry, to compare two of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from signer.definitions.registry import Registry
 from signer.definitions.warnings import find_warnings
 
 
-def all_of(registry: Registry) -> dict[str, Any]:
-    """Everything that a registry answers with, to be compared."""
+def content_of(registry: Registry) -> dict[str, Any]:
+    """Return everything in a registry as comparable values."""
     return {
         "server": registry.server,
         "apps": dict(registry.apps),

@@ -1,4 +1,4 @@
-"""Definitions that are mostly right, as plain values: every key, now and then with anything in its place."""
+"""Hypothesis strategies for definitions that are mostly valid: every key, sometimes with a random value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.definitions.mutations import LITERAL
+from tests.definitions.byte_mutations import LITERAL
 
 SCALARS = st.sampled_from(
     [
@@ -72,7 +72,7 @@ VALUES = st.recursive(
 
 
 def entry(keys: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Mostly right values by key; now and then anything, or a key that nobody knows."""
+    """Return a strategy for mostly valid values by key, sometimes with a random value or an unknown key."""
     known = st.fixed_dictionaries(
         {}, optional={key: st.sampled_from(good) | VALUES if good else VALUES for key, good in keys.items()}
     )

@@ -1,4 +1,4 @@
-"""What can go wrong with the bytes of a file: an editor's slip, a half-written save, a merge gone astray."""
+"""Mutations of a file's bytes: typing mistakes, half-written files, failed merges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 LITERAL = "Wx9dkQ2mZt7LpR4vB8nC1sYf6HjK3a"
-"""A secret that stands in the files, as nobody should let it; of the shape that Alibaba's have."""
+"""A secret in clear with the shape of an AccessKey secret."""
 TOKENS = [
     *(
         ": ",
@@ -79,33 +79,33 @@ TOKENS = [
 Mutation = Callable[[random.Random, bytes], bytes]
 
 
-def _spot(rng: random.Random, data: bytes, longest: int = 40) -> tuple[int, int]:
+def _random_span(rng: random.Random, data: bytes, longest: int = 40) -> tuple[int, int]:
     start = rng.randrange(len(data) + 1)
     return start, min(len(data), start + rng.randrange(1, longest))
 
 
 def flip(rng: random.Random, data: bytes) -> bytes:
-    start, end = _spot(rng, data, 4)
+    start, end = _random_span(rng, data, 4)
     return data[:start] + bytes(rng.randrange(256) for _ in range(end - start)) + data[end:]
 
 
 def insert(rng: random.Random, data: bytes) -> bytes:
-    start, _ = _spot(rng, data)
+    start, _ = _random_span(rng, data)
     return data[:start] + rng.choice(TOKENS).encode() * rng.choice((1, 1, 1, 2, 50)) + data[start:]
 
 
 def replace(rng: random.Random, data: bytes) -> bytes:
-    start, end = _spot(rng, data)
+    start, end = _random_span(rng, data)
     return data[:start] + rng.choice(TOKENS).encode() + data[end:]
 
 
 def delete(rng: random.Random, data: bytes) -> bytes:
-    start, end = _spot(rng, data)
+    start, end = _random_span(rng, data)
     return data[:start] + data[end:]
 
 
 def repeat(rng: random.Random, data: bytes) -> bytes:
-    start, end = _spot(rng, data, 120)
+    start, end = _random_span(rng, data, 120)
     return data[:end] + data[start:end] * rng.choice((1, 2, 30)) + data[end:]
 
 
@@ -134,7 +134,7 @@ MUTATIONS: list[Mutation] = [flip, insert, replace, delete, repeat, move_lines, 
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """One to four of them."""
+    """Return the data after one to four mutations."""
     for _ in range(rng.choice((1, 1, 2, 4))):
         data = rng.choice(MUTATIONS)(rng, data)
     return data

@@ -1,4 +1,4 @@
-"""Definitions that are read again and again: the same comes out as from a first reading, whatever broke between."""
+"""Parsing again after an edit gives the same as parsing for the first time, whatever failed in between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import Parser, parse
-from tests.definitions.comparing import all_of
+from tests.definitions.registry_content import content_of
 
 Files = dict[str, str]
 
@@ -36,30 +36,30 @@ APPS = (
 
 @st.composite
 def edits(draw: st.DrawFn) -> Files:
-    """A directory of two files; some are right, some are broken in one place or another."""
+    """Return a directory of two files; some are valid, some have a mistake."""
     base = BASE + draw(st.sampled_from(DEFAULTS)) + draw(st.sampled_from(("", "default_app: a\n", "oops: 1\n")))
     names = draw(st.lists(st.sampled_from("abcd"), unique=True))
     apps = "".join(f"  {name}: {draw(st.sampled_from(APPS))}\n" for name in names)
     return {"base.yaml": base, "apps.yaml": f"apps:\n{apps}" if apps else "apps: {}\n"}
 
 
-def read(parser: Parser, files: Files) -> object:
-    """All that comes out: a registry or the mistakes."""
+def outcome(parser: Parser, files: Files) -> object:
+    """Return the content of the registry, or the mistakes."""
     try:
-        return all_of(parser.read(files, ENVIRON))
+        return content_of(parser.read(files, ENVIRON))
     except BadDefinitions as error:
         return error.mistakes
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(edits(), min_size=2, max_size=6))
-def test_every_reading_is_as_if_it_were_the_first(states: list[Files]) -> None:
+def test_parsing_again_gives_the_same_as_a_new_parser(states: list[Files]) -> None:
     parser = Parser()
     for files in states:
-        assert read(parser, files) == read(Parser(), files)
+        assert outcome(parser, files) == outcome(Parser(), files)
 
 
-def test_what_did_not_change_is_not_read_again() -> None:
+def test_unchanged_apps_are_not_parsed_again() -> None:
     files = {
         "base.yaml": BASE + DEFAULTS[1],
         "a.yaml": "apps: {a: {bucket: photos}}",
@@ -74,7 +74,7 @@ def test_what_did_not_change_is_not_read_again() -> None:
     assert (first.apps["b"].rules.bucket, second.apps["b"].rules.bucket) == ("bbb", "bbc")
 
 
-def test_a_variable_that_changes_changes_what_refers_to_it() -> None:
+def test_a_changed_variable_changes_the_values_that_refer_to_it() -> None:
     files = {"a.yaml": BASE + DEFAULTS[1] + "apps: {a: {bucket: '${BUCKET}'}, b: {bucket: plain}}"}
     parser = Parser()
     assert parser.read(files, {**ENVIRON, "BUCKET": "one"}).apps["a"].rules.bucket == "one"
@@ -89,4 +89,4 @@ def test_changed_defaults_and_credentials_reach_every_app() -> None:
     parser = Parser()
     for defaults in (DEFAULTS[1], DEFAULTS[2], DEFAULTS[1]):
         files = {"base.yaml": BASE + defaults, **apps}
-        assert all_of(parser.read(files, ENVIRON)) == all_of(parse(files, ENVIRON))
+        assert content_of(parser.read(files, ENVIRON)) == content_of(parse(files, ENVIRON))

@@ -1,4 +1,4 @@
-"""How mistakes look: the caret under what is meant, colours on a terminal only, JSON for programs."""
+"""The output of `check`: carets, colors on a terminal only, JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\napps:\n  a:\n    reg
 
 
 def columns(text: str) -> int:
-    """What a terminal needs to show it."""
+    """Return how many columns the text takes on a terminal."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
@@ -27,12 +27,12 @@ def check(text: str, directory: Path, capsys: pytest.CaptureFixture[str], *optio
     config = directory / "signer.yaml"
     config.write_text(text, encoding="utf-8")
     status = main(["check", "--config", str(config), *options])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "marked"),
     [
         ("    bucket: Photos", "Photos"),
         ("    bucket: 'Photos' # 照片", "'Photos'"),
@@ -46,11 +46,9 @@ def check(text: str, directory: Path, capsys: pytest.CaptureFixture[str], *optio
         ("    headers: {照片: a, x-oss-object-acl: 公开}\n    bucket: photos", "公开"),
     ],
 )
-def test_the_caret_is_under_what_is_meant(
-    line: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, _, said = check(HEAD + line + "\n", tmp_path, capsys)
-    lines = said.splitlines()
+def test_the_caret_marks_the_value(line: str, marked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, output = check(HEAD + line + "\n", tmp_path, capsys)
+    lines = output.splitlines()
     carets = [number for number, each in enumerate(lines) if set(each.strip()) <= set("|^~ ") and "^" in each]
     shown = {(lines[number - 1], lines[number]) for number in carets}
     under = []
@@ -58,94 +56,94 @@ def test_the_caret_is_under_what_is_meant(
         start, width = caret.index("^"), caret.count("^") + caret.count("~")
         at = next(i for i in range(len(source) + 1) if columns(source[:i]) == start)
         under.append(next(source[at:end] for end in range(at, len(source) + 1) if columns(source[at:end]) == width))
-    assert meant.rstrip() in [text + source_rest(text, meant) for text in under]
+    assert marked.rstrip() in [text + source_rest(text, marked) for text in under]
 
 
-def source_rest(text: str, meant: str) -> str:
-    """A combining mark takes no column: the caret may end before it."""
-    rest = meant[len(text) :]
-    return rest if meant.startswith(text) and columns(rest) == 0 else ""
+def source_rest(text: str, marked: str) -> str:
+    """Return the combining marks that follow the text: they have no column, so the caret may end before them."""
+    rest = marked[len(text) :]
+    return rest if marked.startswith(text) and columns(rest) == 0 else ""
 
 
-def test_a_tab_and_what_cannot_be_seen_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, _, said = check(HEAD + "    bucket: photos\n\tname: x\n", tmp_path, capsys)
-    assert "    8 | →   name: x\n      | ^~~~\n" in said
-    _, _, said = check(HEAD + "    bucket: photos\n    name\u200b: \u202ex\n", tmp_path, capsys)
-    assert "    8 |     name<U+200B>: <U+202E>x\n" in said
-    assert "\u202e" not in said
+def test_tabs_and_invisible_characters_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, output = check(HEAD + "    bucket: photos\n\tname: x\n", tmp_path, capsys)
+    assert "    8 | →   name: x\n      | ^~~~\n" in output
+    _, _, output = check(HEAD + "    bucket: photos\n    name\u200b: \u202ex\n", tmp_path, capsys)
+    assert "    8 |     name<U+200B>: <U+202E>x\n" in output
+    assert "\u202e" not in output
 
 
-def test_a_long_line_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, _, said = check(f"version: 1 # {'x' * 100_000}\nname: 1\n", tmp_path, capsys)
-    assert len(said) < 1000
-    _, _, said = check("{version: 1, name: " + "x" * 100_000 + ", zzz: 1}\n", tmp_path, capsys)
-    assert len(said) < 2000
-    assert "zzz: 1}" in said
+def test_a_long_line_is_shortened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, output = check(f"version: 1 # {'x' * 100_000}\nname: 1\n", tmp_path, capsys)
+    assert len(output) < 1000
+    _, _, output = check("{version: 1, name: " + "x" * 100_000 + ", zzz: 1}\n", tmp_path, capsys)
+    assert len(output) < 2000
+    assert "zzz: 1}" in output
 
 
 def test_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = str(tmp_path / "signer.yaml")
     status, out, err = check(HEAD + "    bucket: Photos\n    bukket: photos\n", tmp_path, capsys, "--json")
-    told = json.loads(out)
-    assert (status, err, told["ok"], told["warnings"]) == (1, "", False, [])
-    assert [(each["file"], each["line"], each["column"], each["end_column"]) for each in told["errors"]] == [
+    report = json.loads(out)
+    assert (status, err, report["ok"], report["warnings"]) == (1, "", False, [])
+    assert [(each["file"], each["line"], each["column"], each["end_column"]) for each in report["errors"]] == [
         (config, 7, 13, 19),
         (config, 8, 5, 11),
     ]
-    assert told["errors"][1]["source"] == "    bukket: photos"
-    assert "did you mean bucket?" in told["errors"][1]["message"]
+    assert report["errors"][1]["source"] == "    bukket: photos"
+    assert "did you mean bucket?" in report["errors"][1]["message"]
     status, out, err = check(HEAD + "    bucket: photos\n", tmp_path, capsys, "--json")
-    told = json.loads(out)
-    assert (status, err, told["ok"], told["errors"], told["apps"], told["roles"]) == (0, "", True, [], 1, 1)
-    assert (told["warnings"][0]["line"], told["warnings"][0]["column"]) == (4, 3)
+    report = json.loads(out)
+    assert (status, err, report["ok"], report["errors"], report["apps"], report["roles"]) == (0, "", True, [], 1, 1)
+    assert (report["warnings"][0]["line"], report["warnings"][0]["column"]) == (4, 3)
 
 
 @pytest.mark.parametrize("options", [["--config", "nowhere.yaml"], ["--config", "ftp://example.com/a"]])
-def test_json_also_where_nothing_can_be_read(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_for_definitions_that_cannot_be_read(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--json", *options]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert not told["ok"]
-    assert told["errors"][0]["message"]
+    report = json.loads(capsys.readouterr().out)
+    assert not report["ok"]
+    assert report["errors"][0]["message"]
 
 
 def on_a_terminal(arguments: list[str], **environ: str) -> bytes:
-    """What a command writes to its stderr when that is a terminal."""
-    terminal, its_end = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    """Return what a command writes to stderr when that is a terminal."""
+    terminal, terminal_end = pty.openpty()
+    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     process = subprocess.Popen(
         [sys.executable, "run.py", *arguments],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=its_end,
-        env={**kept, "TERM": "xterm", **environ},
+        stderr=terminal_end,
+        env={**inherited, "TERM": "xterm", **environ},
     )
-    os.close(its_end)
-    said = b""
+    os.close(terminal_end)
+    output = b""
     try:
         while chunk := os.read(terminal, 4096):
-            said += chunk
-    except OSError:  # how Linux tells the end of a terminal
+            output += chunk
+    except OSError:  # how Linux reports the end of a terminal
         pass
     os.close(terminal)
     assert process.wait(timeout=60) == 1
-    return said
+    return output
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_colours_on_a_terminal_unless_nobody_wants_them(command: str, tmp_path: Path) -> None:
+def test_colors_on_a_terminal_unless_disabled(command: str, tmp_path: Path) -> None:
     config = tmp_path / "signer.yaml"
     config.write_text(HEAD + "    bucket: Photos\n", encoding="utf-8")
     arguments = [command, "--config", str(config)]
-    coloured = on_a_terminal(arguments)
-    assert b"\x1b[1m" in coloured
-    assert b"\x1b[1;32m^~~~~~\x1b[0m" in coloured
+    colored = on_a_terminal(arguments)
+    assert b"\x1b[1m" in colored
+    assert b"\x1b[1;32m^~~~~~\x1b[0m" in colored
     plain = on_a_terminal(arguments, NO_COLOR="1")
     assert b"\x1b" not in plain
     assert b"^~~~~~" in plain
     assert b"\x1b" not in on_a_terminal(arguments, TERM="dumb")
 
 
-def test_many_warnings_are_cut_for_people_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_warnings_are_shortened_for_people_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (
         "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, credentials: r}\napps:\n"
     )
