@@ -66,7 +66,7 @@ class Service:
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerCheckBuilder(self._outbound)
-        self._credentials = KeeperPool(observe=self.metrics.record_refresh)
+        self._credentials = KeeperPool(on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._role_planner.plans(registry, roles))

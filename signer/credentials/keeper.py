@@ -24,8 +24,6 @@ from signer.signing.v4 import Credential
 _UNLIMITED = timedelta(days=36500)
 _REREAD_SECONDS = 60.0
 """How often a credential that does not expire is read again, since its file may have been rotated."""
-_FAILURE_THRESHOLD = 3
-_MAX_RETRY_SECONDS = 30.0
 _MAX_URGENT_RETRY_SECONDS = 4.0
 """The longest delay between attempts while the role has no usable token."""
 _RANDOM = random.Random()  # noqa: S311
@@ -46,17 +44,14 @@ class Keeper:
         tokens: TokenCache,
         pacer: FetchPacer,
         wall_clock: Callable[[], float],
-        observe: Callable[[RefreshAttempt], None],
+        on_attempt: Callable[[RefreshAttempt], None],
     ) -> None:
         """Create a keeper; `start` starts its task.
 
         Args:
-            name: The role's name in the definitions.
-            plan: How to fetch the token.
-            tokens: Where the token is stored.
-            pacer: Limits how often tokens are fetched, over all roles.
+            pacer: Limits the fetches per second of all keepers together.
             wall_clock: Returns epoch seconds.
-            observe: Is called after each attempt.
+            on_attempt: Called after each attempt.
         """
         self.permissions = plan.permissions
         self.first_attempt_done = asyncio.Event()
@@ -66,36 +61,38 @@ class Keeper:
         self._tokens = tokens
         self._pacer = pacer
         self._wall_clock = wall_clock
-        self._observe = observe
+        self._on_attempt = on_attempt
         self._breaker = CircuitBreaker(
-            failure_threshold=_FAILURE_THRESHOLD,
-            first_delay_seconds=0.5,
-            max_delay_seconds=_MAX_RETRY_SECONDS,
-            jitter=(0.5, 1.0),
+            failure_threshold=3, first_delay_seconds=0.5, max_delay_seconds=30.0, jitter=(0.5, 1.0)
         )
         self._task: asyncio.Task[None] | None = None
         self._wake_up = asyncio.Event()
-        self._attempt: asyncio.Future[None] | None = None
-        """Completes with the attempt that is due or under way; None while the keeper sleeps."""
+        self._attempt_done: asyncio.Future[None] | None = None
+        """Set when the attempt that is due or under way is done; None while the keeper sleeps."""
         self._reason = RefreshReason.START
         self._last_expiration: datetime | None = None
         self._fetched_at: datetime | None = None
         self._last_error: str | None = None
         self._next_attempt_at: datetime | None = None
         self._retired = False
-        self._token_after_retirement: Credential | None = None
+        self._final_token: Credential | None = None
+        """The token of a retired keeper, for requests that started with earlier definitions."""
 
     def start(self, token_of_previous_key: Credential | None = None) -> None:
-        """Start the task that fetches the token. Until then, requests use the token of the previous key if any."""
-        self._request_attempt()
+        """Start the task that fetches the token.
+
+        Args:
+            token_of_previous_key: A token for requests to use until the first attempt succeeds.
+        """
+        self._schedule_attempt()
         if token_of_previous_key is not None:
             self._reason = RefreshReason.CHANGED
             self._store(token_of_previous_key)
-            self._complete_attempt()
+            self._finish_attempt()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
-    def update(self, name: str, windows: RefreshWindows) -> None:
-        """Apply the role's name and windows of new definitions, and refresh the token if it is too short for them."""
+    def reconfigure(self, name: str, windows: RefreshWindows) -> None:
+        """Apply new definitions to the role, and refresh its token if it is too short for them."""
         self._name = name
         if windows == self._windows:
             return
@@ -109,11 +106,11 @@ class Keeper:
     def refresh(self) -> None:
         """Refresh the token now, unless the last attempt failed: then the next retry is early enough."""
         if not self._breaker.failures and not self._retired:
-            self._request_attempt()
+            self._schedule_attempt()
 
     def retire(self) -> None:
-        """Remove the token and end the task after the current attempt. Requests that wait for it get its token."""
-        self._token_after_retirement = self._tokens.remove(self)
+        """Remove the token from the cache, and end the task after the current attempt."""
+        self._final_token = self._tokens.remove(self)
         self._retired = True
         self._wake_up.set()
 
@@ -131,22 +128,22 @@ class Keeper:
         """Return the role's token, or None if there is none that is usable."""
         if not self._retired:
             return self._tokens.get(self)
-        token = self._token_after_retirement
+        token = self._final_token
         return token if token is not None and self._wall_clock() < self.usable_until(token) else None
 
     async def get(self) -> Credential:
-        """Return the role's token; without one, wait for the current attempt.
+        """Return the role's token; if there is none, wait for the current attempt.
 
         Raises:
-            CredentialsUnavailable: There is no token, and the attempt failed or is likely to fail.
+            CredentialsUnavailable: It cannot be fetched right now.
         """
         token = self.current()
-        if token is None and self._attempt is None:
-            # The clock was set forward or the machine slept, and the token expired before its refresh was due.
+        if token is None and self._attempt_done is None:
+            # The clock was set forward or the machine slept: the token expired while the keeper was asleep.
             self.refresh()
-        if token is None and self._attempt is not None and not self._breaker.is_open:
+        if token is None and self._attempt_done is not None and not self._breaker.is_open:
             # Shielded, so that a request that is cancelled does not cancel the wait of the others.
-            await asyncio.shield(self._attempt)
+            await asyncio.shield(self._attempt_done)
             token = self.current()
         if token is None:
             raise CredentialsUnavailable(
@@ -176,7 +173,7 @@ class Keeper:
                 delay_seconds = await self._attempt_refresh()
                 await self._sleep(delay_seconds)
         finally:
-            self._complete_attempt()
+            self._finish_attempt()
 
     async def _sleep(self, seconds: float) -> None:
         """Wait until the next attempt is due or requested."""
@@ -188,7 +185,7 @@ class Keeper:
                 await self._wake_up.wait()
         if not self._retired:
             self._reason = self._next_reason()
-            self._request_attempt()
+            self._schedule_attempt()
 
     def _next_reason(self) -> RefreshReason:
         if self._breaker.failures:
@@ -199,16 +196,16 @@ class Keeper:
             TokenState.UNUSABLE: RefreshReason.ENDED,
         }[self._token_state()]
 
-    def _request_attempt(self) -> None:
-        if self._attempt is None:
-            self._attempt = asyncio.get_running_loop().create_future()
+    def _schedule_attempt(self) -> None:
+        if self._attempt_done is None:
+            self._attempt_done = asyncio.get_running_loop().create_future()
         self._wake_up.set()
 
-    def _complete_attempt(self) -> None:
-        attempt, self._attempt = self._attempt, None
+    def _finish_attempt(self) -> None:
+        attempt_done, self._attempt_done = self._attempt_done, None
         self.first_attempt_done.set()
-        if attempt is not None and not attempt.done():
-            attempt.set_result(None)
+        if attempt_done is not None and not attempt_done.done():
+            attempt_done.set_result(None)
 
     async def _attempt_refresh(self) -> float:
         """Fetch a token once, and return the seconds until the next attempt."""
@@ -222,8 +219,8 @@ class Keeper:
         else:
             delay_seconds = self._record_success(attempt, result)
         self._next_attempt_at = self._now() + timedelta(seconds=delay_seconds)
-        self._observe(attempt)
-        self._complete_attempt()
+        self._on_attempt(attempt)
+        self._finish_attempt()
         return delay_seconds
 
     async def _fetch(self) -> Credential | FetchFailed:
@@ -265,7 +262,7 @@ class Keeper:
         if token is None:
             delay_seconds = self._breaker.record_failure(max_delay_seconds=_MAX_URGENT_RETRY_SECONDS)
         else:
-            # Once the token is unusable, the shorter delays apply.
+            # When the token becomes unusable, the shorter delays of the other case apply.
             usable_seconds = self.usable_until(token) - self._wall_clock()
             delay_seconds = min(self._breaker.record_failure(), usable_seconds)
         log_refresh_failed(
@@ -282,7 +279,7 @@ class Keeper:
     def _store(self, token: Credential) -> None:
         self._last_expiration = token.expiration
         if self._retired:
-            self._token_after_retirement = token
+            self._final_token = token
         else:
             self._tokens.store(self, token)
 

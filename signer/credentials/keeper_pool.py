@@ -23,16 +23,16 @@ class KeeperPool:
         self,
         *,
         wall_clock: Callable[[], float] = time.time,
-        observe: Callable[[RefreshAttempt], None] = lambda _attempt: None,
+        on_attempt: Callable[[RefreshAttempt], None] = lambda _attempt: None,
     ) -> None:
         """Create an empty pool.
 
         Args:
             wall_clock: Returns epoch seconds.
-            observe: Is called after each attempt to fetch a token.
+            on_attempt: Called after each attempt to fetch a token.
         """
         self._wall_clock = wall_clock
-        self._observe = observe
+        self._on_attempt = on_attempt
         self._tokens = TokenCache(wall_clock)
         self._pacer = FetchPacer()
         self._keepers: dict[Hashable, Keeper] = {}
@@ -65,7 +65,7 @@ class KeeperPool:
         for identity in self._keepers.keys() - roles.plans.keys():
             self._keepers.pop(identity).retire()
         for identity, (name, plan) in roles.plans.items():
-            self._keepers[identity].update(name, plan.windows)
+            self._keepers[identity].reconfigure(name, plan.windows)
         self._active = roles
 
     async def close(self) -> None:
@@ -74,7 +74,7 @@ class KeeperPool:
 
     def _new_keeper(self, name: str, plan: RolePlan) -> Keeper:
         return Keeper(
-            name, plan, tokens=self._tokens, pacer=self._pacer, wall_clock=self._wall_clock, observe=self._observe
+            name, plan, tokens=self._tokens, pacer=self._pacer, wall_clock=self._wall_clock, on_attempt=self._on_attempt
         )
 
     def _token_of_previous_key(self, name: str, plan: RolePlan) -> Credential | None:

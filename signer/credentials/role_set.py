@@ -44,7 +44,7 @@ class RoleSet:
         """Return a token to sign with, and wait for the current attempt to fetch one if there is none.
 
         Raises:
-            CredentialsUnavailable: There is no token, and the attempt failed or is likely to fail.
+            CredentialsUnavailable: The role has no token, and it cannot be fetched right now.
         """
         return await self.keepers[role].get()
 

@@ -70,7 +70,7 @@ class Pool:
     """A keeper pool with one active role set."""
 
     def __init__(self, clock: Clock) -> None:
-        self._pool = KeeperPool(wall_clock=clock, observe=self._observe)
+        self._pool = KeeperPool(wall_clock=clock, on_attempt=self._observe)
         self.attempts: list[RefreshAttempt] = []
         self.roles = RoleSet()
 
