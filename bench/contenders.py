@@ -30,12 +30,12 @@ class Row:
     """The signer is the one that (b), (c) and (d) ask."""
 
 
-def open_target(public: str) -> Target:
-    return Target(f"{public}/generate_signature?app_id={definitions.OPEN}")
+def open_target(public: str, app: str = definitions.OPEN) -> Target:
+    return Target(f"{public}/generate_signature?app_id={app}")
 
 
-def uploads_target(public: str) -> Target:
-    return Target(f"{public}/v1/apps/{definitions.UPLOADS}/uploads", "POST", WISH, {"Content-Type": "application/json"})
+def uploads_target(public: str, app: str = definitions.UPLOADS) -> Target:
+    return Target(f"{public}/v1/apps/{app}/uploads", "POST", WISH, {"Content-Type": "application/json"})
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
-"""How many machine instructions does a request take? `python -m bench.cost`
+"""Machine instructions of each kind of request. `python -m bench.cost`
 
-Signer and hello run under valgrind's callgrind, which counts them. A count does not depend on how busy the machine is,
-so it shows what time cannot. It is told in hellos, of the same Python and the same aiohttp, so that it holds on other
-machines too; tests/guard compares it with tests/guard/cost.json, which `--store` writes anew.
+The signer and a hello server run under valgrind's callgrind, which counts instructions. They run in frozen time
+(`frozen_time`), so the same code gives the same count on a fast or slow, idle or busy machine. Counts are divided by those of a hello on the same Python and aiohttp, so they also compare between
+machines. tests/guard compares them with tests/guard/cost.json, which `--store` writes.
+
+The kinds are the sample answer as it is usually given (cached for its second), the first sample answer of a second,
+which is signed, and an upload, which is signed for each request.
 """
 
 from __future__ import annotations
@@ -10,38 +13,44 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import http.server
 import json
+import os
+import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice, repeat
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
-from bench import definitions
-from bench.callgrind import Counter, missing, under_callgrind
+from bench import callgrind, definitions
 from bench.contenders import open_target, uploads_target
 from bench.load import Target
-from bench.processes import ROOT, CannotMeasure, Cloud, listening, local_cloud, signer
+from bench.processes import ROOT, CannotMeasure, Cloud, listening, local_cloud, signer, wait_until
 from bench.results import write_result
 from bench.table import table
 
 STORED = ROOT / "tests" / "guard" / "cost.json"
 REQUESTS = 40
-ROUNDS = 4
-"""The cheapest counts: in the others something happened that does not happen in every request."""
-AFTERWARDS_SECONDS = 0.25
-"""What a request leaves to be done later, such as its line in the log, is done by then, and counts."""
+ROUNDS = 3
+"""The lowest count is reported: garbage collections of the oldest generation fall into some rounds only."""
 
 _ENVIRON = {"PYTHONHASHSEED": "0"}
+_TIMEOUT_SECONDS = 120
+_REQUEST_LINE = b'"message": "request"'
 
 Figures = dict[str, float]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the counts, write them to the results, and store them on request."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__)
-    parser.add_argument("--store", action="store_true", help="what tests/guard compares with from now on")
+    parser.add_argument("--store", action="store_true", help="make these the figures that tests/guard compares with")
     options = parser.parse_args(arguments)
     try:
         instructions = measure()
@@ -58,71 +67,153 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def in_hellos(instructions: Figures) -> Figures:
+    """Return the count of each kind of request divided by that of a hello."""
     return {kind: round(count / instructions["hello"], 3) for kind, count in instructions.items() if kind != "hello"}
 
 
 def measure() -> Figures:
-    """Instructions of a hello and of each kind of request. Raises `CannotMeasure`."""
-    if told := missing():
-        raise CannotMeasure(told)
+    """Return the number of instructions of a hello and of each kind of request.
+
+    Raises:
+        CannotMeasure: a program is missing, or a server did not start or respond.
+    """
+    if missing := callgrind.missing_program():
+        raise CannotMeasure(missing)
     with local_cloud() as cloud, ThreadPoolExecutor() as both:
         hello, signatures = both.submit(_hello), both.submit(_signatures, cloud)
         return hello.result() | signatures.result()
+
+
+def _python(directory: Path) -> list[str]:
+    return [*callgrind.under_callgrind(directory), sys.executable, "-m", "bench.frozen_time"]
 
 
 def _hello() -> Figures:
     with tempfile.TemporaryDirectory() as name, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"body": "x" * 1500, "headers": {"Content-Type": "application/json"}}, file)
         file.flush()
-        command = [*under_callgrind(Path(name)), sys.executable, "-m", "bench.hello", "{fd}", file.name]
-        with listening(command, "/hello", core=None, environ=_ENVIRON) as server:
-            return _counts(server.pid, Path(name), {"hello": Target(f"{server.public}/hello")})
+        command = [*_python(Path(name)), "bench/hello.py", "{fd}", file.name]
+        with (
+            listening(command, "/hello", core=None, environ=_ENVIRON) as server,
+            Client(server.public, server.pid) as client,
+        ):
+            fire_timers(server.pid)
+            with callgrind.Counter(server.pid, Path(name)) as counter:
+                return {"hello": _cost(counter, client, repeat(Target(f"{server.public}/hello")))}
 
 
 def _signatures(cloud: Cloud) -> Figures:
+    apps = [definitions.open_app(number) for number in range(REQUESTS)]
     with tempfile.TemporaryDirectory() as name:
-        under = under_callgrind(Path(name))
-        with signer(definitions.usual(cloud), under=under, environ=_ENVIRON) as running:
-            kinds = {"generate_signature": open_target(running.public), "uploads": uploads_target(running.public)}
-            return _counts(running.pid, Path(name), kinds)
+        text = definitions.usual(cloud, len(apps) + 2)
+        with (
+            # From a file, the signer would look for changes in a thread that no timer of the event loop drives.
+            published(text) as address,
+            signer(address, python=_python(Path(name)), environ=_ENVIRON) as running,
+            Client(running.public, running.pid) as client,
+        ):
+
+            def write_log() -> None:
+                """Have the log written, as it is 10 ms after a request."""
+                fire_timers(running.pid)
+                wait_until(lambda: running.log.read_bytes().count(_REQUEST_LINE) >= client.sent)
+
+            def next_second() -> None:
+                os.kill(running.pid, signal.SIGUSR2)
+                write_log()
+
+            write_log()
+            anew = cycle([open_target(running.public, app) for app in apps])
+            with callgrind.Counter(running.pid, Path(name)) as counter:
+                return {
+                    "first of its second": _cost(counter, client, anew, next_second),
+                    "cached": _cost(counter, client, repeat(open_target(running.public)), write_log),
+                    "uploads": _cost(counter, client, repeat(uploads_target(running.public)), write_log),
+                }
 
 
-def _counts(pid: int, directory: Path, targets: dict[str, Target]) -> Figures:
-    """Of one request each."""
-    counts = {}
-    with Counter(pid, directory) as counter:
-        for kind, target in targets.items():
-            with Client(target) as client:
-                client.ask(REQUESTS // 4)
-                time.sleep(AFTERWARDS_SECONDS)
-                counts[kind] = min(counter.count(lambda: _round(client)) for _ in range(ROUNDS)) / REQUESTS
-    return counts
+def _cost(
+    counter: callgrind.Counter,
+    client: Client,
+    requests: Iterable[Target],
+    afterwards: Callable[[], None] = lambda: None,
+) -> float:
+    """Return the number of instructions of one request; the first requests are not counted."""
+    requests = iter(requests)
+
+    def send_some() -> None:
+        client.send(islice(requests, REQUESTS))
+        afterwards()
+
+    send_some()
+    return min(counter.count(send_some) for _ in range(ROUNDS)) / REQUESTS
 
 
-def _round(client: Client) -> None:
-    client.ask(REQUESTS)
-    time.sleep(AFTERWARDS_SECONDS)
+@contextlib.contextmanager
+def published(text: str) -> Iterator[str]:
+    """Serve a text by HTTP and yield its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/signer.yaml"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def fire_timers(pid: int) -> None:
+    """Make a program that `held_timers` runs fire what is due, and hold its timers from now on."""
+    os.kill(pid, signal.SIGUSR1)
 
 
 class Client(contextlib.AbstractContextManager["Client"]):
-    """One connection that is kept."""
+    """One connection that is kept open.
 
-    def __init__(self, target: Target) -> None:
-        address = urlsplit(target.url)
-        self._target = target
-        self._path = f"{address.path}?{address.query}"
-        self._connection = http.client.HTTPConnection(address.netloc, timeout=60)
+    Each request is sent in one piece and to a process that sleeps, since a server does less work for a request that
+    arrives before it waits for one.
+    """
 
-    def ask(self, times: int) -> None:
-        for _ in range(times):
-            self._connection.request(self._target.method, self._path, self._target.body, {**self._target.headers})
-            answer = self._connection.getresponse()
-            text = answer.read()
-            if answer.status not in (200, 201):
-                raise CannotMeasure(f"{self._path} was answered with {answer.status}: {text.decode()}")
+    def __init__(self, url: str, pid: int) -> None:
+        address = urlsplit(url)
+        self._stat = Path(f"/proc/{pid}/stat")
+        self.sent = 0
+        self._host = address.netloc
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=_TIMEOUT_SECONDS)
+
+    def send(self, requests: Iterable[Target]) -> None:
+        """Send each request once the response to the one before has arrived.
+
+        Raises:
+            CannotMeasure: a response has another status than 200 or 201.
+        """
+        for target in requests:
+            body = (target.body or "").encode()
+            headers = {"Host": self._host, "Content-Length": len(body), **target.headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            while self._stat.read_text("utf-8").rpartition(")")[2].split()[0] != "S":
+                time.sleep(0.0005)
+            path = target.url.partition(self._host)[2]
+            self._socket.sendall(f"{target.method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+            response = http.client.HTTPResponse(self._socket)
+            response.begin()
+            text = response.read()
+            if response.status not in (200, 201):
+                raise CannotMeasure(f"{path} was answered with {response.status}: {text.decode()}")
+            self.sent += 1
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._socket.close()
 
 
 if __name__ == "__main__":

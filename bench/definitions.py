@@ -41,6 +41,11 @@ _EXACT = """\
 """
 
 
+def open_app(number: int) -> str:
+    """Return the id of one of the apps that need no caller."""
+    return f"wx{number:016d}"
+
+
 def usual(cloud: Cloud, apps: int = 10) -> str:
     """So many apps, with `wechat` and `uploads` among them, that sign with one role of the instance."""
     exact = _EXACT.format(secret=WECHAT_SECRET, wechat=cloud.wechat)

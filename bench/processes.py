@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVER_CORE = 0
 LOAD_CORE = 1
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 ENVIRON = {
     # An installed server has its modules compiled, and none is watched by coverage.
     **{
@@ -81,6 +82,7 @@ class Signer:
     public: str
     admin: str
     pid: int
+    log: Path
 
     def roles(self) -> list[dict[str, Any]]:
         """What /readyz says of each role."""
@@ -116,22 +118,22 @@ def signer(
     core: int | None = None,
     sock: socket.socket | None = None,
     worker: int = 1,
-    under: Sequence[str] = (),
+    python: Sequence[str] = (sys.executable,),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Signer]:
     """`python run.py serve` on these definitions, once it is ready; its log goes to a file, as it would anywhere.
 
-    A text is the whole of the definitions, a path is where they are. `sock` is handed over as systemd does it
-    (sd_listen_fds(3)), to several workers if need be; `under` is a program that runs it, such as a profiler.
+    Definitions are their text, or the path or http:// address that they are at. `sock` is handed over as systemd does it
+    (sd_listen_fds(3)), to several workers if need be; `python` is the command that runs Python, such as in a profiler.
     Raises `CannotMeasure` when it does not start.
     """
     with tempfile.TemporaryDirectory() as directory:
         config, log = Path(directory) / "signer.yaml", Path(directory) / "log"
-        if isinstance(definitions, str):
+        address: str | Path = definitions
+        if isinstance(definitions, str) and not definitions.startswith("http://"):
             config.write_text(definitions, encoding="utf-8")
-        else:
-            config = definitions
-        command = on_core(core, [*under, sys.executable, "run.py", "serve", "--config", str(config)])
+            address = config
+        command = on_core(core, [*python, "run.py", "serve", "--config", str(address)])
         descriptors = []
         if sock is not None:
             descriptors = [sock.fileno()]
@@ -149,7 +151,7 @@ def signer(
                 raise CannotMeasure(f"the signer did not start:\n{log.read_text('utf-8')}")
             said = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
             addresses = next(line for line in said if line["message"] == "listening")
-            yield Signer(addresses["public"], addresses["admin"], process.pid)
+            yield Signer(addresses["public"], addresses["admin"], process.pid, log)
 
 
 @contextlib.contextmanager
@@ -171,8 +173,10 @@ def listening(
         )
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         with running(process):
-            # The socket takes connections whether or not anybody answers them.
-            wait_until(lambda: process.poll() is not None or _answers(address + path))
+            # The socket accepts a connection before the server does.
+            with contextlib.closing(http.client.HTTPConnection(*sock.getsockname())) as connection:
+                connection.request("GET", path)
+                wait_until(lambda: process.poll() is not None or _is_readable(connection.sock))
             if process.poll() is not None:
                 log.seek(0)
                 raise CannotMeasure(f"{' '.join(command)} did not start:\n{log.read().decode()}")
@@ -232,9 +236,5 @@ def exchange(
     return Answer(dict(answer.getheaders()), text)
 
 
-def _answers(url: str) -> bool:
-    try:
-        exchange(url, timeout_seconds=1)
-    except (OSError, http.client.HTTPException):
-        return False
-    return True
+def _is_readable(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
