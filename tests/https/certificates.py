@@ -1,4 +1,4 @@
-"""A certificate authority of our own, and the files that it gives, laid out as certbot does."""
+"""A certificate authority, and the files of its certificates in certbot's layout."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from tests.harness.files import link
+from tests.harness.files import link as set_link
 
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Issued:
-    """As PEM."""
+    """A certificate, as PEM."""
 
     certificate: str
     chain: str
@@ -36,7 +36,7 @@ class Issued:
 
 
 class Authority:
-    """A root, and below it the intermediate that issues."""
+    """A root and an intermediate, which issues the certificates."""
 
     def __init__(self) -> None:
         self._root_key, self._key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -44,13 +44,14 @@ class Authority:
         self._intermediate = _signed("Test intermediate", self._key, "Test root", self._root_key)
         self.root_pem = _pem(self._root)
 
-    def trusting(self) -> ssl.SSLContext:
-        """For clients that trust the root and nothing else."""
+    def client_context(self) -> ssl.SSLContext:
+        """Return a context for clients that trust only this root."""
         return ssl.create_default_context(cadata=self.root_pem)
 
     def issue(
         self, names: Sequence[str] = ("localhost", "127.0.0.1"), *, starts: timedelta = -DAY, ends: timedelta = 90 * DAY
     ) -> Issued:
+        """Issue a certificate that is valid from now plus `starts` until now plus `ends`."""
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = _signed(names[0], key, "Test intermediate", self._key, names=names, starts=starts, ends=ends)
         return Issued(
@@ -63,6 +64,7 @@ class Authority:
 
 
 def encrypted_key(password: bytes) -> str:
+    """Return a private key as encrypted PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)).decode()
 
@@ -78,20 +80,22 @@ class Certbot:
             directory.mkdir(parents=True)
 
     def write(self, certificate: str, key: str) -> None:
-        """The numbered files, which nothing leads to yet."""
+        """Write the numbered files, to which no link points yet."""
         self._number += 1
         for link_name, text in ((self.certificate, certificate), (self.key, key)):
             file = self._archive / f"{link_name.stem}{self._number}.pem"
             file.touch(0o600)
             file.write_text(text, encoding="ascii")
 
-    def turn(self, *links: Path) -> None:
+    def link(self, *links: Path) -> None:
+        """Let these links point to the last written files."""
         for each in links:
-            link(each, Path("../../archive/site") / f"{each.stem}{self._number}.pem")
+            set_link(each, Path("../../archive/site") / f"{each.stem}{self._number}.pem")
 
     def renew(self, issued: Issued) -> None:
+        """Write the files, and link them."""
         self.write(issued.chain, issued.key)
-        self.turn(self.key, self.certificate)
+        self.link(self.key, self.certificate)
 
 
 def _signed(

@@ -1,4 +1,4 @@
-"""Debian's nginx as a process of our own, with the site of deploy/nginx between clients and signers."""
+"""Runs nginx with the site of deploy/nginx."""
 
 from __future__ import annotations
 
@@ -38,19 +38,22 @@ http {{
 
 @dataclass
 class Nginx:
+    """A running nginx."""
+
     http: str
     https: str
-    said: list[str]
+    errors: list[str]
     log: Path
-    """A JSON object for each request."""
+    """One JSON object for each request."""
 
     def logged(self) -> list[dict[str, Any]]:
+        """Return the entries of its log."""
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
 
 
 def site(text: str, upstreams: Sequence[str], files: Certbot, log: Path, http: int, https: int) -> str:
-    """The site with the addresses and files of a test in place of those of a machine."""
-    for written, real in (
+    """Return the site with the addresses and files of a test."""
+    for documented, replacement in (
         ("    listen [::]:80;\n", ""),
         ("    listen [::]:443 ssl http2;\n", ""),
         ("listen 80;", f"listen 127.0.0.1:{http};"),
@@ -60,16 +63,16 @@ def site(text: str, upstreams: Sequence[str], files: Certbot, log: Path, http: i
         ("/etc/letsencrypt/live/upload.example.com/fullchain.pem", str(files.certificate)),
         ("/etc/letsencrypt/live/upload.example.com/privkey.pem", str(files.key)),
         ("/var/log/nginx/oss-signer.log", str(log)),
-        ("client_body_timeout 10s;", "client_body_timeout 1s;"),
+        ("client_body_timeout 10s;", "client_body_timeout 3s;"),
     ):
-        assert text.count(written) == 1, written
-        text = text.replace(written, real)
+        assert text.count(documented) == 1, documented
+        text = text.replace(documented, replacement)
     return text
 
 
 @contextlib.asynccontextmanager
 async def nginx(prefix: Path, upstreams: Sequence[str], files: Certbot) -> AsyncIterator[Nginx]:
-    """Once it listens; `upstreams` are `host:port` or `unix:/path`."""
+    """Run nginx before two upstreams, which are `host:port` or `unix:/path`."""
     http, https = reserve_port(), reserve_port()
     (prefix / "site.conf").write_text(
         site(SITE.read_text(encoding="utf-8"), upstreams, files, prefix / "requests.log", http, https), encoding="utf-8"

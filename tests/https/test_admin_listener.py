@@ -1,4 +1,4 @@
-"""The admin routes: behind a token where others could reach them, on a unix socket, and never open by mistake."""
+"""The admin listener: with a token where other machines can reach it, on a Unix socket, and never open by mistake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.harness.signer import LOCAL_ENVIRON, Signer, run_command, signer
 from tests.harness.systemd_socket import signer_with_socket
 
 TOKEN = "the-token-of-the-operators"
-in_one_loop = pytest.mark.asyncio(loop_scope="module")
+module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 def definitions(admin: str, token: str = "") -> str:
@@ -29,7 +29,7 @@ def definitions(admin: str, token: str = "") -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Signer, Path]]:
-    """On an address with a token, as it would be in a cluster; one of its two roles has no token."""
+    """A signer with an admin token, and its definitions; one of its two roles has no token."""
     config = tmp_path_factory.mktemp("guarded") / "signer.yaml"
     text = definitions("127.0.0.1:0", ', admin_token: "${ADMIN_TOKEN}"') + "  b: {credentials: gone}\n"
     gone = 'credentials:\n  gone: {type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}\n'
@@ -39,13 +39,15 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
         assert TOKEN not in "".join(running.output)
 
 
-@in_one_loop
+@module_loop
 @pytest.mark.parametrize(
-    "offered", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN[:-1]}", "Bearer é"]
+    "authorization", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN[:-1]}", "Bearer é"]
 )
-async def test_without_the_token_only_probes_are_answered(guarded: tuple[Signer, Path], offered: str | None) -> None:
+async def test_without_the_token_only_probes_are_allowed(
+    guarded: tuple[Signer, Path], authorization: str | None
+) -> None:
     running, _ = guarded
-    headers = {} if offered is None else {"Authorization": offered}
+    headers = {} if authorization is None else {"Authorization": authorization}
     for method, path in (
         ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"), ("GET", "/-/definitions"),
         ("POST", "/-/reload"), ("GET", "/nowhere"), ("GET", "/healthz/"),
@@ -60,8 +62,8 @@ async def test_without_the_token_only_probes_are_answered(guarded: tuple[Signer,
             assert (response.status, await response.json()) == (200 if ready else 503, {"ready": ready})
 
 
-@in_one_loop
-async def test_with_the_token_everything_is(guarded: tuple[Signer, Path]) -> None:
+@module_loop
+async def test_with_the_token_every_route_is_allowed(guarded: tuple[Signer, Path]) -> None:
     running, _ = guarded
     headers = {"Authorization": f"bearer {TOKEN}"}
     for path in ("/metrics", "/status", "/-/definitions", "/readyz?roles=any"):
@@ -71,8 +73,8 @@ async def test_with_the_token_everything_is(guarded: tuple[Signer, Path]) -> Non
     assert json.loads(text)["unusable_roles"] == ["gone"]
 
 
-@in_one_loop
-async def test_check_compares_with_the_token_of_the_definitions_or_of_the_environment(
+@module_loop
+async def test_check_diff_uses_the_token_of_the_definitions_or_of_the_environment(
     guarded: tuple[Signer, Path], tmp_path: Path
 ) -> None:
     running, config = guarded
@@ -80,15 +82,15 @@ async def test_check_compares_with_the_token_of_the_definitions_or_of_the_enviro
 
     async def diff(**environ: str) -> tuple[int, str]:
         arguments = ("check", "--config", other, "--diff", running.admin)
-        done = await run_command(*arguments, environ={**LOCAL_ENVIRON, **environ})
-        return done.status, done.out + done.err
+        completed = await run_command(*arguments, environ={**LOCAL_ENVIRON, **environ})
+        return completed.status, completed.out + completed.err
 
-    status, said = await diff(ADMIN_TOKEN=TOKEN)
-    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
-    status, said = await diff(ADMIN_TOKEN="another-long-token", OSS_SIGNER_ADMIN_TOKEN=TOKEN)
-    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in said, said
-    status, said = await diff(ADMIN_TOKEN="another-long-token")
-    assert status == 1 and "rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN" in said, said
+    status, output = await diff(ADMIN_TOKEN=TOKEN)
+    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in output, output
+    status, output = await diff(ADMIN_TOKEN="another-long-token", OSS_SIGNER_ADMIN_TOKEN=TOKEN)
+    assert status == 0 and "~ apps.a: max_size 1MiB -> 2MiB" in output, output
+    status, output = await diff(ADMIN_TOKEN="another-long-token")
+    assert status == 1 and "rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN" in output, output
 
 
 async def healthy(path: Path) -> bool:
@@ -102,11 +104,11 @@ async def healthy(path: Path) -> bool:
         return False
 
 
-async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_path: Path) -> None:
+async def test_a_unix_socket_is_for_its_group_and_is_removed_by_the_signer(tmp_path: Path) -> None:
     path, second = tmp_path / "admin.sock", tmp_path / "admin-2.sock"
-    left_over = socket.socket(socket.AF_UNIX)
-    left_over.bind(str(path))
-    left_over.close()
+    stale_socket = socket.socket(socket.AF_UNIX)
+    stale_socket.bind(str(path))
+    stale_socket.close()
     (config := tmp_path / "signer.yaml").write_text(definitions(f"unix:{path}"), encoding="utf-8")
     async with aiohttp.ClientSession() as session, signer(session, config) as running:
         assert running.admin == f"unix:{path}"
@@ -126,17 +128,17 @@ async def test_a_unix_socket_is_for_its_group_and_goes_away_with_the_signer(tmp_
     assert not path.exists()
 
 
-def test_what_stands_where_the_socket_should_is_left_alone(tmp_path: Path) -> None:
-    (path := tmp_path / "admin.sock").write_text("somebody's", encoding="utf-8")
+def test_another_file_at_the_path_of_the_socket_is_left_alone(tmp_path: Path) -> None:
+    (path := tmp_path / "admin.sock").write_text("a file of the operator", encoding="utf-8")
     with (
         pytest.raises(CannotListen, match="the file is not a socket"),
         listening_socket(ListenAddress.parse(f"unix:{path}")),
     ):
         pass
-    assert path.read_text(encoding="utf-8") == "somebody's"
+    assert path.read_text(encoding="utf-8") == "a file of the operator"
 
 
-async def test_a_public_socket_of_systemd_is_refused_too(tmp_path: Path) -> None:
+async def test_a_socket_of_systemd_on_all_interfaces_is_rejected_without_a_token(tmp_path: Path) -> None:
     (config := tmp_path / "signer.yaml").write_text(definitions("127.0.0.1:0"), encoding="utf-8")
     with socket.create_server(("0.0.0.0", 0)) as sock:
         async with signer_with_socket(sock, "admin", "--config", config) as process:

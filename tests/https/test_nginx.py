@@ -1,4 +1,4 @@
-"""The nginx site of deploy/nginx, that very file, before two signers: one on a port, one on a unix socket."""
+"""The nginx site of deploy/nginx before two signers, one on a port and one on a Unix socket."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ DEFINITIONS = f"""{HEAD}apps:
 
 
 @dataclass
-class Front:
+class Site:
     """nginx with its two signers."""
 
     nginx: Nginx
     workers: tuple[Signer, Signer]
     relay: Relay
-    trusting: ssl.SSLContext
+    client_context: ssl.SSLContext
     root: Path
 
     def session(self, address: str = "127.0.0.2") -> aiohttp.ClientSession:
-        """Of a client at another address than nginx's own."""
-        connector = aiohttp.TCPConnector(ssl=self.trusting, local_addr=(address, 0))
+        """Return the session of a client at an address of its own."""
+        connector = aiohttp.TCPConnector(ssl=self.client_context, local_addr=(address, 0))
         return aiohttp.ClientSession(self.nginx.https, connector=connector)
 
     async def curl(self, *arguments: str) -> str:
         ended = await run(require_program("curl"), "-sS", "--cacert", self.root, *arguments)
         return ended.out
 
-    async def seen(self, request_id: str) -> dict[str, Any]:
-        """The line that a signer has logged of this request."""
+    async def log_entry(self, request_id: str) -> dict[str, Any]:
+        """Return the log entry of a request, once a signer has logged it."""
 
         def entry() -> dict[str, Any] | None:
             found = [each for worker in self.workers for each in worker.log() if each.get("request_id") == request_id]
@@ -61,7 +61,7 @@ class Front:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     root = tmp_path_factory.mktemp("nginx")
     authority, files = Authority(), Certbot(root)
     files.renew(authority.issue())
@@ -77,59 +77,59 @@ async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
         relay(first.public) as between,
         nginx(prefix, [between.address, second.public], files) as running,
     ):
-        yield Front(running, (first, second), between, authority.trusting(), root / "root.pem")
-        warnings = [line for line in running.said if "buffered to a temporary file" in line]
+        yield Site(running, (first, second), between, authority.client_context(), root / "root.pem")
+        warnings = [line for line in running.errors if "buffered to a temporary file" in line]
         assert warnings == []
 
 
-async def test_forms_are_given_over_https_by_both_and_http_leads_there(front: Front) -> None:
-    async with front.session() as session:
+async def test_both_signers_return_forms_over_https_and_http_is_redirected(site: Site) -> None:
+    async with site.session() as session:
         for _ in range(4):
             async with session.post("/v1/apps/a/uploads", json={"filename": "a.jpg"}) as response:
                 assert response.status == 201, await response.text()
-                await front.seen(response.headers["X-Request-Id"])
+                await site.log_entry(response.headers["X-Request-Id"])
         async with session.get("/generate_signature", params={"app_id": "a"}) as response:
             assert response.status == 200
-    assert all(any('"/v1/apps/a/uploads"' in line for line in worker.output) for worker in front.workers)
+    assert all(any('"/v1/apps/a/uploads"' in line for line in worker.output) for worker in site.workers)
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{front.nginx.http}/v1/apps/a/uploads?a=b", allow_redirects=False) as response,
+        session.post(f"{site.nginx.http}/v1/apps/a/uploads?a=b", allow_redirects=False) as response,
     ):
         assert (response.status, response.headers["Location"]) == (308, "https://127.0.0.1/v1/apps/a/uploads?a=b")
 
 
-async def test_a_client_is_limited_by_its_own_address_whatever_it_claims(front: Front) -> None:
+async def test_a_client_is_limited_by_its_real_address(site: Site) -> None:
     for claimed in ("10.9.8.", ""):
-        async with front.session("127.0.0.3" if claimed else "127.0.0.4") as session:
+        async with site.session("127.0.0.3" if claimed else "127.0.0.4") as session:
             statuses = []
             for number in range(6):
-                # Each of the two signers counts by itself, and gives two.
+                # Each of the two signers counts by itself, and allows two.
                 headers = {"X-Forwarded-For": f"{claimed}{number}"} if claimed else {}
                 async with session.post("/v1/apps/limited/uploads", json={}, headers=headers) as response:
                     statuses.append(response.status)
             assert statuses == [201] * 4 + [429] * 2
 
 
-async def test_connections_to_the_signers_are_kept(front: Front) -> None:
-    before = len(front.relay.arrivals)
-    requests = len(front.workers[0].output)
-    async with front.session() as session:
+async def test_connections_to_the_signers_are_reused(site: Site) -> None:
+    before = len(site.relay.arrivals)
+    requests = len(site.workers[0].output)
+    async with site.session() as session:
         for _ in range(30):
             async with session.post("/v1/apps/a/uploads", json={}) as response:
                 assert response.status == 201
-        await front.seen(response.headers["X-Request-Id"])
-    await wait_until(lambda: len(front.workers[0].output) - requests >= 10)
-    assert len(front.relay.arrivals) - before <= 1
+        await site.log_entry(response.headers["X-Request-Id"])
+    await wait_until(lambda: len(site.workers[0].output) - requests >= 10)
+    assert len(site.relay.arrivals) - before <= 1
 
 
-async def test_the_request_id_goes_through_if_it_is_harmless(front: Front) -> None:
-    async with front.session() as session:
-        for given, kept in (("from-the-phone-1234", True), ("a b", False), ("x" * 65, False)):
-            async with session.post("/v1/apps/a/uploads", json={}, headers={"X-Request-Id": given}) as response:
-                told = response.headers.getall("X-Request-Id")
-            assert len(told) == 1 and (told[0] == given) == kept
-            await front.seen(told[0])
-            [line] = [each for each in front.nginx.logged() if each["request_id"] == told[0]]
+async def test_a_valid_request_id_is_forwarded(site: Site) -> None:
+    async with site.session() as session:
+        for request_id, kept in (("from-the-phone-1234", True), ("a b", False), ("x" * 65, False)):
+            async with session.post("/v1/apps/a/uploads", json={}, headers={"X-Request-Id": request_id}) as response:
+                request_ids = response.headers.getall("X-Request-Id")
+            assert len(request_ids) == 1 and (request_ids[0] == request_id) == kept
+            await site.log_entry(request_ids[0])
+            [line] = [each for each in site.nginx.logged() if each["request_id"] == request_ids[0]]
             assert (line["address"], line["path"], line["status"]) == ("127.0.0.2", "/v1/apps/a/uploads", 201)
 
 
@@ -140,18 +140,18 @@ async def test_the_request_id_goes_through_if_it_is_harmless(front: Front) -> No
         "/v1/../metrics", "/v1/..%2fmetrics", "/v1//../status", "/generate_signature/../healthz",
     ],
 )  # fmt: skip
-async def test_nothing_but_the_public_routes_is_reached(front: Front, path: str) -> None:
+async def test_only_the_public_routes_are_reachable(site: Site, path: str) -> None:
     for method in ("GET", "POST"):
-        said = await front.curl(
-            "--path-as-is", "-X", method, "-w", "\n%{http_code} %{content_type}", front.nginx.https + path
+        output = await site.curl(
+            "--path-as-is", "-X", method, "-w", "\n%{http_code} %{content_type}", site.nginx.https + path
         )
-        body, _, last = said.rpartition("\n")
+        body, _, last = output.rpartition("\n")
         assert last == "404 application/problem+json"
         assert json.loads(body)["code"] == "not_found"
 
 
-async def test_big_bodies_are_refused_and_others_arrive_whole(front: Front) -> None:
-    async with front.session() as session:
+async def test_a_body_above_the_size_limit_is_rejected(site: Site) -> None:
+    async with site.session() as session:
         async with session.post("/v1/apps/a/uploads", data=b" " * 70_000) as response:
             problem = await response.json()
             assert (response.status, problem["code"]) == (413, "too_large")
@@ -160,34 +160,34 @@ async def test_big_bodies_are_refused_and_others_arrive_whole(front: Front) -> N
             assert response.status == 201, await response.text()
 
 
-async def test_a_slow_body_is_given_up_before_a_signer_hears_of_it(front: Front) -> None:
-    parts = urlsplit(front.nginx.https)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=front.trusting)
+async def test_a_slow_body_times_out_before_it_reaches_a_signer(site: Site) -> None:
+    parts = urlsplit(site.nginx.https)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=site.client_context)
     writer.write(
         b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: x\r\nX-Request-Id: too-slow-1234\r\nContent-Length: 99\r\n\r\n{"
     )
     async with asyncio.timeout(DEADLINE_SECONDS):
-        said = await reader.read()
+        output = await reader.read()
     writer.close()
     await writer.wait_closed()
-    assert said == b"" or said.startswith(b"HTTP/1.1 408")
-    async with front.session() as session:
-        for _ in front.workers:
+    assert output == b"" or output.startswith(b"HTTP/1.1 408")
+    async with site.session() as session:
+        for _ in site.workers:
             async with session.post("/v1/apps/a/uploads", json={}) as response:
-                await front.seen(response.headers["X-Request-Id"])
-    assert not any("too-slow-1234" in line for worker in front.workers for line in worker.output)
+                await site.log_entry(response.headers["X-Request-Id"])
+    assert not any("too-slow-1234" in line for worker in site.workers for line in worker.output)
 
 
-async def test_it_speaks_http_2_in_front(front: Front) -> None:
-    url = f"{front.nginx.https}/v1/apps/a/uploads"
-    said = await front.curl("--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-X", "POST", url)
-    assert said == "2 201"
+async def test_nginx_speaks_http_2(site: Site) -> None:
+    url = f"{site.nginx.https}/v1/apps/a/uploads"
+    output = await site.curl("--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-X", "POST", url)
+    assert output == "2 201"
 
 
-async def test_one_signer_gone_costs_nobody_a_request_and_both_gone_say_so(front: Front) -> None:
-    """The last one here: it ends the signers."""
-    first, second = front.workers
-    async with front.session() as session:
+async def test_one_dead_signer_fails_no_request_and_two_give_503(site: Site) -> None:
+    """The last test of this file, because it ends the signers."""
+    first, second = site.workers
+    async with site.session() as session:
         first.process.kill()
         for _ in range(20):
             async with session.post("/v1/apps/a/uploads", json={}) as response:

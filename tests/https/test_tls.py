@@ -1,4 +1,4 @@
-"""HTTPS without a proxy: what is spoken, how a certificate is renewed, and what never replaces a good one."""
+"""HTTPS without a proxy: protocols, renewed certificates, and certificates that are rejected."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.harness.waiting import wait_until
 from tests.https.certificates import DAY, Authority, Certbot, Issued, encrypted_key
 
 REFUSED = (ssl.SSLError, ConnectionResetError)
-in_one_loop = pytest.mark.asyncio(loop_scope="module")
+module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass
 class Site:
-    """A running signer with a certificate of our authority's."""
+    """A running signer with a certificate of a test authority."""
 
     running: Signer
     authority: Authority
@@ -44,25 +44,25 @@ class Site:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self.running.public)
         return await asyncio.open_connection(
-            parts.hostname, parts.port, ssl=context or self.authority.trusting(), server_hostname=name
+            parts.hostname, parts.port, ssl=context or self.authority.client_context(), server_hostname=name
         )
 
     async def handshake(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> ssl.SSLObject:
-        """Of a new connection; what came of it."""
+        """Open a connection, and return its TLS state."""
         _, writer = await self.connection(context, name)
         found: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        await closed(writer)
+        await close(writer)
         return found
 
-    async def shown(self) -> bytes | None:
+    async def served(self) -> bytes | None:
         return (await self.handshake()).getpeercert(binary_form=True)
 
-    async def until_shown(self, issued: Issued) -> None:
+    async def wait_for_certificate(self, issued: Issued) -> None:
 
-        async def is_shown() -> bool:
-            return await self.shown() == issued.certificate_der
+        async def is_served() -> bool:
+            return await self.served() == issued.certificate_der
 
-        await wait_until(is_shown)
+        await wait_until(is_served)
 
     async def certificate_on_status(self) -> dict[str, Any]:
         async with self.running.session.get(f"{self.running.admin}/status") as response:
@@ -70,15 +70,15 @@ class Site:
             return found
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-    """The status of a request for a form on this connection."""
+async def request_form(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """Request a form on this connection, and return the status."""
     writer.write(b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
     return int(head.split()[1])
 
 
-async def closed(writer: asyncio.StreamWriter) -> None:
+async def close(writer: asyncio.StreamWriter) -> None:
     writer.close()
     await writer.wait_closed()
 
@@ -98,35 +98,35 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     environ = {"RUNTIME_DIRECTORY": str(runtime)}
     async with aiohttp.ClientSession() as session, signer(session, config, environ=environ) as running:
         yield Site(running, authority, files, issued, runtime)
-        said = "".join(running.output)
-        assert "PRIVATE KEY" not in said and "traceback" not in said, said
+        message = "".join(running.output)
+        assert "PRIVATE KEY" not in message and "traceback" not in message, message
 
 
-@in_one_loop
-async def test_a_form_is_given_over_https_and_nothing_over_http(site: Site) -> None:
+@module_loop
+async def test_forms_are_returned_over_https_and_nothing_over_http(site: Site) -> None:
     assert site.running.public.startswith("https://")
     url = f"{site.running.public}/v1/apps/a/uploads"
-    async with site.running.session.post(url, json={}, ssl=site.authority.trusting()) as response:
+    async with site.running.session.post(url, json={}, ssl=site.authority.client_context()) as response:
         assert response.status == 201, await response.text()
     with pytest.raises(aiohttp.ClientError):
         await site.running.session.post(url.replace("https:", "http:"), json={})
 
 
-@in_one_loop
-async def test_it_speaks_what_mozilla_calls_intermediate(site: Site) -> None:
+@module_loop
+async def test_protocols_and_ciphers_are_mozillas_intermediate_ones(site: Site) -> None:
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-        context = site.authority.trusting()
+        context = site.authority.client_context()
         context.minimum_version = context.maximum_version = version
         context.set_alpn_protocols(["h2", "http/1.1"])
         found = await site.handshake(context)
         assert (found.version(), found.selected_alpn_protocol()) == (version.name.replace("_", "."), "http/1.1")
         assert any(cipher in str(found.cipher()) for cipher in ("GCM", "CHACHA20"))
-    weak = site.authority.trusting()
+    weak = site.authority.client_context()
     weak.maximum_version = ssl.TLSVersion.TLSv1_2
     weak.set_ciphers("ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA256")
     with pytest.raises(REFUSED):
         await site.handshake(weak)
-    old = site.authority.trusting()
+    old = site.authority.client_context()
     old.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning):
         old.minimum_version = ssl.TLSVersion.TLSv1
@@ -135,17 +135,17 @@ async def test_it_speaks_what_mozilla_calls_intermediate(site: Site) -> None:
         await site.handshake(old)
 
 
-@in_one_loop
-async def test_a_renewed_certificate_is_for_new_connections_and_the_old_go_on(site: Site) -> None:
+@module_loop
+async def test_a_renewed_certificate_is_used_for_new_connections_only(site: Site) -> None:
     before, since = site.issued, len(site.running.output)
     reader, writer = await site.connection()
-    assert await ask(reader, writer) == 201
+    assert await request_form(reader, writer) == 201
     renewed = site.renew()
     logged = await site.running.wait_for_log("certificate renewed", since=since)
-    assert await site.shown() == renewed.certificate_der != before.certificate_der
-    assert await ask(reader, writer) == 201
+    assert await site.served() == renewed.certificate_der != before.certificate_der
+    assert await request_form(reader, writer) == 201
     assert writer.get_extra_info("ssl_object").getpeercert(binary_form=True) == before.certificate_der
-    await closed(writer)
+    await close(writer)
     assert logged["names"] == ["localhost", "127.0.0.1"]
     ends = renewed.expires_at.timestamp()
     assert await site.running.metric("tls_certificate_expiry_timestamp_seconds") == ends
@@ -153,18 +153,18 @@ async def test_a_renewed_certificate_is_for_new_connections_and_the_old_go_on(si
     assert (await site.certificate_on_status())["error"] is None
 
 
-@in_one_loop
-async def test_a_reload_takes_it_over_at_once_and_clients_that_name_no_host_get_it_too(site: Site) -> None:
+@module_loop
+async def test_a_reload_activates_a_renewed_certificate_for_clients_without_sni_too(site: Site) -> None:
     site.renew()
     assert (await site.running.reload())[0] == 200
-    context = site.authority.trusting()
+    context = site.authority.client_context()
     context.check_hostname = False
     assert (await site.handshake(context, name="")).getpeercert(binary_form=True) == site.issued.certificate_der
 
 
-@in_one_loop
+@module_loop
 @pytest.mark.parametrize("case", ["half", "other", "ended", "gone"])
-async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, case: str) -> None:
+async def test_an_unusable_certificate_never_replaces_a_usable_one(site: Site, case: str) -> None:
     running, good = site.running, site.issued
     issued = site.authority.issue(ends=-DAY if case == "ended" else 90 * DAY)
     since = len(running.output)
@@ -172,38 +172,38 @@ async def test_what_cannot_be_served_with_never_replaces_a_good_one(site: Site, 
         site.files.certificate.unlink()
     elif case == "other":
         site.files.write(issued.chain, issued.key)
-        site.files.turn(site.files.certificate)
+        site.files.link(site.files.certificate)
     else:
         site.files.write(issued.chain[: len(issued.chain) // 2] if case == "half" else issued.chain, issued.key)
-        site.files.turn(site.files.certificate, site.files.key)
+        site.files.link(site.files.certificate, site.files.key)
     logged = await running.wait_for_log("certificate rejected", since=since)
-    said = {
+    message = {
         "half": "no complete PEM certificate",
         "other": "does not belong to",
         "ended": "expired at",
         "gone": "No such file",
     }
-    assert said[case] in logged["error"] and logged["level"] == "error"
-    assert await site.shown() == good.certificate_der
+    assert message[case] in logged["error"] and logged["level"] == "error"
+    assert await site.served() == good.certificate_der
     assert await running.metric("tls_certificate_last_reload_successful") == 0
-    assert said[case] in (await site.certificate_on_status())["error"]
+    assert message[case] in (await site.certificate_on_status())["error"]
     status, outcome = await running.reload()
     assert (status, outcome["succeeded"]) == (422, True)
-    assert said[case] in outcome["certificate_error"]
+    assert message[case] in outcome["certificate_error"]
     if case == "half":
         refused = await run_command("reload", "--runtime-dir", site.runtime)
-        assert refused.status == 1 and said[case] in refused.err
-    await site.until_shown(site.renew())
+        assert refused.status == 1 and message[case] in refused.err
+    await site.wait_for_certificate(site.renew())
     assert await running.metric("tls_certificate_last_reload_successful") == 1
     assert (await running.reload())[0] == 200
 
 
-def told(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def check(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     status = main(["check", "--config", str(config)])
     return status, capsys.readouterr().err
 
 
-async def test_check_refuses_what_cannot_be_served_with(
+async def test_check_rejects_an_unusable_certificate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
@@ -211,7 +211,7 @@ async def test_check_refuses_what_cannot_be_served_with(
     (config := tmp_path / "signer.yaml").write_text(definitions(files), encoding="utf-8")
     good, other = authority.issue(), authority.issue()
     weak = encrypted_key(b"password")
-    for certificate, key, place, said in (
+    for certificate, key, place, message in (
         (
             good.chain,
             other.key,
@@ -224,28 +224,28 @@ async def test_check_refuses_what_cannot_be_served_with(
         (good.key, good.key, "certificate", f"{files.certificate} contains no complete PEM certificate; use the file"),
     ):
         files.write(certificate, key)
-        files.turn(files.certificate, files.key)
-        status, error = await asyncio.to_thread(told, config, capsys)
-        assert status == 1 and f": server.tls.{place}: {said}" in error, error
+        files.link(files.certificate, files.key)
+        status, error = await asyncio.to_thread(check, config, capsys)
+        assert status == 1 and f": server.tls.{place}: {message}" in error, error
         assert error.startswith(f"{config}:2:") and good.key.splitlines()[1] not in error
     files.key.unlink()
     assert (
         f"server.tls.key: {files.key} cannot be read: No such file or directory; write"
-        in (await asyncio.to_thread(told, config, capsys))[1]
+        in (await asyncio.to_thread(check, config, capsys))[1]
     )
     refused = await run_command("serve", "--config", config)
     assert refused.status == 1
     assert f"server.tls.key: {files.key} cannot be read" in refused.err
 
 
-def test_check_warns_of_what_some_phones_refuse(
+def test_check_warns_of_a_certificate_that_some_phones_reject(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
     authority, files = Authority(), Certbot(tmp_path)
     (config := tmp_path / "signer.yaml").write_text(definitions(files), encoding="utf-8")
     ended, early = authority.issue(ends=-DAY), authority.issue(starts=DAY)
-    for certificate, issued, said in (
+    for certificate, issued, message in (
         (
             ended.chain,
             ended,
@@ -259,8 +259,8 @@ def test_check_warns_of_what_some_phones_refuse(
         ),
     ):
         files.write(certificate, issued.key)
-        files.turn(files.certificate, files.key)
-        status, error = told(config, capsys)
-        assert status == 0 and f"warning: server.tls.{said}" in error, error
+        files.link(files.certificate, files.key)
+        status, error = check(config, capsys)
+        assert status == 0 and f"warning: server.tls.{message}" in error, error
     files.key.chmod(0o644)
-    assert "warning: server.tls.key: every user of this machine can read it; chmod" in told(config, capsys)[1]
+    assert "warning: server.tls.key: every user of this machine can read it; chmod" in check(config, capsys)[1]

@@ -1,4 +1,4 @@
-"""The files of monitoring/ as they stand: what the signer's metrics are asked, and by whom."""
+"""Reads the files of monitoring/."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Each of the dashboard's with its panel's title."""
+    """Yield each query of the dashboard with the title of its panel."""
     for panel in panels():
         for target in panel["targets"]:
             yield panel["title"], target["expr"]

@@ -1,4 +1,4 @@
-"""What a running signer exposed, scrape by scrape, as the input of a rule unit test."""
+"""Scrapes of a running signer as the input of a rule unit test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.monitoring.tools import MONITORING
 INTERVAL_SECONDS = 15
 LENGTH_SECONDS = 30 * 60
 _GROWS = frozenset({"oss_signer_callback_queue_depth"})
-"""Gauges that go on as they went; the others stay as they were at the last scrape, and counters go on counting."""
+"""Gauges that keep growing; other gauges keep their last value, and counters keep their rate."""
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -26,7 +26,7 @@ class Scrape:
     at: float
     values: dict[Series, float]
     counting: frozenset[Series]
-    """Those that only grow."""
+    """The series that only grow."""
 
 
 async def scrape(running: Signer) -> Scrape:
@@ -43,9 +43,12 @@ async def scrape(running: Signer) -> Scrape:
 
 
 def input_series(scrapes: list[Scrape], instance: str, *, gone_after: bool = False) -> list[dict[str, str]]:
-    """The scrapes as they were, then what would follow for half an hour if all went on so.
+    """Return the scrapes, continued for half an hour, as input series of promtool.
 
-    promtool's clock begins at 0, so moments are told by the first scrape. `gone_after`: the process ended then.
+    promtool's clock starts at 0, so timestamps are relative to the first scrape.
+
+    Args:
+        gone_after: The process ended after the last scrape.
     """
     first, last = scrapes[0], scrapes[-1]
     more = LENGTH_SECONDS // INTERVAL_SECONDS
@@ -75,7 +78,7 @@ def _number(value: float) -> str:
 
 
 def rule_test(series: list[dict[str, str]], firing: dict[int, set[str]]) -> str:
-    """promtool's test file: at each of these minutes exactly these alerts fire."""
+    """Return a test file of promtool: at each of these minutes exactly these alerts fire."""
     test: dict[str, Any] = {
         "rule_files": [str(MONITORING / "oss-signer.rules.yml")],
         "evaluation_interval": f"{INTERVAL_SECONDS}s",

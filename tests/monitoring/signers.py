@@ -1,4 +1,4 @@
-"""Three signers, one of them well, and what each exposed in three scrapes."""
+"""Three signers, one of them without trouble, and three scrapes of each."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ MORE_ROLES = """\
   fading: {{type: assume_role, endpoint: "{cloud.sts}", duration: 15m, access_key_id: {key_id}}}
 """
 CALLBACK_APP = """\
-  told:
+  notified:
     callback:
-      url: "{public}/v1/apps/told/callback"
+      url: "{public}/v1/apps/notified/callback"
       body: bucket=${{bucket}}&object=${{object}}&size=${{size}}
       notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
 """
@@ -52,42 +52,42 @@ MORE_APPS = """\
   timed: {credentials: clock}
   shut: {callers: {type: api_key, keys: {shop: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}}}
 """
-CALLBACKS_WAIT = 3
+WAITING_CALLBACKS = 3
 
 
 @dataclass
 class Fleet:
-    """Signers as one Prometheus sees them."""
+    """Three signers and a Prometheus that scrapes them."""
 
-    well: Signer
-    scrapes_of_well: list[Scrape]
+    healthy: Signer
+    scrapes_of_healthy: list[Scrape]
     troubled: Signer
     scrapes_of_troubled: list[Scrape]
     with_tls: Signer
     scrapes_with_tls: list[Scrape]
-    """Its certificate ends in five days and was replaced by something that is none."""
+    """Its certificate expires in five days, and was replaced by an invalid one."""
     prometheus: Prometheus
-    """Scrapes them all, by the configuration of monitoring/ but for addresses and pace."""
+    """Has the configuration of monitoring/, except for addresses and intervals."""
 
 
 @contextlib.asynccontextmanager
 async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
         await cloud.create_bucket("photos")
-        well = Definitions(directory / "well.yaml", cloud, GOOD_ROLE, APPS)
+        healthy = Definitions(directory / "healthy.yaml", cloud, GOOD_ROLE, APPS)
         troubled = Definitions(directory / "troubled.yaml", cloud, GOOD_ROLE + MORE_ROLES, APPS + MORE_APPS)
         await cloud.set_faults(metadata={"kind": "clock", "offset_seconds": 1000})
-        well.write()
+        healthy.write()
         troubled.write()
         async with (
-            signer(session, well.file) as first,
+            signer(session, healthy.file) as first,
             signer(session, troubled.file) as second,
             signer_with_tls(session, directory) as third,
             prometheus(session, scraping(directory, [first, second, third])) as server,
         ):
-            for definitions, running in ((well, first), (troubled, second)):
+            for definitions, running in ((healthy, first), (troubled, second)):
                 definitions.public = running.public
-                # A key that was rotated wrongly: the token in use goes on until it ends.
+                # A wrong AccessKey: the cached token is used until it expires.
                 definitions.key_id = "LTAI-wrong"
                 definitions.write()
                 assert (await running.reload())[0] == 200
@@ -95,13 +95,13 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
             assert (await second.reload())[0] == 422
             scrapes: tuple[list[Scrape], list[Scrape]] = ([], [])
             for _ in range(3):
-                await some_requests(first, ["plain"] * 10 + ["limited", "told"])
-                await some_requests(second, ["plain"] * 4 + ["limited", "told", "stuck", "shut", "shut"])
-                await some_uploads(first, 1)
-                await some_uploads(second, CALLBACKS_WAIT)
+                await send_requests(first, ["plain"] * 10 + ["limited", "notified"])
+                await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
+                await send_uploads(first, 1)
+                await send_uploads(second, WAITING_CALLBACKS)
                 for running, taken in zip((first, second), scrapes, strict=True):
                     taken.append(await scrape(running))
-                await failed_again(second, "fading", scrapes[1][-1])
+                await wait_for_another_failure(second, "fading", scrapes[1][-1])
             with_tls = [await scrape(third) for _ in range(3)]
             yield Fleet(first, scrapes[0], second, scrapes[1], third, with_tls, server)
 
@@ -155,32 +155,32 @@ class Definitions:
     key_id: str = "LTAI-local"
 
     def text(self) -> str:
-        told = CALLBACK_APP.format(public=self.public or "http://127.0.0.1:1")
+        callback_app = CALLBACK_APP.format(public=self.public or "http://127.0.0.1:1")
         listen = self.public.removeprefix("http://") or "127.0.0.1:0"
         filled = (HEAD + self.roles).format(
             listen=listen, queue=self.file.with_suffix(".db"), cloud=self.cloud, key_id=self.key_id
         )
-        return filled + self.apps + told
+        return filled + self.apps + callback_app
 
     def write(self) -> None:
         write(self.file, self.text())
 
 
-async def some_requests(running: Signer, apps: list[str]) -> None:
+async def send_requests(running: Signer, apps: list[str]) -> None:
     for app in apps:
         async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
             await response.read()
 
 
-async def some_uploads(running: Signer, number: int) -> None:
+async def send_uploads(running: Signer, number: int) -> None:
     for _ in range(number):
-        form = await running.upload_form("told", {"filename": "a.jpg"})
+        form = await running.upload_form("notified", {"filename": "a.jpg"})
         status, text, _ = await post_object(running.session, form["url"], form["fields"], b"x")
         assert status == 200, text
 
 
-async def failed_again(running: Signer, role: str, since: Scrape) -> None:
-    """Waits for the next attempt to fetch the role's token."""
+async def wait_for_another_failure(running: Signer, role: str, since: Scrape) -> None:
+    """Return once another refresh of the role's token has failed."""
 
     def failures(taken: Scrape) -> float:
         return sum(

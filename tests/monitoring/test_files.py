@@ -1,4 +1,4 @@
-"""monitoring/: each file is what its program takes."""
+"""Each file of monitoring/ is accepted by its program."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tests.monitoring.files import alerts, dashboard, panels, rules
 from tests.monitoring.tools import MONITORING, promtool
 
 
-async def test_promtool_takes_the_configuration_and_the_rules() -> None:
+async def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     await promtool("check", "config", "prometheus.yml")
     assert f"{len(rules())} rules found" in await promtool("check", "rules", "oss-signer.rules.yml")
 
 
-async def test_the_rules_unit_tests_hold_and_name_every_alert() -> None:
+async def test_the_unit_tests_of_the_rules_pass_and_cover_every_alert() -> None:
     await promtool("test", "rules", "oss-signer.rules.test.yml")
     text = (MONITORING / "oss-signer.rules.test.yml").read_text(encoding="utf-8")
     assert {name for name in alerts() if name not in text} == set()
 
 
-def test_every_alert_is_in_the_documents_with_what_to_do() -> None:
+def test_every_alert_is_documented() -> None:
     text = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     assert {name for name in alerts() if f"`{name}`" not in text} == set()
 
 
-def test_the_dashboard_can_be_imported() -> None:
+def test_the_dashboard_is_valid() -> None:
     board = dashboard()
     assert board["id"] is None
     assert board["uid"]

@@ -1,4 +1,4 @@
-"""monitoring/ speaks of what running signers really expose, and its alerts fire for what they really went through."""
+"""monitoring/ uses only metrics that running signers expose, and its alerts fire for the troubles of running signers."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ RECORDED = re.compile(r"oss_signer:[\w:]+")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
-    async with fleet_of_signers(tmp_path_factory.mktemp("monitoring")) as both:
-        yield both
+    async with fleet_of_signers(tmp_path_factory.mktemp("monitoring")) as fleet:
+        yield fleet
 
 
-async def test_promtool_finds_nothing_to_say_against_the_metrics(fleet: Fleet) -> None:
-    for running in (fleet.well, fleet.troubled):
+async def test_promtool_accepts_the_metrics(fleet: Fleet) -> None:
+    for running in (fleet.healthy, fleet.troubled):
         async with running.session.get(f"{running.admin}/metrics") as response:
             text = await response.text()
         assert await promtool("check", "metrics", stdin=text) == ""
 
 
-async def test_design_metrics_are_there_with_their_labels(fleet: Fleet) -> None:
+async def test_documented_metrics_have_their_labels(fleet: Fleet) -> None:
     found: dict[str, set[str]] = {}
-    for taken in (fleet.scrapes_of_well[-1], fleet.scrapes_of_troubled[-1]):
+    for taken in (fleet.scrapes_of_healthy[-1], fleet.scrapes_of_troubled[-1]):
         for name, labels in taken.values:
             found.setdefault(name.removeprefix("oss_signer_"), set()).update(label for label, _ in labels)
     wanted = {
@@ -60,22 +60,22 @@ async def test_design_metrics_are_there_with_their_labels(fleet: Fleet) -> None:
 
 async def test_unknown_apps_never_become_labels(fleet: Fleet) -> None:
     for path in ("uploads", "callback"):
-        async with fleet.well.session.post(f"{fleet.well.public}/v1/apps/nobody-{path}/{path}") as response:
+        async with fleet.healthy.session.post(f"{fleet.healthy.public}/v1/apps/nobody-{path}/{path}") as response:
             assert response.status == 404
-    async with fleet.well.session.get(f"{fleet.well.admin}/metrics") as response:
+    async with fleet.healthy.session.get(f"{fleet.healthy.admin}/metrics") as response:
         assert "nobody" not in await response.text()
 
 
-async def test_every_metric_that_is_spoken_of_is_exposed(fleet: Fleet) -> None:
-    everything = (fleet.scrapes_of_well, fleet.scrapes_of_troubled, fleet.scrapes_with_tls)
+async def test_every_metric_in_use_is_exposed_and_documented(fleet: Fleet) -> None:
+    everything = (fleet.scrapes_of_healthy, fleet.scrapes_of_troubled, fleet.scrapes_with_tls)
     exposed = {name for scrapes in everything for name, _ in scrapes[-1].values}
     texts = [*(rule["expr"] for rule in rules()), *(query for _, query in queries())]
     variables = [each["query"] for each in dashboard()["templating"]["list"][1:]]
     texts += [each["query"] for each in variables]
     texts += [each["expr"] for each in dashboard()["annotations"]["list"] if "expr" in each]
-    spoken_of = {name for text in texts for name in NAME.findall(text)}
-    assert len(spoken_of) > 20
-    assert spoken_of - exposed == set()
+    used = {name for text in texts for name in NAME.findall(text)}
+    assert len(used) > 20
+    assert used - exposed == set()
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     assert {name for text in texts for name in RECORDED.findall(text)} <= recorded
     manual = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
@@ -83,15 +83,15 @@ async def test_every_metric_that_is_spoken_of_is_exposed(fleet: Fleet) -> None:
     assert {name for name in families if f"`{name}" not in manual} == set()
 
 
-async def test_what_a_healthy_signer_exposed_raises_no_alert(fleet: Fleet, tmp_path: Path) -> None:
-    # Its callbacks do wait: nobody takes them. That is the trouble of the app's own server.
-    everything = input_series(fleet.scrapes_of_well, "well:9180")
+async def test_a_healthy_signer_raises_no_alert(fleet: Fleet, tmp_path: Path) -> None:
+    # Its callbacks wait because the app's own server is down, which is another trouble.
+    everything = input_series(fleet.scrapes_of_healthy, "healthy:9180")
     series = [each for each in everything if "callback_queue_depth" not in each["series"]]
-    write(file := tmp_path / "well.yml", rule_test(series, {5: set(), 12: set(), 28: set()}))
+    write(file := tmp_path / "healthy.yml", rule_test(series, {5: set(), 12: set(), 28: set()}))
     await promtool("test", "rules", str(file))
 
 
-async def test_what_a_troubled_signer_exposed_raises_the_alerts_for_it(fleet: Fleet, tmp_path: Path) -> None:
+async def test_each_trouble_raises_its_alert(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_of_troubled, "troubled:9180")
     at_once = {"OssSignerNotReady", "OssSignerRoleUnusable", "OssSignerClockSkewed", "OssSignerClockWrong"}
     after_some_minutes = at_once | {"OssSignerReloadFailed", "OssSignerFailures", "OssSignerTokenExpiresSoon"}
@@ -103,20 +103,20 @@ async def test_what_a_troubled_signer_exposed_raises_the_alerts_for_it(fleet: Fl
     await promtool("test", "rules", str(file))
 
 
-async def test_a_certificate_that_was_renewed_wrongly_is_told(fleet: Fleet, tmp_path: Path) -> None:
+async def test_a_certificate_that_is_not_renewed_raises_an_alert(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_with_tls, "tls:9180")
     wanted = {"OssSignerCertificateExpires", "OssSignerCertificateRejected"}
     write(file := tmp_path / "tls.yml", rule_test(series, {25: wanted}))
     await promtool("test", "rules", str(file))
 
 
-async def test_a_signer_that_went_away_is_told(fleet: Fleet, tmp_path: Path) -> None:
-    series = input_series(fleet.scrapes_of_well, "well:9180", gone_after=True)
+async def test_a_signer_that_is_down_raises_an_alert(fleet: Fleet, tmp_path: Path) -> None:
+    series = input_series(fleet.scrapes_of_healthy, "healthy:9180", gone_after=True)
     write(file := tmp_path / "gone.yml", rule_test(series, {5: {"OssSignerDown"}}))
     await promtool("test", "rules", str(file))
 
 
-async def test_prometheus_scrapes_each_instance_and_answers_every_query_of_the_dashboard(fleet: Fleet) -> None:
+async def test_prometheus_scrapes_each_instance_and_evaluates_every_query_of_the_dashboard(fleet: Fleet) -> None:
     running = fleet.prometheus
 
     async def counted() -> bool:
@@ -135,7 +135,7 @@ async def test_prometheus_scrapes_each_instance_and_answers_every_query_of_the_d
     assert empty == []
 
     async def judged() -> bool:
-        groups = (await running.ask("rules"))["groups"]
+        groups = (await running.get("rules"))["groups"]
         found = [rule for group in groups for rule in group["rules"]]
         assert len(found) == len(rules())
         assert [rule for rule in found if rule["health"] not in ("ok", "unknown")] == []

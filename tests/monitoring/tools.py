@@ -1,4 +1,4 @@
-"""Prometheus and its promtool, as Debian's package `prometheus` has them."""
+"""Runs Prometheus and promtool of Debian's package `prometheus`."""
 
 from __future__ import annotations
 
@@ -27,22 +27,27 @@ async def promtool(*arguments: object, stdin: str = "") -> str:
 
 @dataclass
 class Prometheus:
+    """A running Prometheus."""
+
     url: str
     session: aiohttp.ClientSession
 
-    async def ask(self, path: str, **parameters: str) -> Any:
+    async def get(self, path: str, **parameters: str) -> Any:
+        """Call its API."""
         async with self.session.get(f"{self.url}/api/v1/{path}", params=parameters) as response:
             body = await response.json()
         assert body["status"] == "success", (parameters, body)
         return body["data"]
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.ask("query", query=expression))["result"]
+        """Evaluate an expression."""
+        found: list[dict[str, Any]] = (await self.get("query", query=expression))["result"]
         return found
 
 
 @contextlib.asynccontextmanager
 async def prometheus(session: aiohttp.ClientSession, config: Path) -> AsyncIterator[Prometheus]:
+    """Run Prometheus with a configuration file."""
     port = reserve_port()
     command = (
         require_program("prometheus"),

@@ -1,4 +1,4 @@
-"""Clients that go on asking: some keep their connections, some open one for each request. No request is tried twice."""
+"""Clients that send requests all the time, some on kept connections and some on a new one each; none retries."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from dataclasses import dataclass, field
 
 from tests.harness.waiting import wait_until
 
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
 _KEEPING, _OPENING = 16, 4
-"""How many clients of each kind."""
+"""The number of clients of each kind."""
 _PAUSE_SECONDS = 0.12
-"""Between the requests of one client: 20 of them make some 160 a second."""
+"""Between two requests of one client; 20 clients send about 160 requests a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     client_port: int
-    """Of the connection; 0 where there was none."""
-    why: str
+    """The client's port, or 0 without a connection."""
+    reason: str
 
 
 @dataclass
 class Load:
     port: int
     path: str
-    answered: int = 0
+    responses: int = 0
     slowest_seconds: float = 0.0
-    closes_told: int = 0
-    """Answers that said `Connection: close` to a client that would have kept it."""
+    closes_announced: int = 0
+    """Responses with `Connection: close` to clients that keep their connections."""
     failures: list[Failure] = field(default_factory=list)
 
     def reset(self) -> None:
-        self.answered, self.slowest_seconds, self.closes_told, self.failures = 0, 0.0, 0, []
+        self.responses, self.slowest_seconds, self.closes_announced, self.failures = 0, 0.0, 0, []
 
-    async def more(self, responses: int) -> None:
-        """Returns when so many more were answered."""
-        wanted = self.answered + responses
-        await wait_until(lambda: self.answered >= wanted)
+    async def wait_for_more(self, responses: int) -> None:
+        """Return once so many wait_for_more responses have arrived."""
+        wanted = self.responses + responses
+        await wait_until(lambda: self.responses >= wanted)
 
 
 @contextlib.asynccontextmanager
@@ -59,25 +59,25 @@ async def _client(load: Load, *, keeps: bool) -> None:
     connection: _Connection | None = None
     try:
         while True:
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 if connection is None or connection.reader.at_eof():
-                    # Closed while nothing was under way, which is no failure: every client opens another.
+                    # It was closed while idle, which is not a failure: the client opens another one.
                     if connection is not None:
                         connection.writer.close()
                     connection = None
                     connection = await _open(load.port)
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
-                    closes = await connection.ask(load.path, keeps=keeps)
+                    closes = await connection.request(load.path, keeps=keeps)
             except (OSError, EOFError, TimeoutError, ValueError) as error:
                 load.failures.append(Failure(0 if connection is None else connection.client_port, repr(error)))
                 if connection is not None:
                     connection.writer.close()
                 connection = None
             else:
-                load.answered += 1
-                load.slowest_seconds = max(load.slowest_seconds, time.monotonic() - began)
-                load.closes_told += closes and keeps
+                load.responses += 1
+                load.slowest_seconds = max(load.slowest_seconds, time.monotonic() - started)
+                load.closes_announced += closes and keeps
                 if closes:
                     connection.writer.close()
                     connection = None
@@ -93,8 +93,8 @@ class _Connection:
     writer: asyncio.StreamWriter
     client_port: int
 
-    async def ask(self, path: str, *, keeps: bool) -> bool:
-        """Whether the connection ends with this response. Raises OSError, EOFError and ValueError."""
+    async def request(self, path: str, *, keeps: bool) -> bool:
+        """Send a request, and return whether the connection ends with the response; the request may fail with an error."""
         kept = "" if keeps else "Connection: close\r\n"
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: signer\r\n{kept}\r\n".encode())
         await self.writer.drain()

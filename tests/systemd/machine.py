@@ -1,4 +1,4 @@
-"""A real systemd in namespaces of its own, on the network of this machine."""
+"""Boots systemd in namespaces of its own, on the network of this machine."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from tests.harness.waiting import wait_until
 
 HERE = Path(__file__).parent
 PROJECT = "/mnt/project"
-"""Where the project is inside."""
+"""Where the project is mounted inside."""
 _PACKAGES = "/mnt/packages"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     pid: int
-    """Of its systemd, as seen from here."""
+    """The process id of its systemd, outside."""
 
     async def run(self, *command: str, succeeds: bool = True) -> str:
-        """What a command inside said, errors too; `succeeds` is how it has to end."""
+        """Run a command inside, and return its output and errors; it has to succeed, or to fail without `succeeds`."""
         namespaces = ("-t", self.pid, "-m", "-p", "-u", "-i", "-C")
         ended = await run("nsenter", *namespaces, "--", "sh", "-c", 'exec "$@" 2>&1', "-", *command)
         assert (ended.status == 0) is succeeds, f"{' '.join(command)}: {ended.status}\n{ended.out}"
         return ended.out
 
     async def write(self, path: str, text: str) -> None:
-        """A whole file, put in its place in one step."""
+        """Write a file in one step."""
         script = 'mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1.tmp" && mv "$1.tmp" "$1"'
         await self.run("sh", "-c", script, "-", path, text)
 
@@ -44,8 +44,8 @@ class Machine:
     async def journal(self, unit: str) -> str:
         return await self.run("journalctl", "--no-pager", "--output=cat", "--unit", unit)
 
-    async def until(self, unit: str, name: str, pattern: str) -> str:
-        """The property, once it is so."""
+    async def wait_for_property(self, unit: str, name: str, pattern: str) -> str:
+        """Return a property of a unit, once it matches the pattern."""
 
         async def matches() -> str:
             value = await self.property(unit, name)
@@ -54,20 +54,20 @@ class Machine:
         return await wait_until(matches)
 
     async def install(self, *settings: str, source: str = PROJECT) -> str:
-        """`make install`, with the packages of the tests."""
+        """Run `make install` with the packages of the tests."""
         python = f"PYTHON={sys.base_prefix}/bin/python3"
         return await self.run("make", "-C", source, "install", python, f"VENV_FROM={_PACKAGES}", *settings)
 
 
 def python_below_a_home() -> str:
-    """What a unit needs where the Python of the tests lies below a home directory, which ProtectHome=yes hides."""
+    """Return what a unit needs if the Python of the tests is below a home directory, which ProtectHome=yes hides."""
     if not sys.base_prefix.startswith(("/root/", "/home/")):
         return ""
     return f"ProtectHome=tmpfs\nBindReadOnlyPaths={sys.base_prefix}\n"
 
 
-def why_not() -> str | None:
-    """Why no systemd can be booted here; None where one can."""
+def _obstacle() -> str | None:
+    """Return the reason why systemd cannot be booted here, or None."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "needs root on Linux"
     missing = [name for name in ("unshare", "nsenter", "make") if shutil.which(name) is None]
@@ -78,16 +78,16 @@ def why_not() -> str | None:
     return None if _control_groups() else "no cgroup2 is mounted"
 
 
-def skip_unless_possible() -> None:
-    """On a laptop a skip, in CI a failure."""
-    reason = why_not()
+def require_systemd() -> None:
+    """Skip the test if systemd cannot be booted here; in CI, fail it."""
+    reason = _obstacle()
     if reason is not None:
         unavailable(reason)
 
 
 @contextlib.asynccontextmanager
 async def machine(scratch: Path) -> AsyncIterator[Machine]:
-    """Booted; all its processes are killed in the end."""
+    """Boot a machine; in the end all of its processes are killed."""
     groups = _control_groups()
     assert groups is not None
     group = groups / f"oss-signer-test-{os.getpid()}"
@@ -98,6 +98,8 @@ async def machine(scratch: Path) -> AsyncIterator[Machine]:
     try:
         async with launch(*command) as outer:
             yield await wait_until(lambda: _booted(outer))
+            # unshare ignores SIGTERM.
+            outer.kill()
     finally:
         await wait_until(lambda: _remove(group))
 

@@ -1,4 +1,4 @@
-"""The units and what `make install` makes of them, judged by systemd's own tools and by the list of what 239 knows."""
+"""The units and what `make install` installs, checked by systemd's own tools and a list of the directives of systemd 239."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.systemd.known_to_239 import KNOWN
 
 UNITS = ("oss-signer.service", "oss-signer@.service", "oss-signer.socket", "oss-signer.target", "service.conf")
 NEWER = "newer-systemd.conf"
-MOST_EXPOSURE = 1.2
+MAX_EXPOSURE = 1.2
 
 
 async def make(target: str, destination: Path, *settings: str) -> str:
@@ -27,7 +27,7 @@ async def make(target: str, destination: Path, *settings: str) -> str:
 
 
 def files(directory: Path) -> dict[str, str]:
-    """Each file and link, with its content or target; packages left out."""
+    """Return the content of each file and the target of each link, without the packages."""
     return {
         str(path.relative_to(directory)): str(path.readlink())
         if path.is_symlink()
@@ -48,11 +48,11 @@ def directives(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_the_units_say_nothing_that_systemd_239_does_not_know(name: str) -> None:
+def test_the_units_use_only_directives_of_systemd_239(name: str) -> None:
     assert [each for each in directives(name) if each[1] not in KNOWN[each[0]]] == []
 
 
-def test_what_came_later_stands_apart() -> None:
+def test_newer_directives_are_in_their_own_file() -> None:
     assert all(name not in KNOWN[section] for section, name in directives(NEWER))
 
 
@@ -73,12 +73,12 @@ async def analyzed(*arguments: str) -> str:
 @pytest.mark.parametrize("unit", ["oss-signer.service", "oss-signer@1.service"])
 async def test_the_exposure_is_low(unit: str, installed: Path) -> None:
     # --threshold is in tenths, and exceeding it is a failure.
-    said = await analyzed(
-        "security", "--offline=yes", f"--root={installed}", f"--threshold={MOST_EXPOSURE * 10:.0f}", "--no-pager", unit
+    output = await analyzed(
+        "security", "--offline=yes", f"--root={installed}", f"--threshold={MAX_EXPOSURE * 10:.0f}", "--no-pager", unit
     )
-    [exposure] = re.findall(r"Overall exposure level for .*: ([\d.]+)", said)
+    [exposure] = re.findall(r"Overall exposure level for .*: ([\d.]+)", output)
     print(f"{unit}: exposure {exposure}")
-    assert float(exposure) <= MOST_EXPOSURE
+    assert float(exposure) <= MAX_EXPOSURE
 
 
 async def test_installing_again_changes_nothing(installed: Path) -> None:
@@ -87,7 +87,7 @@ async def test_installing_again_changes_nothing(installed: Path) -> None:
     assert files(installed) == before
 
 
-async def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
+async def test_the_number_of_workers_can_change(tmp_path: Path) -> None:
     wants = tmp_path / "usr/local/lib/systemd/system/oss-signer.target.wants"
     activates = wants.parent / "oss-signer.socket.d/10-workers.conf"
     for workers in (3, 1, 2):
@@ -99,7 +99,7 @@ async def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
     assert "neither a number" in refused.err
 
 
-async def test_uninstalling_leaves_what_is_the_operators(tmp_path: Path) -> None:
+async def test_uninstalling_keeps_the_operators_files(tmp_path: Path) -> None:
     await make("install", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
     unit = (tmp_path / "usr/lib/systemd/system/oss-signer@.service").read_text(encoding="utf-8")
     assert "ExecStart=/srv/signer/bin/oss-signer serve" in unit
@@ -115,8 +115,8 @@ async def test_uninstalling_leaves_what_is_the_operators(tmp_path: Path) -> None
     await make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
 
 
-async def test_logrotate_reads_its_file(installed: Path, tmp_path: Path) -> None:
+async def test_logrotate_accepts_its_file(installed: Path, tmp_path: Path) -> None:
     command = (require_program("logrotate"), "--debug", "--state", tmp_path / "state")
-    said = await run(*command, installed / "etc/logrotate.d/oss-signer")
-    assert said.status == 0, said.err
-    assert "error" not in said.err
+    output = await run(*command, installed / "etc/logrotate.d/oss-signer")
+    assert output.status == 0, output.err
+    assert "error" not in output.err
