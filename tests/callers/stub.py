@@ -17,7 +17,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Stub:
     def __init__(self, server: TestServer) -> None:
         self._server = server
-        self.asked = 0
+        self.requests = 0
         self.answer: Answer = body(b"")
 
     @property
@@ -32,7 +32,7 @@ class Stub:
 @contextlib.asynccontextmanager
 async def stub(answer: Answer | None = None) -> AsyncIterator[Stub]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        found.asked += 1
+        found.requests += 1
         return await found.answer(request)
 
     app = web.Application()

@@ -98,12 +98,12 @@ def checks(keys: Keys) -> Iterator[Checks]:
         runner.run(around.aclose())
 
 
-def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
+def does_not_quote(problem: Problem | None, *sent: str) -> bool:
     """Return whether a text contains neither a secret nor the input."""
     if problem is None:
         return True
-    told = f"{problem!r} {problem.detail} {problem.headers}"
-    return not any(each in told for each in (SECRET, SHARED, *sent))
+    text = f"{problem!r} {problem.detail} {problem.headers}"
+    return not any(each in text for each in (SECRET, SHARED, *sent))
 
 
 @settings(deadline=None, max_examples=300)
@@ -111,7 +111,7 @@ def says_nothing_of(problem: Problem | None, *sent: str) -> bool:
 def test_any_headers(checks: Checks, headers: list[tuple[str, str]], login_code: str | None) -> None:
     context = RequestContext(CIMultiDict(headers), "192.0.2.7", login_code)
     for kind in checks.kinds.values():
-        assert says_nothing_of(checks.problem(kind, context), MARK)
+        assert does_not_quote(checks.problem(kind, context), MARK)
 
 
 @settings(deadline=None, max_examples=300)
@@ -121,7 +121,7 @@ def test_tokens_of_any_content(
 ) -> None:
     parts = [json.dumps({"alg": algorithm, **header}).encode(), json.dumps(claims).encode(), signature]
     token = ".".join(encoded(part) for part in parts)
-    _ask_all(checks, token)
+    _identify_with_all(checks, token)
 
 
 @settings(deadline=None, max_examples=300)
@@ -141,13 +141,13 @@ def test_tokens_of_any_content_with_a_valid_signature(
         token = jwt.api_jws.encode(payload, keys.rsa, "RS256", headers=headers)
     else:
         token = jwt.api_jws.encode(payload, SHARED if key == "secret" else SECRET, "HS256", headers=headers)
-    _ask_all(checks, token)
+    _identify_with_all(checks, token)
 
 
-def _ask_all(checks: Checks, token: str) -> None:
+def _identify_with_all(checks: Checks, token: str) -> None:
     for kind in checks.kinds.values():
         for name, value in (("Authorization", f"Bearer {token}"), ("X-Session", token)):
-            assert says_nothing_of(checks.problem(kind, RequestContext(CIMultiDict([(name, value)]))), token)
+            assert does_not_quote(checks.problem(kind, RequestContext(CIMultiDict([(name, value)]))), token)
 
 
 @settings(deadline=None, max_examples=200)
@@ -157,7 +157,7 @@ def _ask_all(checks: Checks, token: str) -> None:
 )
 def test_wechat_may_send_any_response(checks: Checks, answer: Any, status: int) -> None:
     checks.wechat.answer = body(json.dumps(answer).encode(), status)
-    assert says_nothing_of(
+    assert does_not_quote(
         checks.problem(checks.new_wechat(), RequestContext(login_code="some-code-of-wx-login")), "some-code-of-wx-login"
     )
 
@@ -178,10 +178,10 @@ def test_an_issuer_may_publish_anything(checks: Checks, keys: Keys, published: A
     token = jwt.encode({"sub": "anna", "exp": 2**40}, keys.ec, "ES256", headers={"kid": "e"})
     context = RequestContext(CIMultiDict({"Authorization": f"Bearer {token}"}))
 
-    assert says_nothing_of(checks.problem(checks.new_jwks(), context), token)
+    assert does_not_quote(checks.problem(checks.new_jwks(), context), token)
 
 
 def test_the_examples_reach_the_servers(checks: Checks) -> None:
     """Otherwise the tests above would test little."""
-    assert checks.wechat.asked > 100
-    assert checks.issuer.asked > 100
+    assert checks.wechat.requests > 100
+    assert checks.issuer.requests > 100

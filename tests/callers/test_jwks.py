@@ -75,7 +75,7 @@ async def test_published_keys_are_fetched_once(users: JwtBearerCheck, issuer: St
             await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=f"bert {number}")))
             == f"bert {number}"
         )
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_concurrent_requests_share_one_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -83,7 +83,7 @@ async def test_concurrent_requests_share_one_fetch(users: JwtBearerCheck, issuer
     tokens = [bearer_request(signed(keys.ec, "ES256", "e", sub=f"user {number}")) for number in range(50)]
     found = await asyncio.gather(*(caller_id(users, token) for token in tokens))
     assert found == [f"user {number}" for number in range(50)]
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_a_cancelled_request_does_not_cancel_the_fetch(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -97,7 +97,7 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch(users: JwtBearerChe
             await first
         gate.open()
         assert await second == "anna"
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(
@@ -110,7 +110,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     await assert_rejected(users, token, Unauthenticated, NOT_PUBLISHED)
     clock.seconds += 10
     assert await caller_id(users, token) == "bert"
-    assert issuer.asked == 2
+    assert issuer.requests == 2
     # The old key is withdrawn: no new token of it is accepted.
     await assert_rejected(
         users, bearer_request(signed(keys.rsa, "RS256", "old", sub="late")), Unauthenticated, NOT_PUBLISHED
@@ -127,12 +127,12 @@ async def test_many_unknown_keys_cause_one_fetch_in_ten_seconds(
         assert {type(each) for each in found} == {Unauthenticated}
         for token in flood:
             await assert_rejected(users, token, Unauthenticated, NOT_PUBLISHED)
-        assert issuer.asked == tens
+        assert issuer.requests == tens
         clock.seconds += 10
     # Meanwhile known keys verify tokens without a fetch.
     clock.seconds -= 1
     assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e"))) == "anna"
-    assert issuer.asked == 3
+    assert issuer.requests == 3
 
 
 async def test_the_last_keys_are_used_while_the_issuer_is_down(
@@ -145,7 +145,7 @@ async def test_the_last_keys_are_used_while_the_issuer_is_down(
         issuer.answer = death
         clock.seconds += 601
         async with asyncio.timeout(LONG_SECONDS):
-            while issuer.asked < 2 + number:
+            while issuer.requests < 2 + number:
                 user = secrets.token_hex(8)
                 assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=user))) == user
                 await asyncio.sleep(0.01)
@@ -171,7 +171,7 @@ async def test_a_hanging_issuer_delays_no_token_with_a_known_key(
         # The request times out.
         with pytest.raises(Unauthenticated):
             await stranger
-    assert issuer.asked == 2
+    assert issuer.requests == 2
 
 
 async def test_old_keys_are_fetched_again(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
@@ -182,7 +182,7 @@ async def test_old_keys_are_fetched_again(users: JwtBearerCheck, issuer: Stub, c
         clock.seconds += 15
         assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub=f"user {number}")))
         await asyncio.sleep(0.001)  # lets a fetch that was started continue
-    assert issuer.asked == 1
+    assert issuer.requests == 1
     clock.seconds += 16
     assert await caller_id(users, bearer_request(signed(keys.ec, "ES256", "e", sub="carl")))
     async with asyncio.timeout(LONG_SECONDS):
@@ -230,7 +230,7 @@ async def test_with_a_response_without_keys_all_tokens_are_rejected(
                 users, bearer_request(signed(keys.ec, "ES256", kid)), IdentityUnavailable, "retry after"
             )
             assert problem.retry_after_seconds == 2
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_the_keys_of_an_error_response_are_ignored(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -250,7 +250,7 @@ async def test_there_is_only_one_fetch_at_a_time(users: JwtBearerCheck, issuer: 
             await asyncio.sleep(0)
         gate.open()
         assert await asyncio.gather(*asking) == ["anna"] * 4
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_an_issuer_is_tried_again_soon_after_an_outage(
@@ -263,7 +263,7 @@ async def test_an_issuer_is_tried_again_soon_after_an_outage(
     await assert_rejected(users, token, IdentityUnavailable)
     clock.seconds += 2
     assert await caller_id(users, token) == "anna"
-    assert issuer.asked == 2
+    assert issuer.requests == 2
 
 
 async def test_a_fetch_from_a_hanging_issuer_times_out(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -276,7 +276,7 @@ async def test_a_redirect_is_not_followed(users: JwtBearerCheck, issuer: Stub, k
     async with stub(document({"keys": [jwk(keys.ec, "e")]})) as trap:
         issuer.answer = redirect(trap.url)
         await assert_rejected(users, bearer_request(signed(keys.ec, "ES256", "e")), IdentityUnavailable)
-        assert (issuer.asked, trap.asked) == (1, 0)
+        assert (issuer.requests, trap.requests) == (1, 0)
 
 
 async def test_keys_for_other_purposes_are_ignored(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -310,7 +310,7 @@ async def test_keys_for_other_purposes_are_ignored(users: JwtBearerCheck, issuer
         for alg in ("HS256", "RS256", "none"):
             token = hand_made({"alg": alg, "kid": kid}, claims(), SHARED.encode())
             await assert_rejected(users, bearer_request(token), Unauthenticated)
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_a_published_key_is_not_used_as_a_secret(users: JwtBearerCheck, issuer: Stub, keys: Keys) -> None:
@@ -365,7 +365,7 @@ async def test_only_the_key_id_names_a_key(
     publish(issuer, jwk(keys.ec, "e"))
     assert await caller_id(users, bearer_request(_signed_with_header({"kid": "e"}, keys.ec))) == "anna"
     await assert_rejected(users, bearer_request(_signed_with_header(header, keys.ec)), Unauthenticated)
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 def _signed_with_header(header: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> str:
@@ -390,7 +390,7 @@ async def test_malformed_tokens_of_any_length_are_rejected(users: JwtBearerCheck
     for token in (".", "x" * 10_000, "\udc80.x.y", f"{encoded(b'{}')}.{encoded(b'{}')}."):
         with pytest.raises(Problem):
             await users.identify(bearer_request(token))
-    assert issuer.asked == 0
+    assert issuer.requests == 0
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES384", "RS512", "PS256", ""])
@@ -399,4 +399,4 @@ async def test_a_token_of_another_algorithm_causes_no_fetch(
 ) -> None:
     token = hand_made({"alg": algorithm, "kid": "e"}, claims(), SHARED.encode())
     await assert_rejected(users, bearer_request(token), Unauthenticated, "not valid for this app")
-    assert issuer.asked == 0
+    assert issuer.requests == 0

@@ -22,7 +22,7 @@ from signer.callers.plugins import PluginError, load_plugin, plugin_types
 from signer.request_context import RequestContext
 from signer.errors import Problem
 
-def asked(check, *headers):
+def outcome(check, *headers):
     context = RequestContext(CIMultiDict(headers))
     try:
         return [check.has_credential(context), asyncio.run(check.identify(context)).id]
@@ -76,10 +76,10 @@ except ValueError as error:
     mistake = str(error)
 result = [
     "{kind}" in plugin_types(),
-    asked(check, ("x-ssl-client-cn", "anna")),
-    asked(check),
-    asked(check, ("X-SSL-Client-CN", "anna"), ("X-SSL-Client-CN", "bert")),
-    asked(check, ("X-SSL-Client-CN", "a" * 200)),
+    outcome(check, ("x-ssl-client-cn", "anna")),
+    outcome(check),
+    outcome(check, ("X-SSL-Client-CN", "anna"), ("X-SSL-Client-CN", "bert")),
+    outcome(check, ("X-SSL-Client-CN", "a" * 200)),
     mistake,
 ]
 """,
@@ -95,9 +95,9 @@ result = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "expected"),
     [
-        ("nobody", "no installed package provides callers of type 'nobody'"),
+        ("unknown", "no installed package provides callers of type 'unknown'"),
         ("missing", "callers of type 'missing' cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
         ("broken", "callers of type 'broken' cannot be loaded: ZeroDivisionError: division by zero"),
         ("nothing", "callers of type 'nothing' cannot be loaded: AttributeError"),
@@ -105,13 +105,13 @@ result = [
         ("twice", "several installed packages provide callers of type 'twice'; remove all but one"),
     ],
 )
-async def test_a_type_that_cannot_be_loaded_is_explained(kind: str, told: str, tmp_path: Path) -> None:
+async def test_a_type_that_cannot_be_loaded_is_explained(kind: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text("TEXT = 'x'\ndef one(entry, app_id): ...\n", encoding="utf-8")
     (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
     offered = {"missing": "not_there:A", "broken": "broken:A", "nothing": "other:nothing", "text": "other:TEXT"}
     install(tmp_path, "first", {**offered, "twice": "other:one"})
     install(tmp_path, "second", {"twice": "other:TEXT"})
-    assert told in (await result_of(tmp_path, f"result = loaded('{kind}')"))
+    assert expected in (await result_of(tmp_path, f"result = loaded('{kind}')"))
 
 
 async def test_a_package_that_is_found_twice_is_accepted(tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ async def test_check_reports_errors_of_the_entry(tmp_path: Path) -> None:
         "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{caller}/', CALLERS}}\n"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-    for entry, status, told in (
+    for entry, status, expected in (
         ("header: X-SSL-Client-CN", 0, "no errors or warnings"),
         ("heder: X", 1, "has the key header only, not heder"),
     ):
         config.write_text(text.replace("CALLERS", f"callers: {{type: {kind}, {entry}}}"), encoding="utf-8")
         result = await run_command("check", "--config", config, environ=environ)
-        assert (result.status, told in result.out + result.err) == (status, True), result.err
+        assert (result.status, expected in result.out + result.err) == (status, True), result.err

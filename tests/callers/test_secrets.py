@@ -41,7 +41,7 @@ TROUBLE: dict[str, Answer] = {
 }
 
 
-def told(error: BaseException) -> str:
+def all_text(error: BaseException) -> str:
     """Return all text of an exception and its causes."""
     texts = ["".join(traceback.format_exception(error))]
     todo: list[BaseException | None] = [error]
@@ -79,27 +79,29 @@ async def test_errors_of_wechat_contain_no_secret(
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 0
-    asked = []
+    secrets_sent = []
 
     async def noting(request: web.Request) -> web.StreamResponse:
-        asked.append(request.query.get("secret"))
+        secrets_sent.append(request.query.get("secret"))
         return await answer(request)
 
     async with stub(noting) as other:
-        await _tells_nothing(wechat(outbound, other.url), request(code=CODE), everything_logged, SECRET, CODE)
-        assert asked == [SECRET], "it was sent where it belongs"
-        nobody = wechat(outbound, other.url)
-    await _tells_nothing(nobody, request(code=CODE), everything_logged, SECRET, CODE)
+        await _assert_no_secret_in_error(
+            wechat(outbound, other.url), request(code=CODE), everything_logged, SECRET, CODE
+        )
+        assert secrets_sent == [SECRET], "WeChat is the only receiver of the secret"
+        unreachable = wechat(outbound, other.url)
+    await _assert_no_secret_in_error(unreachable, request(code=CODE), everything_logged, SECRET, CODE)
     out, err = capfd.readouterr()
     assert SECRET not in out + err
 
 
-async def _tells_nothing(
+async def _assert_no_secret_in_error(
     check: CallerCheck, context: RequestContext, log: pytest.LogCaptureFixture, *secrets: str
 ) -> None:
     with pytest.raises(Problem) as raised:
         await check.identify(context)
-    everything = told(raised.value) + all_records(log) + repr(context) + repr(check) + repr(vars(raised.value))
+    everything = all_text(raised.value) + all_records(log) + repr(context) + repr(check) + repr(vars(raised.value))
     for secret in secrets:
         assert secret not in everything
 
@@ -116,7 +118,7 @@ async def test_errors_of_tokens_contain_no_token(
         token, foreign = signed(SHARED, "HS256", exp=1), signed(keys.ec, "ES256", "e")
         for check in (jwks, by_secret, by_key):
             for each in (token, foreign, f"{token}x", "secret-that-is-no-token"):
-                await _tells_nothing(
+                await _assert_no_secret_in_error(
                     check, bearer_request(each), everything_logged, SHARED, each, each.rpartition(".")[2]
                 )
 

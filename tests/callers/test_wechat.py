@@ -222,7 +222,7 @@ async def test_an_invalid_response_is_an_outage(answer: Answer, outbound: aiohtt
 async def test_a_redirect_is_not_followed(outbound: aiohttp.ClientSession) -> None:
     async with stub(document({"openid": "o1"})) as trap, stub(redirect(trap.url)) as other:
         await assert_rejected(check(outbound, other.url, "wx1"), request(code="x"), IdentityUnavailable)
-        assert (other.asked, trap.asked) == (1, 0)
+        assert (other.requests, trap.requests) == (1, 0)
 
 
 async def test_a_refused_connection_is_an_outage(outbound: aiohttp.ClientSession) -> None:
@@ -331,13 +331,13 @@ async def test_two_apps_of_one_mini_program_have_separate_sessions(
 
 
 async def test_the_request_to_wechat_is_as_documented(outbound: aiohttp.ClientSession) -> None:
-    asked = []
+    received = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append((request.method, request.path, dict(request.query), await request.read()))
+        received.append((request.method, request.path, dict(request.query), await request.read()))
         return web.Response(text=json.dumps({"openid": "o1"}), content_type="text/plain")
 
     async with stub(answer) as other:
         await check(outbound, f"{other.url}/", "wx1").identify(request(code="a+b/c=&"))
     query = {"appid": "wx1", "secret": SECRET, "js_code": "a+b/c=&", "grant_type": "authorization_code"}
-    assert asked == [("GET", "/sns/jscode2session", query, b"")]
+    assert received == [("GET", "/sns/jscode2session", query, b"")]

@@ -154,7 +154,7 @@ TRICKS = {
 async def test_untrusted_key_url_is_not_requested(url: str, verifier: CallbackVerifier, publisher: Stub) -> None:
     with pytest.raises(Forbidden if url else Unauthenticated):
         await verifier.verify(headers(url), [TARGET], BODY)
-    assert publisher.asked == 0
+    assert publisher.requests == 0
 
 
 @given(st.text(alphabet=st.sampled_from("https:/gopublicandm.@#?%\\:~ \n\t0aA。"), max_size=60).map(
@@ -188,7 +188,7 @@ async def test_untrusted_key_url_below_the_extra_url_is_not_requested(
         await verifier.verify(headers(f"{publisher.url}/keys/{rest}"), [TARGET], BODY)
     with pytest.raises(Forbidden):
         await verifier.verify(headers(f"{publisher.url}/other/k.pem"), [TARGET], BODY)
-    assert publisher.asked == 0
+    assert publisher.requests == 0
 
 
 async def test_signed_callback_is_valid(verifier: CallbackVerifier, publisher: Stub) -> None:
@@ -196,7 +196,7 @@ async def test_signed_callback_is_valid(verifier: CallbackVerifier, publisher: S
     await verifier.verify(sent, [TARGET], BODY)
     # A proxy can have changed the path; the one that OSS called is tried as well.
     await verifier.verify(sent, ["/callback", TARGET], BODY)
-    assert publisher.asked == 1
+    assert publisher.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ async def test_headers_that_are_not_base64_are_rejected(
 ) -> None:
     with pytest.raises(Unauthenticated):
         await verifier.verify(headers(f"{publisher.url}/keys/k.pem") | {name: value}, [TARGET], BODY)
-    assert publisher.asked == 0
+    assert publisher.requests == 0
 
 
 async def elsewhere(request: web.Request) -> web.StreamResponse:
@@ -267,7 +267,7 @@ async def test_failed_key_fetch_is_a_503_and_not_repeated_at_once(
         with pytest.raises(KeyUnavailable) as raised:
             await verifier.verify(sent, [TARGET], BODY)
         assert raised.value.status == 503
-    assert publisher.asked == 1
+    assert publisher.requests == 1
     publisher.answer = body(pem(KEY))
     clock.now += 6
     await verifier.verify(sent, [TARGET], BODY)
@@ -282,13 +282,13 @@ async def test_many_unknown_key_urls_cause_few_requests(
     publisher.answer = body(b"", 404)
     checks = [verifier.verify(headers(f"{publisher.url}/keys/{n}.pem"), [TARGET], BODY) for n in range(100)]
     assert {type(each) for each in await asyncio.gather(*checks, return_exceptions=True)} == {KeyUnavailable}
-    assert 1 < publisher.asked <= 31
+    assert 1 < publisher.requests <= 31
     await verifier.verify(good, [TARGET], BODY)
     clock.now += 61
-    asked = publisher.asked
+    asked = publisher.requests
     with pytest.raises(KeyUnavailable):
         await verifier.verify(headers(f"{publisher.url}/keys/new.pem"), [TARGET], BODY)
-    assert publisher.asked == asked + 1
+    assert publisher.requests == asked + 1
 
 
 async def test_extra_key_url_ends_with_a_slash(outbound: aiohttp.ClientSession, publisher: Stub) -> None:
@@ -308,7 +308,7 @@ async def test_concurrent_callbacks_fetch_a_key_once(verifier: CallbackVerifier,
     waiting.pop().cancel()
     gate.open()
     await asyncio.gather(*waiting)
-    assert publisher.asked == 1
+    assert publisher.requests == 1
 
 
 async def test_cached_key_is_used_while_its_refresh_fails(
@@ -320,7 +320,7 @@ async def test_cached_key_is_used_while_its_refresh_fails(
     clock.now += 24 * 3600
     for _ in range(3):
         await verifier.verify(sent, [TARGET], BODY)
-    await wait_until(lambda: publisher.asked >= 2)
+    await wait_until(lambda: publisher.requests >= 2)
     await verifier.verify(sent, [TARGET], BODY)
 
 
@@ -337,4 +337,4 @@ async def test_replaced_key_is_fetched(verifier: CallbackVerifier, publisher: St
     for _ in range(5):
         with pytest.raises(Problem):
             await verifier.verify(headers(url), [TARGET], BODY)
-    assert publisher.asked == 2
+    assert publisher.requests == 2

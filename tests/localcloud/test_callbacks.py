@@ -188,7 +188,7 @@ async def test_other_responses_are_a_203_and_the_object_stays(cloud: Cloud) -> N
             assert (given.status, message in given.text) == (203, True), given
             assert "<Code>CallbackFailed</Code>" in given.text
             assert await cloud.content("photos", f"{number}.jpg") == b"hello"
-        assert server.asked == len(FAILURES)
+        assert server.requests == len(FAILURES)
 
 
 async def test_up_to_five_urls_are_tried_in_order(cloud: Cloud) -> None:
@@ -196,9 +196,9 @@ async def test_up_to_five_urls_are_tried_in_order(cloud: Cloud) -> None:
     async with stub(body(b"", 500)) as bad, stub(recorder) as good, stub(recorder) as unused:
         urls = ["http://127.0.0.1:1/x", bad.url, good.url, unused.url]
         assert (await upload(cloud, "a.jpg", callback_field(";".join(urls)))).status == 200
-        assert (bad.asked, good.asked, unused.asked) == (1, 1, 0)
+        assert (bad.requests, good.requests, unused.requests) == (1, 1, 0)
         assert (await upload(cloud, "a.jpg", callback_field(";".join([bad.url] * 5)))).status == 203
-        assert bad.asked == 6
+        assert bad.requests == 6
 
 
 def encoded(text: str) -> str:
