@@ -72,18 +72,19 @@ class StatusEndpoint:
         """Return the page to a browser, and JSON to other clients."""
         query = _parse_query(context.query.get("q", ""), context.query.get("page", ""))
         if _prefers_html(context.headers.get("Accept", "")):
-            page = await asyncio.to_thread(lambda: status_page(self._snapshot(query)))
+            page = await asyncio.to_thread(lambda: status_page(self.snapshot(query)))
             return Reply(200, page.encode(), HTML, headers=dict(_PAGE_HEADERS))
-        document = await asyncio.to_thread(lambda: status_document(self._snapshot(query)))
+        document = await asyncio.to_thread(lambda: status_document(self.snapshot(query)))
         return json_reply(document, headers={"Vary": "Accept"})
 
-    def _snapshot(self, query: StatusQuery) -> StatusSnapshot:
+    def snapshot(self, query: StatusQuery | None = None) -> StatusSnapshot:
+        """Return the current state; any thread may call it."""
         return take_snapshot(
             self._service,
             self._reloader,
             self._history,
             self._loop_lag,
-            query,
+            query or StatusQuery(),
             started_at=self._started_at,
             worker=self._worker,
         )

@@ -1,4 +1,4 @@
-"""The hour that the status page draws, by a clock of the test's own."""
+"""The history of the last hour, by a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from signer.telemetry.metrics import Metrics
 
 
 class Clock:
+    """A monotonic clock that only `advance` moves."""
+
     def __init__(self) -> None:
         self.now = 1_000_000.0
 
@@ -32,13 +34,14 @@ def history(metrics: Metrics, clock: Clock) -> History:
     return History(metrics, LoopLag(), monotonic=clock)
 
 
-def let_pass(seconds: float, history: History, clock: Clock) -> None:
+def advance(seconds: float, history: History, clock: Clock) -> None:
+    """Move the clock, with a sample every 5 s as in production."""
     for _ in range(int(seconds / SAMPLE_SECONDS)):
         clock.now += SAMPLE_SECONDS
         history.sample()
 
 
-def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metrics, clock: Clock) -> None:
+def test_each_half_minute_has_its_rates_and_latencies(history: History, metrics: Metrics, clock: Clock) -> None:
     history.sample()
     for _ in range(4):
         for _ in range(60):
@@ -48,7 +51,7 @@ def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metr
             metrics.count_signature("a", "too_large")
         for _ in range(15):
             metrics.count_signature("b", "credentials_unavailable")
-        let_pass(POINT_SECONDS, history, clock)
+        advance(POINT_SECONDS, history, clock)
     points = history.points()
     assert len(points) == POINTS
     known = [point for point in points if point is not None]
@@ -63,10 +66,10 @@ def test_rates_and_latencies_of_each_half_minute(history: History, metrics: Metr
         assert point.memory_bytes > 1_000_000
 
 
-def test_it_forgets_what_is_more_than_an_hour_old(history: History, metrics: Metrics, clock: Clock) -> None:
+def test_requests_older_than_an_hour_do_not_count(history: History, metrics: Metrics, clock: Clock) -> None:
     metrics.count_signature("early", "signed")
     history.sample()
-    let_pass(2 * HOUR_SECONDS, history, clock)
+    advance(2 * HOUR_SECONDS, history, clock)
     metrics.count_signature("late", "signed")
     metrics.count_signature("late", "rate_limited")
     history.sample()
@@ -74,20 +77,20 @@ def test_it_forgets_what_is_more_than_an_hour_old(history: History, metrics: Met
     points = history.points()
     assert len(points) == POINTS
     assert None not in points
-    let_pass(2 * HOUR_SECONDS, history, clock)
+    advance(2 * HOUR_SECONDS, history, clock)
     assert history.apps() == {}
 
 
-def test_an_hour_is_all_that_is_kept(history: History, clock: Clock) -> None:
-    let_pass(3 * HOUR_SECONDS, history, clock)
+def test_samples_of_one_hour_are_kept(history: History, clock: Clock) -> None:
+    advance(3 * HOUR_SECONDS, history, clock)
     assert len(history._samples) <= HOUR_SECONDS / SAMPLE_SECONDS + 1
     assert len(history._counts) <= HOUR_SECONDS / 300 + 2
 
 
-def test_a_pause_of_the_process_is_a_gap(history: History, clock: Clock) -> None:
-    let_pass(60, history, clock)
+def test_time_without_samples_is_a_gap(history: History, clock: Clock) -> None:
+    advance(60, history, clock)
     clock.now += 600
-    let_pass(60, history, clock)
+    advance(60, history, clock)
     gap = int(600 / POINT_SECONDS)
     assert history.points().count(None) >= POINTS - 6
     assert history.points()[-gap:].count(None) >= gap - 4
@@ -103,5 +106,5 @@ def test_a_pause_of_the_process_is_a_gap(history: History, clock: Clock) -> None
         ([0, 0, 10], 0.99, 2.0),
     ],
 )
-def test_quantiles_are_prometheus_own(below: list[float], share: float, expected: float | None) -> None:
+def test_quantiles_are_those_of_promql(below: list[float], share: float, expected: float | None) -> None:
     assert quantile([1.0, 2.0, float("inf")], below, share) == expected
