@@ -46,11 +46,7 @@ class CallbackBodyFormat:
 
     @classmethod
     def from_template(cls, template: str, body_type: str = FORM_BODY) -> CallbackBodyFormat:
-        """Return the format of the bodies that OSS makes from a template.
-
-        Raises:
-            InvalidBodyTemplate: The template is not valid, or has no member for the bucket or the object.
-        """
+        """Return the format of the bodies that OSS makes from a template. Raises `InvalidBodyTemplate`."""
         if _MARK in template:
             raise InvalidBodyTemplate("contains the private-use character U+E000; leave it out")
         for name in _VARIABLE.findall(template):
@@ -66,12 +62,7 @@ class CallbackBodyFormat:
         return cls(names[f"{_MARK}bucket{_MARK}"], names[f"{_MARK}object{_MARK}"])
 
     def parse(self, data: bytes, content_type: str) -> ReportedUpload:
-        """Return what a body reports.
-
-        Raises:
-            UnsupportedType: The content type is neither a form nor JSON.
-            InvalidRequest: The body is not valid, or has no bucket or object key.
-        """
+        """Return what a body reports. Raises `UnsupportedType`, or `InvalidRequest` for a body that is not valid."""
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == FORM_BODY:
             members = _parse_form(data)

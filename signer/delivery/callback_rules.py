@@ -46,11 +46,7 @@ def build_callback_rules(
     body_type: str = FORM_BODY,
     notify: NotifyTarget | None = None,
 ) -> CallbackRules:
-    """Return the rules of an app.
-
-    Raises:
-        InvalidBodyTemplate: The `callback.body` does not report what was uploaded.
-    """
+    """Return the rules of an app. Raises `InvalidBodyTemplate` if the body does not report what was uploaded."""
     body_format = CallbackBodyFormat.from_template(body, body_type)
     paths = tuple(urlsplit(url).path or "/" for url in urls)
     return CallbackRules(app_id, bucket, naming, body_format, paths, notify, derive_proof_secret(notify))

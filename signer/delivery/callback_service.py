@@ -33,15 +33,12 @@ async def callback_service(
 
     Args:
         queue_address: A file path or a Redis URL; None where no app has a `notify`.
-        target_of: Returns where the events of an app id go at the moment.
-        audit: Called with the fields of each callback whose signature and object are valid.
-        count_callback: Called with the app id and the outcome of each callback.
-        count_attempt: Called with the outcome of each delivery attempt.
-        extra_key_url: A URL below which public keys may be, in addition to Alibaba's: for the local cloud.
         timeout_seconds: The time limit of one delivery attempt; a claim is leased for twice as long.
 
     Raises:
         CannotOpenQueue: The queue address is not valid, or the file cannot be opened.
+
+    See: `CallbackReceiver`, `Deliverer` and `CallbackVerifier` for the others.
     """
     async with contextlib.AsyncExitStack() as stack:
         keys = PublicKeys(session)

@@ -1,7 +1,7 @@
 """Verify that OSS made a callback, by its RSA signature.
 
 OSS signs the callbacks of all its customers with one key. So the signature proves who called, not what was uploaded;
-the proof in the callback URL (`signing/callback_proof.py`) proves that.
+the proof in the callback URL (`signing/callback_field.py`) proves that.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
@@ -29,10 +29,7 @@ _MAX_HEADER_CHARACTERS = 2048
 
 
 def string_to_sign(target: str, body: bytes) -> bytes:
-    """Return `url_decode(path) [+ "?" + query] + "\\n" + body`.
-
-    Args:
-        target: Path and query as in the request line.
+    """Return `url_decode(path) [+ "?" + query] + "\\n" + body`, with path and query as in the request line.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/callback
     """
@@ -45,9 +42,7 @@ def trusted_key_url(url: str, extra_key_url: str | None = None) -> str | None:
 
     Only Alibaba's host is trusted, exactly as documented: in lower case, without port, user, query or dot segments.
     The key is fetched over HTTPS even where the callback names HTTP, so that nobody in between can replace it.
-
-    Args:
-        extra_key_url: A further URL, ending in `/`, below which keys may be: for the local cloud.
+    Keys may also be below `extra_key_url`, which ends in `/`: for the local cloud.
     """
     if (match := _ALIBABA_KEY_URL.fullmatch(url)) is not None:
         return f"https://gosspublic.alicdn.com/{match[1]}"

@@ -16,8 +16,7 @@ import aiohttp
 
 from signer.circuit_breaker import CircuitBreaker, backoff_seconds
 from signer.delivery.callback_rules import NotifyTarget
-from signer.delivery.events import ClaimedEvent, UploadEvent
-from signer.delivery.queue import EventQueue, QueueUnavailable
+from signer.delivery.queue import ClaimedEvent, EventQueue, QueueUnavailable, UploadEvent
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -67,11 +66,9 @@ class Deliverer:
         max_age_seconds: float = MAX_AGE_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Create a deliverer that is not running yet.
+        """`target_of` returns where the events of an app id go at the moment, or None for nowhere.
 
-        Args:
-            target_of: Returns where the events of an app id go at the moment, or None for nowhere.
-            count_attempt: Called with the outcome of each attempt: DELIVERED, FAILED or GIVEN_UP.
+        `count_attempt` is called with the outcome of each attempt: DELIVERED, FAILED or GIVEN_UP.
         """
         self._queue = queue
         self._session = session

@@ -63,8 +63,7 @@ class PublicKeys:
     async def get(self, url: str) -> RSAPublicKey:
         """Return the key of a URL. A cached key is used during a refresh, and also when the refresh fails.
 
-        Raises:
-            KeyUnavailable: There is no cached key, and the key cannot be fetched.
+        Raises `KeyUnavailable` if there is no cached key and the key cannot be fetched.
         """
         cached = self._cache.get(url)
         if cached is None:

@@ -1,4 +1,4 @@
-"""The protocol of a queue of upload events, which a file or Redis implements.
+"""Upload events, and the protocol of a queue of them, which a file or Redis implements.
 
 Only the oldest event of each object can be claimed, so events stay in order however many processes deliver them. A
 claim ends with `complete`, `retry_later` or `release`; when its process has died, it ends with its lease.
@@ -7,11 +7,37 @@ claim ends with `complete`, `retry_later` or `release`; when its process has die
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from signer.delivery.events import ClaimedEvent, UploadEvent
-
 DEFAULT_MAX_EVENTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class UploadEvent:
+    """One upload, as OSS reported it."""
+
+    id: str
+    app_id: str
+    object_id: str
+    """App id, bucket and key. Events with the same object id are delivered in order."""
+    body: bytes = field(repr=False)
+    """The request body of each delivery attempt."""
+    received_at: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEvent:
+    """The oldest event of an object, leased to one process. No process gets another event of this object meanwhile."""
+
+    event: UploadEvent
+    failures: int
+    """Failed attempts so far."""
+    claim_id: str
+    """Identifies this claim in the queue."""
+    lease_ends_at: float
+    """Seconds of the monotonic clock; from then on another process can claim the event."""
 
 
 class QueueFull(Exception):
@@ -30,21 +56,11 @@ class EventQueue(Protocol):
     """Every method but `depth` and `close` raises `QueueUnavailable`."""
 
     async def put(self, event: UploadEvent) -> None:
-        """Add an event. It is durable when this returns.
-
-        Raises:
-            QueueFull: The queue has its maximum of events.
-        """
+        """Add an event. It is durable when this returns. Raises `QueueFull` at the maximum of events."""
         ...
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
-        """Claim events that are due.
-
-        Args:
-            max_events: The maximum over all apps.
-            slots_by_app: The maximum for each app id.
-            default_slots: The maximum for each app that `slots_by_app` does not name.
-        """
+        """Claim at most `max_events` events that are due, and of each app at most its slots."""
         ...
 
     async def complete(self, claimed: ClaimedEvent) -> None:

@@ -13,11 +13,7 @@ _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 async def open_queue(address: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> EventQueue:
     """Return the queue of a file path, or of a Redis URL such as `redis://host:6379/0`.
 
-    Args:
-        lease_seconds: How long a claim keeps other processes from an event.
-
-    Raises:
-        CannotOpenQueue: The address is not valid, or the file cannot be opened.
+    A claim keeps other processes from an event for `lease_seconds`. Raises `CannotOpenQueue`.
     """
     if address.startswith(_REDIS_SCHEMES):
         # The Redis client takes long to import, and most installations do not use it.

@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
 from signer.delivery.callback_signature import CallbackVerifier
-from signer.delivery.events import UploadEvent
-from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable
+from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable, UploadEvent
 from signer.errors import Forbidden, Problem
-from signer.signing.callback_proof import check_proof
+from signer.signing.callback_field import check_proof
 from signer.signing.key_ownership import is_key_of_app
 
 log = logging.getLogger("oss_signer.callbacks")
@@ -68,13 +67,10 @@ class CallbackReceiver:
         now: Callable[[], float] = time.time,
         response_seconds: float = RESPONSE_SECONDS,
     ) -> None:
-        """Create a receiver.
+        """`queue` is None where no app has a `notify`; `wake_deliverer` is called after an event was queued.
 
-        Args:
-            queue: None where no app has a `notify`.
-            wake_deliverer: Called after an event was queued.
-            audit: Called with the fields of each callback whose signature and object are valid.
-            count_callback: Called with the app id and the outcome of each callback.
+        `audit` is called with the fields of each callback whose signature and object are valid, and `count_callback`
+        with the app id and the outcome of each callback.
         """
         self._verifier = verifier
         self._queue = queue
@@ -86,11 +82,7 @@ class CallbackReceiver:
         self._logged_at: dict[str, float] = {}
 
     async def receive(self, rules: CallbackRules, request: CallbackRequest) -> str:
-        """Return the key of the uploaded object once its event is stored durably.
-
-        Raises:
-            Problem: The callback is not valid, or its event cannot be stored in time.
-        """
+        """Return the key of the uploaded object once its event is stored durably. Raises a `Problem` otherwise."""
         try:
             async with asyncio.timeout(self._response_seconds):
                 key = await self._receive(rules, request)

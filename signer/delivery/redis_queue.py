@@ -1,4 +1,4 @@
-"""The queue in Redis, for signers on several machines: streams with a consumer group (see redis_scripts.py)."""
+"""The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from redis import exceptions
@@ -15,13 +16,19 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from signer.delivery import redis_scripts
-from signer.delivery.events import ClaimedEvent, UploadEvent
-from signer.delivery.queue import DEFAULT_MAX_EVENTS, CannotOpenQueue, QueueFull, QueueUnavailable
+from signer.delivery.queue import (
+    DEFAULT_MAX_EVENTS,
+    CannotOpenQueue,
+    ClaimedEvent,
+    QueueFull,
+    QueueUnavailable,
+    UploadEvent,
+)
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, run_command
 
 log = logging.getLogger("oss_signer.callbacks")
 
+_SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 _KEY_PREFIX = "{oss-signer:callbacks}:"
 _SOCKET_TIMEOUT_SECONDS = 1.0
 _DEADLINE_SECONDS = 2.0
@@ -36,11 +43,7 @@ class RedisQueue:
     """Connects at its first use, so that a signer can start while Redis is unavailable."""
 
     def __init__(self, url: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> None:
-        """Create a queue that is not connected yet.
-
-        Raises:
-            CannotOpenQueue: The URL is not valid; the text does not repeat it, because it can contain a password.
-        """
+        """Raise `CannotOpenQueue` for a URL that is not valid, without repeating it: it can contain a password."""
         try:
             pool = BlockingConnectionPool.from_url(
                 url,
@@ -62,22 +65,12 @@ class RedisQueue:
         self._depth = 0
         self._are_settings_checked = False
         self._cleaned_up_at = time.monotonic()
-        self._put, self._claim, self._complete, self._retry_later, self._release, self._remove_idle_consumers = (
-            self._redis.register_script(script)
-            for script in (
-                redis_scripts.PUT,
-                redis_scripts.CLAIM,
-                redis_scripts.COMPLETE,
-                redis_scripts.RETRY_LATER,
-                redis_scripts.RELEASE,
-                redis_scripts.REMOVE_IDLE_CONSUMERS,
-            )
-        )
+        self._script = self._redis.register_script(_SCRIPT)
 
     async def put(self, event: UploadEvent) -> None:
         record = {"app": event.app_id, "object": event.object_id, "at": event.received_at, "body": event.body.decode()}
         text = json.dumps(record, ensure_ascii=False)
-        if not await self._run(self._put, event.id, event.app_id, event.object_id, text, self._max_events):
+        if not await self._run("put", event.id, event.app_id, event.object_id, text, self._max_events):
             raise QueueFull
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
@@ -85,21 +78,20 @@ class RedisQueue:
         await self._clean_up()
         lease_ends_at = time.monotonic() + self._lease_seconds
         lease_milliseconds = int(self._lease_seconds * 1000)
-        slots = [value for app_id, free in slots_by_app.items() for value in (app_id, max(0, free))]
         self._depth, entries = await self._run(
-            self._claim, self._consumer, lease_milliseconds, max_events, default_slots, *slots
+            "claim", self._consumer, lease_milliseconds, max_events, default_slots, json.dumps(dict(slots_by_app))
         )
         return [_claimed_event(entry, lease_ends_at) for entry in entries]
 
     async def complete(self, claimed: ClaimedEvent) -> None:
-        depth = await self._end_claim(self._complete, claimed, claimed.event.object_id)
+        depth = await self._end_claim("complete", claimed, claimed.event.object_id)
         self._depth = depth or self._depth
 
     async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
-        await self._end_claim(self._retry_later, claimed, int(delay_seconds * 1000))
+        await self._end_claim("retry_later", claimed, int(delay_seconds * 1000))
 
     async def release(self, claimed: ClaimedEvent) -> None:
-        await self._end_claim(self._release, claimed)
+        await self._end_claim("release", claimed)
 
     def depth(self) -> int:
         return self._depth
@@ -109,13 +101,13 @@ class RedisQueue:
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
 
-    async def _end_claim(self, script: Any, claimed: ClaimedEvent, *arguments: str | int) -> int:
+    async def _end_claim(self, operation: str, claimed: ClaimedEvent, *arguments: str | int) -> int:
         event = claimed.event
-        result: int = await self._run(script, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments)
+        result: int = await self._run(operation, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments)
         return result
 
-    async def _run(self, script: Any, *arguments: str | int) -> Any:
-        return await _call(script(keys=[_KEY_PREFIX + "events"], args=arguments))
+    async def _run(self, operation: str, *arguments: str | int) -> Any:
+        return await _call(self._script(keys=[_KEY_PREFIX], args=[operation, *arguments]))
 
     async def _check_settings(self) -> None:
         """Warn once about settings with which Redis can lose events."""
@@ -135,7 +127,7 @@ class RedisQueue:
         """Remove the consumers of signers that ended, now and then."""
         if time.monotonic() - self._cleaned_up_at > _CLEANUP_INTERVAL_SECONDS:
             self._cleaned_up_at = time.monotonic()
-            await self._run(self._remove_idle_consumers, int(_IDLE_CONSUMER_SECONDS * 1000))
+            await self._run("remove_idle_consumers", int(_IDLE_CONSUMER_SECONDS * 1000))
 
 
 async def _call(command: Awaitable[Any]) -> Any:

@@ -9,37 +9,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from signer.delivery.events import ClaimedEvent, UploadEvent
-from signer.delivery.queue import DEFAULT_MAX_EVENTS, QueueFull
+from signer.delivery.queue import DEFAULT_MAX_EVENTS, ClaimedEvent, QueueFull, UploadEvent
 from signer.delivery.sqlite_thread import SqliteThread
 
 _MAX_DUE_AHEAD_SECONDS = 3600.0
 """A time further ahead was written before the clock was set back, so its event is due now."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    app TEXT NOT NULL,
-    object TEXT NOT NULL,
-    body BLOB NOT NULL,
-    received_at REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_of_an_object ON events (object, sequence);
-CREATE TABLE IF NOT EXISTS objects (
-    object TEXT PRIMARY KEY,
-    app TEXT NOT NULL,
-    due_at REAL NOT NULL,
-    failures INTEGER NOT NULL DEFAULT 0,
-    holder TEXT
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS objects_due ON objects (app, due_at);
-CREATE TABLE IF NOT EXISTS depth (only INTEGER PRIMARY KEY CHECK (only = 1), events INTEGER NOT NULL);
-INSERT OR IGNORE INTO depth VALUES (1, 0);
-CREATE TRIGGER IF NOT EXISTS more AFTER INSERT ON events BEGIN UPDATE depth SET events = events + 1; END;
-CREATE TRIGGER IF NOT EXISTS fewer AFTER DELETE ON events BEGIN UPDATE depth SET events = events - 1; END;
-"""
-"""An object has a row while it has events. `due_at`, in epoch seconds, is also when the lease of a claim ends."""
+_SCHEMA = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 
 _APPS = """
 WITH RECURSIVE known(app) AS (
@@ -70,24 +46,20 @@ class SqliteQueue:
     ) -> None:
         self._thread = thread
         self._lease_seconds = lease_seconds
-        self._most_events = max_events
+        self._max_events = max_events
         self._now = now
         self._depth = 0
 
     @classmethod
     async def open(cls, path: Path, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> SqliteQueue:
-        """Open the file, or create it.
-
-        Raises:
-            CannotOpenQueue: The file is not a queue, or cannot be opened.
-        """
+        """Open the file, or create it. Raises `CannotOpenQueue`."""
         return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, max_events)
 
     async def put(self, event: UploadEvent) -> None:
         now = self._now()
 
         def put(connection: sqlite3.Connection) -> None:
-            if self._read_depth(connection) >= self._most_events:
+            if self._read_depth(connection) >= self._max_events:
                 raise QueueFull
             row = (event.id, event.app_id, event.object_id, event.body, event.received_at)
             connection.execute("INSERT INTO events (id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?)", row)

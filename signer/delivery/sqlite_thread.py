@@ -35,11 +35,7 @@ class SqliteThread:
 
     @classmethod
     async def open(cls, path: Path, schema: str) -> SqliteThread:
-        """Open the file, or create it, and start the thread.
-
-        Raises:
-            CannotOpenQueue: The file is not a database, or cannot be opened.
-        """
+        """Open the file, or create it, and start the thread. Raises `CannotOpenQueue`."""
         try:
             connection = await asyncio.to_thread(_connect, path, schema)
         except (OSError, sqlite3.Error) as error:
@@ -55,11 +51,7 @@ class SqliteThread:
     async def run(self, operation: Operation[T], *expected: type[Exception]) -> T:
         """Return the result of an operation once it is on the disk. It is not run if cancelled while it waits.
 
-        Args:
-            expected: Exceptions that the operation may raise without a rollback of the others in its transaction.
-
-        Raises:
-            QueueUnavailable: The database failed.
+        The `expected` exceptions do not roll back the other operations of the transaction. Raises `QueueUnavailable`.
         """
         future: asyncio.Future[T] = self._loop.create_future()
 

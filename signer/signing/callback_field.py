@@ -1,4 +1,9 @@
-"""Build the `callback` field of a form, which makes OSS call a server after the upload.
+"""Build the `callback` field of a form, and prove which form a callback belongs to.
+
+OSS signs the callbacks of all its customers with the same key, and each customer chooses the body. So the signature of
+OSS alone does not stop another customer from reporting uploads into a bucket that is not theirs. The callback URL is
+part of the form that this service signs, and OSS calls it unchanged. With a proof in it, the holder of a form can only
+report the form's own object or prefix, and only until the form expires.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
@@ -6,15 +11,38 @@ See: https://help.aliyun.com/zh/oss/developer-reference/callback
 from __future__ import annotations
 
 import base64
+import binascii
+import hmac
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from urllib.parse import parse_qs
 
-from signer.signing.callback_proof import FormScope, add_proof
+import orjson
+
+from signer.errors import Forbidden
 
 FORM_BODY, JSON_BODY = "application/x-www-form-urlencoded", "application/json"
 """The body types that OSS can send, for `callbackBodyType`."""
+_CLOCK_TOLERANCE_SECONDS = 15 * 60
+"""See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend"""
+_LABEL = "oss-signer callback"
+
+
+@dataclass(frozen=True, slots=True)
+class FormScope:
+    """What one form may upload, by whom, and until when."""
+
+    key: str
+    """The exact object key, or the prefix below which the client chooses a name."""
+    is_exact: bool
+    caller: str | None
+    expires_at: int
+    """Epoch seconds."""
+
+    def allows(self, key: str, now: float) -> bool:
+        """Return whether the form can have uploaded `key` by `now`, in epoch seconds."""
+        is_in_scope = key == self.key if self.is_exact else key.startswith(self.key) and key != self.key
+        return is_in_scope and now < self.expires_at + _CLOCK_TOLERANCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +59,43 @@ class CallbackField:
 
     def encode(self, scope: FormScope, *, app_id: str, bucket: str) -> str:
         """Return the Base64 JSON for a form that may upload what `scope` allows."""
-        if self.proof_secret is None:
-            return _encode_once(self.urls, self.body, self.body_type, self.host)
-        urls = [add_proof(url, self.proof_secret, scope, app_id=app_id, bucket=bucket) for url in self.urls]
-        return _encode(urls, self.body, self.body_type, self.host)
+        urls = self.urls
+        if self.proof_secret is not None:
+            urls = tuple(add_proof(url, self.proof_secret, scope, app_id=app_id, bucket=bucket) for url in urls)
+        document: dict[str, object] = {
+            "callbackUrl": ";".join(urls),
+            "callbackBody": self.body,
+            "callbackBodyType": self.body_type,
+        }
+        if self.host is not None:
+            document["callbackHost"] = self.host
+        if any(url.startswith("https:") for url in urls):
+            # Without SNI, OSS gets the default certificate of the address, which can be that of another host.
+            document["callbackSNI"] = True
+        return base64.b64encode(orjson.dumps(document)).decode()
 
 
-@lru_cache(maxsize=1024)
-def _encode_once(urls: tuple[str, ...], body: str, body_type: str, host: str | None) -> str:
-    return _encode(urls, body, body_type, host)
+def add_proof(url: str, secret: bytes, scope: FormScope, *, app_id: str, bucket: str) -> str:
+    """Return `url` with the query `?scope=...&proof=...`."""
+    text = json.dumps([scope.key, int(scope.is_exact), scope.caller, scope.expires_at], separators=(",", ":"))
+    encoded_scope = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return f"{url}?scope={encoded_scope}&proof={_proof(secret, app_id, bucket, encoded_scope)}"
 
 
-def _encode(urls: Sequence[str], body: str, body_type: str, host: str | None) -> str:
-    document: dict[str, object] = {"callbackUrl": ";".join(urls), "callbackBody": body, "callbackBodyType": body_type}
-    if host is not None:
-        document["callbackHost"] = host
-    if any(url.startswith("https:") for url in urls):
-        # Without SNI, OSS gets the default certificate of the address, which can be that of another host.
-        document["callbackSNI"] = True
-    return base64.b64encode(json.dumps(document, ensure_ascii=False).encode()).decode()
+def check_proof(query: str, secret: bytes, *, app_id: str, bucket: str) -> FormScope:
+    """Return the scope of a callback's form. Raises `Forbidden` without a valid proof for this app and bucket."""
+    try:
+        parameters = parse_qs(query, strict_parsing=True, max_num_fields=8)
+        [encoded_scope], [proof] = parameters["scope"], parameters["proof"]
+        if not hmac.compare_digest(proof.encode(), _proof(secret, app_id, bucket, encoded_scope).encode()):
+            raise ValueError
+        padding = "=" * (-len(encoded_scope) % 4)
+        key, is_exact, caller, expires_at = json.loads(base64.urlsafe_b64decode(encoded_scope + padding))
+    except (KeyError, ValueError, binascii.Error):
+        raise Forbidden("the callback belongs to no form of this app and bucket") from None
+    return FormScope(key, bool(is_exact), caller, expires_at)
+
+
+def _proof(secret: bytes, app_id: str, bucket: str, encoded_scope: str) -> str:
+    text = "\n".join((_LABEL, app_id, bucket, encoded_scope))
+    return hmac.digest(secret, text.encode(errors="surrogatepass"), "sha256").hex()

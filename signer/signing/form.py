@@ -8,20 +8,21 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from signer.signing.callback_field import CallbackField
-from signer.signing.callback_proof import FormScope
+from signer.signing.callback_field import CallbackField, FormScope
 from signer.signing.policy_document import (
+    Condition,
     PolicyHead,
-    decode_policy,
+    PolicyTemplate,
     exact_match_conditions,
     serialize_conditions,
-    sign_policy_head,
 )
 from signer.signing.upload_rules import (
     EMPTY_REQUEST,
@@ -52,7 +53,11 @@ class SignedUpload:
 
     def policy(self) -> dict[str, Any]:
         """Return the decoded policy document, with its security token masked."""
-        return decode_policy(self.fields["policy"])
+        document: dict[str, Any] = json.loads(b64decode(self.fields["policy"]))
+        for condition in document["conditions"]:
+            if "x-oss-security-token" in condition:
+                condition["x-oss-security-token"] = "***"
+        return document
 
 
 class Forms:
@@ -68,8 +73,13 @@ class Forms:
             **rules.headers,
             "success_action_status": str(rules.success_status),
         }
-        self._full_forms = _FormTemplate(rules, fields={**_fields_with_one_value(rules), **fixed}, pinned=fixed)
-        self._sample_forms = _FormTemplate(rules, fields={}, pinned=rules.headers)
+        # An `eq` condition in the YAML leaves one value for its field.
+        given = {rule[1][1:]: rule[2] for rule in rules.conditions if isinstance(rule, list) and rule[0] == "eq"}
+        shared: list[Condition] = [["content-length-range", rules.min_size_bytes, rules.max_size_bytes]]
+        shared += rules.conditions
+        policy = partial(PolicyTemplate, rules.bucket, rules.region, rules.expires)
+        self._full_forms = policy({**given, **fixed}, [*shared, *exact_match_conditions(fixed)])
+        self._sample_forms = policy({}, [*shared, *exact_match_conditions(rules.headers)])
         self._is_same_for_all = rules.naming.is_same_for_all
         self._last_sample: tuple[PolicyHead, SignedUpload] | None = None
 
@@ -81,12 +91,10 @@ class Forms:
     ) -> SignedUpload:
         """Return a complete form in which the client can change, drop or add no field that the rules fix.
 
-        Raises:
-            Problem: The request breaks the rules, or the credential has expired.
+        Raises a `Problem` if the request breaks the rules, or the credential has expired.
         """
         rules = self.rules
-        check_size(rules, request)
-        prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=request.filename, now=now)
+        prefix, key = self._keys(request, caller, now)
         head = self._full_forms.head(credential, now)
         fields, conditions = _content_type_fields(choose_content_type(rules, request))
         if rules.callback is not None or request.vars or request.meta:
@@ -103,26 +111,16 @@ class Forms:
         """Return the parts of a form for a client that builds its form itself, as Alibaba's sample does.
 
         Such a client sends no ACL and any success status, so only what the YAML fixes has a condition. Where the app
-        has a callback, the client must send the field `callback`.
+        has a callback, the client must send the field `callback`. Raises as `full_form` does.
 
         See: https://help.aliyun.com/document_detail/92883.html
-
-        Raises:
-            Problem: The request breaks the rules, or the credential has expired.
         """
         head = self._sample_forms.head(credential, now)
         is_for_all = request is EMPTY_REQUEST and caller is None and self._is_same_for_all
         if is_for_all and self._last_sample is not None and self._last_sample[0] is head:
             return self._last_sample[1]
-        upload = self._sign_sample(request, caller, head, now)
-        if is_for_all:
-            self._last_sample = (head, upload)
-        return upload
-
-    def _sign_sample(self, request: UploadRequest, caller: str | None, head: PolicyHead, now: datetime) -> SignedUpload:
         rules = self.rules
-        check_size(rules, request)
-        prefix, key = rules.naming.keys(app_id=self._app_id, caller=caller, filename=request.filename, now=now)
+        prefix, key = self._keys(request, caller, now)
         fields = {}
         conditions = b""
         if rules.callback is not None:
@@ -130,7 +128,14 @@ class Forms:
             conditions = serialize_conditions(exact_match_conditions(fields))
         if rules.content_types:
             conditions += serialize_conditions([content_type_condition(rules, request)])
-        return self._sign(head, prefix, key, fields, conditions)
+        upload = self._sign(head, prefix, key, fields, conditions)
+        if is_for_all:
+            self._last_sample = (head, upload)
+        return upload
+
+    def _keys(self, request: UploadRequest, caller: str | None, now: datetime) -> tuple[str, str | None]:
+        check_size(self.rules, request)
+        return self.rules.naming.keys(app_id=self._app_id, caller=caller, filename=request.filename, now=now)
 
     def _callback(
         self, callback: CallbackField, prefix: str, key: str | None, caller: str | None, head: PolicyHead
@@ -153,38 +158,6 @@ class Forms:
         return SignedUpload(self.rules.url, form, prefix, key, head.expires_at, self.rules.max_size_bytes)
 
 
-class _FormTemplate:
-    """What all full forms of an app have in common, or all its sample forms; keeps the policy head of this second."""
-
-    __slots__ = ("_conditions", "_fields", "_head", "_rules")
-
-    def __init__(self, rules: UploadRules, *, fields: Mapping[str, str], pinned: Mapping[str, str]) -> None:
-        """`fields` are in each form; `pinned` are the fields whose value a condition of each policy fixes."""
-        self._rules = rules
-        self._fields = fields
-        self._conditions = [
-            ["content-length-range", rules.min_size_bytes, rules.max_size_bytes],
-            *exact_match_conditions(pinned),
-            *rules.conditions,
-        ]
-        self._head: PolicyHead | None = None
-
-    def head(self, credential: Credential, now: datetime) -> PolicyHead:
-        head = self._head
-        if head is None or head.credential is not credential or not head.second <= now < head.next_second:
-            rules = self._rules
-            head = self._head = sign_policy_head(
-                credential,
-                now,
-                bucket=rules.bucket,
-                region=rules.region,
-                expires=rules.expires,
-                fields=self._fields,
-                conditions=self._conditions,
-            )
-        return head
-
-
 @lru_cache(maxsize=1024)
 def _content_type_fields(content_type: str | None) -> tuple[Mapping[str, str], bytes]:
     """Return the fields that set the stored type, and their conditions.
@@ -195,12 +168,3 @@ def _content_type_fields(content_type: str | None) -> tuple[Mapping[str, str], b
         return {}, b""
     fields = {"x-oss-content-type": content_type, "Content-Type": content_type}
     return fields, serialize_conditions(exact_match_conditions(fields))
-
-
-def _fields_with_one_value(rules: UploadRules) -> dict[str, str]:
-    """Return the fields to which an `eq` condition in the YAML leaves one value only."""
-    return {
-        condition[1].removeprefix("$"): condition[2]
-        for condition in rules.conditions
-        if isinstance(condition, list) and condition[0] == "eq"
-    }

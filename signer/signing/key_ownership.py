@@ -30,8 +30,7 @@ def is_key_of_app(naming: KeyNaming, key: str, *, app_id: str) -> bool:
 def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | None) -> bool:
     """Return whether `key` is below the prefix that this caller has, or had on another day.
 
-    Raises:
-        InvalidRequest: The prefix needs a caller, and this one cannot be part of a key.
+    Raises `InvalidRequest` if the prefix needs a caller and this one cannot be part of a key.
     """
     values = {"app": app_id}
     if "caller" in naming.prefix.names:

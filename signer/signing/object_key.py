@@ -12,7 +12,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -21,14 +21,11 @@ from signer.errors import InvalidRequest
 MAX_KEY_BYTES = 1023
 MAX_FILENAME_BYTES = 255
 MAX_EXTENSION_CHARACTERS = 16
-_ALWAYS_SHORT_ENOUGH_CHARACTERS = MAX_KEY_BYTES // 4
-"""A character has at most four bytes in UTF-8."""
 PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
 _FILE_PLACEHOLDERS = frozenset({"filename", "ext", "stem"})
 KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _FILE_PLACEHOLDERS | {"uuid"}
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _SAFE_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}\.[A-Za-z0-9]{1,16}")
 _SAFE_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
 """Most file names and keys match these two patterns and need no closer look."""
@@ -55,7 +52,7 @@ def unsafe_reason(key: str) -> str | None:
         return "starts with / or \\"
     if "$" in key:
         return "contains a $, which is special in PostObject conditions"
-    if not _PRINTABLE_ASCII.fullmatch(key) and any(_is_invisible(character) for character in key):
+    if any(_is_invisible(character) for character in key):
         return "contains a control or invisible character"
     if _DOT_SEGMENT.search(key):
         return "contains a . or .. segment"
@@ -73,11 +70,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, allowed: frozenset[str] = KEY_PLACEHOLDERS) -> Template:
-        """Validate a template.
-
-        Raises:
-            InvalidTemplate: It has an unknown placeholder, a brace outside of one, or text that no key may contain.
-        """
+        """Validate a template. Raises `InvalidTemplate` for placeholders, braces or text that no key may contain."""
         names = frozenset(PLACEHOLDER.findall(text))
         if unknown := sorted(names - allowed):
             known = " ".join(f"{{{name}}}" for name in sorted(allowed))
@@ -106,10 +99,8 @@ def safe_filename(filename: str) -> str:
     if _SAFE_FILENAME.fullmatch(filename):
         return filename
     name = filename.replace("\\", "/").rsplit("/", 1)[-1]
-    if not _PRINTABLE_ASCII.fullmatch(name):
-        name = "".join(c for c in unicodedata.normalize("NFC", name) if not _is_invisible(c))
-    name = name.translate(_REPLACEMENTS)
-    name = name.strip(" .") or "file"
+    name = "".join(c for c in unicodedata.normalize("NFC", name) if not _is_invisible(c))
+    name = name.translate(_REPLACEMENTS).strip(" .") or "file"
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > MAX_EXTENSION_CHARACTERS:
         stem, extension = name, ""
@@ -137,17 +128,10 @@ class KeyNaming:
     prefix: Template
     name: Template | None = None
     """None where the client chooses the name; otherwise prefix and name together are the exact key."""
-    needs_caller: bool = field(init=False, compare=False)
-    _is_caller_in_prefix: bool = field(init=False, compare=False, repr=False)
-    _is_file_in_name: bool = field(init=False, compare=False, repr=False)
-    _are_prefix_values_in_name: bool = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        in_name = frozenset() if self.name is None else self.name.names
-        object.__setattr__(self, "_is_caller_in_prefix", "caller" in self.prefix.names)
-        object.__setattr__(self, "_is_file_in_name", bool(in_name & _FILE_PLACEHOLDERS))
-        object.__setattr__(self, "_are_prefix_values_in_name", bool(in_name & PREFIX_PLACEHOLDERS))
-        object.__setattr__(self, "needs_caller", "caller" in self.prefix.names | in_name)
+    @property
+    def needs_caller(self) -> bool:
+        return "caller" in self.prefix.names or (self.name is not None and "caller" in self.name.names)
 
     @property
     def is_same_for_all(self) -> bool:
@@ -157,22 +141,20 @@ class KeyNaming:
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """Return the prefix, and the exact key or None where the client chooses the name.
 
-        Raises:
-            InvalidRequest: The caller or the file name makes no safe key.
+        Raises `InvalidRequest` if the caller or the file name makes no safe key.
         """
-        if self.needs_caller and caller is None:
-            raise _unusable_caller()
+        if self.needs_caller:
+            check_caller(caller)
         day = now.toordinal()
-        prefix = _prefix(self.prefix.text, app_id, caller if self._is_caller_in_prefix else None, day)
+        prefix = _prefix(self.prefix.text, app_id, caller if "caller" in self.prefix.names else None, day)
         name = self.name
         if name is None:
             return prefix, None
-        values = _name_values(name, filename) if self._is_file_in_name else {"uuid": next(_UUIDS), "ext": ""}
-        if self._are_prefix_values_in_name:
-            values |= _prefix_values(app_id, caller if "caller" in name.names else None, day)
+        values = _name_values(name, filename)
+        if not PREFIX_PLACEHOLDERS.isdisjoint(name.names):
+            values |= _prefix_values(app_id, caller, day)
         key = prefix + name.expand(values)
-        needs_check = self._is_file_in_name or len(key) > _ALWAYS_SHORT_ENOUGH_CHARACTERS
-        if needs_check and (reason := unsafe_reason(key)):
+        if reason := unsafe_reason(key):
             raise _unsafe_key(reason)
         return prefix, key
 
@@ -186,32 +168,24 @@ def _prefix(text: str, app_id: str, caller: str | None, day: int) -> str:
     return prefix
 
 
+@lru_cache(maxsize=16_384)
 def _prefix_values(app_id: str, caller: str | None, day: int) -> dict[str, str]:
-    values = {"app": app_id, **_date_values(day)}
-    if caller is not None:
-        values["caller"] = check_caller(caller)
-    return values
+    date = datetime.fromordinal(day)
+    return {"app": app_id, "caller": caller or "", "yyyy": f"{date:%Y}", "mm": f"{date:%m}", "dd": f"{date:%d}"}
 
 
 def _unsafe_key(reason: str) -> InvalidRequest:
     return InvalidRequest(f"the object key of this upload {reason}; send a shorter or plainer filename")
 
 
+@lru_cache(maxsize=16_384)
 def check_caller(caller: str | None) -> str:
     """Return the id of a caller that can be part of a key. Raises `InvalidRequest` for any other."""
     if caller is None or not _CALLER.fullmatch(caller) or caller.strip(".") == "":
-        raise _unusable_caller()
+        raise InvalidRequest(
+            "the caller's id cannot be part of an object key; use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -"
+        )
     return caller
-
-
-def _unusable_caller() -> InvalidRequest:
-    return InvalidRequest("the caller's id cannot be part of an object key; use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -")
-
-
-@lru_cache(maxsize=8)
-def _date_values(day: int) -> dict[str, str]:
-    date = datetime.fromordinal(day)
-    return {"yyyy": f"{date:%Y}", "mm": f"{date:%m}", "dd": f"{date:%d}"}
 
 
 _VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))

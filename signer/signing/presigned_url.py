@@ -13,7 +13,6 @@ from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote
 
-from signer.errors import CredentialsUnavailable
 from signer.signing import v4
 from signer.signing.upload_rules import UploadRules
 
@@ -37,16 +36,10 @@ def sign_download(
 ) -> SignedDownload:
     """Return a URL that reads `key` until it expires, or until the credential does if that is sooner.
 
-    Raises:
-        CredentialsUnavailable: The credential has expired.
+    Raises `CredentialsUnavailable` if the credential has expired.
     """
     signed_at = now.replace(microsecond=0)
-    expires_at = signed_at + expires
-    if credential.expiration is not None:
-        expires_at = min(expires_at, credential.expiration)
-    expires_seconds = int((expires_at - signed_at).total_seconds())
-    if expires_seconds < 1:
-        raise CredentialsUnavailable("the credential has expired; try again shortly", retry_after_seconds=1)
+    expires_at = credential.limit(signed_at + expires, now)
     url = presign(
         "GET",
         rules.url,
@@ -55,9 +48,9 @@ def sign_download(
         region=rules.region,
         credential=credential,
         signed_at=signed_at,
-        expires_seconds=expires_seconds,
+        expires_seconds=int((expires_at - signed_at).total_seconds()),
     )
-    return SignedDownload(url, signed_at + timedelta(seconds=expires_seconds))
+    return SignedDownload(url, expires_at)
 
 
 def presign(
@@ -76,11 +69,8 @@ def presign(
     """Return the presigned URL of one request for one object.
 
     Args:
-        method: The HTTP method of the request, in capitals.
         bucket_url: The address of the bucket, without a slash at its end.
-        region: The plain region id: `cn-hangzhou`, never `oss-cn-hangzhou`.
-        signed_at: The UTC time from which `expires_seconds` counts.
-        expires_seconds: 1 to 604,800 (7 days).
+        expires_seconds: 1 to 604,800 (7 days), from `signed_at` in UTC.
         headers: The headers that the client must send exactly like this. `x-oss-additional-headers` lists those that
             OSS would not check otherwise.
         query: Further parameters of the request, such as `x-oss-process`, `partNumber` or `uploadId`.
@@ -94,13 +84,9 @@ def presign(
     additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
     parameters = {
         **query,
-        "x-oss-signature-version": v4.SIGNATURE_VERSION,
-        "x-oss-credential": v4.credential_scope(credential.access_key_id, date, region),
-        "x-oss-date": date,
+        **v4.signature_parameters(credential, date, region),
         "x-oss-expires": str(expires_seconds),
     }
-    if credential.security_token:
-        parameters["x-oss-security-token"] = credential.security_token
     if additional:
         parameters["x-oss-additional-headers"] = ";".join(additional)
     canonical_query = _canonical_query(parameters)
@@ -114,20 +100,13 @@ def presign(
             sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD"),
         )
     )
-    string_to_sign = "\n".join(
-        (
-            v4.SIGNATURE_VERSION,
-            date,
-            v4.date_scope(date, region),
-            sha256(canonical_request.encode()).hexdigest(),
-        )
-    )
+    hashed_request = sha256(canonical_request.encode()).hexdigest()
+    string_to_sign = "\n".join((v4.SIGNATURE_VERSION, date, v4.date_scope(date, region), hashed_request))
     signing_key = v4.signing_key(credential.access_key_secret, date[:8], region)
     signature = hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
     return f"{bucket_url}/{quote(key)}?{canonical_query}&x-oss-signature={signature}"
 
 
 def _canonical_query(parameters: Mapping[str, str]) -> str:
-    """Return the encoded parameters, sorted by their encoded names; one without a value has no `=` either."""
     encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in parameters.items())
     return "&".join(f"{name}={value}" if value else name for name, value in encoded)

@@ -74,11 +74,8 @@ EMPTY_REQUEST = UploadRequest()
 def choose_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     """Return the content type to sign, or None where the client may send any type.
 
-    This is the type of the request, else the one of its file name, else the only type that the app allows.
-
-    Raises:
-        UnsupportedType: The app does not allow the type.
-        InvalidRequest: The app needs a type and the request has none, or has no valid one.
+    This is the type of the request, else the one of its file name, else the only type that the app allows. Raises
+    `UnsupportedType` for a type that the app does not allow, and `InvalidRequest` for one that is missing or not valid.
     """
     content_type = request.content_type
     if content_type is not None and not _is_media_type(content_type):
@@ -103,23 +100,15 @@ def _is_media_type(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_allowed(patterns: tuple[str, ...], content_type: str) -> bool:
-    return any(_matches(pattern, content_type) for pattern in patterns)
-
-
-def _matches(pattern: str, content_type: str) -> bool:
     without_parameters = content_type.partition(";")[0].lower()
-    pattern = pattern.lower()
-    if pattern.endswith("/*"):
-        return without_parameters.startswith(pattern[:-1])
-    return without_parameters == pattern
+    wildcard = without_parameters.partition("/")[0] + "/*"
+    return any(pattern.lower() in (without_parameters, wildcard) for pattern in patterns)
 
 
 def content_type_condition(rules: UploadRules, request: UploadRequest) -> Condition:
     """Return a condition on `x-oss-content-type`, the field that decides the stored type when it is present.
 
-    Raises:
-        UnsupportedType: The app does not allow the type of the request.
-        InvalidRequest: The request has no type, and one condition cannot express all types that the app allows.
+    Raises as `choose_content_type` does, and `InvalidRequest` if one condition cannot express all allowed types.
     """
     name = "$x-oss-content-type"
     if request.content_type is not None:
@@ -144,10 +133,7 @@ def check_size(rules: UploadRules, request: UploadRequest) -> None:
 
 
 def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the `x:name` form fields that OSS inserts into the callback body.
-
-    Raises:
-        InvalidRequest: The app has no callback, or a variable is not valid.
+    """Return the `x:name` form fields that OSS inserts into the callback body. Raises `InvalidRequest`.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/callback
     """
@@ -166,10 +152,7 @@ def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict
 
 
 def metadata(rules: UploadRules, meta: Mapping[str, str]) -> dict[str, str]:
-    """Return the `x-oss-meta-*` form fields of a request. OSS allows 8 KB of them.
-
-    Raises:
-        InvalidRequest: The app does not allow a name, or a value is not valid.
+    """Return the `x-oss-meta-*` form fields of a request. OSS allows 8 KB of them. Raises `InvalidRequest`.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/postobject
     """

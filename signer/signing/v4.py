@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 
+from signer.errors import CredentialsUnavailable
+
 SIGNATURE_VERSION = "OSS4-HMAC-SHA256"
 SCOPE_SUFFIX = "aliyun_v4_request"
 
@@ -27,6 +29,17 @@ class Credential:
     security_token: str | None = field(default=None, repr=False)
     expiration: datetime | None = None
 
+    def limit(self, expires_at: datetime, now: datetime) -> datetime:
+        """Return when a signature ends: at `expires_at`, or with the credential if that is sooner, in whole seconds.
+
+        Raises `CredentialsUnavailable` if the credential has expired.
+        """
+        if self.expiration is not None:
+            expires_at = min(expires_at, self.expiration.replace(microsecond=0))
+        if expires_at <= now:
+            raise CredentialsUnavailable("the credential has expired; try again shortly", retry_after_seconds=1)
+        return expires_at
+
 
 @lru_cache(maxsize=64)
 def format_date(moment: datetime) -> str:
@@ -39,9 +52,16 @@ def date_scope(x_oss_date: str, region: str) -> str:
     return f"{x_oss_date[:8]}/{region}/oss/{SCOPE_SUFFIX}"
 
 
-def credential_scope(access_key_id: str, x_oss_date: str, region: str) -> str:
-    """Return `x-oss-credential`: the AccessKey id, a slash and the scope of the date."""
-    return f"{access_key_id}/{date_scope(x_oss_date, region)}"
+def signature_parameters(credential: Credential, x_oss_date: str, region: str) -> dict[str, str]:
+    """Return the form fields, or query parameters, that a signature needs."""
+    parameters = {
+        "x-oss-signature-version": SIGNATURE_VERSION,
+        "x-oss-credential": f"{credential.access_key_id}/{date_scope(x_oss_date, region)}",
+        "x-oss-date": x_oss_date,
+    }
+    if credential.security_token:
+        parameters["x-oss-security-token"] = credential.security_token
+    return parameters
 
 
 @lru_cache(maxsize=4096)
@@ -64,8 +84,7 @@ class CommonHeadSigner:
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes, head: bytes) -> None:
-        """Hash the head. `key` has at most 64 bytes, as a signing key does."""
-        padded = key.ljust(_BLOCK_BYTES, b"\0")
+        padded = key.ljust(_BLOCK_BYTES, b"\0")  # A longer key would be hashed first; a signing key has 32 bytes.
         self._inner = sha256(padded.translate(_INNER_PAD) + head)
         self._outer = sha256(padded.translate(_OUTER_PAD))
 

@@ -21,8 +21,7 @@ from aiohttp import web
 
 from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.deliverer import Deliverer
-from signer.delivery.events import ClaimedEvent, UploadEvent
-from signer.delivery.queue import EventQueue
+from signer.delivery.queue import ClaimedEvent, EventQueue, UploadEvent
 from signer.delivery.sqlite_queue import SqliteQueue
 from tests.callers.stub import Gate, body, redirect, stub
 from tests.harness.waiting import DEADLINE_SECONDS, wait_until

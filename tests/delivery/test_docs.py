@@ -12,7 +12,7 @@ import aiohttp
 
 from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.deliverer import Deliverer
-from signer.delivery.events import UploadEvent
+from signer.delivery.queue import UploadEvent
 from signer.delivery.sqlite_queue import SqliteQueue
 from tests.harness.ports import reserve_port
 from tests.harness.processes import ROOT, launch

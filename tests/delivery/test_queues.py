@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from signer.delivery.events import ClaimedEvent, UploadEvent
-from signer.delivery.queue import CannotOpenQueue, EventQueue, QueueFull, QueueUnavailable
+from signer.delivery.queue import CannotOpenQueue, ClaimedEvent, EventQueue, QueueFull, QueueUnavailable, UploadEvent
 from signer.delivery.queue_factory import open_queue
 from signer.delivery.sqlite_queue import SqliteQueue
 from tests.harness.redis_server import RedisServer

@@ -14,8 +14,8 @@ from signer.signing import v4
 def test_date_and_scope_formats() -> None:
     moment = datetime(2024, 7, 13, 13, 34, 14, tzinfo=UTC)
     assert v4.format_date(moment) == "20240713T133414Z"
-    scope = v4.credential_scope("LTAI", "20240713T133414Z", "us-west-1")
-    assert scope == "LTAI/20240713/us-west-1/oss/aliyun_v4_request"
+    parameters = v4.signature_parameters(v4.Credential("LTAI", "secret"), "20240713T133414Z", "us-west-1")
+    assert parameters["x-oss-credential"] == "LTAI/20240713/us-west-1/oss/aliyun_v4_request"
 
 
 def test_signing_key_follows_the_documented_chain() -> None:

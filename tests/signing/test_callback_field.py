@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.errors import Forbidden
-from signer.signing.callback_proof import FormScope, add_proof, check_proof
+from signer.signing.callback_field import FormScope, add_proof, check_proof
 
 URL = "https://sign.example.com/v1/apps/a/callback"
 SECRET = b"0123456789abcdef"
