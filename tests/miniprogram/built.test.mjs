@@ -1,16 +1,16 @@
-// The built file as a mini-program runs it: CommonJS, in a context that has nothing of a browser or of Node.js.
+// The built file, as CommonJS in a context without the APIs of browsers and Node.js, like in a mini-program.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import vm from 'node:vm'
-import { OSS, SIGNER, contentOf, createProxy, failed, phone, photo, stored, wechatCode } from './setup.mjs'
+import { OSS, SIGNER, contentOf, createProxy, failureOf, phone, photo, download, wechatCode } from './setup.mjs'
 
 const acorn = createRequire(new URL('../../miniprogram/oss-upload/package.json', import.meta.url))('acorn')
 const file = new URL('../../miniprogram/oss-upload/miniprogram_dist/index.js', import.meta.url)
 const packageFile = new URL('../../miniprogram/oss-upload/package.json', import.meta.url)
 
-/** What a mini-program has besides the language itself. */
+/** Load the built file with the globals of a mini-program. */
 function load(wx) {
   const exports = {}
   const context = vm.createContext({ wx, module: { exports }, exports, setTimeout, clearTimeout, console })
@@ -19,30 +19,30 @@ function load(wx) {
   return exports
 }
 
-test('it uploads, over a network that drops things', async () => {
+test('it uploads over a network that drops connections', async () => {
   const proxy = await createProxy(Number(new URL(OSS).port))
-  const here = phone({ logIn: wechatCode, routes: { [new URL(OSS).origin]: proxy.port } })
-  const { createUploader, createCancel } = load(here.wx)
+  const device = phone({ logIn: wechatCode, routes: { [new URL(OSS).origin]: proxy.port } })
+  const { createUploader, createCancel } = load(device.wx)
   const app = createUploader({ endpoint: `${SIGNER}/`, appId: 'passing', retryDelayMs: 4 })
   const cancel = createCancel()
   cancel.abort()
-  assert.equal((await failed(app.upload(photo(), { signal: cancel.signal }))).code, 'cancelled')
+  assert.equal((await failureOf(app.upload(photo(), { signal: cancel.signal }))).code, 'cancelled')
   proxy.next('reset', 'lose', 'half')
   const paths = Array.from({ length: 6 }, () => photo(undefined, 50_000))
   const results = await Promise.all(paths.map((path) => app.upload(path)))
-  for (const [index, result] of results.entries()) assert.deepEqual(await stored(result.url), contentOf(paths[index]))
-  assert.deepEqual([here.logins(), here.sends()], [1, 9])
+  for (const [index, result] of results.entries()) assert.deepEqual(await download(result.url), contentOf(paths[index]))
+  assert.deepEqual([device.logins(), device.sends()], [1, 9])
   await proxy.close()
 })
 
-test('it is written in a language that the base library runs', () => {
+test('it uses only syntax and functions of the base library', () => {
   const text = readFileSync(file, 'utf8')
   acorn.parse(text, { ecmaVersion: 2017 })
   const later = /\.(finally|flat|flatMap|replaceAll|at|matchAll|allSettled|any)\(|fromEntries|globalThis/.exec(text)
   assert.equal(later, null)
 })
 
-test('the package says where WeChat finds it', () => {
+test('package.json names the built file', () => {
   const { miniprogram, main, dependencies, types } = JSON.parse(readFileSync(packageFile, 'utf8'))
   assert.deepEqual([miniprogram, main, types, dependencies], ['miniprogram_dist', 'miniprogram_dist/index.js', 'index.d.ts', undefined])
 })

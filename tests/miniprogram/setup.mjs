@@ -1,4 +1,4 @@
-// What the tests share: a phone, photos on it, the signer and the cloud that pytest has started.
+// A phone with photos, and the signer and the local cloud, which pytest has started.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 const require = createRequire(import.meta.url)
 const { createWx } = require('./wx.js')
-export const { createProxy } = require('./flaky.js')
+export const { createProxy } = require('./tcp_proxy.js')
 
 export const { SIGNER, OSS, WECHAT_APP, API_KEY, FILES } = process.env
 export const CHINESE = /[\u4e00-\u9fff]/
@@ -15,7 +15,7 @@ const photos = join(FILES, 'photos')
 mkdirSync(photos, { recursive: true })
 const contents = new Map()
 
-/** Its path as wx.chooseMedia gives it. */
+/** Create a photo, and return its path as wx.chooseMedia does. */
 export function photo(name = `tmp_${randomBytes(6).toString('hex')}.jpg`, size = 1000) {
   const content = randomBytes(size)
   writeFileSync(join(photos, name), content)
@@ -23,9 +23,10 @@ export function photo(name = `tmp_${randomBytes(6).toString('hex')}.jpg`, size =
   return `wxfile://${name}`
 }
 
+/** Return the content of a photo. */
 export const contentOf = (path) => contents.get(path.slice('wxfile://'.length))
 
-/** A phone of its own, as the global `wx`. */
+/** Create a phone, as the global `wx`. */
 export function phone(options = {}) {
   const made = createWx({ files: photos, ...options })
   globalThis.wx = made.wx
@@ -37,33 +38,33 @@ export function phone(options = {}) {
   }
 }
 
-/** A user's wx.login at the local WeChat. */
+/** Return a code of wx.login, from the local WeChat. */
 export async function wechatCode(user = 'anna') {
-  const answer = await fetch(`${OSS}/-/wechat/codes`, { method: 'POST', body: JSON.stringify({ appid: WECHAT_APP, user }) })
-  return (await answer.json()).code
+  const response = await fetch(`${OSS}/-/wechat/codes`, { method: 'POST', body: JSON.stringify({ appid: WECHAT_APP, user }) })
+  return (await response.json()).code
 }
 
-export async function faults(given) {
-  const answer = await fetch(`${OSS}/-/faults`, { method: 'PUT', body: JSON.stringify(given) })
-  if (!answer.ok) throw new Error(await answer.text())
+export async function setFaults(faults) {
+  const response = await fetch(`${OSS}/-/faults`, { method: 'PUT', body: JSON.stringify(faults) })
+  if (!response.ok) throw new Error(await response.text())
 }
 
-/** The objects below an app's prefix. */
+/** Return the objects below a prefix. */
 export async function objects(prefix) {
   const all = await (await fetch(`${OSS}/-/objects?bucket=photos`)).json()
   return all.filter((each) => each.key.startsWith(prefix))
 }
 
-export async function stored(url) {
-  const answer = await fetch(url)
-  if (!answer.ok) throw new Error(`${url}: ${answer.status}`)
-  return Buffer.from(await answer.arrayBuffer())
+export async function download(url) {
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url}: ${response.status}`)
+  return Buffer.from(await response.arrayBuffer())
 }
 
-export const fast = { retryDelayMs: 4 }
+export const retryQuickly = { retryDelayMs: 4 }
 
-/** The error that a promise ends with. */
-export async function failed(promise) {
+/** Return the error of a rejected promise. */
+export async function failureOf(promise) {
   try {
     await promise
   } catch (error) {
@@ -72,16 +73,17 @@ export async function failed(promise) {
   throw new Error('it did not fail')
 }
 
-/** Waits for something to become true. */
-export async function until(test) {
+/** Wait until a condition is true. */
+export async function waitUntil(test) {
   while (!(await test())) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
-/** A whole HTTP answer, for a proxy that gives it in place of the server's. */
+/** Return a whole HTTP response, which a proxy sends instead of the server's. */
 export function raw(status, body = '', headers = {}) {
   const lines = Object.entries({ 'Content-Length': Buffer.byteLength(body), Connection: 'close', ...headers })
   return `HTTP/1.1 ${status} X\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
 }
 
+/** Return an error document of OSS. */
 export const ossError = (code, message, more = '') =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n  <Code>${code}</Code>\n  <Message>${message}</Message>\n  <RequestId>5C3D</RequestId>\n${more}</Error>\n`

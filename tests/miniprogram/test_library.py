@@ -1,4 +1,4 @@
-"""The upload library: its own tests in Node.js, its types, and that the built files are what their sources give."""
+"""The upload library: its app_server tests in Node.js, its types, and that the built files are what their sources give."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COPIES = {
 }
 BUILT = {"miniprogram_dist/index.js": LIBRARY / "miniprogram_dist" / "index.js", "h5.mjs": LIBRARY / "h5.mjs"}
 MAX_BYTES = 6000
-LEAST_COVERAGE = 95.0
+MIN_COVERAGE = 95.0
 APP_ID = "wx00000000000000aa"
 WECHAT_SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
 
@@ -37,7 +37,7 @@ async def tools() -> Path:
     return LIBRARY / "node_modules" / ".bin"
 
 
-async def test_the_built_files_are_what_the_sources_give(tools: Path, tmp_path: Path) -> None:
+async def test_the_built_files_are_current(tools: Path, tmp_path: Path) -> None:
     result = await run("node", "build.mjs", tmp_path, cwd=LIBRARY)
     assert result.status == 0, result.err
     for name, path in BUILT.items():
@@ -52,23 +52,23 @@ def test_the_built_files_are_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.h5.json"])
-async def test_the_declarations_fit_wechats_typings_and_a_browsers(tools: Path, project: str) -> None:
+async def test_the_declarations_fit_wechats_typings_and_those_of_browsers(tools: Path, project: str) -> None:
     result = await run(tools / "tsc", "--project", Path(__file__).parent / "types" / project)
     assert result.status == 0, result.out
 
 
 @pytest.fixture
 async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """A signer with an app of each kind, a local cloud, and an app's own server: where they are."""
+    """The addresses of a local cloud and of a signer with an app of each kind, whose callbacks an app's app_server server gets."""
 
-    async def take(request: web.Request) -> web.Response:
+    async def answer_callback(request: web.Request) -> web.Response:
         if request.path == "/bad":
             return web.Response(status=500)
         return web.json_response({"seen": (await request.post())["object"], "order": (await request.post())["order"]})
 
-    own = web.Application()
-    own.router.add_post("/{path}", take)
-    runner = web.AppRunner(own)
+    app_server = web.Application()
+    app_server.router.add_post("/{path}", answer_callback)
+    runner = web.AppRunner(app_server)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -81,21 +81,21 @@ async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
                 assert response.status == 201
             config = tmp_path / "signer.yaml"
             config.write_text(definitions(f"{oss}/photos", cloud.metadata, cloud.wechat, own_url), encoding="utf-8")
-            async with signer(session, config) as one:
+            async with signer(session, config) as running:
                 yield {
-                    "SIGNER": one.public,
+                    "SIGNER": running.public,
                     "OSS": oss,
                     "WECHAT_APP": APP_ID,
-                    "API_KEY": "the shop's own key",
+                    "API_KEY": "the shop's app_server key",
                     "FILES": str(tmp_path),
                 }
     finally:
         await runner.cleanup()
 
 
-def definitions(bucket: str, metadata: str, wechat: str, own: str) -> str:
+def definitions(bucket: str, metadata: str, wechat: str, app_server: str) -> str:
     callback = "body: 'bucket=${bucket}&object=${object}&order=${x:order}'"
-    key_hash = hashlib.sha256(b"the shop's own key").hexdigest()
+    key_hash = hashlib.sha256(b"the shop's app_server key").hexdigest()
     return f"""
 version: 1
 server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}
@@ -110,9 +110,8 @@ apps:
   typed: {{key_prefix: typed/, content_types: [image/png, image/jpeg]}}
   nowhere: {{key_prefix: nowhere/, domain: "{bucket}-not"}}
   off: {{enabled: false}}
-  told: {{key_prefix: told/, callback: {{url: "{own}/good", {callback}}}}}
-  untold: {{key_prefix: untold/, callback: {{url: "{own}/bad", {callback}}}}}
-  limited: {{key_prefix: limited/, key: "{{uuid}}.{{ext}}", rate_limit: {{per_app: 1/s}}}}
+  notified: {{key_prefix: notified/, callback: {{url: "{app_server}/good", {callback}}}}}
+  unnotified: {{key_prefix: unnotified/, callback: {{url: "{app_server}/bad", {callback}}}}}
   users:
     key_prefix: users/
     callers: {{type: wechat, secret: {WECHAT_SECRET}, endpoint: "{wechat}", app_id: {APP_ID}}}
@@ -124,7 +123,7 @@ apps:
 """
 
 
-async def test_in_node(tools: Path, environ: dict[str, str]) -> None:
+async def test_the_library_in_node(tools: Path, environ: dict[str, str]) -> None:
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
     coverage = Path(environ["FILES"]) / "coverage.lcov"
     ended = await run(
@@ -139,11 +138,11 @@ async def test_in_node(tools: Path, environ: dict[str, str]) -> None:
     shares = {name: 100 * hit / found for name, (hit, found) in covered.items()}
     print(f"coverage of lines: {shares}", file=sys.stderr)
     assert {"wx.mjs", "uploader.mjs", "signer.mjs", "progress.mjs"} <= set(covered), text
-    assert min(shares.values()) > LEAST_COVERAGE, shares
+    assert min(shares.values()) > MIN_COVERAGE, shares
 
 
 def line_coverage(lcov: str) -> dict[str, tuple[int, int]]:
-    """Lines that ran, and all there are, by file of the library's sources."""
+    """Return the number of covered lines and of all lines by source file."""
     found: dict[str, tuple[int, int]] = {}
     for record in lcov.split("end_of_record"):
         name = re.search(r"^SF:.*oss-upload/src/(.+)$", record, re.MULTILINE)

@@ -1,5 +1,5 @@
-// A `wx` that behaves as WeChat's does, over real HTTP: callbacks that come later, errors that are told only in errMsg,
-// an HTTP error that counts as success, tasks, ten requests at once, real multipart from a file's path.
+// A `wx` that behaves like WeChat's, over real HTTP: asynchronous callbacks, errors only in errMsg, HTTP errors as success,
+// tasks, at most ten requests at once, and multipart bodies from the path of a file.
 // Sources: the reference pages wx.request, wx.uploadFile, UploadTask, wx.login, wx.setStorage, FileSystemManager.
 'use strict'
 
@@ -7,12 +7,12 @@ const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 
-const AT_ONCE = 10
-const USUAL_TIMEOUT_MS = 60000
+const MAX_CONCURRENT = 10
+const DEFAULT_TIMEOUT_MS = 60000
 const CHUNK_BYTES = 32 * 1024
 const TYPES = { '.jpg': 'image/jpeg', '.png': 'image/png', '.gif': 'image/gif', '.mp4': 'video/mp4' }
 
-/** success or fail, then complete, and never before the call has returned. */
+/** Call success or fail, then complete, after the call has returned. */
 function settle(options, kind, result) {
   setTimeout(() => {
     if (options[kind]) options[kind](result)
@@ -20,7 +20,7 @@ function settle(options, kind, result) {
   }, 0)
 }
 
-/** APIs other than those with a task give a promise when they are called without callbacks. */
+/** Like WeChat's APIs without a task, return a promise when no callback is given. */
 function promised(api) {
   return (options = {}) => {
     if (options.success || options.fail || options.complete) return void api(options)
@@ -33,18 +33,18 @@ function listeners() {
   return {
     on: (listener) => void all.add(listener),
     off: (listener) => void (listener ? all.delete(listener) : all.clear()),
-    tell: (event) => all.forEach((listener) => listener(event)),
+    emit: (event) => all.forEach((listener) => listener(event)),
   }
 }
 
-/** The requests of one kind: ten under way, the others wait. */
+/** The requests of one kind: ten run, the others wait. */
 function queue() {
   const waiting = []
-  const state = { running: 0, most: 0 }
+  const state = { running: 0, max: 0 }
   const next = () => {
-    if (state.running === AT_ONCE || !waiting.length) return
+    if (state.running === MAX_CONCURRENT || !waiting.length) return
     state.running += 1
-    state.most = Math.max(state.most, state.running)
+    state.max = Math.max(state.max, state.running)
     waiting.shift()(() => {
       state.running -= 1
       next()
@@ -58,7 +58,7 @@ function queue() {
   return state
 }
 
-/** The part of a task that wx.request and wx.uploadFile share. `send` writes the body, when it is this one's turn. */
+/** Start a task of wx.request or wx.uploadFile; `send` writes the body. */
 function startTask(name, phone, turns, options, headers, send) {
   const received = listeners()
   const sent = listeners()
@@ -73,8 +73,8 @@ function startTask(name, phone, turns, options, headers, send) {
     if (request && kind === 'fail') request.destroy()
     settle(options, kind, { ...result, errMsg: `${name}:${result.errMsg}` })
   }
-  const fail = (words) => end('fail', { errMsg: `fail ${words}`, errno: 600001 })
-  const timer = setTimeout(() => fail('timeout'), options.timeout || USUAL_TIMEOUT_MS)
+  const fail = (reason) => end('fail', { errMsg: `fail ${reason}`, errno: 600001 })
+  const timer = setTimeout(() => fail('timeout'), options.timeout || DEFAULT_TIMEOUT_MS)
   const drop = turns.add((done) => {
     leave = done
     if (over) return done()
@@ -84,23 +84,23 @@ function startTask(name, phone, turns, options, headers, send) {
       method: options.method || (name === 'uploadFile' ? 'POST' : 'GET'),
       headers: { ...headers, Referer: `https://servicewechat.com/${phone.appId}/devtools/page-frame.html` },
       agent: false,
-      // As a name server might: what is meant for one port goes to another.
+      // Like a name server, connect to another port than the one of the URL.
       port: phone.routes[url.origin] || url.port,
     })
     request.on('error', (error) => fail(error.code === 'ECONNREFUSED' ? 'net::ERR_CONNECTION_REFUSED' : 'net::ERR_CONNECTION_RESET'))
     request.on('response', (response) => {
       const header = {}
       for (let i = 0; i < response.rawHeaders.length; i += 2) header[phone.cased(response.rawHeaders[i])] = response.rawHeaders[i + 1]
-      if (phone.tellsHeaders) received.tell({ header, statusCode: response.statusCode, cookies: [] })
+      if (phone.emitsHeaders) received.emit({ header, statusCode: response.statusCode, cookies: [] })
       const parts = []
       response.on('data', (part) => parts.push(part))
       response.on('error', () => fail('net::ERR_CONTENT_LENGTH_MISMATCH'))
       response.on('end', () => {
         const text = Buffer.concat(parts).toString()
-        end('success', { statusCode: response.statusCode, errMsg: 'ok', ...phone.answer(name, options, text, header) })
+        end('success', { statusCode: response.statusCode, errMsg: 'ok', ...phone.resultOf(name, options, text, header) })
       })
     })
-    send(request, sent.tell, fail)
+    send(request, sent.emit, fail)
   })
   return {
     abort: () => {
@@ -115,29 +115,29 @@ function startTask(name, phone, turns, options, headers, send) {
 }
 
 /**
- * `appId`: for the Referer. `logIn`: what asks WeChat for a code; rejects when it cannot. `domains`: the origins on the
- * mini-program's list, if there is one. `routes`: by origin, another local port to connect to. `files`: the directory
- * that wxfile://NAME is in. `headersWithUpload`: some phones give uploadFile's answer its headers, which no page
- * promises. `tellsHeaders`: whether onHeadersReceived works, which came with base library 2.1.0. `cased`: how the names of headers look.
+ * `appId`: for the Referer. `logIn`: returns a code of WeChat, or rejects. `domains`: the origins on the mini-program's list,
+ * if it has one. `routes`: another local port for an origin. `files`: the directory of wxfile://NAME. `headersWithUpload`:
+ * some phones add undocumented headers to the result of uploadFile. `emitsHeaders`: whether onHeadersReceived works, which
+ * needs base library 2.1.0. `cased`: how the names of headers are written.
  */
-function createWx(given = {}) {
+function createWx(options = {}) {
   const phone = {
     appId: 'wx1234567890abcdef',
-    logIn: async () => 'the code of nobody',
+    logIn: async () => 'an invalid code',
     files: '',
     routes: {},
     headersWithUpload: false,
-    tellsHeaders: true,
+    emitsHeaders: true,
     cased: (name) => name,
-    ...given,
-    answer(name, options, text, header) {
+    ...options,
+    resultOf(name, options, text, header) {
       if (name === 'uploadFile') return { data: text, ...(phone.headersWithUpload ? { header } : {}) }
       let data = text
       if ((options.dataType || 'json') === 'json') {
         try {
           data = JSON.parse(text)
         } catch {
-          // Then it stays a text.
+          // Then it stays a string.
         }
       }
       return { data, header, cookies: [] }
@@ -165,9 +165,9 @@ function createWx(given = {}) {
       const { head, tail } = multipart(boundary, options, name)
       const total = head.length + Math.max(0, size) + tail.length
       const headers = { ...lower(options.header), 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': total }
-      return startTask('uploadFile', phone, uploads, options, headers, (request, tell, fail) => {
+      return startTask('uploadFile', phone, uploads, options, headers, (request, emit, fail) => {
         if (size < 0) return fail('file not found')
-        void sendFile(request, head, name, tail, total, tell)
+        void sendFile(request, head, name, tail, total, emit)
       })
     },
 
@@ -198,13 +198,13 @@ function createWx(given = {}) {
   return { wx, phone, calls, storage, requests, uploads }
 }
 
-/** The user may not set the Referer. */
+/** Return the headers in lower case, without the Referer, which WeChat sets. */
 function lower(header = {}) {
   const entries = Object.entries(header).map(([name, value]) => [name.toLowerCase(), value])
   return Object.fromEntries(entries.filter(([name]) => name !== 'referer'))
 }
 
-/** The fields in their order, then the file. */
+/** Return the parts of a multipart body before and after the file. */
 function multipart(boundary, options, name) {
   const fields = Object.entries(options.formData || {}).map(
     ([field, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${field}"\r\n\r\n${value}\r\n`,
@@ -216,14 +216,14 @@ function multipart(boundary, options, name) {
   return { head: Buffer.from(fields.join('') + file), tail: Buffer.from(`\r\n--${boundary}--\r\n`) }
 }
 
-async function sendFile(request, head, name, tail, total, tell) {
+async function sendFile(request, head, name, tail, total, emit) {
   let sent = 0
   const write = (part) =>
     new Promise((resolve, reject) => {
       request.write(part, (error) => {
         if (error) return reject(error)
         sent += part.length
-        tell({ progress: Math.floor((sent / total) * 100), totalBytesSent: sent, totalBytesExpectedToSend: total })
+        emit({ progress: Math.floor((sent / total) * 100), totalBytesSent: sent, totalBytesExpectedToSend: total })
         resolve()
       })
     })
@@ -233,7 +233,7 @@ async function sendFile(request, head, name, tail, total, tell) {
     await write(tail)
     request.end()
   } catch {
-    // The request's own error event tells of it.
+    // The request emits the error.
   }
 }
 

@@ -1,5 +1,5 @@
 'use strict'
-// The built-in components that the pages use, with the properties and the inner nodes that the base library gives them:
+// The built-in components that the pages use, with their properties and inner nodes of the base library:
 // https://developers.weixin.qq.com/miniprogram/dev/component/
 
 const view = 'wx-view{display:block}'

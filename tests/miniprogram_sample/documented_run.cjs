@@ -1,21 +1,22 @@
 'use strict'
-// The documented page: an image, then a chat file. argv: {project, files, image, document}; each result is a line.
+// The documented page uploads an image, then a chat file; each result is a line.
+// argv: {project, files, appId, image, document}
 const { createPhone } = require('./phone.cjs')
 const { watch } = require('./screen.cjs')
 const { launch } = require('./simulator.cjs')
 
-const given = JSON.parse(process.argv[2])
+const parameters = JSON.parse(process.argv[2])
 
 const main = async () => {
-  const { wx, user } = createPhone({ files: given.files, appId: given.appId })
-  const program = launch(given.project, wx)
+  const { wx, user } = createPhone({ files: parameters.files, appId: parameters.appId })
+  const program = launch(parameters.project, wx)
   const screen = watch(program)
   const shown = () => program.document.querySelector('.result').textContent
-  for (const [button, name] of [['.image', given.image], ['.file', given.document]]) {
+  for (const [button, name] of [['.image', parameters.image], ['.file', parameters.document]]) {
     user.picks.push([name])
     program.page.setData({ result: '' })
     screen.tap(button)
-    await screen.until(() => shown() !== '')
+    await screen.waitUntil(() => shown() !== '')
     process.stdout.write(`${JSON.stringify(shown())}\n`)
   }
   program.close()

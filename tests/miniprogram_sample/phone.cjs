@@ -1,23 +1,23 @@
 'use strict'
-// What of `wx` the pages need beside the network: the pickers, the clipboard, modals, the screen.
+// The parts of `wx` that the pages need besides the network: pickers, clipboard, modals and screen.
 const fs = require('node:fs')
 const path = require('node:path')
 const { createWx } = require('../miniprogram/wx.js')
 
 const later = (options, kind, result) => setTimeout(() => options[kind] && options[kind](result), 0)
 
-/** A call without callbacks gives a promise, as WeChat's do. */
+/** Return a promise when no callback is given. */
 const promised = (api) => (options = {}) => {
   if (options.success || options.fail || options.complete) return void api(options)
   return new Promise((resolve, reject) => api({ ...options, success: resolve, fail: reject }))
 }
 
 /**
- * `files`: the directory of what the user picks; temporary paths are wxfile://NAME. `picks`: the names that the next
- * pickers return; without one the user closes the picker. `answers`: what he says to the next modals, true or false.
+ * `files`: the directory of the files that the user picks; temporary paths are wxfile://NAME. `picks`: the names that the
+ * next pickers return; without one the user closes the picker. `answers`: true or false for the next modals.
  */
-exports.createPhone = (given) => {
-  const { wx, phone, calls } = createWx(given)
+exports.createPhone = (parameters) => {
+  const { wx, phone, calls } = createWx(parameters)
   const user = { picks: [], answers: [], clipboard: '', modals: [], screens: [] }
   const picker = (name, describe) =>
     promised((options) => {
@@ -26,7 +26,7 @@ exports.createPhone = (given) => {
       const tempFiles = names.slice(0, options.count).map((each) => describe(each, options))
       later(options, 'success', { tempFiles, tempFilePaths: tempFiles.map(({ path }) => path), errMsg: `${name}:ok` })
     })
-  const size = (name) => fs.statSync(path.join(given.files, name)).size
+  const size = (name) => fs.statSync(path.join(parameters.files, name)).size
   const temporary = (name) => `wxfile://${name}`
   Object.assign(wx, {
     chooseMedia: picker('chooseMedia', (name, { mediaType: [fileType] }) => ({

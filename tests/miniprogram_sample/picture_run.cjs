@@ -1,21 +1,21 @@
 'use strict'
-// The sample's page while it uploads, and later; each as a line with its HTML. argv: as for tour_run.cjs.
+// The HTML of the sample's page during and after uploads, each as a line. argv: as for tour_run.cjs
 const fs = require('node:fs')
 const path = require('node:path')
-const { createProxy } = require('../miniprogram/flaky.js')
+const { createProxy } = require('../miniprogram/tcp_proxy.js')
 const { createPhone } = require('./phone.cjs')
 const { watch } = require('./screen.cjs')
 const { launch } = require('./simulator.cjs')
 
-const given = JSON.parse(process.argv[2])
+const parameters = JSON.parse(process.argv[2])
 
 const main = async () => {
-  const oss = await createProxy(Number(new URL(given.oss).port))
-  const routes = { [given.endpoint]: Number(new URL(given.signer).port), [given.oss]: oss.port }
-  const { wx, user } = createPhone({ files: given.files, routes })
-  const program = launch(given.project, wx)
+  const oss = await createProxy(Number(new URL(parameters.oss).port))
+  const routes = { [parameters.endpoint]: Number(new URL(parameters.signer).port), [parameters.oss]: oss.port }
+  const { wx, user } = createPhone({ files: parameters.files, routes })
+  const program = launch(parameters.project, wx)
   const screen = watch(program)
-  const picture = (name) => `data:image/png;base64,${fs.readFileSync(path.join(given.files, name)).toString('base64')}`
+  const picture = (name) => `data:image/png;base64,${fs.readFileSync(path.join(parameters.files, name)).toString('base64')}`
   const draw = () => {
     const html = program.html().replace(/wxfile:\/\/([\w-]+\.png)/g, (_, name) => picture(name))
     process.stdout.write(`${JSON.stringify(html)}\n`)
@@ -24,19 +24,19 @@ const main = async () => {
     user.picks.push(names)
     screen.tap(`.source:nth-child(${place})`)
   }
-  pick(1, given.images)
-  await screen.until((data) => data.uploaded.length === given.images.length)
+  pick(1, parameters.images)
+  await screen.waitUntil((data) => data.uploaded.length === parameters.images.length)
   oss.next('stall', 'stall', 'stall', 'stall')
-  pick(3, given.documents)
-  await screen.until(() => oss.stalled() === given.documents.length)
-  pick(2, given.videos)
-  await screen.until((data) => oss.stalled() === data.files.length && data.files.length === 4)
-  screen.tap('.cancel', given.documents[0])
-  await screen.until((data) => data.running === given.documents.length && screen.has('.failed'))
+  pick(3, parameters.documents)
+  await screen.waitUntil(() => oss.stalled() === parameters.documents.length)
+  pick(2, parameters.videos)
+  await screen.waitUntil((data) => oss.stalled() === data.files.length && data.files.length === 4)
+  screen.tap('.cancel', parameters.documents[0])
+  await screen.waitUntil((data) => data.running === parameters.documents.length && screen.has('.failed'))
   draw()
   oss.resume()
   screen.tap('.retry')
-  await screen.until((data) => data.files.length === 0 && data.running === 0)
+  await screen.waitUntil((data) => data.files.length === 0 && data.running === 0)
   draw()
   program.close()
   await oss.close()

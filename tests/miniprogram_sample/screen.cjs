@@ -1,9 +1,9 @@
 'use strict'
-// What a user sees of the sample's page, and his finger on it.
+// The sample's page as its user sees and taps it.
 
 const LOOK_MS = 10
 
-/** The text of a node, as it is shown. */
+/** Return the text of a node. */
 const text = (node) => node.textContent.trim()
 
 exports.watch = ({ document, page, tap }) => {
@@ -11,7 +11,7 @@ exports.watch = ({ document, page, tap }) => {
   const rows = (kind) => [...document.querySelectorAll(`.file${kind}`)]
   const percentOf = (bar) => Number.parseFloat(bar.querySelector('.wx-progress-inner-bar').style.width)
   const backwards = []
-  const highest = new Map() // by file, and of all
+  const highest = new Map() // by file, and for all files
 
   const sees = (what, percent) => {
     if (percent < (highest.get(what) || 0)) backwards.push({ what, percent, before: highest.get(what) })
@@ -34,11 +34,11 @@ exports.watch = ({ document, page, tap }) => {
     state: (name) => text(screen.rowOf(name).querySelector('.state')),
     has: (selector) => document.querySelector(selector) !== null,
     tap(selector, name) {
-      if (selector.startsWith('.retry')) highest.clear() // what the user tries again begins at nothing
+      if (selector.startsWith('.retry')) highest.clear() // a retry starts at 0
       tap((name ? screen.rowOf(name) : document).querySelector(selector))
     },
-    /** Resolves when the screen shows what `shown` wants to see. */
-    until: (shown) =>
+    /** Resolve when `shown` returns true for the page's data. */
+    waitUntil: (shown) =>
       new Promise((resolve) => {
         const looking = setInterval(() => {
           if (!shown(page.data)) return

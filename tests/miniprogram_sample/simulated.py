@@ -1,4 +1,4 @@
-"""Mini-programs in the simulator: a copy of the project with its settings, run by Node.js; it talks in JSON."""
+"""Runs mini-programs in the simulator, with Node.js."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE = ROOT / "miniprogram" / "sample"
 
 
 def project(directory: Path, config: dict[str, Any], source: Path = SAMPLE) -> Path:
-    """A copy of the project with these settings."""
+    """Copy a project, with these settings."""
     copy = directory / "project"
     shutil.copytree(source, copy)
     (copy / "config.js").write_text(f"module.exports = {json.dumps(config)}\n", encoding="utf-8")
@@ -25,7 +25,7 @@ def project(directory: Path, config: dict[str, Any], source: Path = SAMPLE) -> P
 
 @contextlib.asynccontextmanager
 async def node(script: str, parameters: dict[str, Any]) -> AsyncIterator[Process]:
-    """Run a script, which reads and writes lines, until the end of the block; it has to end by itself and well."""
+    """Run a script, which reads and writes lines, until the end of the block; it has to succeed and end by itself."""
     async with launch("node", HERE / script, json.dumps(parameters)) as process:
         yield process
         process.close_input()

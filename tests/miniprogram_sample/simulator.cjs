@@ -1,12 +1,11 @@
 'use strict'
-// Runs a mini-program's own files: its app.json, JavaScript, WXML and WXSS, in WeChat's own page framework.
+// Runs the files of a mini-program (app.json, JavaScript, WXML and WXSS) in WeChat's page framework.
 //
 // That is glass-easel with its mini-program adapter and its template compiler: the component framework that WeChat ships
 // (https://developers.weixin.qq.com/miniprogram/dev/framework/custom-component/glass-easel/introduction.html), published
-// by WeChat. It has a Page constructor, runs compiled WXML, and takes taps as touches of the document. miniprogram-simulate
-// is WeChat's too, but made for single components: it has no pages, and its built-in components are empty. Taro's H5
-// runtime is somebody else's framework, and runs code that was written for Taro. The document is jsdom's, so that `wx` can
-// use real sockets and files beside it.
+// by WeChat. It has a Page constructor, runs compiled WXML, and handles taps of the document. miniprogram-simulate is
+// WeChat's too, but for single components: it has no pages, and its built-in components are empty. Taro's H5 runtime runs
+// only code that was written for Taro. The document is jsdom's, so that `wx` can use sockets and files.
 const fs = require('node:fs')
 const path = require('node:path')
 const { JSDOM } = require('jsdom')
@@ -17,7 +16,7 @@ const WIDTH_PX = 375
 const RPX_ACROSS = 750
 
 const dom = new JSDOM('<!doctype html><html><head></head><body></body></html>', { pretendToBeVisual: true })
-// The framework takes these from the global object, as a browser has them.
+// The framework reads these from the global object, as in a browser.
 for (const name of ['window', 'document', 'Event', 'MutationObserver', 'HTMLElement', 'Element', 'Node']) {
   globalThis[name] = name === 'window' ? dom.window : dom.window[name]
 }
@@ -27,23 +26,23 @@ const { MiniProgramEnv, glassEasel } = require('glass-easel-miniprogram-adapter'
 const read = (file) => fs.readFileSync(file, 'utf8')
 const readJson = (file) => JSON.parse(read(file))
 
-/** Compiles WXML; what the compiler complains of is an error here. */
+/** Compile WXML; the compiler's warnings are errors. */
 const compile = (name, source) => {
   const group = new TmplGroup()
-  const complaints = group.addTmpl(name, source)
-  if (complaints.length) throw new Error(`${name}.wxml: ${JSON.stringify(complaints)}`)
+  const warnings = group.addTmpl(name, source)
+  if (warnings.length) throw new Error(`${name}.wxml: ${JSON.stringify(warnings)}`)
   const groups = new Function(`return ${group.getTmplGenObjectGroups()}`)()
   group.free()
   return { groupList: groups, content: groups[name] }
 }
 
-/** WXSS as CSS: `rpx` is a 750th of the screen's width, `page` the page's own node. */
+/** Return WXSS as CSS: `rpx` is a 750th of the screen's width, and `page` is the body. */
 const css = (wxss) =>
   wxss
     .replace(/(-?[\d.]+)rpx\b/g, (_, number) => `${(number * WIDTH_PX) / RPX_ACROSS}px`)
     .replace(/(^|[\s,}])page(?=\s*[{,])/g, '$1body')
 
-/** WeChat's `require`: paths from the file, else packages of miniprogram_npm. Each file runs once, without Node's globals. */
+/** Return WeChat's `require`: relative paths, or packages of miniprogram_npm. Files run once, without the globals of Node.js. */
 const createRequire = (root, globals) => {
   const modules = new Map()
   const load = (file) => {
@@ -71,7 +70,7 @@ const createRequire = (root, globals) => {
   return load
 }
 
-/** The document, where the node of `<image>` is called wx-image: HTML has an image, a text and a progress of its own. */
+/** Return the document; the node of `<image>` is a wx-image, because HTML has an image, a text and a progress too. */
 const backendContext = () => {
   const context = new glassEasel.CurrentWindowBackendContext()
   context.onEvent((target, type, detail, options) => glassEasel.triggerEvent(target, type, detail, options))
@@ -83,7 +82,7 @@ const backendContext = () => {
   return context
 }
 
-/** Every `@name` of app.json's window has to be in both themes. */
+/** Check that every `@name` of app.json's window is in both themes. */
 const checkTheme = (root, config) => {
   if (!config.darkmode) return
   const themes = readJson(path.join(root, config.themeLocation))
@@ -94,7 +93,7 @@ const checkTheme = (root, config) => {
   }
 }
 
-/** The mini-program in `root`, at the first of its pages. `wx` is what its code sees under that name. */
+/** Launch the mini-program in `root` at its first page, with this `wx`. */
 exports.launch = (root, wx) => {
   const config = readJson(path.join(root, 'app.json'))
   checkTheme(root, config)
@@ -142,11 +141,11 @@ exports.launch = (root, wx) => {
   return {
     page,
     document,
-    /** A finger on the node, as the document gets it. */
+    /** Tap a node. */
     tap(node) {
       for (const type of ['mousedown', 'mouseup']) node.dispatchEvent(new dom.window.MouseEvent(type, { bubbles: true }))
     },
-    /** The page as it stands, for a browser to draw. */
+    /** Return the page's HTML. */
     html: () => dom.serialize(),
     close() {
       if (page.onUnload) page.onUnload()

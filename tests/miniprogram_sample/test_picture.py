@@ -1,4 +1,4 @@
-"""The sample's page, as a browser draws what the simulator has rendered."""
+"""Writes the pictures of docs/ of the sample's page when UPDATE_SCREENSHOTS is 1."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ apps:
             encoding="utf-8",
         )
         async with signer(session, config) as running:
-            given = {
+            parameters = {
                 "project": str(project(tmp_path, {"endpoint": ENDPOINT, "appId": "photos"})),
                 "files": str(files),
                 "endpoint": ENDPOINT,
@@ -63,7 +63,7 @@ apps:
                 "documents": ["会议纪要.docx", "设计图.zip", "合同.pdf"],
                 "videos": ["clip.mp4"],
             }
-            async with node("picture_run.cjs", given) as run:
+            async with node("picture_run.cjs", parameters) as run:
                 drawn = dict(zip(SCHEMES, [await next_report(run), await next_report(run)], strict=True))
     async with chromium() as browser:
         page = await browser.new_page(viewport={"width": 375, "height": 720}, device_scale_factor=2)

@@ -1,4 +1,4 @@
-"""The sample and the documented page in the simulator, against a running signer and a local cloud."""
+"""The sample and the documented page in the simulator."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.miniprogram_sample.simulated import HERE, SAMPLE, next_report, node, 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENDPOINT = "http://127.0.0.1:1"
-"""What the page believes; the simulated phone's routes lead elsewhere."""
+"""The signer's address in the page's settings; the simulated phone connects to another port."""
 BLOCK = re.compile(r"^(```\w+\n.*?^```)$", re.MULTILINE | re.DOTALL)
 DEMO_ENDPOINT = "http://127.0.0.1:5000"
-"""Where `make demo` listens, and where the sample looks for it."""
+"""The address of `make demo`, which is in the sample's settings."""
 DOCUMENTED_APP = "wx00000000000000dd"
 IMAGES = ["photo-1.png", "photo-2.png"]
 DOCUMENTS = ["报告 1.pdf", "notes.pdf", "plan.pdf"]
@@ -33,8 +33,8 @@ FILES = dict.fromkeys([*IMAGES, *DOCUMENTS, "clip.mp4", "photo.jpg"], 60_000) | 
 
 
 @dataclass
-class Place:
-    """Where all of it is."""
+class Site:
+    """A local cloud, a signer, and the files that the user picks."""
 
     cloud: Cloud
     signer: Signer
@@ -45,7 +45,7 @@ class Place:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     await install_packages(HERE)
     directory = tmp_path_factory.mktemp("sample")
     files = directory / "files"
@@ -53,7 +53,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     for name, size in FILES.items():
         (files / name).write_bytes(os.urandom(size))
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
-        for bucket in ("tour", "doubt", "examplebucket"):
+        for bucket in ("tour", "unknown", "examplebucket"):
             await cloud.create_bucket(bucket)
         config = directory / "signer.yaml"
         config.write_text(
@@ -64,88 +64,88 @@ credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
 defaults: {{region: cn-hangzhou, credentials: instance, max_size: 200KiB}}
 apps:
   tour: {{bucket: tour, domain: "{cloud.oss}/tour", key_prefix: tour/}}
-  doubt: {{bucket: doubt, domain: "{cloud.oss}/doubt", key: "{{uuid}}.{{ext}}", expires: 2s}}
+  unknown: {{bucket: unknown, domain: "{cloud.oss}/unknown", key: "{{uuid}}.{{ext}}", expires: 2s}}
   {DOCUMENTED_APP}: {{bucket: examplebucket, key_prefix: exampledir/}}
 """,
             encoding="utf-8",
         )
         async with signer(session, config) as running:
-            yield Place(cloud, running, files)
+            yield Site(cloud, running, files)
 
 
-async def scenario(place: Place, directory: Path, name: str) -> dict[str, object]:
-    given = {
+async def scenario(site: Site, directory: Path, name: str) -> dict[str, object]:
+    parameters = {
         "scenario": name,
         "project": str(project(directory, {"endpoint": ENDPOINT, "appId": name})),
-        "files": str(place.files),
+        "files": str(site.files),
         "endpoint": ENDPOINT,
-        "signer": place.signer.public,
-        "oss": place.cloud.oss,
+        "signer": site.signer.public,
+        "oss": site.cloud.oss,
         "images": IMAGES,
         "documents": DOCUMENTS,
         "videos": ["clip.mp4"],
         "tooLarge": "large.pdf",
     }
-    async with node("tour_run.cjs", given) as run:
+    async with node("tour_run.cjs", parameters) as run:
         report: dict[str, object] = await next_report(run)
     return report
 
 
-async def test_a_user_of_the_page(place: Place, tmp_path: Path) -> None:
-    report = await scenario(place, tmp_path, "tour")
-    stored = await place.contents("tour")
+async def test_a_user_uploads_cancels_and_retries_files(site: Site, tmp_path: Path) -> None:
+    report = await scenario(site, tmp_path, "tour")
+    stored = await site.contents("tour")
     names = [*IMAGES, *DOCUMENTS, "clip.mp4"]
-    assert sorted(stored.values()) == sorted((place.files / name).read_bytes() for name in names)
+    assert sorted(stored.values()) == sorted((site.files / name).read_bytes() for name in names)
     uploaded = report["uploaded"]
     assert isinstance(uploaded, list) and {each["key"] for each in uploaded} == set(stored)
-    async with place.cloud.session.get(str(report["link"])) as response:
-        assert await response.read() == (place.files / DOCUMENTS[0]).read_bytes()
+    async with site.cloud.session.get(str(report["link"])) as response:
+        assert await response.read() == (site.files / DOCUMENTS[0]).read_bytes()
 
 
-async def test_what_may_be_there_already_is_sent_again_only_when_the_user_says_so(place: Place, tmp_path: Path) -> None:
-    report = await scenario(place, tmp_path, "doubt")
-    stored = await place.contents("doubt")
-    assert list(stored.values()) == 2 * [(place.files / DOCUMENTS[0]).read_bytes()]
+async def test_a_file_that_may_be_stored_is_sent_again_only_after_confirmation(site: Site, tmp_path: Path) -> None:
+    report = await scenario(site, tmp_path, "unknown")
+    stored = await site.contents("unknown")
+    assert list(stored.values()) == 2 * [(site.files / DOCUMENTS[0]).read_bytes()]
     uploaded = report["uploaded"]
     assert isinstance(uploaded, list) and uploaded[0]["key"] in stored
 
 
-async def test_the_documented_page_works_unchanged(place: Place, tmp_path: Path) -> None:
-    addresses = {"signer": place.signer.public, "bucket": f"{place.cloud.oss}/examplebucket"}
-    given = {"project": str(project(tmp_path, addresses, HERE / "documented")), "files": str(place.files)}
-    given |= {"appId": DOCUMENTED_APP, "image": "photo.jpg", "document": DOCUMENTS[0]}
-    async with node("documented_run.cjs", given) as run:
+async def test_the_documented_page_works_unchanged(site: Site, tmp_path: Path) -> None:
+    addresses = {"signer": site.signer.public, "bucket": f"{site.cloud.oss}/examplebucket"}
+    parameters = {"project": str(project(tmp_path, addresses, HERE / "documented")), "files": str(site.files)}
+    parameters |= {"appId": DOCUMENTED_APP, "image": "photo.jpg", "document": DOCUMENTS[0]}
+    async with node("documented_run.cjs", parameters) as run:
         assert [await next_report(run), await next_report(run)] == ["上传成功", "上传成功"]
-    expected = {f"exampledir/{name}": (place.files / name).read_bytes() for name in ("photo.jpg", DOCUMENTS[0])}
-    assert await place.contents("examplebucket") == expected
+    expected = {f"exampledir/{name}": (site.files / name).read_bytes() for name in ("photo.jpg", DOCUMENTS[0])}
+    assert await site.contents("examplebucket") == expected
 
 
-async def test_the_sample_as_it_is_works_at_the_demo(place: Place) -> None:
+async def test_the_sample_works_unchanged_with_the_demo(site: Site) -> None:
     async with demo() as running:
-        parameters = {"scenario": "first", "project": str(SAMPLE), "files": str(place.files), "images": IMAGES}
+        parameters = {"scenario": "first", "project": str(SAMPLE), "files": str(site.files), "images": IMAGES}
         parameters |= {"endpoint": DEMO_ENDPOINT, "signer": running.page.rstrip("/"), "oss": running.oss}
         async with node("tour_run.cjs", parameters) as script:
             report = await next_report(script)
         contents = []
         for each in report["uploaded"]:
-            async with place.cloud.session.get(each["url"]) as response:
+            async with site.cloud.session.get(each["url"]) as response:
                 contents.append(await response.read())
-    assert sorted(contents) == sorted((place.files / name).read_bytes() for name in IMAGES)
+    assert sorted(contents) == sorted((site.files / name).read_bytes() for name in IMAGES)
 
 
-async def test_the_samples_copy_of_the_library_is_the_built_one() -> None:
+async def test_the_samples_copy_of_the_library_is_current() -> None:
     copied, built = SAMPLE / "miniprogram_npm/oss-upload", ROOT / "miniprogram/oss-upload/miniprogram_dist"
     for path in built.iterdir():
         assert (copied / path.name).read_bytes() == path.read_bytes(), "run npm run build in miniprogram/oss-upload"
 
 
-async def test_the_sample_calls_wechats_own_interface_as_it_is_typed() -> None:
+async def test_the_sample_fits_wechats_typings() -> None:
     await install_packages(HERE)
     result = await run(HERE / "node_modules/.bin/tsc", "--project", HERE / "tsconfig.json")
     assert result.status == 0, result.out
 
 
-async def test_both_documents_say_the_same() -> None:
+async def test_both_languages_of_the_document_have_the_same_structure() -> None:
     texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("miniprogram.md", "miniprogram.zh-CN.md")]
     outlines = []
     for text in texts:

@@ -1,4 +1,4 @@
-// A page that uses the library as its declarations say, beside those of WeChat; what must not compile says so.
+// A page that uses the declarations of the library together with WeChat's; lines that must not compile are marked.
 import { createCancel, createUploader, type Progress, type UploadError, type UploadResult } from 'oss-upload'
 
 const uploader = createUploader({

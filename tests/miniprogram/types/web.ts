@@ -1,4 +1,4 @@
-// The same in a web page: a File, and the browser's own AbortController.
+// A web page that uses the declarations of the library, with a File and the browser's AbortController.
 import { createUploader } from 'oss-upload/h5'
 
 const uploader = createUploader({

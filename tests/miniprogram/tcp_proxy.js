@@ -1,17 +1,17 @@
-// A TCP proxy that does what it is told with each connection: so networks fail, and not servers.
+// A TCP proxy that disturbs connections as planned, like a bad network.
 'use strict'
 
 const net = require('node:net')
 
 /**
- * `proxy.next(...plans)`: what becomes of the next connections; after them all is well.
- * - 'reset': dropped as soon as something comes in
- * - 'half': dropped when more than 20 KB have come in
- * - 'lose': the request goes through, and the connection is dropped when the answer comes
- * - 'stall': nothing goes through until `proxy.resume()`
- * - {answer}: that text is the answer, when the whole request has come in
- * - {adds}: the answer gets these header lines besides
- * `seen` counts the connections.
+ * `proxy.next(...plans)` plans the next connections; later ones are not disturbed.
+ * - 'reset': dropped when the first bytes arrive
+ * - 'half': dropped after 20 KB
+ * - 'lose': the request is forwarded, and the connection is dropped when the response arrives
+ * - 'stall': nothing is forwarded until `proxy.resume()`
+ * - {response}: this text is the response to the whole request
+ * - {adds}: these header lines are added to the response
+ * `seen` is the number of connections.
  */
 function createProxy(targetPort) {
   const plans = []
@@ -34,16 +34,16 @@ function createProxy(targetPort) {
     let received = 0
     client.on('data', (part) => {
       received += part.length
-      if (plan && plan.answer) return void (ended(received, part, client) && client.end(plan.answer))
+      if (plan && plan.response) return void (ended(received, part, client) && client.end(plan.response))
       if (plan === 'reset' || (plan === 'half' && received > 20000)) return drop()
       if (stalled.has(client)) return void stalled.get(client).push(part)
       upstream.write(part)
     })
-    let answered = false
+    let responded = false
     upstream.on('data', (part) => {
       if (plan === 'lose') return drop()
-      const adds = !answered && plan && plan.adds
-      answered = true
+      const adds = !responded && plan && plan.adds
+      responded = true
       client.write(adds ? Buffer.from(part.toString('latin1').replace('\r\n', `\r\n${adds}\r\n`), 'latin1') : part)
     })
     client.on('end', () => upstream.end())
@@ -73,7 +73,7 @@ function createProxy(targetPort) {
   })
 }
 
-/** Whether this is the end of the request, by its Content-Length. */
+/** Return whether the request is complete, by its Content-Length. */
 function ended(received, part, client) {
   client.begun = client.begun || part.toString('latin1')
   const length = /content-length: (\d+)/i.exec(client.begun)
