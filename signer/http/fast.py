@@ -29,13 +29,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
-from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
+from aiohttp.http import HttpVersion10, RawRequestMessage
+from multidict import MultiMapping
 
 from signer.errors import InvalidRequest
 from signer.http.dispatch import Dispatcher
@@ -48,8 +50,11 @@ from signer.request_context import EMPTY_BODY, RequestBody
 
 log = logging.getLogger("oss_signer")
 
+RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awaitable[Reply]]
+
 VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.5"})
 
+_NO_CONTENT = HTTPStatus.NO_CONTENT.value
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -58,21 +63,29 @@ class FastServer(DrainingServer):
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__(_unused_handler)
-        self.dispatcher = dispatcher
+        self._handle = dispatcher.handle
 
     def __call__(self) -> FastConnection:
         """Return the protocol of a new connection."""
-        return FastConnection(self, loop=self._loop, **self._kwargs)
+        return FastConnection(self, self._handle, loop=self._loop, **self._kwargs)
 
 
 class FastConnection(web.RequestHandler):
     """One connection: reads requests with aiohttp's parser and answers them in turn."""
 
-    __slots__ = ("_body", "_peer", "_server")
+    __slots__ = ("_body", "_handle", "_peer", "_server")
 
-    def __init__(self, server: FastServer, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+    def __init__(
+        self,
+        server: FastServer,
+        handle: RequestFunction,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        **options: Any,
+    ) -> None:
         super().__init__(server, loop=loop, **options)
         self._server = server
+        self._handle = handle
         self._peer = ""
         self._body: StreamReader | None = None
 
@@ -133,7 +146,21 @@ class FastConnection(web.RequestHandler):
         self._body = stream
         try:
             if isinstance(message, RawRequestMessage):
-                data, is_open = await self._respond(message, stream)
+                method = message.method
+                body: RequestBody = (
+                    EMPTY_BODY if stream is EMPTY_PAYLOAD else StreamBody(stream, message, self.transport)
+                )
+                reply = await self._handle(method, message.path, message.headers, body, self._peer)
+                # What follows a malformed body, or a request for another protocol, cannot be read as HTTP.
+                is_open = not (
+                    message.should_close
+                    or self._upgraded
+                    or self._close
+                    or stream.exception() is not None
+                    or self._server.is_draining
+                )
+                connection = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
+                data = encode(reply, connection, with_body=method != "HEAD")
             else:
                 data, is_open = encode(_MALFORMED_REQUEST, "close"), False
             if self.transport is None:
@@ -160,25 +187,6 @@ class FastConnection(web.RequestHandler):
             self._keepalive_handle = self._loop.call_at(closes_at, self._process_keepalive)
         return True
 
-    async def _respond(self, message: RawRequestMessage, stream: StreamReader) -> tuple[bytes, bool]:
-        """Return the response to a request, and whether the connection stays open after it."""
-        body: RequestBody = EMPTY_BODY
-        if stream is not EMPTY_PAYLOAD:
-            transport = self.transport if message.version >= HttpVersion11 else None
-            body = StreamBody(stream, message.headers, None if transport is None else transport.write)
-        method = message.method
-        reply = await self._server.dispatcher.handle(method, message.path, message.headers, body, self._peer)
-        # What follows a malformed body, or a request to speak another protocol, cannot be read as HTTP.
-        is_open = not (
-            message.should_close
-            or self._upgraded
-            or self._close
-            or stream.exception() is not None
-            or self._server.is_draining
-        )
-        connection = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
-        return encode(reply, connection, with_body=method != "HEAD"), is_open
-
 
 def encode(reply: Reply, connection: str = "", *, with_body: bool = True) -> bytes:
     """Return the bytes of a response.
@@ -191,16 +199,18 @@ def encode(reply: Reply, connection: str = "", *, with_body: bool = True) -> byt
     Raises:
         ValueError: A header contains a line break.
     """
-    head = f"{_STATUS_LINES[reply.status]}{_headers_of_second(int(time.time()))}"
-    if reply.status != HTTPStatus.NO_CONTENT.value:
+    head = f"{_STATUS_LINES[reply.status]}X-Request-Id: {reply.request_id}\r\n{_headers_of_second(int(time.time()))}"
+    if reply.status != _NO_CONTENT:
         head += f"Content-Length: {len(reply.body)}\r\n"
+    if reply.content_type is not None:
+        head += f"Content-Type: {reply.content_type}\r\n"
     if connection:
         head += f"Connection: {connection}\r\n"
     for name, value in reply.headers.items():
         if "\r" in value or "\n" in value:
-            raise ValueError(f"the header {name} contains a line break")
+            raise ValueError(f"the response header {name} contains a line break")
         head += f"{name}: {value}\r\n"
-    data = f"{head}\r\n".encode(errors="surrogateescape")
+    data = f"{head}\r\n".encode("utf-8", "surrogateescape")
     return data + reply.body if with_body else data
 
 
@@ -216,4 +226,4 @@ async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
 
 
 _MALFORMED_REQUEST = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
-_MALFORMED_REQUEST.headers["X-Request-Id"] = "-"
+_MALFORMED_REQUEST.request_id = "-"

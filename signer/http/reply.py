@@ -18,7 +18,7 @@ HTML = "text/html; charset=utf-8"
 class Reply:
     """The response to one request. Dispatch adds the headers that depend on the request."""
 
-    __slots__ = ("allowance", "body", "headers", "session", "status")
+    __slots__ = ("allowance", "body", "content_type", "headers", "request_id", "session", "status")
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Reply:
         """
         self.status = status
         self.body = body
+        self.content_type = content_type
         self.headers = {} if headers is None else headers
-        if content_type is not None:
-            self.headers["Content-Type"] = content_type
         self.allowance = allowance
         self.session = session
+        self.request_id = ""
 
 
 def json_reply(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion, HttpVersion11, StreamReader, web
 from multidict import MultiMapping
 
 from signer.errors import InvalidRequest, TooLarge
@@ -16,24 +16,32 @@ _MAX_SKIPPED_BYTES = 16 * 2**20
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class RequestHead(Protocol):
+    """The parts of a request's head that its body depends on."""
+
+    @property
+    def version(self) -> HttpVersion: ...
+
+    @property
+    def headers(self) -> MultiMapping[str]: ...
+
+
 class StreamBody:
     """The body of a request that a server receives as a stream."""
 
-    __slots__ = ("_headers", "_stream", "_write")
+    __slots__ = ("_head", "_stream", "_transport")
 
-    def __init__(
-        self, stream: StreamReader, headers: MultiMapping[str], write: Callable[[bytes], object] | None
-    ) -> None:
+    def __init__(self, stream: StreamReader, head: RequestHead, transport: asyncio.WriteTransport | None) -> None:
         """Create a body.
 
         Args:
             stream: The bytes of the body as they arrive.
-            headers: The request's headers.
-            write: Sends bytes to the client, for 100 Continue; None for HTTP/1.0, which has no 100 Continue.
+            head: The version and the headers of the request.
+            transport: The connection to the client, for 100 Continue; None if it is closed.
         """
         self._stream = stream
-        self._headers = headers
-        self._write = write
+        self._head = head
+        self._transport = transport
 
     async def read(self) -> bytes:
         """Return the whole body; ask a client that waits for 100 Continue to send it.
@@ -50,8 +58,7 @@ class StreamBody:
                 data = self._stream.read_nowait()
             else:
                 self._refuse_declared_length()
-                if self._write is not None and self._headers.get("Expect", "").lower() == "100-continue":
-                    self._write(_CONTINUE)
+                self._send_continue()
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                     data = await self._read_stream()
         except TimeoutError:
@@ -63,9 +70,14 @@ class StreamBody:
         return data
 
     def _refuse_declared_length(self) -> None:
-        length = self._headers.get("Content-Length", "")
+        length = self._head.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:
             raise _too_large()
+
+    def _send_continue(self) -> None:
+        is_expected = self._head.headers.get("Expect", "").lower() == "100-continue"
+        if is_expected and self._head.version >= HttpVersion11 and self._transport is not None:
+            self._transport.write(_CONTINUE)
 
     async def _read_stream(self) -> bytes:
         """Return the whole body, or more than `MAX_BODY_BYTES` of it."""

@@ -25,7 +25,7 @@ def add_response_headers(reply: Reply, context: Context, problem: Problem | None
         problem: The problem that the reply reports, if it reports one.
     """
     headers = reply.headers
-    headers["X-Request-Id"] = context.request_id
+    reply.request_id = context.request_id
     if (app := context.app) is not None and app.cors_origins:
         _add_cors(headers, context, app.cors_origins)
     if reply.allowance is not None:

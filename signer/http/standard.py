@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from aiohttp import hdrs, web
-from aiohttp.http import HttpProcessingError, HttpVersion11
+from aiohttp.http import HttpProcessingError
 
 from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
@@ -30,10 +30,12 @@ class StandardServer(DrainingServer):
         stream = request.content
         body: RequestBody = EMPTY_BODY
         if request.body_exists:
-            transport = request.transport if request.version >= HttpVersion11 else None
-            body = StreamBody(stream, headers, None if transport is None else transport.write)
+            body = StreamBody(stream, request, request.transport)
         reply = await self._handle(request.method, request.raw_path, headers, body, request.remote or "")
-        response = web.Response(status=reply.status, body=reply.body, headers=FIXED_HEADERS | reply.headers)
+        reply_headers = {**FIXED_HEADERS, "X-Request-Id": reply.request_id, **reply.headers}
+        if reply.content_type is not None:
+            reply_headers[hdrs.CONTENT_TYPE] = reply.content_type
+        response = web.Response(status=reply.status, body=reply.body, headers=reply_headers)
         if self.is_draining or hdrs.UPGRADE in headers or stream.exception() is not None:
             # After a broken body or a request for another protocol, the connection may contain anything but HTTP.
             response.force_close()
