@@ -110,7 +110,7 @@ class Keeper:
 
     def retire(self) -> None:
         """Remove the token from the cache, and end the task after the current attempt."""
-        self._final_token = self._tokens.remove(self)
+        self._final_token = self._tokens.pop(self, None)
         self._retired = True
         self._wake_up.set()
 
@@ -127,7 +127,7 @@ class Keeper:
     def current(self) -> Credential | None:
         """Return the role's token, or None if there is none that is usable."""
         if not self._retired:
-            return self._tokens.get(self)
+            return self._tokens[self]
         token = self._final_token
         return token if token is not None and self._wall_clock() < self.usable_until(token) else None
 
@@ -281,10 +281,10 @@ class Keeper:
         if self._retired:
             self._final_token = token
         else:
-            self._tokens.store(self, token)
+            self._tokens[self] = token
 
     def _token_state(self) -> TokenState:
-        if not self._tokens.has(self):
+        if self not in self._tokens:
             return TokenState.UNUSABLE
         return self._windows.token_state(self._remaining_life(self._last_expiration))
 

@@ -53,12 +53,11 @@ class KeeperPool:
             if identity not in self._keepers
         }
         self._keepers |= new_keepers
-        self._tokens.reserve(len(self._keepers))
         for identity, keeper in new_keepers.items():
             name, plan = merged[identity]
             keeper.start(self._token_of_previous_key(name, plan))
         keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
-        roles.fill(keepers, merged, list(new_keepers.values()))
+        roles.fill(self._tokens, keepers, merged, list(new_keepers.values()))
 
     def activate(self, roles: RoleSet) -> None:
         """Make a prepared role set the active one, and retire the keepers of all other roles."""

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from signer.credentials.keeper import Keeper
 from signer.credentials.role_plan import RolePlan
 from signer.credentials.role_state import RoleState
+from signer.credentials.token_cache import TokenCache
 from signer.signing.v4 import Credential
 
 
@@ -20,6 +21,7 @@ class RoleSet:
     """
 
     def __init__(self) -> None:
+        self._tokens = TokenCache()
         self.keepers: Mapping[str, Keeper] = {}
         self.plans: Mapping[Hashable, tuple[str, RolePlan]] = {}
         """By identity: the first name of the role, and a plan that satisfies all its names."""
@@ -27,18 +29,20 @@ class RoleSet:
 
     def fill(
         self,
+        tokens: TokenCache,
         keepers: Mapping[str, Keeper],
         plans: Mapping[Hashable, tuple[str, RolePlan]],
         new_keepers: Sequence[Keeper],
     ) -> None:
-        """Set the keeper of each role; `new_keepers` are those that no earlier role set had."""
+        """Set the keepers of all roles and their tokens; `new_keepers` are those that no earlier role set had."""
+        self._tokens = tokens
         self.keepers = keepers
         self.plans = plans
         self._new_keepers = new_keepers
 
     def current(self, role: str) -> Credential | None:
-        """Return a token to sign with now, or None if the role has none."""
-        return self.keepers[role].current()
+        """Return the role's token, or None if it has none or was removed: then `get` waits for one if possible."""
+        return self._tokens[self.keepers[role]]
 
     async def get(self, role: str) -> Credential:
         """Return a token to sign with, and wait for the current attempt to fetch one if there is none.

@@ -39,38 +39,36 @@ def tokens(clock: Clock) -> TokenCache:
 
 def test_a_token_ends_when_it_is_no_longer_usable(tokens: TokenCache, clock: Clock) -> None:
     owner = Owner()
-    assert tokens.get(owner) is None
-    tokens.store(owner, TOKEN)
+    assert tokens[owner] is None
+    tokens[owner] = TOKEN
     clock.seconds = 1099.0
-    assert tokens.has(owner)
-    assert tokens.get(owner) is TOKEN
+    assert owner in tokens
+    assert tokens[owner] is TOKEN
     clock.seconds = 1100.0
-    assert not tokens.has(owner)
-    assert tokens.get(owner) is None
+    assert owner not in tokens
+    assert tokens[owner] is None
 
 
 def test_an_unusable_token_removes_the_earlier_one(tokens: TokenCache) -> None:
     owner = Owner()
-    tokens.store(owner, TOKEN)
+    tokens[owner] = TOKEN
     owner.until = 999.0
-    tokens.store(owner, OTHER)
-    assert tokens.get(owner) is None
+    tokens[owner] = OTHER
+    assert tokens[owner] is None
 
 
 def test_a_removed_token_is_returned_while_it_is_usable(tokens: TokenCache, clock: Clock) -> None:
     first, second = Owner(), Owner()
-    tokens.reserve(2)
-    tokens.store(first, TOKEN)
-    tokens.store(second, OTHER)
-    assert tokens.remove(first) is TOKEN
-    assert tokens.get(first) is None
+    tokens[first] = TOKEN
+    tokens[second] = OTHER
+    assert tokens.pop(first, None) is TOKEN
+    assert tokens[first] is None
     clock.seconds = 1100.0
-    assert tokens.remove(second) is None
+    assert tokens.pop(second, None) is None
 
 
 def test_more_owners_evict_no_token(tokens: TokenCache) -> None:
-    owners = [Owner() for _ in range(100)]
-    for number, owner in enumerate(owners, start=1):
-        tokens.reserve(number)
-        tokens.store(owner, TOKEN)
-    assert all(tokens.has(owner) for owner in owners)
+    owners = [Owner() for _ in range(1000)]
+    for owner in owners:
+        tokens[owner] = TOKEN
+    assert all(owner in tokens for owner in owners)
