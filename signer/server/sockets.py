@@ -54,9 +54,14 @@ def listening_socket(address: ListenAddress) -> Iterator[socket.socket]:
     try:
         sock = socket.create_server((address.host, address.port), family=address.family, backlog=BACKLOG)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {address}: {error.strerror}; set server.listen or server.admin") from None
+        raise CannotListen(f"cannot listen on {address}: {_reason(error)}; set server.listen or server.admin") from None
     with sock:
         yield sock
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's text for an error; `create_server` appends the address to it."""
+    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error.strerror)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+from signer.definitions.quantities import format_count
 from signer.live.reloader import Reloader
 from signer.server.reload_record import ReloadRecord
 from signer.server.systemd_notify import ServiceManager
@@ -64,8 +65,8 @@ class Supervision:
         if last.succeeded:
             definitions = f"definitions of {at}"
         else:
-            errors = len(last.mistakes) or 1
-            definitions = f"RELOAD REJECTED at {at} with {errors} errors; the previous definitions stay active"
+            errors = format_count(len(last.mistakes) or 1, "error")
+            definitions = f"RELOAD REJECTED at {at} with {errors}; the previous definitions stay active"
         return f"{self._prefix()}{apps} apps, {usable} of {len(roles)} roles usable, {definitions}"
 
     def _prefix(self) -> str:

@@ -16,12 +16,10 @@ from pytest_aiohttp import AiohttpClient
 from signer.admin.access import TokenGuard
 from signer.admin.routes import admin_routes
 from signer.admin.status.endpoint import StatusEndpoint
-from signer.environment import Environment
-from signer.live.definition_source import DefinitionSource
 from signer.live.reloader import Reloader
 from signer.service import Service
-from signer.stores.store_factory import open_store
 from tests.harness.http_service import ADAPTERS, HttpTestServer
+from tests.harness.reloadable_service import reloadable_service
 
 SECRET = "pLanted-secret-of-an-AccessKey"
 DEFINITIONS = f"""\
@@ -74,14 +72,7 @@ async def start_admin(tmp_path: Path, aiohttp_client: AiohttpClient) -> AsyncIte
         async def start(apps: str = APP, *, adapter: str = "fast", token: str | None = None) -> Admin:
             config = tmp_path / "signer.yaml"
             config.write_text(DEFINITIONS + apps, encoding="utf-8")
-            environment = Environment({})
-            source = DefinitionSource(open_store(str(config)), environment)
-            registry, started = await source.start()
-            service = Service(registry, environment)
-            stack.push_async_callback(service.close)
-            await service.settle(timeout_seconds=30)
-            reloader = Reloader(source, service, started)
-            reloader.record_start()
+            service, reloader = await stack.enter_async_context(reloadable_service(config))
             status = StatusEndpoint(service, reloader)
             await stack.enter_async_context(status.sampling())
             guard = None if token is None else TokenGuard(SecretStr(token))

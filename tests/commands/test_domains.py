@@ -1,4 +1,4 @@
-"""`domains`: what to paste into the WeChat console for each app, and what WeChat would not take."""
+"""`domains`: the domains to enter in the WeChat console, and those that WeChat refuses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from signer.cli import main
 from signer.commands.domains import domain_problems
-from tests.harness.signer import run_command
 
 CONFIG = """
 version: 1
@@ -30,17 +30,17 @@ PHOTOS = "https://photos.oss-cn-hangzhou.aliyuncs.com"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path) -> str:
     path = tmp_path / "signer.yaml"
     path.write_text(CONFIG, encoding="utf-8")
-    return path
+    return str(path)
 
 
-async def test_apps_are_grouped_by_what_they_need(config: Path) -> None:
-    told = await run_command("domains", "--config", config, "--json", "--public-url", "https://sign.example.com/v1")
-    assert told.status == 1
-    document = json.loads(told.out)
+def test_apps_are_grouped_by_their_domains(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["domains", "--config", config, "--json", "--public-url", "https://sign.example.com/v1"])
+    document = json.loads(capsys.readouterr().out)
     sign = ["https://sign.example.com"]
+    assert status == 1
     assert document["groups"] == [
         {"apps": ["wx1", "wx2"], "domains": {"request": sign, "uploadFile": [PHOTOS], "downloadFile": []}},
         {
@@ -57,22 +57,31 @@ async def test_apps_are_grouped_by_what_they_need(config: Path) -> None:
         },
     ]
     assert list(document["unfit"]) == ["http://upload.example.com"]
+    assert document["careful"] == {}
 
 
-async def test_for_people(config: Path) -> None:
-    told = await run_command("domains", "--config", config, "--app", "wx1")
-    assert told.status == 0, told.err
-    lines = told.out.splitlines()
+def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["domains", "--config", config, "--app", "wx1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Paste into https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
     assert lines[2] == "wx1:"
     assert lines[3].split() == ["request合法域名", "(set", "it", "with", "--public-url)"]
     assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
+    assert lines[-1].startswith("every domain uses https")
 
 
-async def test_an_app_that_is_not_there(config: Path) -> None:
-    told = await run_command("domains", "--config", config, "--app", "wx9")
-    assert told.status == 1
-    assert "wx1" in told.out + told.err
+def test_the_text_lists_refused_domains(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["domains", "--config", config, "--app", "plain", "--public-url", "sign.example.com:8443"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in lines[-2:]] == [
+        "careful: https://sign.example.com:8443: has a port",
+        "refused: http://upload.example.com: not https, which mini-programs require",
+    ]
+
+
+def test_an_unknown_app_is_an_error(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["domains", "--config", config, "--app", "wx9"]) == 1
+    assert capsys.readouterr().out == "unknown app; use one of: off, plain, wx1, wx2, wx3\n"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +90,7 @@ async def test_an_app_that_is_not_there(config: Path) -> None:
         ("https://upload.example.com", 0, 0),
         (PHOTOS, 0, 0),
         ("https://upload.example.com:8443", 0, 1),
+        ("https://upload.example.com:port", 0, 1),
         ("http://upload.example.com", 1, 0),
         ("https://203.0.113.7", 1, 0),
         ("https://[2001:db8::1]", 1, 0),
@@ -92,6 +102,6 @@ async def test_an_app_that_is_not_there(config: Path) -> None:
         ("https://上传.example.com", 0, 1),
     ],
 )
-def test_what_wechat_takes(domain: str, refused: int, careful: int) -> None:
+def test_wechat_accepts_only_public_https_domains(domain: str, refused: int, careful: int) -> None:
     found = [problem.is_refused for problem in domain_problems(domain)]
     assert (found.count(True), found.count(False)) == (refused, careful)

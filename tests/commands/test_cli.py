@@ -1,0 +1,168 @@
+"""The command line: one parser over all commands, and errors as exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import signer.commands
+from signer import cli
+from signer.cli import main
+from signer.commands import check, demo, doctor, domains, pull, push, reload, schema, serve, sign
+from signer.definitions.schema import json_schema
+from signer.delivery.queue import CannotOpenQueue
+from signer.demo.local_cloud import CannotStart
+from signer.environment import CannotReadEnvironment
+from signer.live.running_definitions import CannotCompare
+from signer.server.sockets import CannotListen
+from signer.stores.protocol import CannotRead, CannotWrite
+from tests.harness.processes import run
+
+COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo)
+VALID = """\
+version: 1
+credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
+apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "signer.yaml"
+    path.write_text(VALID, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__.rpartition(".")[2])
+def test_each_command_has_help(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    name = command.__name__.rpartition(".")[2]
+    with pytest.raises(SystemExit) as exit_info:
+        main([name, "--help"])
+    assert exit_info.value.code == 0
+    summary = (command.__doc__ or "").partition("\n")[0]
+    assert summary.split()[0] in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["unknown"], ["check", "--unknown"], ["serve", "--worker", "x"]])
+def test_unknown_arguments_exit_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CannotCompare, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite],
+)
+def test_an_explained_error_is_printed_without_a_traceback(
+    error: type[Exception], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_options: argparse.Namespace) -> int:
+        raise error("what is wrong; how to fix it")
+
+    monkeypatch.setattr(schema, "run", fail)
+    assert main(["schema"]) == 1
+    assert capsys.readouterr() == ("", "what is wrong; how to fix it\n")
+
+
+def test_an_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_options: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schema, "run", interrupt)
+    assert main(["schema"]) == 130
+
+
+def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert capsys.readouterr().out == json_schema()
+
+
+def test_check_prints_a_summary_and_warnings(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(config)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{config}: 1 app (0 switched off) on 1 role; ")
+    assert "warning: " in printed.err
+
+
+def test_check_prints_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", "--config", str(config)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {name: document[name] for name in ("ok", "apps", "apps_switched_off", "roles", "errors")} == {
+        "ok": True,
+        "apps": 1,
+        "apps_switched_off": 0,
+        "roles": 1,
+        "errors": [],
+    }
+    assert {"file", "line", "column", "end_column", "message", "source"} <= document["warnings"][0].keys()
+
+
+def test_check_prints_mistakes_as_text_or_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(VALID.replace("bucket", "bukket"), encoding="utf-8")
+    assert main(["check", "--config", str(config)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"{config}:3:" in printed.err and "error" in printed.err.splitlines()[-1]
+    assert main(["check", "--json", "--config", str(config)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    assert document["errors"][0]["file"] == str(config)
+
+
+def test_check_prints_json_for_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", "--config", str(tmp_path / "none.yaml")]) == 1
+    [error] = json.loads(capsys.readouterr().out)["errors"]
+    assert error["line"] is None and "none.yaml" in error["message"]
+
+
+def test_pull_prints_the_definitions(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pull", "--config", str(config)]) == 0
+    assert VALID in capsys.readouterr().out
+
+
+def test_the_config_option_defaults_to_the_environment(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSS_SIGNER_CONFIG", str(config))
+    assert main(["pull"]) == 0
+    assert VALID in capsys.readouterr().out
+
+
+def test_the_module_list_is_complete() -> None:
+    folder = Path(signer.commands.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py") if "def run(" in path.read_text(encoding="utf-8")}
+    assert modules == {command.__name__.rpartition(".")[2] for command in COMMANDS}
+    assert len(Path(cli.__file__).read_text(encoding="utf-8").splitlines()) < 100
+
+
+async def test_reload_imports_only_the_standard_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['oss-signer', 'reload', '--runtime-dir', sys.argv[1]]\n"
+        "from signer.__main__ import start\n"
+        "before = start(); print(before, *sorted(name for name in sys.modules if name.startswith('signer')))\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'aiohttp', 'pydantic', 'yaml', 'uvloop'}))"
+    )
+    completed = await run(sys.executable, "-c", code, tmp_path)
+    assert completed.out.splitlines() == [
+        "1 signer signer.__main__ signer.commands signer.commands.reload signer.garbage_collection signer.server "
+        "signer.server.reload_record",
+        "",
+    ]
+    assert "no running signer found in" in completed.err
+
+
+async def test_the_command_line_imports_no_sdk() -> None:
+    code = "import sys, signer.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    completed = await run(sys.executable, "-c", code)
+    assert completed.status == 0, completed.err
+    heavy = ("alibabacloud", "Tea", "oss2", "jwt", "localcloud", "redis")
+    assert [name for name in completed.out.split() if name.startswith(heavy)] == []
