@@ -112,7 +112,7 @@ def _credentials(defined: Mapping[str, Schema]) -> str:
 def _apps(defined: Mapping[str, Schema]) -> str:
     """Return the tables of an app's keys; `defaults` has the same keys, and the model of an app the required ones."""
     properties = dict(defined["Defaults"]["properties"])
-    required = [name for name, field in model.App.model_fields.items() if field.is_required()]
+    required = [name for name, field in model.AppEntry.model_fields.items() if field.is_required()]
     lines = [
         "An app inherits every key of `defaults` that it does not have itself. A key such as `rate_limit` is inherited or "
         "replaced\nas a whole. ",

@@ -46,7 +46,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "apps:"
     yield f"  {_APP_ID}:"
-    yield from _fields(model.App, 2, model.App.headings)
+    yield from _fields(model.AppEntry, 2, model.AppEntry.headings)
     yield "  another-app:              # inherits the rest from defaults"
     yield "    bucket: receipts-prod"
     yield "    rate_limit: {per_caller: 30/m}"
@@ -55,7 +55,9 @@ def _lines() -> Iterator[str]:
 def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None = None) -> Iterator[str]:
     """Yield the keys in the order of the docs, which is that of `Defaults` for an app."""
     indent = "  " * depth
-    order = dict.fromkeys([*(model.Defaults.model_fields if issubclass(entry, model.App) else ()), *entry.model_fields])
+    order = dict.fromkeys(
+        [*(model.Defaults.model_fields if issubclass(entry, model.AppEntry) else ()), *entry.model_fields]
+    )
     for name in order:
         if heading := (headings or {}).get(name):
             yield f"{indent}# {heading}"

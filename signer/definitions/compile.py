@@ -53,7 +53,7 @@ def compile_definitions(validation: Validation, document: Document, previous: Re
     )
 
 
-def _compile_app(app_id: str, app: model.App, role: str) -> App:
+def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
     name = None if app.key == "client" else Template.parse(key_template(app))
     rules = UploadRules(
         bucket=app.bucket,
@@ -86,7 +86,7 @@ def _compile_app(app_id: str, app: model.App, role: str) -> App:
     )
 
 
-def _callback_rules(app_id: str, app: model.App, naming: KeyNaming) -> CallbackRules | None:
+def _callback_rules(app_id: str, app: model.AppEntry, naming: KeyNaming) -> CallbackRules | None:
     """Return the rules for callbacks to the signer; None if the body shows that they go elsewhere."""
     if app.callback is None:
         return None
@@ -109,7 +109,7 @@ def _notify_target(callback: model.Callback) -> NotifyTarget | None:
     return None if notify is None else NotifyTarget(notify.url, notify.secret.get_secret_value().encode())
 
 
-def _role_of_app(app_id: str, app: model.App, shared: SharedSettings) -> tuple[str, Role]:
+def _role_of_app(app_id: str, app: model.AppEntry, shared: SharedSettings) -> tuple[str, Role]:
     """Return the role that an app signs with, and its key in `Registry.roles`.
 
     With `scope: app`, each app has a token of its own, narrowed by a session policy.

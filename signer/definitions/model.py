@@ -213,7 +213,7 @@ class Defaults(StrictModel):
     )
 
 
-class App(Defaults):
+class AppEntry(Defaults):
     """A mini-program, web page or other client, and the bucket that it uploads to."""
 
     bucket: Bucket = Field(description="bucket that files are uploaded to")
@@ -242,4 +242,4 @@ class Definitions(StrictModel):
         description="sources of tokens to sign with, by a name of your choice"
     )
     defaults: Defaults = Field(Defaults(), description="values for all apps; an app may override each key")
-    apps: dict[AppId, App] = Field(description="apps by id, such as a WeChat app id")
+    apps: dict[AppId, AppEntry] = Field(description="apps by id, such as a WeChat app id")

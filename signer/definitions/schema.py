@@ -33,7 +33,7 @@ def schema() -> Schema:
     for name, each in [*definitions.items(), ("Definitions", document)]:
         _improve(each, getattr(model, name))
     # An app may inherit them.
-    definitions["App"].pop("required")
+    definitions["AppEntry"].pop("required")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "oss-signer definitions",

@@ -12,7 +12,7 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
     return key_prefix.replace("{app}", app_id).partition("{")[0]
 
 
-def session_policy(app_id: str, app: model.App) -> str:
+def session_policy(app_id: str, app: model.AppEntry) -> str:
     """Return the policy: PutObject, and GetObject for downloads, below the fixed part of the prefix.
 
     See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole

@@ -67,7 +67,7 @@ class Validation:
 
     violations: list[Violation]
     accepted: Baseline | None = None
-    changed_apps: dict[str, model.App] = field(default_factory=dict)
+    changed_apps: dict[str, model.AppEntry] = field(default_factory=dict)
     """The apps that are not the same as in the previous baseline."""
 
 
@@ -103,7 +103,7 @@ class _Validator:
             shared = SharedSettings(definitions, defaults, access_key_templates(definitions, self._document))
         accepted = previous.apps if previous and shared and shared.is_same_for_apps(previous.shared) else {}
         has_queue = definitions is None or _has_callback_queue(definitions)
-        changed: dict[str, model.App] = {}
+        changed: dict[str, model.AppEntry] = {}
         for app_id, app in apps.items():
             if app is not accepted.get(app_id):
                 with_defaults = {**defaults, **app} if isinstance(app, dict) else app
@@ -149,14 +149,14 @@ class _Validator:
 
     def _validate_app(
         self, app_id: str, with_defaults: Any, entries: Entries, *, has_callback_queue: bool
-    ) -> model.App | None:
+    ) -> model.AppEntry | None:
         path: KeyPath = ("apps", app_id)
         try:
             _APP_ID.validate_python(app_id)
         except ValidationError as error:
             self._add(Violation(path, f"this name is {_first_message(error)}", at_key=True))
         try:
-            app = model.App.model_validate(with_defaults)
+            app = model.AppEntry.model_validate(with_defaults)
         except ValidationError as error:
             self._explain(error, path, {"apps": {app_id: with_defaults}})
             return None

@@ -26,7 +26,7 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     ("server", "tls"): (model.Tls,),
     ("credentials", "*"): _CREDENTIALS,
     ("defaults",): (model.Defaults,),
-    ("apps", "*"): (model.App,),
+    ("apps", "*"): (model.AppEntry,),
     ("apps", "*", "callers"): _CALLERS,
     ("apps", "*", "callers", "*"): _CALLERS,
     ("apps", "*", "callback", "notify"): (model.Notify,),

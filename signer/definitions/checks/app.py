@@ -22,7 +22,7 @@ _OSS_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-intern
 
 
 def check_app(
-    app_id: str, app: model.App, entries: Entries, names: KnownNames, *, has_callback_queue: bool
+    app_id: str, app: model.AppEntry, entries: Entries, names: KnownNames, *, has_callback_queue: bool
 ) -> Iterator[Violation]:
     """Yield all that is wrong with an app, by paths below the app.
 
@@ -43,7 +43,7 @@ def check_app(
     yield from check_app_credentials(app_id, app, entries, names)
 
 
-def _check_sizes_and_expiry(app: model.App) -> Iterator[Violation]:
+def _check_sizes_and_expiry(app: model.AppEntry) -> Iterator[Violation]:
     if not timedelta(seconds=1) <= app.expires <= MAX_EXPIRES:
         yield Violation(("expires",), f"{format_duration(app.expires)} is out of range; write 1s to 7d")
     if app.max_size > MAX_OBJECT_BYTES:
@@ -54,7 +54,7 @@ def _check_sizes_and_expiry(app: model.App) -> Iterator[Violation]:
         yield Violation(("min_size",), f"{size} is more than max_size ({limit}); lower it, or raise max_size")
 
 
-def _check_domain(app: model.App) -> Iterator[Violation]:
+def _check_domain(app: model.AppEntry) -> Iterator[Violation]:
     domain = _OSS_DOMAIN.fullmatch(app.domain or "")
     if domain is None or domain[2].startswith("accelerate"):
         return
@@ -70,7 +70,7 @@ def _check_domain(app: model.App) -> Iterator[Violation]:
         yield Violation(("domain",), message)
 
 
-def _check_callback(app: model.App, *, has_callback_queue: bool) -> Iterator[Violation]:
+def _check_callback(app: model.AppEntry, *, has_callback_queue: bool) -> Iterator[Violation]:
     callback = app.callback
     # The body of a callback to another server may be anything.
     if callback is None or callback.notify is None:

@@ -16,7 +16,7 @@ from signer.definitions.violation import Violation
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 
 
-def check_callers(app_id: str, app: model.App) -> Iterator[Violation]:
+def check_callers(app_id: str, app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with `callers`."""
     if not app.callers:
         yield Violation(("callers",), "the list is empty; write at least one type of callers, such as {type: wechat}")

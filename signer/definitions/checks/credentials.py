@@ -37,7 +37,7 @@ _MAX_CHAIN = 5
 """How many entries may be assumed with each other in a row; each needs a token before the next."""
 
 
-def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: KnownNames) -> Iterator[Violation]:
+def check_app_credentials(app_id: str, app: model.AppEntry, entries: Entries, names: KnownNames) -> Iterator[Violation]:
     """Yield what is wrong with the entry that an app signs with."""
     entry = entries.get(app.credentials)
     if app.credentials not in names:
@@ -48,7 +48,7 @@ def check_app_credentials(app_id: str, app: model.App, entries: Entries, names: 
         yield from _check_session_policy(app_id, app, entry)
 
 
-def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
+def _check_expires(app: model.AppEntry, entry: model.CredentialEntry) -> Iterator[Violation]:
     """Reject an `expires` that leaves no room to replace the token in."""
     if isinstance(entry, model.StsRole):
         lifetime, tokens, fix = entry.duration, "the role's tokens", "raise the role's duration, or write"
@@ -65,7 +65,7 @@ def _check_expires(app: model.App, entry: model.CredentialEntry) -> Iterator[Vio
         )
 
 
-def _check_session_policy(app_id: str, app: model.App, entry: model.CredentialEntry) -> Iterator[Violation]:
+def _check_session_policy(app_id: str, app: model.AppEntry, entry: model.CredentialEntry) -> Iterator[Violation]:
     if not isinstance(entry, model.StsRole) or entry.scope != "app":
         return
     length = len(session_policy(app_id, app))

@@ -22,7 +22,7 @@ RESERVED_FIELDS = frozenset({
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
 
-def check_headers(app: model.App) -> Iterator[Violation]:
+def check_headers(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with `headers`."""
     seen: set[str] = set()
     for name, value in app.headers.items():
@@ -57,7 +57,7 @@ def _one_of(value: str, known: tuple[str, ...]) -> str:
     return f"{quote(value)} is not one of {', '.join(known)}; {fix}"
 
 
-def check_conditions(app: model.App) -> Iterator[Violation]:
+def check_conditions(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with `conditions`."""
     for index, condition in enumerate(app.conditions):
         if (reason := _reject_condition(condition)) is not None:

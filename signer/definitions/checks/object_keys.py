@@ -15,12 +15,12 @@ from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, Inv
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def key_template(app: model.App) -> str:
+def key_template(app: model.AppEntry) -> str:
     """Return the template that `key` stands for; empty where the client names the object."""
     return {"client": "", "uuid": "{uuid}.{ext}"}.get(app.key, app.key)
 
 
-def check_object_keys(app: model.App) -> Iterator[Violation]:
+def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with the names of an app's objects."""
     yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
     yield from _check_template(app, "key", key_template(app), KEY_PLACEHOLDERS)
@@ -36,7 +36,7 @@ def check_object_keys(app: model.App) -> Iterator[Violation]:
         )
 
 
-def _check_template(app: model.App, key: str, text: str, known: frozenset[str]) -> Iterator[Violation]:
+def _check_template(app: model.AppEntry, key: str, text: str, known: frozenset[str]) -> Iterator[Violation]:
     placeholders = _PLACEHOLDER.findall(text)
     if unknown := [name for name in placeholders if name not in known]:
         near = nearest(unknown[0], known)
