@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 async def _push(options: argparse.Namespace) -> int:
     environ = environment(options).read()
     files = FileStore(options.source).read().files
-    registry = Parser().read(files, environ)
+    registry = Parser().parse(files, environ)
     print_warnings(find_warnings(registry))
     text = bundle.join_files(files)
     store = open_store(options.config)
@@ -80,7 +80,7 @@ def _differences(current: Snapshot | None, registry: Registry, environ: Mapping[
     if current is None:
         return [f"+ everything; apps: {len(registry.apps)}"]
     try:
-        before = Parser().read(current.files, environ)
+        before = Parser().parse(current.files, environ)
     except BadDefinitions as error:
         return [f"the definitions in the store have mistakes, for example {error.mistakes[0]}"]
     return describe_changes(before, registry) or ["no setting changes, only the text"]

@@ -24,7 +24,7 @@ def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
     Raises:
         BadDefinitions: with all mistakes in the files.
     """
-    return Parser().read(files, environ)
+    return Parser().parse(files, environ)
 
 
 class Parser:
@@ -38,7 +38,7 @@ class Parser:
         self._accepted: Baseline | None = None
         self._registry: Registry | None = None
 
-    def read(self, files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
+    def parse(self, files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
         """Return the registry of YAML files; see `parse`.
 
         After mistakes, the next call compares with what was accepted last.

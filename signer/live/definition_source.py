@@ -100,4 +100,4 @@ class DefinitionSource:
 
     def _parse(self, files: Mapping[str, str]) -> Registry:
         with without_garbage_collection():
-            return self._transform(self._parser.read(files, self._environment.read()))
+            return self._transform(self._parser.parse(files, self._environment.read()))

@@ -130,7 +130,7 @@ class Subject:
     def __init__(self, valid: dict[str, str]) -> None:
         self.valid = valid
         self.parser = Parser()
-        self.before = self.parser.read(valid, ENVIRON)
+        self.before = self.parser.parse(valid, ENVIRON)
         self.all_before = content_of(self.before)
         self.edits = 0
 
@@ -140,15 +140,15 @@ class Subject:
         self.edits += 1
         registry = None
         try:
-            registry = self.parser.read(files, ENVIRON)
+            registry = self.parser.parse(files, ENVIRON)
         except BadDefinitions as error:
             check_report(error, files)
         else:
             assert {app.role for app in registry.apps.values()} == set(registry.roles)
             assert registry.default_app is None or registry.default_app in registry.apps
             if self.edits % NEW_PARSER_EVERY == 0:
-                assert content_of(registry) == content_of(Parser().read(files, ENVIRON))
-        again = self.parser.read(self.valid, ENVIRON)
+                assert content_of(registry) == content_of(Parser().parse(files, ENVIRON))
+        again = self.parser.parse(self.valid, ENVIRON)
         assert compiled(again) == compiled(self.before)
         if self.edits % FULL_COMPARISON_EVERY == 0:
             assert content_of(again) == self.all_before

@@ -46,7 +46,7 @@ def edits(draw: st.DrawFn) -> Files:
 def outcome(parser: Parser, files: Files) -> object:
     """Return the content of the registry, or the mistakes."""
     try:
-        return content_of(parser.read(files, ENVIRON))
+        return content_of(parser.parse(files, ENVIRON))
     except BadDefinitions as error:
         return error.mistakes
 
@@ -66,10 +66,10 @@ def test_unchanged_apps_are_not_parsed_again() -> None:
         "b.yaml": "apps: {b: {bucket: bbb}}",
     }
     parser = Parser()
-    first = parser.read(files, ENVIRON)
+    first = parser.parse(files, ENVIRON)
     with pytest.raises(BadDefinitions):
-        parser.read({**files, "b.yaml": "apps: {b: {bucket: B}}"}, ENVIRON)
-    second = parser.read({**files, "b.yaml": "apps: {b: {bucket: bbc}}"}, ENVIRON)
+        parser.parse({**files, "b.yaml": "apps: {b: {bucket: B}}"}, ENVIRON)
+    second = parser.parse({**files, "b.yaml": "apps: {b: {bucket: bbc}}"}, ENVIRON)
     assert second.apps["a"] is first.apps["a"]
     assert (first.apps["b"].rules.bucket, second.apps["b"].rules.bucket) == ("bbb", "bbc")
 
@@ -77,11 +77,11 @@ def test_unchanged_apps_are_not_parsed_again() -> None:
 def test_a_changed_variable_changes_the_values_that_refer_to_it() -> None:
     files = {"a.yaml": BASE + DEFAULTS[1] + "apps: {a: {bucket: '${BUCKET}'}, b: {bucket: plain}}"}
     parser = Parser()
-    assert parser.read(files, {**ENVIRON, "BUCKET": "one"}).apps["a"].rules.bucket == "one"
-    assert parser.read(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
+    assert parser.parse(files, {**ENVIRON, "BUCKET": "one"}).apps["a"].rules.bucket == "one"
+    assert parser.parse(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
     with pytest.raises(BadDefinitions):
-        parser.read(files, ENVIRON)
-    assert parser.read(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
+        parser.parse(files, ENVIRON)
+    assert parser.parse(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
 
 
 def test_changed_defaults_and_credentials_reach_every_app() -> None:
@@ -89,4 +89,4 @@ def test_changed_defaults_and_credentials_reach_every_app() -> None:
     parser = Parser()
     for defaults in (DEFAULTS[1], DEFAULTS[2], DEFAULTS[1]):
         files = {"base.yaml": BASE + defaults, **apps}
-        assert content_of(parser.read(files, ENVIRON)) == content_of(parse(files, ENVIRON))
+        assert content_of(parser.parse(files, ENVIRON)) == content_of(parse(files, ENVIRON))
