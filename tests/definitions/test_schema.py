@@ -149,7 +149,7 @@ def test_the_page_names_every_key() -> None:
 def test_the_full_example_has_every_key_of_an_app_and_every_type_of_credentials() -> None:
     schema = json.loads(SHIPPED.read_text(encoding="utf-8"))
     example = yaml.safe_load(full_example())
-    assert set(example["apps"]["wx1234567890abcdef"]) == set(schema["$defs"]["App"]["properties"])
+    assert set(example["apps"]["wx1234567890abcdef"]) == set(schema["$defs"]["AppEntry"]["properties"])
     kinds = {entry["type"] for entry in example["credentials"].values()}
     assert kinds == set(schema["properties"]["credentials"]["additionalProperties"]["discriminator"]["mapping"])
 
