@@ -175,10 +175,10 @@ def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:
     known = _known_keys(parent, kind_of_entry)
     if _is_blank(name[:1]):
         return f"unknown key; U+{ord(name[0]):04X} before it only looks like a space: indent with spaces"
-    if strange := _hidden_character(name):
-        return f"unknown key{strange}; delete it"
+    if hidden := _hidden_character(name):
+        return f"unknown key{hidden}; delete it"
     other = _OTHER_NAMES.get(name.lower()) if parent[:1] in (("apps",), ("defaults",)) else None
-    elsewhere = _home_of(name)
+    elsewhere = _place_of_key(name)
     if other in known or not elsewhere:
         near = other if other in known else nearest(name, known)
         fix = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
@@ -191,7 +191,7 @@ def _is_blank(character: str) -> bool:
     return character not in ("", " ") and unicodedata.category(character) == "Zs"
 
 
-def _home_of(name: str) -> str | None:
+def _place_of_key(name: str) -> str | None:
     """Return where a key belongs that is known elsewhere."""
     for shape, models in _MODELS.items():
         if shape != () and any(name in each.model_fields for each in models):

@@ -53,6 +53,10 @@ def _matches(pattern: str, reason: str) -> AfterValidator:
 
 
 def _bucket(value: str) -> str:
+    """Return a bucket name.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/bucket-naming-conventions
+    """
     if re.fullmatch(_BUCKET, value):
         return value
     if re.match(r"(?:oss|https?)://|.*\.aliyuncs\.com", value):
