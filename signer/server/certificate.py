@@ -20,8 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from signer.definitions import model
-from signer.stable_read import FilesKeepChanging
-from signer.stores.file_watch import FileWatch
+from signer.regular_file import NotARegularFile, read_regular_file
+from signer.stores.file_polling import FilePoller, FilesKeepChanging
 
 _CIPHERS = ":".join(
     f"ECDHE-{kind}-{cipher}"
@@ -78,19 +78,19 @@ class LoadedCertificate:
             yield "key", "every user of this machine can read it; chmod 640 or 600"
 
 
-def watch_files(paths: model.Tls) -> FileWatch:
-    """Return a watch for changes of both files."""
-    return FileWatch(lambda: [Path(paths.certificate), Path(paths.key)])
+def certificate_poller(paths: model.Tls) -> FilePoller:
+    """Return a poller of both files."""
+    return FilePoller(lambda: [paths.certificate, paths.key])
 
 
-def load_certificate(paths: model.Tls, watch: FileWatch) -> LoadedCertificate:
+def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
     """Read both files as they are at one moment. Blocks.
 
     Raises:
         CannotUseCertificate: TLS is impossible with these files.
     """
     try:
-        return watch.read(lambda: _read(paths))
+        return poller.read(lambda: _read(paths))
     except FilesKeepChanging:
         raise CannotUseCertificate("certificate", "changes while it is read; replace the file atomically") from None
 
@@ -136,11 +136,10 @@ def _parse_chain(text: bytes) -> list[x509.Certificate]:
 
 def _content(file: TlsFile, path: str) -> bytes:
     try:
-        if not Path(path).is_file() and Path(path).exists():
-            # Reading a pipe or a device may never end.
-            raise CannotUseCertificate(file, f"{path} is not a regular file; write the path of a PEM file")
-        with Path(path).open("rb") as stream:
-            return stream.read(_MAX_FILE_BYTES)
+        return read_regular_file(Path(path), max_bytes=_MAX_FILE_BYTES)
+    except (NotARegularFile, IsADirectoryError):
+        fix = "write the path of a PEM file"
+        raise CannotUseCertificate(file, f"{path} is not a regular file; {fix}") from None
     except PermissionError:
         fix = "allow the signer's user to read it"
         raise CannotUseCertificate(file, f"{path} cannot be read: Permission denied; {fix}") from None

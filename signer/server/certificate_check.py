@@ -12,7 +12,7 @@ from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.places import locate
 from signer.definitions.registry import Registry
 from signer.definitions.violation import Violation
-from signer.server.certificate import CannotUseCertificate, TlsFile, load_certificate, watch_files
+from signer.server.certificate import CannotUseCertificate, TlsFile, certificate_poller, load_certificate
 
 
 def certificate_warnings(registry: Registry) -> list[Mistake]:
@@ -25,7 +25,7 @@ def certificate_warnings(registry: Registry) -> list[Mistake]:
     if paths is None:
         return []
     try:
-        loaded = load_certificate(paths, watch_files(paths))
+        loaded = load_certificate(paths, certificate_poller(paths))
     except CannotUseCertificate as error:
         raise BadDefinitions(_with_places(registry, [(error.file, error.reason)])) from None
     return _with_places(registry, loaded.warnings(utc_now()))

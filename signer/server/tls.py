@@ -15,12 +15,12 @@ from signer.definitions import model
 from signer.server.certificate import (
     CannotUseCertificate,
     LoadedCertificate,
+    certificate_poller,
     format_time,
     load_certificate,
-    watch_files,
 )
 from signer.server.sockets import CannotListen
-from signer.stores.file_watch import FileWatch
+from signer.stores.file_polling import FilePoller
 from signer.telemetry.metrics import Metrics
 
 log = logging.getLogger("oss_signer.tls")
@@ -41,10 +41,10 @@ class Renewal:
 class ActiveCertificate:
     """The certificate for new connections; open connections keep the one they started with."""
 
-    def __init__(self, paths: model.Tls, watch: FileWatch, loaded: LoadedCertificate) -> None:
-        """Create it for a certificate that was loaded with `watch`."""
+    def __init__(self, paths: model.Tls, poller: FilePoller, loaded: LoadedCertificate) -> None:
+        """Create it for a certificate that was loaded with `poller`."""
         self._paths = paths
-        self._watch = watch
+        self._poller = poller
         self._lock = asyncio.Lock()
         self._loaded = loaded
         self._last = Renewal(utc_now(), "start")
@@ -69,7 +69,7 @@ class ActiveCertificate:
         """Load the files whenever they change, until cancelled."""
         while True:
             try:
-                async for _ in self._watch.changes():
+                async for _ in self._poller.changes():
                     await self.renew("change")
             except Exception:
                 log.exception("certificate watch failed")
@@ -79,7 +79,7 @@ class ActiveCertificate:
         """Activate what the files contain now, or keep the active certificate if they cannot be used."""
         async with self._lock:
             try:
-                loaded = await asyncio.to_thread(load_certificate, self._paths, self._watch)
+                loaded = await asyncio.to_thread(load_certificate, self._paths, self._poller)
                 if loaded.expires_at < utc_now() <= self._loaded.expires_at:
                     raise CannotUseCertificate("certificate", f"expired at {format_time(loaded.expires_at)}; renew it")
             except CannotUseCertificate as error:
@@ -115,13 +115,13 @@ async def active_certificate(paths: model.Tls | None, metrics: Metrics) -> Async
     if paths is None:
         yield None
         return
-    watch = watch_files(paths)
+    poller = certificate_poller(paths)
     try:
-        loaded = await asyncio.to_thread(load_certificate, paths, watch)
+        loaded = await asyncio.to_thread(load_certificate, paths, poller)
     except CannotUseCertificate as error:
         raise CannotListen(str(error)) from None
     _log_warnings(loaded)
-    certificate = ActiveCertificate(paths, watch, loaded)
+    certificate = ActiveCertificate(paths, poller, loaded)
     metrics.expose_certificate(
         expires_at=lambda: certificate.expires_at.timestamp(), succeeded=lambda: certificate.error is None
     )

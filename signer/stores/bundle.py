@@ -23,13 +23,7 @@ def text_revision(data: bytes) -> str:
 
 
 def parse_snapshot(location: str, data: bytes) -> Snapshot:
-    """Decode a text and split it into its files; blocks for a few milliseconds if it is large.
-
-    Raises:
-        CannotRead: the text is too large or not UTF-8, or two of its files have one name.
-    """
-    if len(data) > MAX_BYTES:
-        raise too_large(location)
+    """Decode a text and split it into its files, as `decode` and `split_files` do; blocks for some milliseconds."""
     return Snapshot(split_files(location, decode(location, data)), text_revision(data))
 
 
@@ -39,11 +33,9 @@ def too_large(location: str) -> CannotRead:
 
 
 def decode(location: str, data: bytes) -> str:
-    """Decode a UTF-8 text, with or without a byte order mark.
-
-    Raises:
-        CannotRead: it is not UTF-8.
-    """
+    """Decode a UTF-8 text, with or without a byte order mark; raise `CannotRead` if it is not UTF-8 or too large."""
+    if len(data) > MAX_BYTES:
+        raise too_large(location)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,12 +43,9 @@ def decode(location: str, data: bytes) -> str:
 
 
 def split_files(name: str, text: str) -> dict[str, str]:
-    """Return the texts of the files in a bundle by `name#FILE`.
+    """Return the texts of the files in a bundle by `name#FILE`; raise `CannotRead` if two have the same name.
 
     A text that does not start with a heading is one file called `name`, whatever comments it contains.
-
-    Raises:
-        CannotRead: two files have the same name.
     """
     if not _HEADING.match(text):
         return {name: text}

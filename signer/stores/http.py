@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 import aiohttp
@@ -21,19 +20,11 @@ from yarl import URL
 
 from signer.outbound import ResponseTooLarge, read_response
 from signer.stores import bundle, store_url
-from signer.stores.polling import Poller
-from signer.stores.protocol import (
-    EMPTY_REVISION,
-    CannotRead,
-    CannotWrite,
-    RevisionConflict,
-    Snapshot,
-    StoreIsEmpty,
-)
+from signer.stores.polling import PolledStore
+from signer.stores.protocol import EMPTY_REVISION, CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
 
 HEADERS_VARIABLE = "OSS_SIGNER_STORE_HEADERS"
 
-_POLL_SECONDS = 10.0
 _TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -42,24 +33,15 @@ _SHOWN_PARAMETERS = ("dataId", "group", "tenant", "namespaceId", "raw", "dc", "n
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    etag: str | None
-    snapshot: Snapshot
-
-
-class HttpStore:
+class HttpStore(PolledStore):
     """A document on an HTTP server."""
 
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
-        """Create a store; the first load connects.
-
-        Raises:
-            CannotRead: the URL or the variable with the headers is invalid.
-        """
+        """Create a store; raise `CannotRead` if the URL or the variable with the headers is invalid."""
         parts = store_url.parse_url(url)
-        self.location = store_url.printable_url(parts, _SHOWN_PARAMETERS)
-        options = store_url.parse_options(parts.fragment, ("poll",), self.location)
+        location = store_url.printable_url(parts, _SHOWN_PARAMETERS)
+        options = store_url.parse_options(parts.fragment, ("poll",), location)
+        super().__init__(location, store_url.poll_seconds(options, location))
         try:
             self._url = URL(parts._replace(fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl())
             self._url.origin()
@@ -69,20 +51,9 @@ class HttpStore:
         if parts.username is not None:
             credentials = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
             self._headers.setdefault("Authorization", credentials)
-        self._poller = Poller(self._fetch_revision, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
         self._session: aiohttp.ClientSession | None = None
-        self._latest: _Document | None = None
-
-    async def load(self) -> Snapshot:
-        """Return the definitions; see `Store.load`."""
-        self._poller.loaded_version = None
-        document = await self._get(self._latest)
-        self._poller.loaded_version = document.snapshot.revision
-        return document.snapshot
-
-    def watch(self) -> AsyncIterator[None]:
-        """Yield when the document changed; see `Store.watch`."""
-        return self._poller.changes()
+        self._latest: Snapshot | None = None
+        self._latest_etag: str | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -108,12 +79,12 @@ class HttpStore:
         if not 200 <= status < 300:
             raise CannotWrite(f"{self.location}: PUT returned {status}; write to this server with its own tool")
         try:
-            document = await self._get(None)
+            snapshot = await self._get()
         except CannotRead as error:
             raise CannotWrite(f"PUT returned {status}, but reading it back failed: {error}") from None
-        if document.snapshot.revision != bundle.text_revision(data):
+        if snapshot.revision != bundle.text_revision(data):
             raise CannotWrite(f"{self.location}: PUT returned {status}, but the server has another text; pull it")
-        return document.snapshot.revision
+        return snapshot.revision
 
     async def _precondition(self, expected_revision: str | None) -> dict[str, str]:
         """Return the header with which the server rejects the PUT after a concurrent change."""
@@ -122,39 +93,45 @@ class HttpStore:
         if expected_revision == EMPTY_REVISION:
             return {"If-None-Match": "*"}
         try:
-            document = await self._get(None)
+            snapshot = await self._get()
         except StoreIsEmpty:
             raise RevisionConflict(self.location) from None
         except CannotRead as error:
             raise CannotWrite(str(error)) from None
-        if document.snapshot.revision != expected_revision:
+        if snapshot.revision != expected_revision:
             raise RevisionConflict(self.location)
-        if document.etag is None or document.etag.startswith("W/"):
+        etag = self._latest_etag
+        if etag is None or etag.startswith("W/"):
             raise CannotWrite(
                 f"{self.location}: the server sends no strong ETag, so a concurrent change would be lost; "
                 "write to this server with its own tool, or push --force"
             )
-        return {"If-Match": document.etag}
+        return {"If-Match": etag}
 
-    async def _fetch_revision(self) -> str:
-        return (await self._get(self._latest)).snapshot.revision
+    async def _fetch(self) -> tuple[Snapshot, str]:
+        snapshot = await self._get()
+        return snapshot, snapshot.revision
 
-    async def _get(self, cached: _Document | None) -> _Document:
-        """Return the document, or `cached` if the server responds that it has not changed."""
-        condition = {} if cached is None or cached.etag is None else {"If-None-Match": cached.etag}
+    async def _get(self) -> Snapshot:
+        """Return the document; transfer it only if it has changed since the latest response."""
+        latest = self._latest
+        condition = {} if latest is None or self._latest_etag is None else {"If-None-Match": self._latest_etag}
         url = self._url
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._request("GET", url, condition) as response:
                 if response.status in _REDIRECTS and "Location" in response.headers:
                     url = self._redirect_target(url, response.headers["Location"])
                     continue
-                if response.status == 304 and cached is not None:
-                    return cached
+                if response.status == 304 and latest is not None:
+                    return latest
                 self._check_status(response.status)
-                data = await self._read(response)
+                try:
+                    data = await read_response(response, bundle.MAX_BYTES)
+                except ResponseTooLarge:
+                    raise bundle.too_large(self.location) from None
                 etag = response.headers.get("ETag")
-            snapshot = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
-            self._latest = _Document(etag, snapshot)
+            self._latest = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
+            self._latest_etag = etag
             return self._latest
         raise CannotRead(f"{self.location}: more than {_MAX_REDIRECTS} redirects; write the final URL")
 
@@ -176,12 +153,6 @@ class HttpStore:
             raise CannotRead(f"{self.location}: access denied ({status}); set its token in {HEADERS_VARIABLE}")
         if status != 200:
             raise CannotRead(f"{self.location}: the server returned {status}; see its log")
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        try:
-            return await read_response(response, bundle.MAX_BYTES)
-        except ResponseTooLarge:
-            raise bundle.too_large(self.location) from None
 
     @contextlib.asynccontextmanager
     async def _request(
@@ -211,7 +182,6 @@ class HttpStore:
 
 
 def _parse_headers(text: str) -> CIMultiDict[str]:
-    """Parse lines `Name: value`."""
     headers = CIMultiDict[str]()
     for number, line in enumerate(text.splitlines(), 1):
         match = _HEADER.fullmatch(line)

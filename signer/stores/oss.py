@@ -6,8 +6,7 @@ Alibaba's SDK signs the requests with V4 headers. It runs in a thread of its own
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import unquote
@@ -22,10 +21,9 @@ from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.ecs_ram_role import METADATA_HOST, EcsRamRoleSource
 from signer.signing.v4 import Credential
 from signer.stores import bundle, store_url
-from signer.stores.polling import Poller
+from signer.stores.polling import PolledStore
 from signer.stores.protocol import CannotRead, Snapshot, StoreIsEmpty
 
-_POLL_SECONDS = 10.0
 _STEP_SECONDS = 5.0
 _ATTEMPTS = 2
 _DEADLINE_SECONDS = 15.0
@@ -35,28 +33,24 @@ _OPTIONS = ("region", "endpoint", "role_name", "metadata", "poll")
 T = TypeVar("T")
 
 
-class OssStore:
+class OssStore(PolledStore):
     """An object in a bucket."""
 
     def __init__(self, url: str, _environ: Mapping[str, str]) -> None:
-        """Create a store; the first load connects.
-
-        Raises:
-            CannotRead: the URL is invalid.
-        """
+        """Create a store; raise `CannotRead` if the URL is invalid."""
         parts = store_url.parse_url(url)
-        self.location = store_url.printable_url(parts._replace(query=""))
+        location = store_url.printable_url(parts._replace(query=""))
         if parts.username is not None or parts.fragment:
             raise CannotRead(
-                f"--config {self.location}: an AccessKey and a fragment (#) are not allowed; "
+                f"--config {location}: an AccessKey and a fragment (#) are not allowed; "
                 "remove them, the role of the instance reads the object"
             )
-        options = store_url.parse_options(parts.query, _OPTIONS, self.location)
+        options = store_url.parse_options(parts.query, _OPTIONS, location)
+        super().__init__(location, store_url.poll_seconds(options, location))
         self._bucket, self._key = parts.netloc, unquote(parts.path.removeprefix("/"))
         if not (self._bucket and self._key and options.get("region")):
-            raise CannotRead(f"--config {self.location}: incomplete; write oss://BUCKET/KEY?region=cn-hangzhou")
+            raise CannotRead(f"--config {location}: incomplete; write oss://BUCKET/KEY?region=cn-hangzhou")
         self._region, self._endpoint = options["region"], options.get("endpoint") or None
-        self._poller = Poller(self._fetch_etag, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
         self._sdk = SdkThread()
         self._role = EcsRamRoleSource(
             self._sdk,
@@ -66,38 +60,25 @@ class OssStore:
         )
         self._credential: Credential | None = None
 
-    async def load(self) -> Snapshot:
-        """Return the definitions; see `Store.load`."""
-        self._poller.loaded_version = None
-        etag, data = await self._call(self._get_object)
-        snapshot = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
-        self._poller.loaded_version = etag
-        return snapshot
-
-    def watch(self) -> AsyncIterator[None]:
-        """Yield when the object changed; see `Store.watch`."""
-        return self._poller.changes()
-
     async def close(self) -> None:
         """Stop the SDK's thread."""
         self._sdk.close()
 
-    async def _fetch_etag(self) -> str:
+    async def _fetch(self) -> tuple[Snapshot, str]:
+        etag, data = await self._call(self._get_object)
+        return await asyncio.to_thread(bundle.parse_snapshot, self.location, data), etag
+
+    async def _fetch_version(self) -> str:
         return await self._call(self._head_object)
 
     async def _head_object(self, client: AsyncClient) -> str:
-        """Return the ETag of the object.
-
-        See: https://help.aliyun.com/zh/oss/developer-reference/headobject
-        """
+        # See: https://help.aliyun.com/zh/oss/developer-reference/headobject
         response = await client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=self._key))
         return str(response.etag)
 
     async def _get_object(self, client: AsyncClient) -> tuple[str, bytes]:
-        """Return the ETag and the content of the object; of a too large one, only what shows that it is too large.
-
-        See: https://help.aliyun.com/zh/oss/developer-reference/getobject
-        """
+        """Return the ETag and the content of the object; of a too large one, only what shows that it is too large."""
+        # See: https://help.aliyun.com/zh/oss/developer-reference/getobject
         response = await client.get_object_as_stream(oss.GetObjectRequest(bucket=self._bucket, key=self._key))
         data = bytearray()
         async with response.body as body:
@@ -112,8 +93,18 @@ class OssStore:
         try:
             credential = await self._valid_credential()
 
+            keys = (credential.access_key_id, credential.access_key_secret, credential.security_token)
+            config = oss.Config(
+                region=self._region,
+                endpoint=self._endpoint,
+                credentials_provider=oss.credentials.StaticCredentialsProvider(*keys),
+                connect_timeout=_STEP_SECONDS,
+                readwrite_timeout=_STEP_SECONDS,
+                retry_max_attempts=_ATTEMPTS,
+            )
+
             async def run() -> T:
-                async with AsyncClient(self._client_config(credential)) as client:
+                async with AsyncClient(config) as client:
                     return await operation(client)
 
             return await self._sdk.run(run, deadline_seconds=_DEADLINE_SECONDS)
@@ -126,43 +117,25 @@ class OssStore:
             raise CannotRead(f"{self.location}: the response ended early ({type(error).__name__})") from None
 
     async def _valid_credential(self) -> Credential:
-        """Return a credential that has not expired; refresh it before it expires."""
-        current, now = self._credential, utc_now()
-        if current is not None and current.expiration is not None and current.expiration > now:
-            if current.expiration - now > _REFRESH_BEFORE_EXPIRY:
-                return current
-            with contextlib.suppress(FetchFailed):
-                self._credential = await self._fetch_credential()
-            return self._credential or current
-        self._credential = await self._fetch_credential()
-        return self._credential
-
-    async def _fetch_credential(self) -> Credential:
-        try:
-            return await self._role.fetch()
-        except aiohttp.ClientError as error:
-            raise FetchFailed(f"the metadata service: {type(error).__name__}") from None
-
-    def _client_config(self, credential: Credential) -> oss.Config:
-        return oss.Config(
-            region=self._region,
-            endpoint=self._endpoint,
-            credentials_provider=oss.credentials.StaticCredentialsProvider(
-                credential.access_key_id, credential.access_key_secret, credential.security_token
-            ),
-            connect_timeout=_STEP_SECONDS,
-            readwrite_timeout=_STEP_SECONDS,
-            retry_max_attempts=_ATTEMPTS,
-        )
+        """Return the latest credential; fetch another one before it expires, at the latest when it has expired."""
+        current = self._credential
+        expiration = utc_now() if current is None or current.expiration is None else current.expiration
+        if current is None or expiration - utc_now() < _REFRESH_BEFORE_EXPIRY:
+            try:
+                current = self._credential = await self._role.fetch()
+            except (FetchFailed, aiohttp.ClientError) as error:
+                if current is None or expiration <= utc_now():
+                    reason = f"the metadata service: {type(error).__name__}"
+                    raise error if isinstance(error, FetchFailed) else FetchFailed(reason) from None
+        return current
 
     def _explain(self, error: oss.exceptions.BaseError) -> CannotRead:
         """Return an error without the SDK's text, which contains the signed request."""
         while isinstance(error, oss.exceptions.OperationError):
             error = error.unwrap()
         if not isinstance(error, oss.exceptions.ServiceError):
-            return CannotRead(
-                f"{self.location}: cannot connect to OSS ({type(error).__name__}); check region and endpoint"
-            )
+            reason = type(error).__name__
+            return CannotRead(f"{self.location}: cannot connect to OSS ({reason}); check region and endpoint")
         if error.status_code == 404:
             return StoreIsEmpty(f"{self.location}: no such bucket or object (404); check both names")
         code = f"{error.status_code} {error.code}{f', EC {error.ec}' if error.ec else ''}"

@@ -23,7 +23,6 @@ class RevisionConflict(CannotWrite):
     """The store contains another revision than the one to be replaced."""
 
     def __init__(self, location: str) -> None:
-        """Create the error for the store at `location`."""
         super().__init__(f"{location}: changed meanwhile; pull, compare, and push again (or push --force)")
 
 
@@ -48,12 +47,7 @@ class Store(Protocol):
     """Its path or URL for logs and messages, without passwords."""
 
     async def load(self) -> Snapshot:
-        """Return the definitions.
-
-        Raises:
-            StoreIsEmpty: there are none.
-            CannotRead: the store is unreachable, or its content is not text.
-        """
+        """Return the definitions; raise `StoreIsEmpty` if there are none, else `CannotRead` if they cannot be read."""
         ...
 
     def watch(self) -> AsyncIterator[None]:

@@ -20,11 +20,10 @@ from redis.backoff import NoBackoff
 from signer.circuit_breaker import CircuitBreaker
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
 from signer.stores import bundle, store_url
-from signer.stores.polling import Poller
+from signer.stores.polling import PolledStore
 from signer.stores.protocol import CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
 
 _DEFAULT_KEY = "oss-signer"
-_POLL_SECONDS = 10.0
 _STEP_SECONDS = 5.0
 _DEADLINE_SECONDS = 10.0
 _PING_SECONDS = 15.0
@@ -34,7 +33,6 @@ _CLIENT_OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_che
 """URL options of redis-py that are allowed."""
 
 _DATABASE = re.compile(r"/?[0-9]{0,5}", re.ASCII)
-
 _PUSH_SCRIPT = """
 local current = redis.call('GET', KEYS[1])
 local revision = current and redis.sha1hex(current) or ''
@@ -46,28 +44,22 @@ return 1
 _ANY_REVISION = "*"
 
 
-class RedisStore:
+class RedisStore(PolledStore):
     """A key in Redis."""
 
     def __init__(self, url: str, _environ: Mapping[str, str]) -> None:
-        """Create a store; the first load connects.
-
-        Raises:
-            CannotRead: the URL is invalid.
-        """
+        """Create a store; raise `CannotRead` if the URL is invalid."""
         parts = store_url.parse_url(url)
-        self.location = store_url.printable_url(parts._replace(query=""))
+        location = store_url.printable_url(parts._replace(query=""))
         if parts.fragment or (parts.scheme != "unix" and _DATABASE.fullmatch(parts.path) is None):
-            raise CannotRead(
-                f"--config {parts.scheme}://...: not a Redis URL; write "
-                f"{parts.scheme}://user:password@host:6379/0?key={_DEFAULT_KEY}, "
-                "with / # ? @ in the password as %2F %23 %3F %40"
-            )
-        options = store_url.parse_options(parts.query, (*_STORE_OPTIONS, *_CLIENT_OPTIONS), self.location)
+            example = f"{parts.scheme}://user:password@host:6379/0?key={_DEFAULT_KEY}"
+            fix = f"write {example}, with / # ? @ in the password as %2F %23 %3F %40"
+            raise CannotRead(f"--config {parts.scheme}://...: not a Redis URL; {fix}")
+        options = store_url.parse_options(parts.query, (*_STORE_OPTIONS, *_CLIENT_OPTIONS), location)
         self._key = options.get("key") or _DEFAULT_KEY
         shown = {"key": self._key} | ({"db": options["db"]} if "db" in options else {})
-        self.location = store_url.printable_url(parts._replace(query=urlencode(shown)), shown)
-        self._poller = Poller(self._fetch_revision, store_url.poll_seconds(options, _POLL_SECONDS, self.location))
+        location = store_url.printable_url(parts._replace(query=urlencode(shown)), shown)
+        super().__init__(location, store_url.poll_seconds(options, location))
         try:
             self._redis = Redis.from_url(
                 store_url.remove_parameters(parts, _STORE_OPTIONS),
@@ -79,19 +71,12 @@ class RedisStore:
         except ValueError:
             raise CannotRead(f"--config {self.location}: an option of the URL has an invalid value") from None
 
-    async def load(self) -> Snapshot:
-        """Return the definitions; see `Store.load`."""
-        self._poller.loaded_version = None
-        snapshot = await self._get()
-        self._poller.loaded_version = snapshot.revision
-        return snapshot
-
     async def watch(self) -> AsyncIterator[None]:
         """Yield when the key changed; see `Store.watch`."""
         wake = asyncio.Event()
         subscription = asyncio.create_task(self._follow_channel(wake), name="subscribe to changes in Redis")
         try:
-            async for _ in self._poller.changes(wake):
+            async for _ in self._poll(wake):
                 yield
         finally:
             subscription.cancel()
@@ -117,10 +102,7 @@ class RedisStore:
         with contextlib.suppress(exceptions.RedisError, OSError):
             await self._redis.aclose()
 
-    async def _fetch_revision(self) -> str:
-        return (await self._get()).revision
-
-    async def _get(self) -> Snapshot:
+    async def _fetch(self) -> tuple[Snapshot, str]:
         try:
             # Not GET: the key may contain a huge value by mistake.
             command = cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
@@ -129,7 +111,8 @@ class RedisStore:
             raise CannotRead(self._explain(error)) from None
         if not data:
             raise StoreIsEmpty(f"{self.location}: no such key; push the definitions")
-        return await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
+        snapshot = await asyncio.to_thread(bundle.parse_snapshot, self.location, data)
+        return snapshot, snapshot.revision
 
     async def _follow_channel(self, wake: asyncio.Event) -> None:
         """Set `wake` for each message, and after each interruption of the subscription."""
@@ -147,16 +130,14 @@ class RedisStore:
             is_ping_sent = False
             while True:
                 message = await channel.get_message(timeout=_PING_SECONDS)
+                if message is None and is_ping_sent:
+                    raise exceptions.TimeoutError("no response to PING")
                 if message is None:
-                    if is_ping_sent:
-                        raise exceptions.TimeoutError("no response to PING")
                     await channel.ping()
-                    is_ping_sent = True
-                    continue
-                is_ping_sent = False
-                if message["type"] in ("subscribe", "message"):
+                elif message["type"] in ("subscribe", "message"):
                     breaker.record_success()
                     wake.set()
+                is_ping_sent = message is None
 
     def _explain(self, error: RedisUnavailable) -> str:
         fix = ""

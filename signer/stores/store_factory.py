@@ -16,18 +16,15 @@ ENTRY_POINT_GROUP = "oss_signer.stores"
 StoreFactory = Callable[[str, Mapping[str, str]], Store]
 """Creates a store from its URL and the environment; raises `CannotRead` for an invalid URL."""
 
-# Loaded by name: a signer that reads files imports neither the Redis client nor the OSS SDK.
 _BUILT_IN = {
-    scheme: EntryPoint(scheme, value, ENTRY_POINT_GROUP)
-    for scheme, value in {
-        "http": "signer.stores.http:HttpStore",
-        "https": "signer.stores.http:HttpStore",
-        "oss": "signer.stores.oss:OssStore",
-        "redis": "signer.stores.redis:RedisStore",
-        "rediss": "signer.stores.redis:RedisStore",
-        "unix": "signer.stores.redis:RedisStore",
-    }.items()
+    "http": "signer.stores.http:HttpStore",
+    "https": "signer.stores.http:HttpStore",
+    "oss": "signer.stores.oss:OssStore",
+    "redis": "signer.stores.redis:RedisStore",
+    "rediss": "signer.stores.redis:RedisStore",
+    "unix": "signer.stores.redis:RedisStore",
 }
+"""Loaded by name: a signer that reads files imports neither the Redis client nor the OSS SDK."""
 
 
 def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
@@ -39,12 +36,12 @@ def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
     scheme, separator, _ = location.partition("://")
     if not separator:
         return FileStore(Path(location))
-    factories = {each.name: each for each in entry_points(group=ENTRY_POINT_GROUP)} | _BUILT_IN
-    if scheme not in factories:
-        known = ", ".join(f"{name}://" for name in sorted(factories))
+    targets = {each.name: each.value for each in entry_points(group=ENTRY_POINT_GROUP)} | _BUILT_IN
+    if scheme not in targets:
+        known = ", ".join(f"{name}://" for name in sorted(targets))
         raise CannotRead(f"--config {scheme}://...: unknown kind of store; use a path or one of {known}")
     try:
-        factory: StoreFactory = factories[scheme].load()
+        factory: StoreFactory = EntryPoint(scheme, targets[scheme], ENTRY_POINT_GROUP).load()
     except (ImportError, AttributeError) as error:
         raise CannotRead(f"--config {scheme}://...: the package of this store cannot be imported: {error}") from None
     return factory(location, environ)

@@ -8,13 +8,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from signer.definitions.quantities import parse_duration
 from signer.stores.protocol import CannotRead
 
+_POLL_SECONDS = 10.0
+
 
 def parse_url(url: str) -> SplitResult:
-    """Split a URL into its parts.
-
-    Raises:
-        CannotRead: it is not a URL; the message does not quote it, since it may contain a password.
-    """
+    """Split a URL; the text of `CannotRead` does not quote an invalid one, since it may contain a password."""
     try:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname
@@ -41,16 +39,7 @@ def _printable_parameter(name: str, value: str, *, is_shown: bool) -> str:
 
 
 def parse_options(query: str, known: Collection[str], location: str) -> dict[str, str]:
-    """Parse the options `name=value&...` of a store.
-
-    Args:
-        query: the query or fragment that contains them.
-        known: the names that are allowed.
-        location: the printable URL, for messages.
-
-    Raises:
-        CannotRead: an option is unknown or repeated.
-    """
+    """Parse `name=value&...`; raise `CannotRead` if a name is not one of `known`, or is repeated."""
     options: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
@@ -63,14 +52,10 @@ def parse_options(query: str, known: Collection[str], location: str) -> dict[str
     return options
 
 
-def poll_seconds(options: dict[str, str], default_seconds: float, location: str) -> float:
-    """Return the interval that the option `poll` sets.
-
-    Raises:
-        CannotRead: its value is not a positive duration.
-    """
+def poll_seconds(options: dict[str, str], location: str) -> float:
+    """Return the interval that the option `poll` sets; raise `CannotRead` if it is not a positive duration."""
     if "poll" not in options:
-        return default_seconds
+        return _POLL_SECONDS
     try:
         seconds = parse_duration(options["poll"]).total_seconds()
     except ValueError as error:

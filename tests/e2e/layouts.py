@@ -106,13 +106,12 @@ def link_to_a_file(root: Path) -> tuple[Path, Edit]:
 
 
 def in_a_hidden_directory(root: Path) -> tuple[Path, Edit]:
-    """Edit a file that watchfiles ignores by default."""
     (home := root / ".git").mkdir()
     return home / "signer.yaml", lambda number: write(home / "signer.yaml", revision(number))
 
 
 def linked_directory_above(root: Path) -> tuple[Path, Edit]:
-    """Edit by changing a link two levels above the file, which causes no event in the watched directories."""
+    """Edit by changing a link two levels above the file."""
 
     def edit(number: int) -> None:
         (fresh := root / f"releases/{number}/etc").mkdir(parents=True)
@@ -122,7 +121,7 @@ def linked_directory_above(root: Path) -> tuple[Path, Edit]:
     return root / "current/etc/signer.yaml", edit
 
 
-WITH_EVENTS: tuple[Layout, ...] = (
+LAYOUTS: tuple[Layout, ...] = (
     in_place,
     replaced,
     moved_away_then_written,
@@ -132,5 +131,5 @@ WITH_EVENTS: tuple[Layout, ...] = (
     release_directory,
     link_to_a_file,
     in_a_hidden_directory,
+    linked_directory_above,
 )
-"""The layouts in which every edit causes a file event."""

@@ -1,21 +1,23 @@
-"""The file store detects edits by events of the system; unless a test sets it, it polls only once an hour."""
+"""The file store polls its files, and reads them as they were at one moment."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from signer.stores.file import FileStore
+from signer.stores.file_polling import FilePoller, FilesKeepChanging
 from signer.stores.protocol import CannotRead
-from tests.e2e.layouts import WITH_EVENTS, Layout, config_map_of_equal_files
-from tests.harness.files import link, write
+from tests.e2e.layouts import LAYOUTS, Layout, config_map_of_equal_files
+from tests.harness.files import write
 from tests.harness.waiting import DEADLINE_SECONDS
 
 Changes = AsyncGenerator[None]
@@ -25,74 +27,34 @@ def watching(store: FileStore) -> contextlib.aclosing[Changes]:
     return contextlib.aclosing(cast(Changes, store.watch()))
 
 
-async def edit_until_detected(changes: Changes, edit: Callable[[], object]) -> None:
-    """Repeat an edit until it is detected, because the first one may come before the watch has started."""
-    detected = asyncio.ensure_future(anext(changes))
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not detected.done():
-            edit()
-            await asyncio.wait([detected], timeout=0.5)
-    await detected
-
-
-@pytest.mark.parametrize("layout", WITH_EVENTS)
-async def test_edits_are_detected(layout: Layout, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+async def test_each_edit_is_detected(layout: Layout, tmp_path: Path) -> None:
     config, edit = layout(tmp_path)
-    numbers = iter(range(1, 10**6))
-    edit(next(numbers))
-    store = FileStore(config, poll_seconds=3600)
+    edit(1)
+    store = FileStore(config, poll_seconds=0.02)
     former = await store.load()
-    async with watching(store) as changes:
-        for _ in range(2):
-            await edit_until_detected(changes, lambda: edit(next(numbers)))
+    async with watching(store) as changes, asyncio.timeout(DEADLINE_SECONDS):
+        for number in (2, 3, 4):
+            edit(number)
+            await anext(changes)
             snapshot = await store.load()
             assert snapshot.revision != former.revision
             former = snapshot
 
 
-async def test_a_new_target_of_a_link_is_watched(tmp_path: Path) -> None:
-    current = tmp_path / "current"
-    numbers = iter(range(10**6))
-
-    def turn() -> None:
-        (fresh := tmp_path / f"release-{next(numbers)}").mkdir()
-        write(fresh / "signer.yaml", fresh.name)
-        link(current, fresh.name)
-
-    turn()
-    store = FileStore(current, poll_seconds=3600)
+async def test_an_edit_in_a_directory_that_was_created_again_is_detected(tmp_path: Path) -> None:
+    (home := tmp_path / "etc").mkdir()
+    write(home / "signer.yaml", "1")
+    store = FileStore(home, poll_seconds=0.02)
     await store.load()
-    async with watching(store) as changes:
-        await edit_until_detected(changes, turn)
-        await store.load()
-        await edit_until_detected(changes, lambda: write(current / "signer.yaml", f"edited {next(numbers)}"))
-
-
-async def test_a_directory_that_was_created_again_is_watched(tmp_path: Path) -> None:
-    """Most file systems give it the inode of the former one, unless another process gets it."""
-    home = tmp_path / "etc"
-    numbers = iter(range(10**6))
-
-    def edit() -> None:
-        write(home / "signer.yaml", str(next(numbers)))
-
-    def create_again() -> None:
-        former = home.stat().st_ino
-        for _ in range(100):
-            shutil.rmtree(home)
-            home.mkdir()
-            if home.stat().st_ino == former:
-                break
-        edit()
-
-    home.mkdir()
-    edit()
-    store = FileStore(home, poll_seconds=3600)
-    await store.load()
-    async with watching(store) as changes:
-        await edit_until_detected(changes, create_again)
-        await store.load()
-        await edit_until_detected(changes, edit)
+    async with watching(store) as changes, asyncio.timeout(DEADLINE_SECONDS):
+        shutil.rmtree(home)
+        home.mkdir()
+        write(home / "signer.yaml", "2")
+        await anext(changes)
+        assert list((await store.load()).files.values()) == ["2"]
+        write(home / "signer.yaml", "3")
+        await anext(changes)
 
 
 async def test_a_missing_file_is_reported_once(tmp_path: Path) -> None:
@@ -162,3 +124,54 @@ async def test_files_of_two_versions_are_never_mixed(tmp_path: Path) -> None:
     finally:
         stop.set()
         await editing
+
+
+@pytest.fixture
+def poller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FilePoller:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    write(tmp_path / "file", "")
+    return FilePoller(lambda: [str(tmp_path / "file")])
+
+
+def test_a_read_during_a_change_is_repeated(poller: FilePoller, tmp_path: Path) -> None:
+    contents = iter(["mixed", "whole"])
+
+    def read() -> str:
+        content = next(contents)
+        if content == "mixed":
+            write(tmp_path / "file", content)
+        return content
+
+    assert poller.read(read) == "whole"
+
+
+def test_an_error_counts_only_without_a_change(poller: FilePoller, tmp_path: Path) -> None:
+    attempts: list[int] = []
+
+    def read() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            write(tmp_path / "file", "changed")
+            raise FileNotFoundError
+        return "content"
+
+    assert poller.read(read) == "content"
+
+    def fail() -> str:
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        poller.read(fail)
+
+
+def test_files_that_never_rest_are_an_error(poller: FilePoller, tmp_path: Path) -> None:
+    sizes = iter(range(1, 1000))
+    with pytest.raises(FilesKeepChanging):
+        poller.read(lambda: write(tmp_path / "file", "x" * next(sizes)))
+
+
+def test_a_pipe_or_a_device_is_rejected_at_once(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "signer.yaml")
+    for path, text in ((pipe, pipe), (tmp_path, pipe), (Path("/dev/zero"), "/dev/zero")):
+        with pytest.raises(CannotRead, match=f"^{text}: Not a regular file; give the path of the YAML with --config$"):
+            FileStore(path).read()
