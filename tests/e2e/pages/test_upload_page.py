@@ -86,7 +86,7 @@ async def test_a_too_large_file_is_rejected_with_a_message_and_never_sent(
     await expect_state(item, "failed")
     await expect(item.locator(".message")).to_have_text(
         f"Too large: the file has {app['max_size_bytes'] + 1:,} bytes; "
-        f"this app takes at most {app['max_size_bytes']:,} bytes."
+        f"this app accepts at most {app['max_size_bytes']:,} bytes."
     )
     await expect(item.locator(".trace")).to_contain_text("signer 413 · too_large · request ")
     await expect(item.get_by_role("button", name="Retry large.png")).to_be_visible()
@@ -178,7 +178,7 @@ async def test_a_refusal_of_oss_is_shown_with_its_code_and_request_id(page: Page
     await page.set_input_files("#file", picture("refused.png"))
     item = row(page, "refused.png")
     await expect_state(item, "failed")
-    await expect(item.locator(".message")).to_have_text(re.compile(r"^OSS refused it: AccessDenied: .+\.$"))
+    await expect(item.locator(".message")).to_have_text(re.compile(r"^OSS rejected it: AccessDenied: .+\.$"))
     await expect(item.locator(".trace")).to_have_text(re.compile(r"^OSS 403 · .*request \S+$"))
 
     await page.unroute("**/uploads")
