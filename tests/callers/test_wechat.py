@@ -20,9 +20,9 @@ from signer.errors import Forbidden, IdentityUnavailable, InvalidRequest, Proble
 from tests.callers.local_wechat import SECRET, LocalWeChat
 from tests.callers.requests import assert_rejected, caller_id, request, session_of
 from tests.callers.stub import Answer, body, document, endless, redirect, stub
+from tests.harness.waiting import deadline, wait_until
 
 GRANT = "authorization_code"
-LONG_SECONDS = 30
 AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
 
@@ -192,7 +192,7 @@ async def test_an_outage_of_wechat_is_not_an_authentication_error(
     users = check(outbound, wechat.address, app, timeout_seconds=0.5)
     code = await wechat.code(app)
     await wechat.set_faults(fault)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with deadline():
         problem = await assert_rejected(users, request(code=code), IdentityUnavailable, "retry after the seconds")
     assert problem.retry_after_seconds == 2
 
@@ -215,7 +215,7 @@ ODD: dict[str, Answer] = {
 
 @pytest.mark.parametrize("answer", ODD.values(), ids=list(ODD))
 async def test_an_invalid_response_is_an_outage(answer: Answer, outbound: aiohttp.ClientSession) -> None:
-    async with stub(answer) as other, asyncio.timeout(LONG_SECONDS):
+    async with stub(answer) as other, deadline():
         await assert_rejected(check(outbound, other.url, "wx1"), request(code="x"), IdentityUnavailable)
 
 
@@ -239,9 +239,12 @@ async def test_a_hanging_wechat_delays_no_session(wechat: LocalWeChat, outbound:
     codes = [await wechat.code(app, f"user {number}") for number in range(100)]
     await wechat.set_faults({"kind": "hang"})
     new = [asyncio.create_task(users.identify(request(code=code))) for code in codes]
-    async with asyncio.timeout(LONG_SECONDS):
-        while await wechat.waiting() < 64:
-            await asyncio.sleep(0.01)
+    async with deadline():
+
+        async def connections_are_used_up() -> bool:
+            return await wechat.waiting() >= 64
+
+        await wait_until(connections_are_used_up)
         for _ in range(100):
             assert (await users.identify(request(("X-Session", session)))).id
         # Calls to other hosts in the same HTTP session are not delayed either.
@@ -274,12 +277,14 @@ async def test_a_failing_wechat_is_tried_only_now_and_then(
     assert len(await wechat.calls(app)) == 1 + 5 + 1
     # WeChat is back, and all logins succeed again.
     await wechat.set_faults()
-    async with asyncio.timeout(LONG_SECONDS):
-        while True:
-            with contextlib.suppress(IdentityUnavailable):
-                await users.identify(request(code=await wechat.code(app)))
-                break
-            await asyncio.sleep(0.05)
+
+    async def is_identified() -> bool:
+        with contextlib.suppress(IdentityUnavailable):
+            await users.identify(request(code=await wechat.code(app)))
+            return True
+        return False
+
+    await wait_until(is_identified)
     codes = [await wechat.code(app) for _ in range(10)]
     assert all(await asyncio.gather(*(users.identify(request(code=code)) for code in codes)))
 
@@ -290,10 +295,13 @@ async def _all_are_refused(users: WeChatCheck, count: int) -> None:
 
 
 async def _until(ask: Callable[[], Awaitable[None]], wechat: LocalWeChat, app: str, calls: int) -> None:
-    async with asyncio.timeout(LONG_SECONDS):
-        while len(await wechat.calls(app)) < calls:
-            await ask()
-            await asyncio.sleep(0.05)
+    async def are_called() -> bool:
+        if len(await wechat.calls(app)) >= calls:
+            return True
+        await ask()
+        return False
+
+    await wait_until(are_called)
     assert len(await wechat.calls(app)) == calls
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +16,7 @@ from signer.credentials.role_state import RefreshAttempt, RoleState
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
+from tests.harness.waiting import deadline, wait_until
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -99,18 +100,12 @@ async def pool(clock: Clock) -> AsyncIterator[Pool]:
     await pool.close()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.005)
-
-
 async def test_many_requests_cause_one_fetch(pool: Pool, clock: Clock) -> None:
     source = FakeSource(clock)
     source.gate.clear()
     pool.activate({"r": plan(source)})
     requests = [asyncio.create_task(pool.get("r")) for _ in range(1000)]
-    await until(lambda: source.fetches == 1)
+    await wait_until(lambda: source.fetches == 1)
     source.gate.set()
     assert {credential.access_key_id for credential in await asyncio.gather(*requests)} == {"STS.1"}
     assert source.fetches == 1
@@ -121,7 +116,7 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch(pool: Pool, clock: 
     source.gate.clear()
     pool.activate({"r": plan(source)})
     first, second = asyncio.create_task(pool.get("r")), asyncio.create_task(pool.get("r"))
-    await until(lambda: source.fetches == 1)
+    await wait_until(lambda: source.fetches == 1)
     first.cancel()
     source.gate.set()
     assert (await second).access_key_id == "STS.1"
@@ -141,7 +136,7 @@ async def test_a_token_is_refreshed_while_it_is_fresh(pool: Pool, clock: Clock) 
     source = FakeSource(clock, required_life + timedelta(seconds=1))
     pool.activate({"r": plan(source, required_life)})
     first = await pool.get("r")
-    await until(lambda: source.fetches >= 2)
+    await wait_until(lambda: source.fetches >= 2)
     second = await pool.get("r")
     assert second.access_key_id != first.access_key_id
 
@@ -157,7 +152,7 @@ async def test_a_failed_fetch_is_retried_and_reported_with_retry_after(pool: Poo
     assert (state.is_usable, state.last_error) == (False, "STS is down")
     assert state.next_attempt_at is not None
     source.error = None
-    await until(lambda: pool.states()[0].is_usable)
+    await wait_until(lambda: pool.states()[0].is_usable)
     assert pool.states()[0].last_error is None
 
 
@@ -167,7 +162,7 @@ async def test_the_current_token_is_used_while_its_source_is_down(pool: Pool, cl
     pool.activate({"r": plan(source, required_life)})
     await pool.get("r")
     source.error = FetchFailed("STS is down")
-    await until(lambda: pool.states()[0].last_error is not None)
+    await wait_until(lambda: pool.states()[0].last_error is not None)
     clock.time += required_life - timedelta(seconds=61)
     token = await pool.get("r")
     assert token.expiration is not None
@@ -195,7 +190,7 @@ async def test_an_unexpected_error_is_retried_and_its_text_is_not_shown(
         await pool.get("r")
     assert "hunter2" not in str([record.__dict__ for record in caplog.records]) + str(pool.states())
     source.error = None
-    await until(lambda: pool.states()[0].is_usable)
+    await wait_until(lambda: pool.states()[0].is_usable)
 
 
 async def test_a_credential_without_expiration_is_kept(pool: Pool, clock: Clock) -> None:
@@ -221,7 +216,7 @@ async def test_waiting_for_first_attempts_ends_at_the_timeout(pool: Pool, clock:
     source = FakeSource(clock)
     source.gate.clear()
     pool.activate({"r": plan(source)})
-    async with asyncio.timeout(10):
+    async with deadline():
         await pool.roles.wait_for_first_attempts(0.01)
     assert not pool.states()[0].is_usable
 
@@ -232,7 +227,7 @@ async def test_a_clock_that_jumps_forward_causes_a_fetch_at_once(pool: Pool, clo
     pool.activate({"r": plan(source)})
     await pool.get("r")
     clock.time += timedelta(hours=2)
-    async with asyncio.timeout(10):
+    async with deadline():
         credentials = await asyncio.gather(*(pool.get("r") for _ in range(100)))
     assert {credential.access_key_id for credential in credentials} == {"STS.2"}
 
@@ -241,16 +236,16 @@ async def test_requests_do_not_wait_while_the_circuit_is_open(pool: Pool, clock:
     source = FakeSource(clock)
     source.error = FetchFailed("STS is down")
     pool.activate({"r": plan(source)})
-    await until(lambda: pool.states()[0].circuit_open)
+    await wait_until(lambda: pool.states()[0].circuit_open)
     source.gate.clear()
     fetches = source.fetches
-    await until(lambda: source.fetches > fetches)
-    async with asyncio.timeout(1):
+    await wait_until(lambda: source.fetches > fetches)
+    async with deadline():
         with pytest.raises(CredentialsUnavailable):
             await pool.get("r")
     source.error = None
     source.gate.set()
-    await until(lambda: pool.states()[0].is_usable)
+    await wait_until(lambda: pool.states()[0].is_usable)
     assert not pool.states()[0].circuit_open
 
 
@@ -262,15 +257,17 @@ async def test_a_role_with_a_new_key_uses_the_old_token_until_it_has_its_own(
     pool.activate({"r": plan(old, identity="old key", permissions="role")})
     first = await pool.get("r")
     pool.activate({"r": plan(wrong, identity="wrong key", permissions="role")})
-    await until(lambda: pool.states()[0].last_error is not None)
+    await wait_until(lambda: pool.states()[0].last_error is not None)
     assert await pool.get("r") is first
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "InvalidAccessKeyId" in record.__dict__["error"]
     pool.activate({"r": plan(right, identity="right key", permissions="role")})
-    await until(lambda: right.fetches == 1 and pool.states()[0].last_error is None)
-    async with asyncio.timeout(10):
-        while await pool.get("r") is first:
-            await asyncio.sleep(0.005)
+    await wait_until(lambda: right.fetches == 1 and pool.states()[0].last_error is None)
+
+    async def is_replaced() -> bool:
+        return await pool.get("r") is not first
+
+    await wait_until(is_replaced)
     assert [attempt.reason for attempt in pool.attempts if attempt.succeeded] == ["start", "changed"]
 
 
@@ -287,7 +284,7 @@ async def test_a_request_that_waits_for_a_removed_role_gets_its_token(pool: Pool
     source.gate.clear()
     pool.activate({"r": plan(source)})
     waiting = asyncio.create_task(pool.roles.get("r"))
-    await until(lambda: source.fetches == 1)
+    await wait_until(lambda: source.fetches == 1)
     pool.activate({})
     source.gate.set()
     assert (await waiting).access_key_id == "STS.1"
@@ -298,7 +295,7 @@ async def test_an_unchanged_role_is_not_fetched_again(pool: Pool, clock: Clock) 
     source.gate.clear()
     pool.activate({"r": plan(source)})
     waiting = asyncio.create_task(pool.roles.get("r"))
-    await until(lambda: source.fetches == 1)
+    await wait_until(lambda: source.fetches == 1)
     pool.activate({"r": plan(again)})
     source.gate.set()
     assert await waiting is await pool.get("r")
@@ -311,7 +308,7 @@ async def test_a_longer_expires_refreshes_the_token_at_once(pool: Pool, clock: C
     await pool.get("r")
     source.life = timedelta(hours=2)
     pool.activate({"r": plan(source, required_life=timedelta(hours=1))})
-    await until(lambda: source.fetches == 2)
+    await wait_until(lambda: source.fetches == 2)
     assert pool.attempts[-1].reason in ("start", "mandatory")
 
 
@@ -321,7 +318,7 @@ async def test_a_token_that_expires_before_the_current_one_is_rejected(pool: Poo
     pool.activate({"r": plan(source, required_life)})
     first = await pool.get("r")
     source.life = timedelta(minutes=2)
-    await until(lambda: source.fetches > 2)
+    await wait_until(lambda: source.fetches > 2)
     assert await pool.get("r") is first
     assert "before the current one" in str(pool.states()[0].last_error)
 
@@ -331,9 +328,9 @@ async def test_every_attempt_is_observed_with_its_reason(pool: Pool, clock: Cloc
     source = FakeSource(clock, required_life + timedelta(seconds=0.3))
     source.error = FetchFailed("STS is down")
     pool.activate({"r": plan(source, required_life)})
-    await until(lambda: len(pool.attempts) >= 2)
+    await wait_until(lambda: len(pool.attempts) >= 2)
     source.error = None
-    await until(lambda: any(attempt.reason == "advisory" for attempt in pool.attempts))
+    await wait_until(lambda: any(attempt.reason == "advisory" for attempt in pool.attempts))
     observed = [(attempt.role, attempt.reason, attempt.succeeded) for attempt in pool.attempts]
     assert observed[:2] == [("r", "start", False), ("r", "retry", False)]
     assert ("r", "retry", True) in observed
@@ -348,7 +345,7 @@ async def test_a_request_with_an_expired_token_of_a_removed_role_fails_at_once(p
     previous = pool.roles
     pool.activate({})
     clock.time += timedelta(hours=2)
-    async with asyncio.timeout(10):
+    async with deadline():
         with pytest.raises(CredentialsUnavailable):
             await previous.get("r")
 
@@ -358,7 +355,7 @@ async def test_only_the_first_attempts_of_new_roles_are_waited_for(pool: Pool, c
     stuck.gate.clear()
     pool.activate({"stuck": plan(stuck, identity="stuck")})
     pool.activate({"stuck": plan(stuck, identity="stuck"), "new": plan(FakeSource(clock), identity="new")})
-    async with asyncio.timeout(10):
+    async with deadline():
         await pool.roles.wait_for_first_attempts(3600)
     assert [state.is_usable for state in pool.states()] == [True, False]
 

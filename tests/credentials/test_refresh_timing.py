@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from signer.credentials.fetch_pacer import BURST, FETCHES_PER_SECOND, FetchPacer
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
+from tests.harness.waiting import deadline
 
 MINUTE = timedelta(minutes=1)
 
@@ -71,5 +72,5 @@ async def test_a_cancelled_fetch_uses_no_slot() -> None:
     stays = asyncio.create_task(pacer.wait(urgent=False))
     await asyncio.sleep(0)
     gone.cancel()
-    async with asyncio.timeout(5):
+    async with deadline():
         await stays

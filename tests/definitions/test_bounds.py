@@ -12,7 +12,7 @@ from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions
 from signer.definitions.parser import parse
 from signer.definitions.warnings import find_warnings
 
-HANG_SECONDS = 30.0
+HANG_SECONDS = 120.0
 """Far more than any test here needs on a slow machine."""
 MAX_GROWTH_KIB = 400 * 1024
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from signer.cli import main
-from tests.harness.processes import ROOT
+from tests.harness.terminal import run_on_terminal
 
 HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\napps:\n  a:\n    region: cn-hangzhou\n    credentials: r\n"
 
@@ -108,24 +104,8 @@ def test_json_for_definitions_that_cannot_be_read(options: list[str], capsys: py
 
 def on_a_terminal(arguments: list[str], **environ: str) -> bytes:
     """Return what a command writes to stderr when that is a terminal."""
-    terminal, terminal_end = pty.openpty()
-    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
-    process = subprocess.Popen(
-        [sys.executable, "run.py", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal_end,
-        env={**inherited, "TERM": "xterm", **environ},
-    )
-    os.close(terminal_end)
-    output = b""
-    try:
-        while chunk := os.read(terminal, 4096):
-            output += chunk
-    except OSError:  # how Linux reports the end of a terminal
-        pass
-    os.close(terminal)
-    assert process.wait(timeout=60) == 1
+    status, output = run_on_terminal(*arguments, **environ)
+    assert status == 1
     return output
 
 

@@ -35,7 +35,7 @@ CASES = int(os.environ.get("FUZZ_CASES", "20000"))
 STRUCTURED_CASES = max(CASES // 10, 1)
 """Fewer: hypothesis needs longer to make one than the parser to parse it."""
 SEED = os.environ.get("FUZZ_SEED", "0")
-HANG_SECONDS = 20.0
+HANG_SECONDS = 120.0
 FULL_COMPARISON_EVERY, NEW_PARSER_EVERY = 100, 10
 """Warnings and places take ten times as long as parsing."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from signer.errors import RateLimited
 from signer.limits.redis_limiter import RedisLimiter
 from signer.limits.token_bucket import Limit
+from tests.harness.waiting import wait_until
 from tests.stores.store_servers import redis_store_server
 
 WIDE = Limit("wide", (1000, 3600))
@@ -18,12 +18,14 @@ WIDE = Limit("wide", (1000, 3600))
 
 async def until_counted_in_redis(limiter: RedisLimiter) -> None:
     """Wait until Redis responds to the limiter: it rejects nothing with `allow_when_unavailable=False`."""
-    async with asyncio.timeout(30):
-        while True:
-            with contextlib.suppress(RateLimited):
-                await limiter.acquire([WIDE], allow_when_unavailable=False)
-                return
-            await asyncio.sleep(0.05)
+
+    async def is_counted() -> bool:
+        with contextlib.suppress(RateLimited):
+            await limiter.acquire([WIDE], allow_when_unavailable=False)
+            return True
+        return False
+
+    await wait_until(is_counted)
 
 
 async def test_two_limiters_share_a_bucket(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -17,17 +16,11 @@ from Tea.exceptions import TeaException
 
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
+from tests.harness.waiting import deadline, wait_until
 from tests.localcloud.forms import signed_form
 from tests.localcloud.sdk import assume
 
 INSTANCE = "/latest/meta-data/instance-id"
-LONG_SECONDS = 30
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(LONG_SECONDS):
-        while not await true():
-            await asyncio.sleep(0.01)
 
 
 async def waiting(cloud: Cloud) -> dict[str, int]:
@@ -219,14 +212,14 @@ async def test_a_delayed_request_is_dropped_when_the_fault_is_removed(fault: Any
         async def all_wait(count: int = len(requests)) -> bool:
             return (await waiting(cloud))["sts"] == count
 
-        await until(all_wait)
+        await wait_until(all_wait)
         # Faults of the others change, that of STS stays.
         await cloud.set_faults(sts=fault, oss={"kind": "clock", "offset_seconds": 1})
         await cloud.set_faults(sts=fault)
         assert await all_wait()
         assert not any(request.done() for request in requests)
         await cloud.set_faults(**faults)
-        async with asyncio.timeout(LONG_SECONDS):
+        async with deadline():
             answers = await asyncio.gather(*requests, return_exceptions=True)
         assert all(isinstance(answer, aiohttp.ClientError) for answer in answers), answers
         assert not any((await waiting(cloud)).values())
@@ -244,9 +237,9 @@ async def test_a_delayed_request_is_dropped_when_the_cloud_stops(session: aiohtt
         async def it_waits() -> bool:
             return (await waiting(cloud))["sts"] == 1
 
-        await until(it_waits)
+        await wait_until(it_waits)
     with pytest.raises(aiohttp.ClientError):
-        async with asyncio.timeout(LONG_SECONDS):
+        async with deadline():
             await request
 
 
@@ -265,7 +258,7 @@ async def test_delayed_requests_leave_nothing_behind(ended_by: str, cloud: Cloud
         async def all_wait() -> bool:
             return (await waiting(cloud))["sts"] == len(requests)
 
-        await until(all_wait)
+        await wait_until(all_wait)
         assert open_files() >= before + len(requests)
         if ended_by == "caller":
             for request in requests:
@@ -277,4 +270,4 @@ async def test_delayed_requests_leave_nothing_behind(ended_by: str, cloud: Cloud
         async def nothing_is_left() -> bool:
             return not any((await waiting(cloud)).values()) and open_files() <= before
 
-        await until(nothing_is_left)
+        await wait_until(nothing_is_left)

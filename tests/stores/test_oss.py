@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -74,13 +73,10 @@ async def test_a_slow_oss_delays_no_request(place: OssStoreObject, session: aioh
     async with signer(session, place.url) as running:
         await place.cloud.set_faults(oss={"kind": "hang"})
         reloading = asyncio.create_task(running.reload())
-        slowest = 0.0
-        while not reloading.done():
-            began = time.monotonic()
+        for _ in range(5):
             assert await serves(running, "a")
-            slowest = max(slowest, time.monotonic() - began)
+        assert not reloading.done()
         assert (await reloading)[0] == 503
-        assert slowest < 5
         assert str((await running.last_reload())["error"]).startswith("oss://config/配置/signer.yaml: ")
 
 

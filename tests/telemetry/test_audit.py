@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from signer.telemetry.audit import STDOUT, AuditLog
+from tests.harness.waiting import wait_until
 
 
 async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
@@ -19,9 +19,7 @@ async def test_a_rotation_loses_no_line(tmp_path: Path) -> None:
     for number in range(total):
         audit.add("signature", {"number": number, "key": "照片/ü.jpg"})
         if number % 400 == 399:
-            async with asyncio.timeout(10):
-                while not path.exists():
-                    await asyncio.sleep(0.01)
+            await wait_until(path.exists)
             path.rename(tmp_path / f"audit.log.{number}")
     await audit.close()
     lines = [json.loads(line) for file in tmp_path.iterdir() for line in file.read_text(encoding="utf-8").splitlines()]

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
 from signer.telemetry.line_writer import LineWriter
+from tests.harness.waiting import deadline, wait_until
 
 
 async def test_all_lines_are_written_in_order() -> None:
     written: list[bytes] = []
     writer = LineWriter(written.append)
     lines = [b"%d\n" % number for number in range(5000)]
+
+    def ends_with(line: bytes) -> bool:
+        return bool(written) and written[-1].endswith(line)
+
     for number, line in enumerate(lines):
         writer.add(line)
         if number % 1000 == 0:
-            async with asyncio.timeout(10):
-                while not written or not written[-1].endswith(line):
-                    await asyncio.sleep(0.001)
+            await wait_until(partial(ends_with, line))
     await writer.close()
     assert b"".join(written) == b"".join(lines)
     assert len(written) < len(lines), "several lines per write"
@@ -36,7 +40,7 @@ async def test_lines_are_dropped_and_counted_while_writing_blocks(caplog: pytest
 
     writer = LineWriter(write, max_waiting_lines=10)
     writer.add(b"first\n")
-    async with asyncio.timeout(10):
+    async with deadline():
         await asyncio.to_thread(started.wait)
     for number in range(25):
         writer.add(b"%d\n" % number)
@@ -60,9 +64,7 @@ async def test_a_failed_write_is_logged_and_later_lines_are_written(
 
     writer = LineWriter(write)
     writer.add(b"bad\n")
-    async with asyncio.timeout(10):
-        while str(error) not in str([vars(record).get("reason") for record in caplog.records]):
-            await asyncio.sleep(0.001)
+    await wait_until(lambda: str(error) in str([vars(record).get("reason") for record in caplog.records]))
     writer.add(b"good\n")
     await writer.close()
     assert written == [b"good\n"]
