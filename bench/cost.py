@@ -29,11 +29,12 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from bench import callgrind, definitions
-from bench.contenders import open_target, uploads_target
-from bench.load import Target
-from bench.processes import ROOT, CannotMeasure, Cloud, listening, local_cloud, signer, wait_until
+from bench.contenders import open_app_request, upload_request
+from bench.errors import CannotMeasure
+from bench.processes import ROOT, Cloud, listening, local_cloud, signer, wait_until
 from bench.results import write_result
-from bench.table import table
+from bench.tables import Table
+from bench.wrk import Target
 
 STORED = ROOT / "tests" / "guard" / "cost.json"
 REQUESTS = 40
@@ -58,12 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     costs = in_hellos(instructions)
-    rows = [(kind, f"{count:,.0f}", f"{costs.get(kind, 1):.3f}") for kind, count in instructions.items()]
-    sys.stdout.write(table(("request", "instructions", "hellos"), rows))
+    sys.stdout.write(table(instructions).text())
     write_result("cost", {"instructions": instructions, "hellos": costs})
     if options.store:
         STORED.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def table(instructions: Figures) -> Table:
+    """Return the counts as a table."""
+    costs = in_hellos(instructions)
+    rows = [(kind, f"{count:,.0f}", f"{costs.get(kind, 1):.3f}") for kind, count in instructions.items()]
+    return Table(("request", "instructions", "hellos"), rows)
 
 
 def in_hellos(instructions: Figures) -> Figures:
@@ -123,12 +130,12 @@ def _signatures(cloud: Cloud) -> Figures:
                 write_log()
 
             write_log()
-            anew = cycle([open_target(running.public, app) for app in apps])
+            anew = cycle([open_app_request(running.public, app) for app in apps])
             with callgrind.Counter(running.pid, Path(name)) as counter:
                 return {
                     "first of its second": _cost(counter, client, anew, next_second),
-                    "cached": _cost(counter, client, repeat(open_target(running.public)), write_log),
-                    "uploads": _cost(counter, client, repeat(uploads_target(running.public)), write_log),
+                    "cached": _cost(counter, client, repeat(open_app_request(running.public)), write_log),
+                    "uploads": _cost(counter, client, repeat(upload_request(running.public)), write_log),
                 }
 
 

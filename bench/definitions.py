@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.processes import Cloud
@@ -11,19 +13,19 @@ WECHAT_SECRET = "bench-app-secret"  # noqa: S105
 FILES = 100
 
 _HEAD = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
-_ROLE = "credentials:\n  uploader: {{type: ecs_ram_role, endpoint: {metadata}}}\n"
+_INSTANCE_ROLE = "credentials:\n  uploader: {{type: ecs_ram_role, endpoint: {metadata}}}\n"
 _DEFAULTS = "defaults: {region: cn-hangzhou, credentials: uploader}\n"
-_APP = """\
+_OPEN_APP = """\
   wx{number:016d}:
     name: App {number}
     bucket: photos-{number}
     key_prefix: photos/{{yyyy}}/{{mm}}/
-    expires: {expires}
+    expires: 10m
     max_size: 10MiB
     headers: {{x-oss-object-acl: private}}
     cors_origins: ["https://h{number}.example.com"]
 """
-_EXACT = """\
+_EXACT_KEY_APPS = """\
   wechat:
     bucket: photos-0
     key_prefix: photos/{{caller}}/{{yyyy}}/{{mm}}/
@@ -47,38 +49,55 @@ def open_app(number: int) -> str:
 
 
 def usual(cloud: Cloud, apps: int = 10) -> str:
-    """So many apps, with `wechat` and `uploads` among them, that sign with one role of the instance."""
-    exact = _EXACT.format(secret=WECHAT_SECRET, wechat=cloud.wechat)
-    return _HEAD + _ROLE.format(metadata=cloud.metadata) + _DEFAULTS + "apps:\n" + _open_apps(range(apps - 2)) + exact
+    """Return definitions with this many apps, `wechat` and `uploads` among them, and the role of an instance."""
+    exact = _EXACT_KEY_APPS.format(secret=WECHAT_SECRET, wechat=cloud.wechat)
+    role = _INSTANCE_ROLE.format(metadata=cloud.metadata)
+    return f"{_HEAD}{role}{_DEFAULTS}apps:\n{_open_apps(range(apps - 2))}{exact}"
 
 
 def busy(cloud: Cloud, directory: Path, *, apps: int, roles: int, expires_seconds: int) -> list[Path]:
-    """The same apps and more in many files, other roles of short tokens, and an audit log; the files with the apps."""
-    entries = "".join(
-        f'  r{n}: {{type: assume_role, role_arn: "acs:ram::1234567890123456:role/r{n}", endpoint: "{cloud.sts}", '
-        "min_remaining: 1s, session_name: run-0}\n"
-        for n in range(roles)
-    )
+    """Write definitions with many apps in many files, roles with short tokens, and an audit log.
+
+    Returns:
+        The files with the apps.
+    """
+    entries = "".join(_role(cloud, number, ", min_remaining: 1s, session_name: run-0") for number in range(roles))
     users = "".join(
         f"  r{n}: {{bucket: photos-0, credentials: r{n}, expires: {expires_seconds}s}}\n" for n in range(roles)
     )
-    head = _HEAD + f"audit: {directory / 'audit.log'}\n" + _ROLE.format(metadata=cloud.metadata) + entries + _DEFAULTS
-    (directory / "main.yaml").write_text(f"{head}apps:\n{users}", encoding="utf-8")
-    files = [directory / f"apps-{number:03d}.yaml" for number in range(FILES)]
-    for number, file in enumerate(files):
-        file.write_text("apps:\n" + _open_apps(range(number, apps - roles, FILES)), encoding="utf-8")
-    return files
+    role = _INSTANCE_ROLE.format(metadata=cloud.metadata)
+    head = f"{_HEAD}audit: {directory / 'audit.log'}\n{role}{entries}{_DEFAULTS}apps:\n{users}"
+    (directory / "main.yaml").write_text(head, encoding="utf-8")
+    return write_apps(directory, _OPEN_APP, apps - roles)
 
 
 def with_roles(cloud: Cloud, roles: int) -> str:
-    """An app for each of so many roles."""
-    entries = "".join(
-        f'  r{n}: {{type: assume_role, role_arn: "acs:ram::1234567890123456:role/r{n}", endpoint: "{cloud.sts}"}}\n'
-        for n in range(roles)
-    )
-    apps = "".join(_APP.format(number=n, expires="10m") + f"    credentials: r{n}\n" for n in range(roles))
+    """Return definitions with this many roles and an app for each."""
+    entries = "".join(_role(cloud, number) for number in range(roles))
+    apps = "".join(_OPEN_APP.format(number=n) + f"    credentials: r{n}\n" for n in range(roles))
     return f"{_HEAD}credentials:\n{entries}defaults: {{region: cn-hangzhou}}\napps:\n{apps}"
 
 
-def _open_apps(numbers: range) -> str:
-    return "".join(_APP.format(number=number, expires="10m") for number in numbers)
+def write_apps(directory: Path, template: str, apps: int) -> list[Path]:
+    """Distribute apps over at most `FILES` files and return the files; `{number}` in the template is the app's."""
+    files = [directory / f"apps-{number:03d}.yaml" for number in range(min(FILES, apps))]
+    for number, file in enumerate(files):
+        texts = [template.format(number=each) for each in range(number, apps, len(files))]
+        file.write_text("apps:\n" + "".join(texts), encoding="utf-8")
+    return files
+
+
+def edit(file: Path, pattern: str, text: str, *, count: int = 0) -> None:
+    """Replace `count` matches in a file, 0 for all, as editors do: a new file replaces the old one."""
+    temporary = file.with_suffix(".new")
+    temporary.write_text(re.sub(pattern, text, file.read_text(encoding="utf-8"), count=count), encoding="utf-8")
+    temporary.replace(file)
+
+
+def _role(cloud: Cloud, number: int, options: str = "") -> str:
+    arn = f"acs:ram::1234567890123456:role/r{number}"
+    return f'  r{number}: {{type: assume_role, role_arn: "{arn}", endpoint: "{cloud.sts}"{options}}}\n'
+
+
+def _open_apps(numbers: Iterable[int]) -> str:
+    return "".join(_OPEN_APP.format(number=number) for number in numbers)

@@ -1,8 +1,9 @@
-"""Alibaba's documented sample server in Flask, written anew: what the signer takes the place of.
+"""Alibaba's documented sample server in Flask, reimplemented: what the signer replaces.
 
-From the help page on uploads from WeChat mini-programs (92883): credentials of a role, a policy, a V4 signature, JSON.
-As documented every request makes a client of the official SDK and asks STS for a token. With
-CREDENTIALS=memory the token is asked for once, at the start: the best that the sample could be.
+See: https://help.aliyun.com/document_detail/92883.html
+
+As documented, every request creates a client of the official SDK and requests a token from STS. With CREDENTIALS=memory
+there is one token, requested at the start: the best case of the sample.
 
 Under gunicorn: `OSS_STS_ENDPOINT=http://127.0.0.1:PORT gunicorn --workers 1 bench.flask_sample:application`
 """
@@ -35,7 +36,7 @@ application = Flask(__name__)
 
 
 def new_credential() -> Any:
-    """One AssumeRole call, over HTTP."""
+    """Return the credential of one AssumeRole call."""
     endpoint = urlsplit(os.environ["OSS_STS_ENDPOINT"])
     config = Config(
         access_key_id=os.environ["OSS_ACCESS_KEY_ID"],
@@ -52,6 +53,7 @@ _in_memory = new_credential() if os.environ.get("CREDENTIALS") == "memory" else 
 
 @application.get("/get_post_signature_for_oss_upload")
 def get_post_signature_for_oss_upload() -> ResponseReturnValue:
+    """Return a signed policy."""
     credential = _in_memory or new_credential()
     now = datetime.now(UTC)
     date, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")

@@ -1,7 +1,7 @@
-"""The ceiling: aiohttp on uvloop, one handler that returns a constant. `python -m bench.hello FD FILE`
+"""The reference of all figures: aiohttp on uvloop with one handler that returns a constant. `python -m bench.hello FD FILE`
 
-FD is a socket that listens; FILE is JSON with the `body` and the `headers` to answer every request with. What is POSTed
-is read first. No access log.
+FD is a listening socket; FILE is JSON with the `body` and the `headers` of every response. A body that is posted is read
+first. There is no access log.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from aiohttp import web
 
 
 async def serve(sock: socket.socket, body: bytes, headers: dict[str, str]) -> None:
+    """Respond to every request until SIGTERM or SIGINT."""
+
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(body=body, headers=headers)
 
@@ -40,10 +42,11 @@ async def serve(sock: socket.socket, body: bytes, headers: dict[str, str]) -> No
 
 
 def main() -> int:
+    """Run the command."""
     fd, file = sys.argv[1:]
-    answer = json.loads(Path(file).read_text(encoding="utf-8"))
+    response = json.loads(Path(file).read_text(encoding="utf-8"))
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(socket.socket(fileno=int(fd)), answer["body"].encode(), answer["headers"]))
+        runner.run(serve(socket.socket(fileno=int(fd)), response["body"].encode(), response["headers"]))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""What is measured, as processes on free ports; each is ended by its own id.
+"""Starts the measured servers as processes on free ports, and ends each by its own id.
 
-The server that is measured has a core of its own, and whoever asks it another one.
+The measured server has a core of its own; the load generator and the local cloud have another one.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import IO, Any
+
+from bench.errors import CannotMeasure
+from bench.http_client import call
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_CORE = 0
 LOAD_CORE = 1
 
-_PATIENCE_SECONDS = 300.0
+_TIMEOUT_SECONDS = 300.0
+"""Enough for a start under valgrind on a busy machine."""
+_POLL_SECONDS = 0.01
+
 ENVIRON = {
-    # An installed server has its modules compiled, and none is watched by coverage.
+    # An installed server has compiled modules and is not watched by coverage.
     **{
         name: value
         for name, value in os.environ.items()
@@ -40,13 +45,9 @@ ENVIRON = {
 }
 
 
-class CannotMeasure(Exception):
-    """Something is missing or did not start; the text says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A running local cloud."""
+    """A running local cloud: the addresses of its servers."""
 
     metadata: str
     sts: str
@@ -54,54 +55,50 @@ class Cloud:
     wechat: str
 
     def set_faults(self, **faults: list[dict[str, Any]]) -> None:
-        """Of each server those that it shall have; none of those that are not named."""
+        """Set the faults of each server; those that are not named have none."""
         call(f"{self.oss}/-/faults", method="PUT", body=faults)
 
     def counts(self) -> dict[str, int]:
+        """Return the number of calls so far, by server and operation."""
         counts: dict[str, int] = call(f"{self.oss}/-/counts")
         return counts
 
     def waiting(self) -> dict[str, int]:
-        """How many requests a fault holds up now, by server."""
+        """Return the number of requests that a fault delays now, by server."""
         waiting: dict[str, int] = call(f"{self.oss}/-/waiting")
         return waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """Any other server."""
+class Server:
+    """Any running server."""
 
     public: str
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Server):
     """A running signer."""
 
-    public: str
     admin: str
-    pid: int
     log: Path
+    started_in_seconds: float
 
     def roles(self) -> list[dict[str, Any]]:
-        """What /readyz says of each role."""
+        """Return the roles as /readyz describes them."""
         roles: list[dict[str, Any]] = call(f"{self.admin}/readyz")["roles"]
         return roles
 
 
-def on_core(core: int | None, command: Sequence[str]) -> list[str]:
-    """The command, kept on one core where the system can; None leaves it where it likes."""
-    program = shutil.which("taskset")
-    if core is None or program is None or (os.cpu_count() or 1) <= core:
-        return [*command]
-    return [program, "-c", str(core), *command]
-
-
 @contextlib.contextmanager
-def local_cloud(*arguments: str) -> Iterator[Cloud]:
-    """`python -m localcloud`, on the load's core. Raises `CannotMeasure` when it does not start."""
-    command = on_core(LOAD_CORE, [sys.executable, "-m", "localcloud", *arguments])
+def local_cloud() -> Iterator[Cloud]:
+    """Run `python -m localcloud` on the load's core.
+
+    Raises:
+        CannotMeasure: It did not start.
+    """
+    command = on_core(LOAD_CORE, [sys.executable, "-m", "localcloud"])
     with running(subprocess.Popen(command, cwd=ROOT, env=ENVIRON, stdout=subprocess.PIPE)) as process:  # noqa: S603
         assert process.stdout is not None
         try:
@@ -121,58 +118,57 @@ def signer(
     python: Sequence[str] = (sys.executable,),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Signer]:
-    """`python run.py serve` on these definitions, once it is ready; its log goes to a file, as it would anywhere.
+    """Run `python run.py serve` and yield it when it is ready; its log goes to a file, as in production.
 
-    Definitions are their text, or the path or http:// address that they are at. `sock` is handed over as systemd does it
-    (sd_listen_fds(3)), to several workers if need be; `python` is the command that runs Python, such as in a profiler.
-    Raises `CannotMeasure` when it does not start.
+    Args:
+        definitions: Their text, or their path or http:// address.
+        core: The only core that it may use; None for any.
+        sock: A listening socket, passed as systemd does; several workers may share it.
+        worker: The number of this worker, if there is a socket.
+        python: The command that runs Python, in a profiler for example.
+        environ: Additional environment variables.
+
+    Raises:
+        CannotMeasure: It did not start.
+
+    See: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
     """
     with tempfile.TemporaryDirectory() as directory:
-        config, log = Path(directory) / "signer.yaml", Path(directory) / "log"
-        address: str | Path = definitions
+        address, log = definitions, Path(directory) / "log"
         if isinstance(definitions, str) and not definitions.startswith("http://"):
-            config.write_text(definitions, encoding="utf-8")
-            address = config
+            address = Path(directory) / "signer.yaml"
+            address.write_text(definitions, encoding="utf-8")
         command = on_core(core, [*python, "run.py", "serve", "--config", str(address)])
         descriptors = []
         if sock is not None:
             descriptors = [sock.fileno()]
             activated = f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{sock.fileno()}'
             command = ["sh", "-c", activated, "sh", *command, "--worker", str(worker)]
-        environ = {**ENVIRON, **(environ or {})}
-        with (
-            log.open("wb") as written,
-            running(
-                subprocess.Popen(command, cwd=ROOT, env=environ, stderr=written, pass_fds=descriptors)  # noqa: S603
-            ) as process,
-        ):
-            wait_until(lambda: process.poll() is not None or '"message": "ready"' in log.read_text("utf-8"))
+        started = time.perf_counter()
+        with log.open("wb") as stderr, _popen(command, stderr, descriptors, environ) as process:
+            wait_until(lambda: process.poll() is not None or b'"message": "ready"' in log.read_bytes())
+            seconds = time.perf_counter() - started
             if process.poll() is not None:
                 raise CannotMeasure(f"the signer did not start:\n{log.read_text('utf-8')}")
-            said = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
-            addresses = next(line for line in said if line["message"] == "listening")
-            yield Signer(addresses["public"], addresses["admin"], process.pid, log)
+            lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
+            addresses = next(line for line in lines if line["message"] == "listening")
+            yield Signer(addresses["public"], process.pid, addresses["admin"], log, seconds)
 
 
 @contextlib.contextmanager
 def listening(
     command: Sequence[str], path: str, *, core: int | None, environ: Mapping[str, str] | None = None
-) -> Iterator[Served]:
-    """A server that takes a socket which listens already, once it answers this path.
+) -> Iterator[Server]:
+    """Run a server on a listening socket and yield it when it responds to a GET of this path.
 
-    `{fd}` in its command is that socket's number. Raises `CannotMeasure` when it does not start.
+    `{fd}` in the command is replaced by the number of the socket.
+
+    Raises:
+        CannotMeasure: It did not start.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as sock, tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603
-            on_core(core, [part.replace("{fd}", str(sock.fileno())) for part in command]),
-            cwd=ROOT,
-            env={**ENVIRON, **(environ or {})},
-            pass_fds=[sock.fileno()],
-            stdout=log,
-            stderr=log,
-        )
-        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        with running(process):
+        command = on_core(core, [part.replace("{fd}", str(sock.fileno())) for part in command])
+        with _popen(command, log, [sock.fileno()], environ) as process:
             # The socket accepts a connection before the server does.
             with contextlib.closing(http.client.HTTPConnection(*sock.getsockname())) as connection:
                 connection.request("GET", path)
@@ -180,11 +176,12 @@ def listening(
             if process.poll() is not None:
                 log.seek(0)
                 raise CannotMeasure(f"{' '.join(command)} did not start:\n{log.read().decode()}")
-            yield Served(address, process.pid)
+            yield Server(f"http://127.0.0.1:{sock.getsockname()[1]}", process.pid)
 
 
 @contextlib.contextmanager
 def running(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Terminate the process at the end of the block."""
     with process:
         try:
             yield process
@@ -193,47 +190,33 @@ def running(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Raises `CannotMeasure` when it does not come true."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    """Return when the condition is true.
+
+    Raises:
+        CannotMeasure: It does not become true.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise CannotMeasure(f"waited for {_PATIENCE_SECONDS:g} s in vain")
-        time.sleep(0.05)
+            raise CannotMeasure(f"nothing happened for {_TIMEOUT_SECONDS:g} s; look at the load of this machine")
+        time.sleep(_POLL_SECONDS)
 
 
-def call(url: str, *, method: str = "GET", body: object = None) -> Any:
-    """The JSON that an address of the local cloud or the signer answers, with 503 too: /readyz says so much with it."""
-    return json.loads(exchange(url, method=method, body=None if body is None else json.dumps(body)).text)
+def on_core(core: int | None, command: Sequence[str]) -> list[str]:
+    """Return the command, restricted to one core if the system can do that; None is any core."""
+    taskset = shutil.which("taskset")
+    if core is None or taskset is None or (os.cpu_count() or 1) <= core:
+        return [*command]
+    return [taskset, "-c", str(core), *command]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said."""
-
-    headers: dict[str, str]
-    text: str
-
-
-def exchange(
-    url: str,
-    *,
-    method: str = "GET",
-    body: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    timeout_seconds: float = _PATIENCE_SECONDS,
-    accepted: Sequence[int] = (200, 201, 503),
-) -> Answer:
-    """One request on a connection of its own. Raises `CannotMeasure` for an answer of another status."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=timeout_seconds)
-    with contextlib.closing(connection):
-        target = f"{address.path}?{address.query}" if address.query else address.path
-        connection.request(method, target, body, {**(headers or {})})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-    if answer.status not in accepted:
-        raise CannotMeasure(f"{method} {url} was answered with {answer.status}: {text[:500]}")
-    return Answer(dict(answer.getheaders()), text)
+def _popen(
+    command: Sequence[str], log: IO[bytes], descriptors: Sequence[int], environ: Mapping[str, str] | None
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    environ = {**ENVIRON, **(environ or {})}
+    return running(
+        subprocess.Popen(command, cwd=ROOT, env=environ, pass_fds=descriptors, stdout=log, stderr=log)  # noqa: S603
+    )
 
 
 def _is_readable(sock: socket.socket) -> bool:

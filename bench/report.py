@@ -1,146 +1,73 @@
-"""From bench/results to docs/performance.md and its chart: `python -m bench.report`
+"""Writes the figures of bench/results to docs/performance.md and its chart: `python -m bench.report`
 
-Rewrites what stands between the markers in the page, and docs/performance.svg. The words around them stay as they are.
+The text between the markers in the page is replaced, and docs/performance.svg.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from bench.bounds import Verdict
-from bench.chart import bars
+from bench import apps_and_roles, cost, requests, workers
+from bench.bar_chart import bar_chart
+from bench.bounds import BoundResult, bounds_table
+from bench.contenders import ROWS
 from bench.processes import ROOT
-from bench.results import DIRECTORY
-from bench.table import table
+from bench.results import read_result
 
 PAGE = ROOT / "docs" / "performance.md"
 CHART = ROOT / "docs" / "performance.svg"
+PARTS_WITH_BOUNDS = ("requests", "apps_and_roles", "workers", "start_up", "reloads", "slow_sts")
 _BEGIN, _END = "<!-- figures: make bench, then python -m bench.report -->", "<!-- end of figures -->"
-_WITH_BOUNDS = ("requests", "breadth", "workers", "start_up")
-
-
-class NothingMeasured(Exception):
-    """A part has no figures yet; the text says which."""
 
 
 def main() -> int:
+    """Run the command."""
     try:
-        found = {name: _read(name) for name in (*_WITH_BOUNDS, "cost")}
-    except NothingMeasured as error:
-        sys.stderr.write(f"{error}\n")
+        results = {name: read_result(name) for name in (*PARTS_WITH_BOUNDS, "cost")}
+    except FileNotFoundError as error:
+        sys.stderr.write(f"{error.filename} does not exist; run make bench\n")
         return 1
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    PAGE.write_text(f"{before}{_BEGIN}\n{_figures(found)}{_END}{after}", encoding="utf-8")
-    rows = found["requests"]["rows"]
-    of_each = [(f"({letter}) {row['title']}", row["requests_per_second"]) for letter, row in rows.items()]
-    CHART.write_text(bars("Requests a second, one core", of_each, ours="bcdg"), encoding="utf-8")
+    PAGE.write_text(f"{before}{_BEGIN}\n{_figures(results)}{_END}{after}", encoding="utf-8")
+    rows = results["requests"]["rows"]
+    bars = [
+        (f"({letter}) {ROWS[letter].title}", row["requests_per_second"], ROWS[letter].is_signer)
+        for letter, row in rows.items()
+    ]
+    CHART.write_text(bar_chart("Requests per second of one core", bars), encoding="utf-8")
     return 0
 
 
-def promises() -> str:
-    """All that was promised, of the parts that have figures, as a table for a terminal."""
-    rows = []
-    for name in _WITH_BOUNDS:
+def measured_bounds() -> list[BoundResult]:
+    """Return the results of all bounds of the parts that were measured."""
+    results = []
+    for name in PARTS_WITH_BOUNDS:
         try:
-            rows += [Verdict(**each).row() for each in _read(name)["bounds"]]
-        except NothingMeasured:
+            results += [BoundResult(**each) for each in read_result(name)["bounds"]]
+        except FileNotFoundError:
             continue
-    return table(("bound", "measured", "promised", ""), rows)
+    return results
 
 
-def _read(name: str) -> Any:
-    try:
-        return json.loads((DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NothingMeasured(f"there are no figures of {name} yet: python -m bench.{name}") from None
-
-
-def _figures(found: dict[str, Any]) -> str:
-    requests, machine = found["requests"], found["requests"]["machine"]
+def _figures(results: dict[str, Any]) -> str:
+    measured, machine = results["requests"], results["requests"]["machine"]
     return "\n".join(
         [
-            f"Of {requests['at'][:10]}: Python {machine['python']}, {machine['cores']} cores, load average "
-            f"{requests['load_average_before']:.1f} before; medians of {requests['rounds']} runs of "
-            f"{requests['run_seconds']} s, {requests['connections']} connections, cores that "
-            f"{'never' if requests['cores_awake'] else 'may'} sleep.",
+            f"{measured['at'][:10]}: Python {machine['python']}, {machine['cores']} cores, load average "
+            f"{measured['load_average_before']:.1f} before; medians of {measured['rounds']} runs of "
+            f"{measured['run_seconds']} s, {measured['connections']} connections, cores that "
+            f"{'never' if measured['cores_awake'] else 'may'} sleep.",
             "",
-            _requests(requests["rows"]),
-            _promises(found),
-            _breadth(found["breadth"]["rows"]),
-            _workers(found["workers"]["rows"]),
-            _cost(found["cost"]),
+            requests.table(measured["rows"]).markdown(),
+            bounds_table(measured_bounds()).markdown(),
+            apps_and_roles.table(results["apps_and_roles"]["rows"]).markdown(),
+            workers.table(results["workers"]["rows"]).markdown(),
+            cost.table(results["cost"]["instructions"]).markdown(),
         ]
     )
-
-
-def _requests(rows: dict[str, Any]) -> str:
-    ceiling = rows["a"]["requests_per_second"]
-    head = ("", "requests/s", "to (a)", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "MiB", "answer bytes")
-    return _markdown(
-        head,
-        [
-            (
-                f"({letter}) {row['title']}",
-                f"{row['requests_per_second']:,.0f}",
-                f"{row['requests_per_second'] / ceiling:.3f}",
-                f"{row['p50_milliseconds']:.2f}",
-                f"{row['p99_milliseconds']:.2f}",
-                f"{row['p99_9_milliseconds']:.2f}",
-                f"{row['cpu_microseconds']:.1f}",
-                f"{row['memory_mib']:.0f}",
-                f"{row['answer_bytes']:.0f}",
-            )
-            for letter, row in rows.items()
-        ],
-    )
-
-
-def _promises(found: dict[str, Any]) -> str:
-    verdicts = [Verdict(**each) for name in _WITH_BOUNDS for each in found[name]["bounds"]]
-    return _markdown(("", "measured", "promised", ""), [verdict.row() for verdict in verdicts])
-
-
-def _breadth(rows: dict[str, Any]) -> str:
-    return _markdown(
-        ("a signer with", "requests/s", "CPU µs", "MiB"),
-        [
-            (name, f"{row['requests_per_second']:,.0f}", f"{row['cpu_microseconds']:.1f}", f"{row['memory_mib']:.0f}")
-            for name, row in rows.items()
-        ],
-    )
-
-
-def _workers(rows: dict[str, Any]) -> str:
-    return _markdown(
-        ("workers", "requests/s", "p99 ms", "CPU µs", "wrk's CPU µs"),
-        [
-            (
-                count,
-                f"{row['requests_per_second']:,.0f}",
-                f"{row['p99_milliseconds']:.2f}",
-                f"{row['cpu_microseconds']:.1f}",
-                f"{row['load_cpu_microseconds']:.1f}",
-            )
-            for count, row in rows.items()
-        ],
-    )
-
-
-def _cost(cost: dict[str, Any]) -> str:
-    return _markdown(
-        ("machine instructions", "a request", "to (a)"),
-        [(kind, f"{count:,.0f}", f"{cost['hellos'].get(kind, 1):.2f}") for kind, count in cost["instructions"].items()],
-    )
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

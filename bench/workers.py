@@ -1,8 +1,8 @@
-"""Are two workers twice one? `python -m bench.workers`
+"""Do two workers double the throughput of one? `python -m bench.workers`
 
-Workers share one listening socket, as systemd hands it to them, and have a core each. wrk needs a core too, and on a
-machine with two it has the second worker's: it takes away what it is to measure. So each worker gets only a part of its
-core, where the system can see to that, and wrk finds room beside it; what they do with whole cores is told besides.
+Workers share one listening socket, as systemd passes it to them, and have a core each. wrk needs a core too, and on a
+machine with two cores it shares that of the second worker, so doubling cannot show. So the workers are measured once
+more with a part of their core each, which leaves wrk enough beside them; the bound is for that.
 """
 
 from __future__ import annotations
@@ -12,116 +12,69 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
 
 from bench import definitions
-from bench.bounds import Bound, verdicts
-from bench.consumption import cpu_seconds
-from bench.contenders import open_target
-from bench.load import Load, Target, wrk
-from bench.part import Rows, run_part
+from bench.bounds import Bound
+from bench.contenders import open_app_request
+from bench.cpu_quota import cpu_quota
+from bench.part import run_part
 from bench.processes import LOAD_CORE, local_cloud, signer
-from bench.quota import held_to
-from bench.rounds import WARM_UP_SECONDS
-from bench.table import table
+from bench.rounds import Contender, Rows, in_turn, medians
+from bench.tables import Table, figures_table
 
 CONNECTIONS = 64
-"""More than elsewhere, so that the system's share-out of connections among the workers does not count for much."""
-PART = 0.4
-"""Of a core: beside two workers on two cores that leaves wrk more than it takes."""
-_WHOLE = ("1", "2")
-_PARTS = (f"1, {PART:g} of a core", f"2, {PART:g} of a core each")
+"""More than elsewhere, so that it matters little how the system distributes connections to the workers."""
+QUOTA = 0.4
+"""The part of a core that leaves wrk more than it needs, beside two workers on two cores."""
+_FULL = ("1", "2")
+_LIMITED = (f"1, {QUOTA:g} of a core", f"2, {QUOTA:g} of a core each")
 
 
-def _gain(of: Rows) -> float:
-    """Of workers that are not in wrk's way, if there are figures of such."""
-    one, two = _PARTS if _PARTS[0] in of else _WHOLE
-    return of[two]["requests_per_second"] / of[one]["requests_per_second"]
+def _gain(rows: Rows) -> float:
+    """Return the ratio of limited workers if they were measured, else that of workers with full cores."""
+    one, two = _LIMITED if _LIMITED[0] in rows else _FULL
+    return rows[two]["requests_per_second"] / rows[one]["requests_per_second"]
 
 
-BOUNDS = (Bound("two workers / one, requests/s", _gain, least=1.7),)
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """On one socket, each on a core of its own."""
-
-    pids: list[int]
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    load: Load
-    cpu_seconds: float
+BOUNDS = (Bound("two workers / one, requests/s", _gain, min_value=1.7),)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return run_part("workers", __doc__, measure, report, BOUNDS, arguments, seconds=3)
+    """Run the command."""
+    return run_part("workers", __doc__, measure, table, BOUNDS, arguments, seconds=3)
 
 
 def measure(seconds: int, rounds: int) -> Rows:
+    """Return the figures of each row."""
+    wrk_core = 2 if (os.cpu_count() or 1) > 2 else LOAD_CORE
+
+    def runs(names: Sequence[str]) -> Rows:
+        contenders = dict(zip(names, started, strict=True))
+        measured = in_turn(contenders, seconds, rounds, connections=CONNECTIONS, wrk_core=wrk_core)
+        return {name: medians(each) for name, each in measured.items()}
+
     with contextlib.ExitStack() as stack:
-        cloud = stack.enter_context(local_cloud())
-        text = definitions.usual(cloud)
-        started = [_started(stack, text, count) for count in (1, 2)]
-        for each in started:
-            wrk(each.target, seconds=WARM_UP_SECONDS, connections=CONNECTIONS)
-        runs = _rounds(dict(zip(_WHOLE, started, strict=True)), seconds, rounds)
-        with held_to(PART, [pid for each in started for pid in each.pids]) as held:
-            if held:
-                runs |= _rounds(dict(zip(_PARTS, started, strict=True)), seconds, rounds)
-    return {name: _summary(each) for name, each in runs.items()}
+        text = definitions.usual(stack.enter_context(local_cloud()))
+        started = [_started(stack, text, workers) for workers in (1, 2)]
+        rows = runs(_FULL)
+        with cpu_quota(QUOTA, [pid for each in started for pid in each.pids]) as is_limited:
+            if is_limited:
+                rows |= runs(_LIMITED)
+    return rows
 
 
-def _started(stack: contextlib.ExitStack, text: str, count: int) -> Workers:
+def _started(stack: contextlib.ExitStack, text: str, workers: int) -> Contender:
     sock = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096))
-    workers = [stack.enter_context(signer(text, core=number, sock=sock, worker=number + 1)) for number in range(count)]
-    return Workers([worker.pid for worker in workers], open_target(f"http://127.0.0.1:{sock.getsockname()[1]}"))
-
-
-def _rounds(started: dict[str, Workers], seconds: int, rounds: int) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {name: [] for name in started}
-    for number in range(rounds):
-        for name in started if number % 2 == 0 else reversed([*started]):
-            workers = started[name]
-            before = sum(map(cpu_seconds, workers.pids))
-            load = wrk(workers.target, seconds=seconds, connections=CONNECTIONS, core=_load_core())
-            runs[name].append(Run(load, sum(map(cpu_seconds, workers.pids)) - before))
-    return runs
-
-
-def _load_core() -> int:
-    """One that no worker has, where there is one."""
-    return 2 if (os.cpu_count() or 1) > 2 else LOAD_CORE
-
-
-def _summary(runs: list[Run]) -> dict[str, float]:
-    return {
-        "requests_per_second": median(run.load.requests_per_second for run in runs),
-        "p99_milliseconds": median(run.load.p99 for run in runs),
-        "cpu_microseconds": median(1e6 * run.cpu_seconds / run.load.requests for run in runs),
-        "load_cpu_microseconds": median(1e6 * run.load.cpu_seconds / run.load.requests for run in runs),
-    }
-
-
-def report(figures: Rows) -> str:
-    head = ("workers", "requests/s", "p99 ms", "CPU us", "wrk's CPU us")
-    rows = [
-        (
-            name,
-            f"{of['requests_per_second']:,.0f}",
-            f"{of['p99_milliseconds']:.2f}",
-            f"{of['cpu_microseconds']:.1f}",
-            f"{of['load_cpu_microseconds']:.1f}",
-        )
-        for name, of in figures.items()
+    pids = [
+        stack.enter_context(signer(text, core=number, sock=sock, worker=number + 1)).pid for number in range(workers)
     ]
-    bounds = [each.row() for each in verdicts(BOUNDS, figures)]
-    cores = os.cpu_count() or 1
-    shared = f"With {cores} cores wrk has the second worker's core.\n" if cores < 3 else ""
-    return table(head, rows) + shared + table(("bound", "measured", "promised", ""), bounds)
+    return Contender(pids, open_app_request(f"http://127.0.0.1:{sock.getsockname()[1]}"))
+
+
+def table(rows: Rows) -> Table:
+    """Return the rows as a table."""
+    figures = ("requests_per_second", "p99_milliseconds", "cpu_microseconds", "wrk_cpu_microseconds")
+    return figures_table("workers", rows, figures)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
--- For wrk: what to ask (`-- METHOD BODY COUNT PAUSE`), and at the end one JSON line with what its own report leaves out.
--- PAUSE is how many milliseconds each connection waits before it asks again.
--- `%7Bnumber%7D` in the address stands for each number from 0 to COUNT - 1 in turn, in 16 digits.
-local requests, asked = {}, 0
+-- Arguments: METHOD BODY COUNT PAUSE. At the end, one JSON line with what wrk's own report leaves out.
+-- Each connection waits PAUSE milliseconds before its next request.
+-- `%7Bnumber%7D` in the address is replaced by each number from 0 to COUNT - 1 in turn, with 16 digits.
+local requests, sent = {}, 0
 
 function init(args)
    local count = tonumber(args[3] or 1)
@@ -18,8 +18,8 @@ function init(args)
    end
    if count == 1 then return end
    request = function()
-      asked = (asked + 1) % count
-      return requests[asked]
+      sent = (sent + 1) % count
+      return requests[sent]
    end
 end
 

@@ -1,10 +1,10 @@
-"""A part of a core for a process, by control groups (Linux's cpu controller, version 1 or 2); needs root."""
+"""Limits processes to a part of a core, with Linux's control groups (version 1 or 2); needs root."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -12,8 +12,11 @@ _PERIOD_MICROSECONDS = 10_000
 
 
 @contextlib.contextmanager
-def held_to(cores: float, pids: list[int]) -> Iterator[bool]:
-    """Inside the block each process gets no more than that; whether this machine lets us."""
+def cpu_quota(cores: float, pids: Iterable[int]) -> Iterator[bool]:
+    """Limit each process to this part of a core inside the block; yield whether the machine allows it.
+
+    See: https://docs.kernel.org/admin-guide/cgroup-v2.html
+    """
     with contextlib.ExitStack() as stack:
         try:
             for pid in pids:
@@ -37,11 +40,10 @@ def _group(cores: float, pid: int) -> Iterator[None]:
         else:
             (group / "cpu.cfs_period_us").write_text(str(_PERIOD_MICROSECONDS), encoding="ascii")
             (group / "cpu.cfs_quota_us").write_text(str(quota), encoding="ascii")
-        before = parent / "cgroup.procs"
         (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
         try:
             yield
         finally:
-            before.write_text(str(pid), encoding="ascii")
+            (parent / "cgroup.procs").write_text(str(pid), encoding="ascii")
     finally:
         group.rmdir()

@@ -1,0 +1,3 @@
+module go_signer
+
+go 1.19
