@@ -98,15 +98,12 @@ async def skip(stream: StreamReader) -> bool:
 
     Returns:
         Whether the body ended within 16 MiB and 10 s, so that the connection can serve another request.
-
-    Raises:
-        ConnectionError: The client disconnected.
     """
     skipped = 0
     try:
         async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
             while not stream.is_eof() and skipped <= _MAX_SKIPPED_BYTES:
                 skipped += len(await stream.readany())
-    except TimeoutError:
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
         return False
     return stream.is_eof()
