@@ -24,7 +24,7 @@ _CONCURRENT_CONNECTS = 500
 
 @contextlib.contextmanager
 def open_files_limit(count: int) -> Iterator[None]:
-    """Let processes that are launched in the block open so many files, or skip the test."""
+    """Let processes that are launched in the block open this many files, or skip the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
         unavailable(f"a process may open {hard} files here, and this test needs {count}")
@@ -37,7 +37,7 @@ def open_files_limit(count: int) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def client_crowd(url: str, count: int) -> AsyncIterator[Process]:
-    """Run so many clients, in a process of their own."""
+    """Run this many clients, in a process of their own."""
     async with launch(sys.executable, "-m", "tests.e2e.client_crowd", url, count) as process:
         yield process
 
@@ -63,7 +63,7 @@ class Client(asyncio.Protocol):
 
 
 async def main(url: str, count: int) -> None:
-    """Send all requests, and print what comes back."""
+    """Send all requests, and print the responses."""
     loop = asyncio.get_running_loop()
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 0

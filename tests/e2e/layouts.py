@@ -16,11 +16,13 @@ Layout = Callable[[Path], tuple[Path, Edit]]
 
 
 def in_place(root: Path) -> tuple[Path, Edit]:
+    """Edit a file in place."""
     file = root / "signer.yaml"
     return file, lambda number: write(file, revision(number))
 
 
 def replaced(root: Path) -> tuple[Path, Edit]:
+    """Replace the file, as most editors do."""
     file = root / "signer.yaml"
     return file, lambda number: replace(file, revision(number))
 
@@ -39,6 +41,8 @@ def moved_away_then_written(root: Path) -> tuple[Path, Edit]:
 
 
 def file_of_a_directory(root: Path) -> tuple[Path, Edit]:
+    """Replace one file of a directory."""
+
     def edit(number: int) -> None:
         write(root / "main.yaml", HEAD)
         replace(root / "apps.yaml", f"apps:\n{app(number)}")
@@ -70,10 +74,12 @@ def config_map(root: Path, files: Callable[[int], dict[str, str]]) -> Edit:
 
 
 def config_map_file(root: Path) -> tuple[Path, Edit]:
+    """Edit a ConfigMap whose file is named."""
     return root / "signer.yaml", config_map(root, lambda number: {"signer.yaml": revision(number)})
 
 
 def config_map_directory(root: Path) -> tuple[Path, Edit]:
+    """Edit a ConfigMap whose directory is named."""
     return root, config_map(root, lambda number: {"main.yaml": HEAD, "apps.yaml": f"apps:\n{app(number)}"})
 
 
@@ -99,6 +105,7 @@ def release_directory(root: Path) -> tuple[Path, Edit]:
 
 
 def link_to_a_file(root: Path) -> tuple[Path, Edit]:
+    """Edit a file through a link to it."""
     (elsewhere := root / "elsewhere").mkdir()
     (etc := root / "etc").mkdir()
     link(etc / "signer.yaml", "../elsewhere/real.yaml")

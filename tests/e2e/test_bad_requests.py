@@ -87,8 +87,8 @@ async def assert_problem(
     ("method", "path", "status", "code", "request_"),
     [
         ("GET", "/generate_signature", 400, "invalid_request", {}),
-        ("GET", "/generate_signature?app_id=nobody", 404, "unknown_app", {}),
-        ("GET", "/generate_signature", 404, "unknown_app", {"headers": {"X-App-Id": "nobody"}}),
+        ("GET", "/generate_signature?app_id=unknown", 404, "unknown_app", {}),
+        ("GET", "/generate_signature", 404, "unknown_app", {"headers": {"X-App-Id": "unknown"}}),
         (
             "GET",
             "/generate_signature",
@@ -105,7 +105,7 @@ async def assert_problem(
         ("POST", "/generate_signature?app_id=a", 405, "method_not_allowed", {}),
         ("GET", "/v1/apps/a/uploads", 405, "method_not_allowed", {}),
         ("GET", "/nowhere", 404, "not_found", {}),
-        ("POST", "/v1/apps/nobody/uploads", 404, "unknown_app", {"json": {}}),
+        ("POST", "/v1/apps/unknown/uploads", 404, "unknown_app", {"json": {}}),
         ("POST", "/v1/apps/off/uploads", 403, "app_disabled", {"json": {}}),
         ("POST", "/v1/apps/team/uploads", 401, "unauthenticated", {"json": {}}),
         ("POST", "/v1/apps/team/uploads", 401, "unauthenticated", {"headers": {"X-Api-Key": "wrong"}}),
@@ -269,7 +269,7 @@ async def test_each_request_is_logged_once_without_secrets(config: Path, session
             await running.upload_form("s"),
             await running.upload_form("team", headers={"X-Api-Key": KEY}),
         ]
-        await assert_problem(session, "POST", f"{running.public}/v1/apps/nobody/uploads", 404, "unknown_app", json={})
+        await assert_problem(session, "POST", f"{running.public}/v1/apps/unknown/uploads", 404, "unknown_app", json={})
         assert await running.stop() == 0
     lines = [json.loads(line) for line in running.output]
     requests = [line for line in lines if line["message"] == "request"]

@@ -59,8 +59,8 @@ async def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 
 
 async def test_an_address_in_use_is_reported(tmp_path: Path) -> None:
-    with listening_socket(ListenAddress.parse("127.0.0.1:0")) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    with listening_socket(ListenAddress.parse("127.0.0.1:0")) as sock:
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
         config = tmp_path / "signer.yaml"
         config.write_text(
             f"version: 1\nserver: {{listen: '{address}'}}\ncredentials: {{}}\napps: {{}}\n", encoding="utf-8"

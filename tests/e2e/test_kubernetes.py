@@ -161,8 +161,8 @@ def test_check_accepts_the_definitions(
     (mounted := tmp_path / "mounted").mkdir()
     config_map(mounted, lambda _: definitions(tmp_path / "secrets"))(1)
     assert main(["check", "--config", str(mounted)]) == 0
-    said = capsys.readouterr()
-    assert said.err == "" and said.out.endswith("no errors or warnings\n"), said
+    output = capsys.readouterr()
+    assert output.err == "" and output.out.endswith("no errors or warnings\n"), output
 
 
 async def test_a_signer_runs_on_the_config_map_and_responds_to_the_probes(

@@ -36,7 +36,7 @@ apps:
     async with signer(session, config) as running:
         await running.upload_form("a")
         await running.upload_form("a")
-        for path, status in (("a", 429), ("b", 503), ("nobody", 404)):
+        for path, status in (("a", 429), ("b", 503), ("no-such-app", 404)):
             async with session.post(f"{running.public}/v1/apps/{path}/uploads") as response:
                 assert response.status == status
         samples = await running.samples()
@@ -53,4 +53,4 @@ apps:
     assert value(samples, "credential_usable", role="dead") == 0
     assert value(samples, "config_apps") == 2
     assert value(samples, "request_duration_seconds_count") >= 5
-    assert "nobody" not in str(samples)
+    assert "no-such-app" not in str(samples)

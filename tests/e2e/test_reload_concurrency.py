@@ -31,21 +31,23 @@ async def test_waiting_requests_use_the_definitions_they_started_with(
     async with relay(cloud.sts, held=True) as sts:
         role = f"slow: {{type: assume_role, endpoint: '{sts.url}', timeout: 50s}}"
         head = HEAD.replace("credentials:\n", f"credentials:\n  {role}\n")
-        write(config, f"{head}apps: {{gone: {{credentials: slow}}, moved: {{credentials: slow, key_prefix: old/}}}}\n")
+        write(
+            config, f"{head}apps: {{removed: {{credentials: slow}}, moved: {{credentials: slow, key_prefix: old/}}}}\n"
+        )
         async with signer(session, config, wait_for="listening") as running, asyncio.timeout(DEADLINE_SECONDS):
-            waiting = [asyncio.create_task(running.upload_form(each)) for each in ("gone", "moved")]
+            waiting = [asyncio.create_task(running.upload_form(each)) for each in ("removed", "moved")]
             await sts.wait_for_connections(1)
             write(config, f"{head}apps: {{moved: {{key_prefix: new/}}}}\n")
             status, _ = await running.reload()
             assert status == 200
-            assert await running.upload_status("gone") == 404
+            assert await running.upload_status("removed") == 404
             form = await running.upload_form("moved")
             assert (form["key_prefix"], form["fields"]["x-oss-credential"].split("/")[0]) == ("new/", "LTAI-fixed")
             assert not any(task.done() for task in waiting)
             sts.release()
-            gone, moved = await asyncio.gather(*waiting)
-            assert (gone["key_prefix"], moved["key_prefix"]) == ("", "old/")
-            for form in (gone, moved):
+            removed, moved = await asyncio.gather(*waiting)
+            assert (removed["key_prefix"], moved["key_prefix"]) == ("", "old/")
+            for form in (removed, moved):
                 assert form["fields"]["x-oss-credential"].startswith("STS.")
 
 

@@ -121,8 +121,11 @@ async def test_the_connection_is_closed_or_kept_as_the_client_requests(
         writer.write(f"GET {TARGET} HTTP/{version}\r\nHost: a\r\n{header}\r\n".encode())
         status, headers = await head_of(reader)
         await reader.readexactly(int(headers["Content-Length"]))
-        said = headers.get("Connection")
-        assert (status, said if said != "close" or version == "1.1" else None) == (200, expected)
+        connection_header = headers.get("Connection")
+        assert (status, connection_header if connection_header != "close" or version == "1.1" else None) == (
+            200,
+            expected,
+        )
         if requested != "keep-alive":
             assert await reader.read() == b"", "the connection is closed"
 

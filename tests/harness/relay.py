@@ -33,7 +33,7 @@ class Relay:
         self._released.set()
 
     async def wait_for_connections(self, count: int) -> None:
-        """Return once so many connections have arrived."""
+        """Return once this many connections have arrived."""
         await wait_until(lambda: len(self.arrivals) >= count)
 
     async def admit(self) -> None:

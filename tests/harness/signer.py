@@ -20,7 +20,7 @@ LOCAL_ENVIRON = {
     "OSS_ACCESS_KEY_SECRET": "local-secret",
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/oss-upload",
 }
-"""The AccessKey and the role that the local cloud knows from its start."""
+"""The AccessKey and the role that the local cloud has from its start."""
 LISTENING, READY = "listening", "ready"
 """Log events: the sockets accept connections; the first fetches of all credentials have ended."""
 
@@ -75,7 +75,7 @@ class Signer:
             return response.status, await response.json()
 
     async def is_ready(self) -> bool:
-        """Return whether `GET /readyz` answers 200."""
+        """Return whether the status of `GET /readyz` is 200."""
         return (await self.readiness())[0] == 200
 
     async def status(self, query: str = "") -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Signer:
         return (await self.samples())[f"oss_signer_{name}", frozenset(labels.items())]
 
     def log(self, *messages: str, since: int = 0) -> list[Entry]:
-        """Return the log entries from line `since` on whose message begins with one of these texts."""
+        """Return the log entries from line `since` on whose message starts with one of these texts."""
         return [entry for entry in entries(self.output[since:]) if entry["message"].startswith(messages or "")]
 
     async def wait_for_log(self, *messages: str, since: int = 0) -> Entry:

@@ -12,20 +12,24 @@ from tests.monitoring.tools import MONITORING
 
 
 def dashboard() -> dict[str, Any]:
+    """Return the dashboard."""
     found: dict[str, Any] = json.loads((MONITORING / "oss-signer.dashboard.json").read_text(encoding="utf-8"))
     return found
 
 
 def rules() -> list[dict[str, Any]]:
+    """Return the alert and recording rules."""
     groups = yaml.safe_load((MONITORING / "oss-signer.rules.yml").read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def alerts() -> set[str]:
+    """Return the names of the alerts."""
     return {rule["alert"] for rule in rules() if "alert" in rule}
 
 
 def panels() -> list[dict[str, Any]]:
+    """Return the panels of the dashboard."""
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 

@@ -23,6 +23,8 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True)
 class Scrape:
+    """The metrics of a signer at one moment."""
+
     at: float
     values: dict[Series, float]
     counting: frozenset[Series]
@@ -30,6 +32,7 @@ class Scrape:
 
 
 async def scrape(running: Signer) -> Scrape:
+    """Scrape a signer."""
     async with running.session.get(f"{running.admin}/metrics") as response:
         text = await response.text()
     values, counting = {}, set()

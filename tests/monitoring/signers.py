@@ -72,6 +72,7 @@ class Fleet:
 
 @contextlib.asynccontextmanager
 async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
+    """Run three signers, let them get into trouble, and scrape them."""
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
         await cloud.create_bucket("photos")
         healthy = Definitions(directory / "healthy.yaml", cloud, GOOD_ROLE, APPS)
@@ -99,14 +100,15 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
                 await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
                 await send_uploads(first, 1)
                 await send_uploads(second, WAITING_CALLBACKS)
-                for running, taken in zip((first, second), scrapes, strict=True):
-                    taken.append(await scrape(running))
+                for running, scraped in zip((first, second), scrapes, strict=True):
+                    scraped.append(await scrape(running))
                 await wait_for_another_failure(second, "fading", scrapes[1][-1])
             with_tls = [await scrape(third) for _ in range(3)]
             yield Fleet(first, scrapes[0], second, scrapes[1], third, with_tls, server)
 
 
 def scraping(directory: Path, running: list[Signer]) -> Path:
+    """Write the configuration of a Prometheus that scrapes these signers."""
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
     config["rule_files"] = [str(MONITORING / name) for name in config["rule_files"]]
@@ -118,6 +120,7 @@ def scraping(directory: Path, running: list[Signer]) -> Path:
 
 @contextlib.asynccontextmanager
 async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> AsyncIterator[Signer]:
+    """Run a signer whose certificate was replaced by an invalid one."""
     certificate, key = directory / "cert.pem", directory / "key.pem"
     write_certificate(certificate, key, timedelta(days=5))
     server = f'{{listen: "127.0.0.1:0", admin: "127.0.0.1:0", tls: {{certificate: "{certificate}", key: "{key}"}}}}'
@@ -132,6 +135,7 @@ async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> As
 
 
 def write_certificate(certificate: Path, key: Path, length: timedelta) -> None:
+    """Write a self-signed certificate that is valid for this time."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -147,6 +151,8 @@ def write_certificate(certificate: Path, key: Path, length: timedelta) -> None:
 
 @dataclass
 class Definitions:
+    """The definitions of one signer."""
+
     file: Path
     cloud: Cloud
     roles: str
@@ -155,6 +161,7 @@ class Definitions:
     key_id: str = "LTAI-local"
 
     def text(self) -> str:
+        """Return the YAML."""
         callback_app = CALLBACK_APP.format(public=self.public or "http://127.0.0.1:1")
         listen = self.public.removeprefix("http://") or "127.0.0.1:0"
         filled = (HEAD + self.roles).format(
@@ -163,16 +170,19 @@ class Definitions:
         return filled + self.apps + callback_app
 
     def write(self) -> None:
+        """Write the YAML."""
         write(self.file, self.text())
 
 
 async def send_requests(running: Signer, apps: list[str]) -> None:
+    """Request a form of each app."""
     for app in apps:
         async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
             await response.read()
 
 
 async def send_uploads(running: Signer, number: int) -> None:
+    """Upload files, which causes callbacks."""
     for _ in range(number):
         form = await running.upload_form("notified", {"filename": "a.jpg"})
         status, text, _ = await post_object(running.session, form["url"], form["fields"], b"x")
@@ -182,10 +192,10 @@ async def send_uploads(running: Signer, number: int) -> None:
 async def wait_for_another_failure(running: Signer, role: str, since: Scrape) -> None:
     """Return once another refresh of the role's token has failed."""
 
-    def failures(taken: Scrape) -> float:
+    def failures(scraped: Scrape) -> float:
         return sum(
             value
-            for (name, labels), value in taken.values.items()
+            for (name, labels), value in scraped.values.items()
             if name == "oss_signer_credential_refreshes_total" and {("role", role), ("outcome", "failure")} <= {*labels}
         )
 

@@ -38,10 +38,10 @@ async def test_promtool_accepts_the_metrics(fleet: Fleet) -> None:
 
 async def test_documented_metrics_have_their_labels(fleet: Fleet) -> None:
     found: dict[str, set[str]] = {}
-    for taken in (fleet.scrapes_of_healthy[-1], fleet.scrapes_of_troubled[-1]):
-        for name, labels in taken.values:
+    for scraped in (fleet.scrapes_of_healthy[-1], fleet.scrapes_of_troubled[-1]):
+        for name, labels in scraped.values:
             found.setdefault(name.removeprefix("oss_signer_"), set()).update(label for label, _ in labels)
-    wanted = {
+    expected = {
         "signatures_total": {"app", "outcome"},
         "request_duration_seconds_bucket": {"le"},
         "credential_expiry_timestamp_seconds": {"role"},
@@ -55,15 +55,15 @@ async def test_documented_metrics_have_their_labels(fleet: Fleet) -> None:
         "config_info": {"revision"},
         "ready": set(),
     }
-    assert {name: found.get(name) for name in wanted} == wanted
+    assert {name: found.get(name) for name in expected} == expected
 
 
 async def test_unknown_apps_never_become_labels(fleet: Fleet) -> None:
     for path in ("uploads", "callback"):
-        async with fleet.healthy.session.post(f"{fleet.healthy.public}/v1/apps/nobody-{path}/{path}") as response:
+        async with fleet.healthy.session.post(f"{fleet.healthy.public}/v1/apps/unknown-{path}/{path}") as response:
             assert response.status == 404
     async with fleet.healthy.session.get(f"{fleet.healthy.admin}/metrics") as response:
-        assert "nobody" not in await response.text()
+        assert "unknown" not in await response.text()
 
 
 async def test_every_metric_in_use_is_exposed_and_documented(fleet: Fleet) -> None:
@@ -98,15 +98,15 @@ async def test_each_trouble_raises_its_alert(fleet: Fleet, tmp_path: Path) -> No
     late = {"OssSignerRefreshFailing", "OssSignerCallbackBacklog"}
     write(file := tmp_path / "troubled.yml", rule_test(series, {3: at_once, 8: after_some_minutes}))
     await promtool("test", "rules", str(file))
-    wanted = after_some_minutes | late | {"OssSignerTokenNotReplaced", "OssSignerAppRejected"}
-    write(file, rule_test(series, {25: wanted}))
+    expected = after_some_minutes | late | {"OssSignerTokenNotReplaced", "OssSignerAppRejected"}
+    write(file, rule_test(series, {25: expected}))
     await promtool("test", "rules", str(file))
 
 
 async def test_a_certificate_that_is_not_renewed_raises_an_alert(fleet: Fleet, tmp_path: Path) -> None:
     series = input_series(fleet.scrapes_with_tls, "tls:9180")
-    wanted = {"OssSignerCertificateExpires", "OssSignerCertificateRejected"}
-    write(file := tmp_path / "tls.yml", rule_test(series, {25: wanted}))
+    expected = {"OssSignerCertificateExpires", "OssSignerCertificateRejected"}
+    write(file := tmp_path / "tls.yml", rule_test(series, {25: expected}))
     await promtool("test", "rules", str(file))
 
 

@@ -1,4 +1,4 @@
-"""The directives that systemd 239 knows, of those sections that our units have.
+"""The directives of systemd 239 in the sections that the units have.
 
 From src/core/load-fragment-gperf.gperf.m4 of the systemd 239 that Red Hat Enterprise Linux 8 has, and after it Alibaba
 Cloud Linux 3. LogRateLimitIntervalSec and RestrictSUIDSGID are there only because Red Hat took them over from later

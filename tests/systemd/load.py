@@ -19,6 +19,8 @@ _PAUSE_SECONDS = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """A request without a valid response."""
+
     client_port: int
     """The client's port, or 0 without a connection."""
     reason: str
@@ -26,6 +28,8 @@ class Failure:
 
 @dataclass
 class Load:
+    """The clients and what they have observed."""
+
     port: int
     path: str
     responses: int = 0
@@ -35,16 +39,18 @@ class Load:
     failures: list[Failure] = field(default_factory=list)
 
     def reset(self) -> None:
+        """Forget what was observed."""
         self.responses, self.slowest_seconds, self.closes_announced, self.failures = 0, 0.0, 0, []
 
     async def wait_for_more(self, responses: int) -> None:
-        """Return once so many wait_for_more responses have arrived."""
-        wanted = self.responses + responses
-        await wait_until(lambda: self.responses >= wanted)
+        """Return once this many further responses have arrived."""
+        expected = self.responses + responses
+        await wait_until(lambda: self.responses >= expected)
 
 
 @contextlib.asynccontextmanager
 async def load(port: int, path: str) -> AsyncIterator[Load]:
+    """Run clients until the end of the block."""
     made = Load(port, path)
     clients = [asyncio.create_task(_client(made, keeps=number < _KEEPING)) for number in range(_KEEPING + _OPENING)]
     try:

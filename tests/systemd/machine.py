@@ -23,6 +23,8 @@ _PACKAGES = "/mnt/packages"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
+    """A running systemd."""
+
     pid: int
     """The process id of its systemd, outside."""
 
@@ -39,9 +41,11 @@ class Machine:
         await self.run("sh", "-c", script, "-", path, text)
 
     async def property(self, unit: str, name: str) -> str:
+        """Return a property of a unit."""
         return (await self.run("systemctl", "show", "--property", name, "--value", unit)).strip()
 
     async def journal(self, unit: str) -> str:
+        """Return the journal of a unit."""
         return await self.run("journalctl", "--no-pager", "--output=cat", "--unit", unit)
 
     async def wait_for_property(self, unit: str, name: str, pattern: str) -> str:

@@ -122,7 +122,7 @@ class CallbackSigner:
         return f"{self.address}/v1/apps/{app}/callback"
 
     async def audited_callbacks(self, count: int) -> list[dict[str, Any]]:
-        """Return the callbacks in the audit log, once there are so many."""
+        """Return the callbacks in the audit log, once there are this many."""
 
         def entries() -> list[dict[str, Any]] | None:
             lines = (self.directory / "audit.log").read_text(encoding="utf-8").splitlines()

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.harness.ports import reserve_port
 
-SECRET = "what both know and no log says"
+SECRET = "the-secret-of-the-app-and-the-signer"
 
 
 class NotifyServer:

@@ -67,7 +67,7 @@ async def test_after_a_change_of_the_secret_only_new_forms_are_accepted(
     signer: CallbackSigner, cloud: Cloud, app_server: NotifyServer
 ) -> None:
     form = await signer.form("notified", "a.jpg")
-    signer.apps["notified"]["notify"] = {**app_server.target, "secret": "another that both know"}
+    signer.apps["notified"]["notify"] = {**app_server.target, "secret": "another-secret-of-both"}
     await signer.reload()
     assert (await upload_with(cloud, form)).status == 203
     assert (await signer.upload("notified", "a.jpg")).status == 200

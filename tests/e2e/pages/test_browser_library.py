@@ -23,8 +23,8 @@ MIN_COVERAGE = 0.95
 
 UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const { createUploader, createCancel } = await import("/src/h5.mjs");
-  const asked = [];
-  const headers = (refused) => { asked.push(!!refused); return { "X-Caller": "nobody" }; };
+  const refusals = [];
+  const headers = (refused) => { refusals.push(!!refused); return { "X-Caller": "nobody" }; };
   const uploader = createUploader({ endpoint, appId, headers, retryDelayMs: 5, retries: 2 });
   const file = new File(["in a file"], "a note.txt", { type: "text/plain" });
   const outcome = (promise) => promise.then((result) => result, (error) => ({ code: error.code, key: error.key }));
@@ -41,14 +41,14 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const never = await outcome(uploader.upload(file, { signal: controller.signal }));
   const slow = createUploader({ endpoint, appId, timeoutMs: 50, retries: 0 });
   const late = await outcome(slow.upload(file));
-  return { one, nameless, named, cancelled, never, late, progress, asked };
+  return { one, nameless, named, cancelled, never, late, progress, refusals };
 }"""
 
 
 async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str) -> None:
     app = next(each for each in await apps(demo) if each["enabled"] and not each["content_types"])
     seen: Counter[str] = Counter()
-    held: list[asyncio.Event] = []
+    delayed: list[asyncio.Event] = []
 
     async def source(route: Route) -> None:
         name = urlsplit(route.request.url).path.rpartition("/")[2]
@@ -62,8 +62,8 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
         if seen[request.url] == 1:
             return await route.abort("connectionreset")
         if await page.evaluate("window.hold === true"):
-            held.append(asyncio.Event())
-            await held[-1].wait()
+            delayed.append(asyncio.Event())
+            await delayed[-1].wait()
             return await route.abort()
         return await route.continue_()
 
@@ -76,12 +76,12 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
     await session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": True})
     result = await page.evaluate(UPLOAD_ALL, {"endpoint": demo, "appId": app["id"]})
     coverage = (await session.send("Profiler.takePreciseCoverage"))["result"]
-    for each in held:
+    for each in delayed:
         each.set()
 
     assert result["cancelled"]["code"] == result["never"]["code"] == "cancelled"
     assert result["late"]["code"] == "timeout"
-    assert result["asked"] == [False] * len(result["asked"])
+    assert result["refusals"] == [False] * len(result["refusals"])
     assert result["progress"] == sorted(result["progress"])
     assert result["progress"][-1] == 100
     prefix = re.escape(app["key_prefix"].replace("{yyyy}", "YYYY").replace("{mm}", "MM"))
