@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
     from signer.callers.verification_keys import VerificationKey
 
-_BASE_ROLE_COVER = timedelta(minutes=5)
+_BASE_ROLE_LIFE = timedelta(minutes=5)
 """The lifetime that a token needs if its only use is to assume other roles."""
 
 _KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
@@ -78,17 +78,17 @@ class RolePlanner:
             credentials: Where a role finds the token of the role that it is assumed with.
         """
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
-        covers = dict(registry.longest_expires())
+        required_lives = dict(registry.longest_expires())
         for role in list(roles.values()):
             base = role.source
             while base is not None:
                 roles[base.name] = base
-                covers[base.name] = max(covers.get(base.name, _BASE_ROLE_COVER), _BASE_ROLE_COVER)
+                required_lives[base.name] = max(required_lives.get(base.name, _BASE_ROLE_LIFE), _BASE_ROLE_LIFE)
                 base = base.source
-        return {key: self._plan(role, covers[key], credentials) for key, role in roles.items()}
+        return {key: self._plan(role, required_lives[key], credentials) for key, role in roles.items()}
 
-    def _plan(self, role: Role, cover: timedelta, credentials: RoleCredentials) -> RolePlan:
-        windows = RefreshWindows(cover, role.entry.min_remaining)
+    def _plan(self, role: Role, required_life: timedelta, credentials: RoleCredentials) -> RolePlan:
+        windows = RefreshWindows(required_life, role.entry.min_remaining)
         return RolePlan(_identity(role), self._source(role, credentials), windows, permissions=_permissions(role))
 
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:
