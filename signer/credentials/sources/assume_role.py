@@ -10,7 +10,7 @@ from alibabacloud_sts20150401 import models
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.chained_role import ChainedRoleSource
 from signer.credentials.sources.credential_source import FetchFailed, Source
-from signer.credentials.sources.sts_call import RoleRequest, StsError, issued_credential, new_sts_client
+from signer.credentials.sources.sts_call import RoleRequest, StsRejected, issued_credential, new_sts_client
 from signer.signing.v4 import Credential
 
 
@@ -38,7 +38,7 @@ class AssumeRoleSource:
         base = await self._base.fetch()
         try:
             credential = await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
-        except StsError as error:
+        except StsRejected as error:
             if error.is_key_rejected and isinstance(self._base, ChainedRoleSource):
                 self._base.reject()
             if base.security_token is None and self._last_accepted not in (None, base):

@@ -33,7 +33,7 @@ class RoleRequest:
     session_policy: str | None = field(default=None, repr=False)
 
 
-class StsError(FetchFailed):
+class StsRejected(FetchFailed):
     """STS rejected the call with an error code. An operator has to act, unless STS only throttles."""
 
     def __init__(self, code: str, request_id: str) -> None:
@@ -61,7 +61,7 @@ async def issued_credential(call: Callable[[RuntimeOptions], Awaitable[Any]], de
     """Run a call of STS and return the credential of its response.
 
     Raises:
-        StsError: STS rejected the call.
+        StsRejected: STS rejected the call.
         FetchFailed: The call failed otherwise.
     """
     # The SDK's own retries would block the loop with time.sleep.
@@ -81,7 +81,9 @@ def _fetch_failed(error: TeaException) -> FetchFailed:
     """Return an error with codes and types only: the SDK's texts can quote requests and their tokens."""
     code = getattr(error, "code", None)
     if code and code != "None":
-        return StsError(str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-"))
+        return StsRejected(
+            str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-")
+        )
     status = getattr(error, "status_code", None)
     if status:
         return FetchFailed(f"STS responded with status {status} and no error code")

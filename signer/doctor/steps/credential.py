@@ -12,7 +12,7 @@ from signer.credentials.role_plan import RolePlan
 from signer.credentials.sources.access_key import AccessKeyUnreadable
 from signer.credentials.sources.chained_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
-from signer.credentials.sources.sts_call import StsError
+from signer.credentials.sources.sts_call import StsRejected
 from signer.definitions import model
 from signer.definitions.registry import Registry, Role
 from signer.doctor.findings import Finding, Subject
@@ -82,7 +82,7 @@ async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Fi
 def _fix(role: Role, error: FetchFailed) -> str:
     entry = role.entry
     where = f"credentials.{role.name}"
-    if isinstance(error, StsError) and isinstance(entry, model.StsRole):
+    if isinstance(error, StsRejected) and isinstance(entry, model.StsRole):
         return _fix_of_refusal(role, entry, error.code)
     if isinstance(error, AccessKeyUnreadable):
         return f"set what {where} refers to, in the environment, --env-file or the file"
