@@ -15,7 +15,7 @@ import orjson
 
 from signer.revision import Context
 from signer.telemetry.line_writer import LineWriter
-from signer.telemetry.logs import common_fields_json, write_lines
+from signer.telemetry.logs import common_fields_json, escape_unprintable, write_lines
 
 log = logging.getLogger("oss_signer.request")
 
@@ -72,4 +72,4 @@ def _members(method: str, path: str, app_id: str | None, status: int, code: str 
 
 @lru_cache(maxsize=4096)
 def _json(value: str | int | None) -> str:
-    return orjson.dumps(value).decode()
+    return escape_unprintable(orjson.dumps(value).decode())

@@ -29,8 +29,6 @@ class DefinitionSource:
         """Create a source that reads nothing yet.
 
         Args:
-            store: where the definitions are.
-            environment: the variables that they refer to.
             transform: applied to each parsed registry; the demo points its apps to the local cloud with it.
             last_good: the copy on disk; None for a store that needs none.
         """
@@ -82,11 +80,7 @@ class DefinitionSource:
             await self._last_good.write(snapshot)
 
     async def load(self) -> Snapshot:
-        """Read the store.
-
-        Raises:
-            CannotRead: the store cannot be read.
-        """
+        """Read the store; see `Store.load`."""
         return await self.store.load()
 
     async def parse(self, files: Mapping[str, str]) -> Registry:
@@ -96,8 +90,9 @@ class DefinitionSource:
             BadDefinitions: the texts are invalid.
             CannotReadEnvironment: the environment file cannot be read.
         """
-        return await asyncio.to_thread(self._parse, files)
 
-    def _parse(self, files: Mapping[str, str]) -> Registry:
-        with without_garbage_collection():
-            return self._transform(self._parser.parse(files, self._environment.read()))
+        def parse() -> Registry:
+            with without_garbage_collection():
+                return self._transform(self._parser.parse(files, self._environment.read()))
+
+        return await asyncio.to_thread(parse)

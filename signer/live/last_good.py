@@ -15,12 +15,14 @@ from pathlib import Path
 
 from signer.atomic_write import replace_file
 from signer.clock import utc_now
+from signer.regular_file import read_regular_file
 from signer.stores.file import FileStore
 from signer.stores.protocol import Snapshot, Store
 
 log = logging.getLogger("oss_signer.stores")
 
 _MODE = 0o600
+_MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,15 @@ class LastGoodFile:
         return await asyncio.to_thread(self._read)
 
     def _write(self, snapshot: Snapshot) -> None:
-        content = {
-            "location": self._location,
-            "revision": snapshot.revision,
-            "saved_at": utc_now().isoformat(timespec="seconds"),
-            "files": dict(snapshot.files),
-        }
+        saved_at = utc_now().isoformat(timespec="seconds")
+        content = {"location": self._location, "revision": snapshot.revision, "saved_at": saved_at}
+        text = json.dumps({**content, "files": dict(snapshot.files)}, ensure_ascii=False)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(self.path, json.dumps(content, ensure_ascii=False).encode(), mode=_MODE)
+        replace_file(self.path, text.encode(), mode=_MODE)
 
     def _read(self) -> LastGoodCopy | None:
         try:
-            content = json.loads(self.path.read_bytes())
+            content = json.loads(read_regular_file(self.path, max_bytes=_MAX_BYTES))
             files = {str(name): str(text) for name, text in content["files"].items()}
             return LastGoodCopy(Snapshot(files, str(content["revision"])), datetime.fromisoformat(content["saved_at"]))
         except FileNotFoundError:

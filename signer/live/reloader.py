@@ -30,15 +30,10 @@ class RenewableCertificate(Protocol):
     """The certificate of `server.tls`, which a requested reload loads again as well."""
 
     @property
-    def error(self) -> str | None:
-        """Why the last attempt kept the active certificate."""
-
+    def error(self) -> str | None: ...
     @property
-    def expires_at(self) -> datetime:
-        """When the active certificate expires."""
-
-    async def renew(self, trigger: str) -> object:
-        """Activate what its files contain now."""
+    def expires_at(self) -> datetime: ...
+    async def renew(self, trigger: str) -> object: ...
 
 
 class Reloader:
@@ -52,14 +47,7 @@ class Reloader:
         *,
         watch_retry_seconds: float = _WATCH_RETRY_SECONDS,
     ) -> None:
-        """Create a reloader.
-
-        Args:
-            source: The source of the definitions.
-            service: Runs on the registry that `source.start()` returned.
-            started: The result that `source.start()` returned.
-            watch_retry_seconds: The delay before a store whose watch failed is watched again.
-        """
+        """Create a reloader for a service that runs on the registry of `source.start()`, whose result is `started`."""
         self._source = source
         self._service = service
         self._watch_retry_seconds = watch_retry_seconds
@@ -87,9 +75,7 @@ class Reloader:
             await asyncio.sleep(self._watch_retry_seconds)
 
     async def reload(self, trigger: str) -> ReloadResult:
-        """Activate what the store holds now, and return how that ended.
-
-        Does not raise for an invalid edit or a store that cannot be read.
+        """Activate the current content of the store, and return how that ended, also if it cannot be read or is invalid.
 
         Args:
             trigger: `change` if the store reported it, else what requested the reload.

@@ -16,7 +16,7 @@ from signer.listen_address import ListenAddress
 PATH = "/-/definitions"
 
 _UNIX_PREFIX = "unix:"
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class CannotCompare(Exception):
@@ -24,11 +24,7 @@ class CannotCompare(Exception):
 
 
 def admin_url(server: model.Server) -> str:
-    """Return the admin URL of a signer that runs on this machine with these settings.
-
-    Raises:
-        CannotCompare: the settings leave the port open.
-    """
+    """Return the admin URL of a signer on this machine; raise `CannotCompare` if its settings leave the port open."""
     address = ListenAddress.parse(server.admin)
     if address.path is None and address.port == 0:
         raise CannotCompare("server.admin has port 0, any free port; write the running signer's URL: --diff URL")
@@ -36,11 +32,7 @@ def admin_url(server: model.Server) -> str:
 
 
 async def changes_to_running(url: str, registry: Registry) -> list[str]:
-    """Return the changes that the signer at `url` would log if it reloaded and got this registry.
-
-    Raises:
-        CannotCompare: its definitions are not available.
-    """
+    """Return the changes that the signer at `url` would log if it reloaded this registry; may raise `CannotCompare`."""
     configured = registry.server.admin_token
     token = os.environ.get("OSS_SIGNER_ADMIN_TOKEN") or (None if configured is None else configured.get_secret_value())
     running = await _fetch_sections(url, token)
@@ -58,32 +50,25 @@ async def _fetch_sections(url: str, token: str | None) -> dict[str, Section]:
     unix_path = url.removeprefix(_UNIX_PREFIX) if url.startswith(_UNIX_PREFIX) else None
     connector = None if unix_path is None else aiohttp.UnixConnector(unix_path)
     base_url = url.rstrip("/") if unix_path is None else "http://localhost"
+    fix = "write the running signer's URL: --diff URL"
+    wrong_address = f"{url} is not the admin address of a signer: GET {PATH} returned"
     try:
         async with (
-            aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS), connector=connector
-            ) as session,
+            aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session,
             # A redirect would send the token to another server.
             session.get(base_url + PATH, headers=headers, allow_redirects=False) as response,
         ):
             if response.status == 401:
-                raise CannotCompare(
-                    f"the signer at {url} rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN to its token"
-                )
+                fix = "set OSS_SIGNER_ADMIN_TOKEN to its token"
+                raise CannotCompare(f"the signer at {url} rejects the admin token; {fix}")
             if response.status != 200:
-                raise CannotCompare(
-                    f"{url} is not the admin address of a signer: GET {PATH} returned {response.status}; "
-                    "write the running signer's URL: --diff URL"
-                )
+                raise CannotCompare(f"{wrong_address} {response.status}; {fix}")
             return _parse_sections(await response.json(content_type=None))
     except (aiohttp.ClientError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise CannotCompare(f"no signer at {url}: {reason}; write the running signer's URL: --diff URL") from None
+        raise CannotCompare(f"no signer at {url}: {reason}; {fix}") from None
     except ValueError:
-        raise CannotCompare(
-            f"{url} is not the admin address of a signer: GET {PATH} returned something else; "
-            "write the running signer's URL: --diff URL"
-        ) from None
+        raise CannotCompare(f"{wrong_address} something else; {fix}") from None
 
 
 def _parse_sections(body: object) -> dict[str, Section]:

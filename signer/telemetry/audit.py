@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from signer.telemetry.line_writer import LineWriter
+from signer.telemetry.logs import escape_unprintable
 
 STDOUT = "stdout"
 
@@ -34,11 +35,11 @@ class AuditLog:
         """Add an event with the current time; a thread writes it shortly after."""
         line = {"time": datetime.now(UTC), "event": event, **fields}
         try:
-            text = orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+            text = orjson.dumps(line, default=str).decode()
         except TypeError:
             # A lone surrogate has no UTF-8 bytes. A client made it up, and the log must show it.
-            text = json.dumps(line, default=str).encode() + b"\n"
-        self._lines.add(text)
+            text = json.dumps(line, default=str)
+        self._lines.add(escape_unprintable(text).encode() + b"\n")
 
     async def close(self) -> None:
         """Write the remaining lines and close the file."""

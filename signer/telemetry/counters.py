@@ -39,13 +39,7 @@ class DurationHistogram(Collector):
     """A histogram of durations in seconds."""
 
     def __init__(self, name: str, documentation: str, bounds_seconds: Sequence[float]) -> None:
-        """Create an empty histogram.
-
-        Args:
-            name: ends in `_seconds`.
-            documentation: the help text.
-            bounds_seconds: the upper bounds of its buckets, without infinity.
-        """
+        """Create an empty histogram; the upper bounds of its buckets are without infinity."""
         self._name, self._documentation = name, documentation
         self._bounds = tuple(bounds_seconds)
         self._counts = [0] * (len(self._bounds) + 1)

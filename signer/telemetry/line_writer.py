@@ -69,12 +69,8 @@ class LineWriter:
             batch, self._lines = self._lines, []
             self._batches.put(batch)
             if self._thread is None:
-                self._thread = self._start_thread()
-
-    def _start_thread(self) -> Thread:
-        thread = Thread(target=self._write_batches, name="write lines", daemon=True)
-        thread.start()
-        return thread
+                self._thread = Thread(target=self._write_batches, name="write lines", daemon=True)
+                self._thread.start()
 
     def _write_batches(self) -> None:
         while (lines := self._batches.get()) is not None:

@@ -15,10 +15,9 @@ _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as a JSON object; what is passed as `extra` becomes fields."""
+    """Formats a record as a JSON object with the fields of `extra` and, on a machine with several, the worker."""
 
     def __init__(self, worker: int | None = None) -> None:
-        """Create a formatter; with several workers on a machine, each line names its worker."""
         super().__init__()
         self._common_fields: dict[str, object] = {} if worker is None else {"worker": worker}
         self.common_fields_json = "" if worker is None else f'"worker": {worker}, '
@@ -35,7 +34,17 @@ class JsonFormatter(logging.Formatter):
         fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         if record.exc_info:
             fields["traceback"] = _traceback_lines(record.exc_info[1])
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        return escape_unprintable(json.dumps(fields, ensure_ascii=False, default=str))
+
+
+def escape_unprintable(text: str) -> str:
+    """Escape in JSON what a terminal does not show as it is, such as control characters and changes of direction.
+
+    JSON itself escapes only those below U+0020. A client could hide or forge what an operator sees with the others.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def configure_logging(stream: TextIO = sys.stderr, level: int = logging.INFO, worker: int | None = None) -> None:

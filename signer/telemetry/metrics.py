@@ -30,43 +30,30 @@ _REQUEST_BOUNDS_SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-_REFRESH_BOUNDS_SECONDS = Histogram.DEFAULT_BUCKETS[:-1]
 
 
 class RoleGauges(Protocol):
     """What a scrape reads from a role's state."""
 
     @property
-    def role(self) -> str:
-        """Its key in the registry."""
-
+    def role(self) -> str: ...
     @property
-    def is_usable(self) -> bool:
-        """Whether its token can sign."""
-
+    def is_usable(self) -> bool: ...
     @property
-    def expires_at(self) -> datetime | None:
-        """When its token expires; None without a token, and for one that does not expire."""
+    def expires_at(self) -> datetime | None: ...
 
 
 class RefreshMetrics(Protocol):
-    """A finished attempt to fetch a role's token."""
+    """A finished attempt to fetch a role's token, and why it was made."""
 
     @property
-    def role(self) -> str:
-        """The key of the role."""
-
+    def role(self) -> str: ...
     @property
-    def reason(self) -> str:
-        """Why a token was fetched."""
-
+    def reason(self) -> str: ...
     @property
-    def succeeded(self) -> bool:
-        """Whether a token was fetched."""
-
+    def succeeded(self) -> bool: ...
     @property
-    def seconds(self) -> float:
-        """How long it took."""
+    def seconds(self) -> float: ...
 
 
 class Metrics:
@@ -95,15 +82,18 @@ class Metrics:
         )
         self.observe_request: Callable[[float], None] = self._request_duration.add
         """Add the duration of a request in seconds."""
-        self._rate_limited = self._counter(
+        self.count_rate_limited: Callable[[str], None] = self._counter(
             "oss_signer_rate_limited", "Requests rejected because of a rate limit.", ["app"]
-        )
-        self._callbacks = self._counter(
+        ).add
+        """Count a request, by app id."""
+        self.count_callback: Callable[[str, str], None] = self._counter(
             "oss_signer_callbacks", "Callbacks received from OSS after uploads, by outcome.", ["app", "outcome"]
-        )
-        self._notifications = self._counter(
+        ).add
+        """Count a callback, by app id and outcome."""
+        self.count_notification: Callable[[str], None] = self._counter(
             "oss_signer_notifications", "Attempts to deliver callbacks to the servers of apps, by outcome.", ["outcome"]
-        )
+        ).add
+        """Count an attempt, by outcome."""
         self._queue_depth = self._gauge("oss_signer_callback_queue_depth", "Callbacks waiting for delivery.")
         self._refreshes = self._counter(
             "oss_signer_credential_refreshes",
@@ -113,7 +103,7 @@ class Metrics:
         self._refresh_duration = self._histogram(
             "oss_signer_credential_refresh_duration_seconds",
             "Time that an attempt to fetch a token took, whether it succeeded or not.",
-            _REFRESH_BOUNDS_SECONDS,
+            Histogram.DEFAULT_BUCKETS[:-1],
         )
         self._reloads = self._counter(
             "oss_signer_config_reloads", "Attempts to load definitions, including the one at start.", ["outcome"]
@@ -129,18 +119,6 @@ class Metrics:
         self._loop_lag = self._gauge(
             "oss_signer_event_loop_lag_seconds", "Longest delay of a timer of the event loop in the last 15 seconds."
         )
-
-    def count_rate_limited(self, app_id: str) -> None:
-        """Count a request that was rejected because of a rate limit."""
-        self._rate_limited.add(app_id)
-
-    def count_callback(self, app_id: str, outcome: str) -> None:
-        """Count a callback that OSS sent."""
-        self._callbacks.add(app_id, outcome)
-
-    def count_notification(self, outcome: str) -> None:
-        """Count an attempt to deliver a callback to an app's server."""
-        self._notifications.add(outcome)
 
     def record_refresh(self, attempt: RefreshMetrics) -> None:
         """Count an attempt to fetch a token, and add its duration."""
@@ -164,7 +142,7 @@ class Metrics:
     ) -> None:
         """Call these functions at each scrape for the state of roles, the clock skew, readiness and number of apps."""
 
-        def collect() -> Iterator[Metric]:
+        def collect_roles() -> Iterator[Metric]:
             expiry = GaugeMetricFamily(
                 "oss_signer_credential_expiry_timestamp_seconds", "Expiry time of a role's token.", labels=["role"]
             )
@@ -177,15 +155,14 @@ class Metrics:
                     expiry.add_metric([state.role], state.expires_at.timestamp())
             yield expiry
             yield usable
-            yield GaugeMetricFamily(
-                "oss_signer_clock_skew_seconds",
-                "This machine's clock minus that of the STS or metadata service that differs most.",
-                value=clock_skew_seconds(),
-            )
-            yield GaugeMetricFamily("oss_signer_ready", "1 if /readyz returns 200, else 0.", value=int(ready()))
-            yield GaugeMetricFamily("oss_signer_config_apps", "Apps in the active definitions.", value=apps())
 
-        self._registry.register(_ScrapeCollector(collect))
+        self._registry.register(_ScrapeCollector(collect_roles))
+        self._gauge(
+            "oss_signer_clock_skew_seconds",
+            "This machine's clock minus that of the STS or metadata service that differs most.",
+        ).set_function(clock_skew_seconds)
+        self._gauge("oss_signer_ready", "1 if /readyz returns 200, else 0.").set_function(ready)
+        self._gauge("oss_signer_config_apps", "Apps in the active definitions.").set_function(apps)
 
     def expose_revision(self, revision: Callable[[], str]) -> None:
         """Call `revision` at each scrape; workers with different definitions differ in it."""
@@ -201,20 +178,13 @@ class Metrics:
 
     def expose_certificate(self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
         """Call these functions at each scrape for the expiry time and the last reload of `server.tls`."""
-
-        def collect() -> Iterator[Metric]:
-            yield GaugeMetricFamily(
-                "oss_signer_tls_certificate_expiry_timestamp_seconds",
-                "Expiry time of the active certificate.",
-                value=expires_at(),
-            )
-            yield GaugeMetricFamily(
-                "oss_signer_tls_certificate_last_reload_successful",
-                "1 if the last attempt to load the certificate files succeeded, else 0.",
-                value=int(succeeded()),
-            )
-
-        self._registry.register(_ScrapeCollector(collect))
+        self._gauge(
+            "oss_signer_tls_certificate_expiry_timestamp_seconds", "Expiry time of the active certificate."
+        ).set_function(expires_at)
+        self._gauge(
+            "oss_signer_tls_certificate_last_reload_successful",
+            "1 if the last attempt to load the certificate files succeeded, else 0.",
+        ).set_function(succeeded)
 
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
         """Call `seconds` at each scrape."""
