@@ -14,6 +14,7 @@ from signer.definitions.validate import SharedSettings, Validation
 from signer.delivery.callback_body import InvalidBodyTemplate
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
 from signer.signing.callback_field import CallbackField
+from signer.signing.content_types import expand_wildcards
 from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 from signer.signing.upload_rules import UploadRules
@@ -63,7 +64,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         expires=app.expires,
         min_size_bytes=app.min_size,
         max_size_bytes=app.max_size,
-        content_types=app.content_types,
+        content_types=expand_wildcards(app.content_types),
         success_status=app.success_status,
         headers={key.lower(): value for key, value in app.headers.items()},
         conditions=app.conditions,

@@ -161,7 +161,8 @@ class Defaults(StrictModel):
     max_size: Size = Field(20 * 2**20, description="maximum file size; OSS accepts at most 5GiB", examples=["10MiB"])
     content_types: tuple[MediaType, ...] = Field(
         (),
-        description="allowed media types, exact or like `image/*`; default: any",
+        description="allowed media types; `image/*` and the like stand for common types that run no script in browsers, "
+        "so without SVG, HTML and XML; default: any",
         examples=[["image/jpeg", "image/png"]],
     )
 

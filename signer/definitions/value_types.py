@@ -24,13 +24,14 @@ from signer.definitions.quantities import (
 )
 from signer.listen_address import PATTERN as LISTEN_ADDRESS_PATTERN
 from signer.listen_address import ListenAddress
+from signer.signing.content_types import WILDCARD_KINDS
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _PORT = r"(?::[0-9]{1,5})?"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
 _ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
 _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
-_MEDIA_TYPE = r"^[A-Za-z0-9!#&^_.+-]+/(?:[A-Za-z0-9!#&^_.+-]+|\*)$"
+_MEDIA_TYPE = rf"^(?:[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+|(?:{'|'.join(WILDCARD_KINDS)})/\*)$"
 
 
 def _schema(title: str, pattern: str, examples: list[Any], unit: str = "") -> WithJsonSchema:
@@ -195,7 +196,10 @@ Region = Annotated[
 ]
 MediaType = Annotated[
     str,
-    _matches(_MEDIA_TYPE, "not a media type; write one like image/jpeg, or image/* for all image types"),
+    _matches(
+        _MEDIA_TYPE,
+        f"not a media type; write one like image/jpeg, or * after one of {', '.join(f'{k}/' for k in WILDCARD_KINDS)}",
+    ),
     _schema("media type", _MEDIA_TYPE, ["image/jpeg", "image/*"]),
 ]
 RoleArn = Annotated[

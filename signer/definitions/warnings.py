@@ -17,6 +17,7 @@ from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.session_policy import fixed_prefix
 from signer.definitions.violation import RELATED_PLACE, Violation
+from signer.signing.content_types import runs_script
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
 """Secret keys with the address of a service, which is secret only if it contains a password."""
@@ -58,6 +59,9 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if app.is_unlimited and any(isinstance(each, model.OpenCallers) for each in app.callers):
         message = "anyone may request any number of signatures; set rate_limit, or choose another type of callers"
         yield Violation((), message, at_key=True)
+    for content_type in filter(runs_script, app.rules.content_types):
+        message = f"objects of type {content_type} run script in browsers; serve them as downloads, or remove the type"
+        yield Violation(("content_types",), message)
     if likely := likely_region(app.rules.region):
         yield Violation(("region",), f"{quote(app.rules.region)} is not a known region; did you mean {likely}?")
     if not _THIS_MACHINE.fullmatch(app.rules.url):

@@ -170,11 +170,9 @@ def test_expired_credential_signs_no_form() -> None:
         ((), UploadRequest(content_type="text/html"), "text/html"),
         (("image/png",), UploadRequest(), "image/png"),
         (("image/png", "image/jpeg"), UploadRequest(filename="a.JPG"), "image/jpeg"),
-        (("image/*",), UploadRequest(content_type="image/webp"), "image/webp"),
-        (("IMAGE/PNG",), UploadRequest(content_type="image/png; q=1"), "image/png; q=1"),
+        (("image/png",), UploadRequest(content_type="IMAGE/PNG; q=1"), "IMAGE/PNG; q=1"),
         (("image/png", "image/jpeg"), UploadRequest(), InvalidRequest),
-        (("image/*",), UploadRequest(), InvalidRequest),
-        (("image/*",), UploadRequest(content_type="imagex/png"), UnsupportedType),
+        (("image/png",), UploadRequest(content_type="imagex/png"), UnsupportedType),
         (("image/png",), UploadRequest(content_type="text/html"), UnsupportedType),
         (("image/png",), UploadRequest(filename="a.html"), UnsupportedType),
         ((), UploadRequest(content_type="text"), InvalidRequest),
@@ -197,8 +195,7 @@ def test_content_type_is_chosen(
     ("allowed", "upload_request", "condition"),
     [
         (("image/png", "image/jpeg"), UploadRequest(), ["in", "$x-oss-content-type", ["image/png", "image/jpeg"]]),
-        (("image/*",), UploadRequest(), ["starts-with", "$x-oss-content-type", "image/"]),
-        (("image/*", "a/b"), UploadRequest(content_type="a/b"), ["eq", "$x-oss-content-type", "a/b"]),
+        (("image/png", "a/b"), UploadRequest(content_type="a/b"), ["eq", "$x-oss-content-type", "a/b"]),
     ],
 )
 def test_sample_form_restricts_the_stored_type(
@@ -206,11 +203,6 @@ def test_sample_form_restricts_the_stored_type(
 ) -> None:
     found = conditions(sample_form(upload_request, content_types=allowed))
     assert found == sorted([*AUTH, condition], key=repr)
-
-
-def test_types_that_one_condition_cannot_express_require_content_type() -> None:
-    with pytest.raises(InvalidRequest, match="content_type"):
-        sample_form(content_types=("image/*", "a/b"))
 
 
 @pytest.mark.parametrize(("size", "problem"), [(1001, TooLarge), (0, InvalidRequest)])

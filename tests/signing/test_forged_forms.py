@@ -1,0 +1,105 @@
+"""Clients change their forms, and the local cloud judges: what the rules forbid is not stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from signer.errors import InvalidRequest, UnsupportedType
+from signer.signing.content_types import WILDCARD_KINDS, expand_wildcards, runs_script
+from signer.signing.form import Forms, SignedUpload
+from signer.signing.object_key import KeyNaming, Template
+from signer.signing.upload_rules import UploadRequest, UploadRules
+from signer.signing.v4 import Credential
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.oss_upload import post_object
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = Credential("LTAI-local", "local-secret")
+RULES = UploadRules(
+    bucket="photos",
+    region="cn-hangzhou",
+    url="",
+    naming=KeyNaming(Template.parse("p/"), Template.parse("{uuid}")),
+    expires=timedelta(minutes=10),
+    max_size_bytes=100,
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cloud() -> AsyncIterator[Cloud]:
+    async with aiohttp.ClientSession() as session, local_cloud(session, "--bucket", "photos=cn-hangzhou") as started:
+        yield started
+
+
+def sign(cloud: Cloud, request: UploadRequest, *, sample: bool, **rules: Any) -> SignedUpload:
+    forms = Forms("a", replace(RULES, url=f"{cloud.oss}/photos", **rules))
+    return (forms.sample_form if sample else forms.full_form)(
+        request, caller=None, credential=KEY, now=datetime.now(UTC)
+    )
+
+
+async def upload(
+    cloud: Cloud, form: SignedUpload, changes: dict[str, str], drop: tuple[str, ...] = ()
+) -> dict[str, Any] | None:
+    """Post a form with changes, and return the stored object, if any."""
+    fields = {"key": form.key or "", **form.fields, **changes}
+    await post_object(cloud.session, form.url, {k: v for k, v in fields.items() if k not in drop}, b"x")
+    found = [each for each in await cloud.objects("photos") if each["key"] == form.key]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "image/png,text/html",
+        "image/png;text/html",
+        "image/svg+xml",
+        "image/",
+        "image/*",
+        "IMAGE/PNG",
+        "text/html",
+        "image/png\t, text/html",
+    ],
+)
+@pytest.mark.parametrize("sample", [True, False], ids=["sample form", "full form"])
+async def test_a_wildcard_stores_safe_types_only(cloud: Cloud, sent: str, sample: bool) -> None:
+    content_types = expand_wildcards(["image/*"])
+    # A client of the sample endpoint may leave the type open; the full form always has one.
+    form = sign(cloud, UploadRequest(None, None if sample else "image/png"), sample=sample, content_types=content_types)
+    assert await upload(cloud, form, {"x-oss-content-type": sent, "Content-Type": sent}) is None
+    assert await upload(cloud, form, {"Content-Type": sent}, drop=("x-oss-content-type",)) is None
+    stored = await upload(cloud, form, {"x-oss-content-type": "image/png"})
+    assert stored is not None
+    assert stored["content_type"] == "image/png"
+
+
+@pytest.mark.parametrize("sent", ["image/png,text/html", "image/svg+xml", "image/*", "image/x-new", "text/html"])
+@pytest.mark.parametrize("sample", [True, False], ids=["sample form", "full form"])
+async def test_a_wildcard_signs_safe_types_only(cloud: Cloud, sent: str, sample: bool) -> None:
+    with pytest.raises((InvalidRequest, UnsupportedType)):
+        sign(cloud, UploadRequest(None, sent), sample=sample, content_types=expand_wildcards(["image/*"]))
+
+
+@pytest.mark.parametrize("kind", WILDCARD_KINDS)
+async def test_no_wildcard_stands_for_a_type_that_runs_script(kind: str) -> None:
+    types = expand_wildcards([f"{kind}/*"])
+    assert len(types) > 3
+    assert not [each for each in types if runs_script(each) or not each.startswith(f"{kind}/")]
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["text/html", "IMAGE/SVG+XML", "text/xml", "application/xml", "application/xhtml+xml", "application/rss+xml",
+     "text/javascript", "text/xsl", "multipart/x-mixed-replace"],
+)  # fmt: skip
+async def test_types_that_run_script_are_known(script: str) -> None:
+    assert runs_script(script)
+    assert expand_wildcards([script, "image/png"]) == (script.lower(), "image/png")
