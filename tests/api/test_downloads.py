@@ -1,0 +1,29 @@
+"""`GET /v1/apps/{app_id}/downloads`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import API_KEY, Client, problem_of
+
+HEADERS = {"X-Api-Key": API_KEY, "X-Caller": "ann"}
+
+
+async def test_the_caller_gets_a_url_of_an_object_of_its_own(client: Client) -> None:
+    async with client.get("/v1/apps/backend/downloads?key=users/ann/a.jpg", headers=HEADERS) as response:
+        document = await response.json()
+    assert (response.status, set(document)) == (200, {"url", "expires_at"})
+    assert "/users/ann/a.jpg?" in document["url"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/apps/backend/downloads?key=users/bob/a.jpg", 403, "forbidden"),
+        ("/v1/apps/backend/downloads", 400, "invalid_request"),
+        ("/v1/apps/open/downloads?key=a.jpg", 403, "forbidden"),
+        ("/v1/apps/unknown/downloads?key=a.jpg", 404, "unknown_app"),
+    ],
+)
+async def test_a_request_that_is_refused_gets_a_problem(client: Client, path: str, status: int, code: str) -> None:
+    assert (await problem_of(client, "GET", path, status, headers=HEADERS))["code"] == code

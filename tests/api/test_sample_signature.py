@@ -1,0 +1,83 @@
+"""`GET /generate_signature`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import ORIGIN, WX_APP, Client, problem_of
+
+PATH = "/generate_signature"
+SAMPLE_MEMBERS = {
+    "policy",
+    "x_oss_signature_version",
+    "x_oss_credential",
+    "x_oss_date",
+    "signature",
+    "security_token",
+    "host",
+    "key_prefix",
+    "expires_at",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "prefix"),
+    [
+        (f"?app_id={WX_APP}", {}, "wx/"),
+        (f"?app_id={WX_APP}", {"X-App-Id": "open"}, "wx/"),
+        ("", {"X-App-Id": WX_APP}, "wx/"),
+        ("", {"X-App-Id": WX_APP, "Referer": "https://servicewechat.com/open/1/page-frame.html"}, "wx/"),
+        ("", {"Referer": f"https://servicewechat.com/{WX_APP}/7/page-frame.html"}, "wx/"),
+        ("", {"Referer": f"https://example.com/{WX_APP}/7/page-frame.html"}, ""),
+        ("", {}, ""),
+    ],
+    ids=["query", "query before header", "header", "header before Referer", "Referer", "another Referer", "default"],
+)
+async def test_the_app_is_named_by_query_header_referer_or_default(
+    client: Client, query: str, headers: dict[str, str], prefix: str
+) -> None:
+    async with client.get(PATH + query, headers=headers) as response:
+        document = await response.json()
+    assert (response.status, document["key_prefix"]) == (200, prefix)
+    assert set(document) == SAMPLE_MEMBERS
+    assert all(isinstance(value, str) for value in document.values())
+
+
+async def test_the_key_and_the_callback_are_in_the_response_if_the_app_has_them(client: Client) -> None:
+    async with client.get(f"{PATH}?app_id=exact&filename=a.jpg&content_type=image/jpeg&size=1") as response:
+        assert (await response.json())["key"].endswith(".jpg")
+    async with client.get(f"{PATH}?app_id=reported") as response:
+        assert (await response.json())["callback"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("?app_id=unknown", 404, "unknown_app"),
+        ("?app_id=off", 403, "app_disabled"),
+        ("?app_id=full-only", 403, "forbidden"),
+        ("?app_id=no-credential", 503, "credentials_unavailable"),
+        ("?app_id=exact&size=2000000&filename=a.jpg", 413, "too_large"),
+        ("?app_id=exact&content_type=image/png&filename=a.jpg", 415, "unsupported_type"),
+        ("?size=-1", 400, "invalid_request"),
+        ("?size=many", 400, "invalid_request"),
+        (f"?filename={'a' * 1025}", 400, "invalid_request"),
+    ],
+)
+async def test_a_request_that_breaks_a_rule_gets_a_problem(client: Client, query: str, status: int, code: str) -> None:
+    assert (await problem_of(client, "GET", PATH + query, status))["code"] == code
+
+
+async def test_a_web_page_of_an_allowed_origin_may_read_the_response(client: Client) -> None:
+    async with client.get(f"{PATH}?app_id=web", headers={"Origin": ORIGIN}) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "X-Request-Id" in response.headers["Access-Control-Expose-Headers"]
+        assert response.headers["Vary"] == "Origin"
+
+
+async def test_a_preflight_names_the_allowed_method_and_headers(client: Client) -> None:
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    async with client.options(f"{PATH}?app_id=web", headers=headers) as response:
+        assert response.status == 204
+        assert response.headers["Access-Control-Allow-Methods"] == "GET"
+        assert "X-Session" in response.headers["Access-Control-Allow-Headers"]

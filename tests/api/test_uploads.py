@@ -1,0 +1,109 @@
+"""`POST /v1/apps/{app_id}/uploads`."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import API_KEY, ORIGIN, Client, problem_of
+
+
+def path(app_id: str) -> str:
+    return f"/v1/apps/{app_id}/uploads"
+
+
+async def test_an_empty_request_gets_a_form_whose_key_the_client_completes(client: Client) -> None:
+    async with client.post(path("open")) as response:
+        form = await response.json()
+    assert response.status == 201
+    assert set(form) == {"url", "method", "fields", "file_field", "key_prefix", "expires_at", "max_size"}
+    assert form["fields"]["key"] == form["key_prefix"] + "${filename}"
+
+
+async def test_the_form_contains_what_the_request_and_the_rules_fix(client: Client) -> None:
+    request = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 1, "meta": {"team": "x"}, "vars": {}}
+    async with client.post(path("exact"), json=request) as response:
+        form = await response.json()
+    assert (response.status, form["fields"]["key"]) == (201, form["key"])
+    assert form["fields"]["x-oss-meta-team"] == "x"
+    assert form["fields"]["Content-Type"] == "image/jpeg"
+    assert form["max_size"] == 2**20
+
+
+async def test_the_prefix_contains_the_caller(client: Client) -> None:
+    headers = {"X-Api-Key": API_KEY, "X-Caller": "ann"}
+    async with client.post(path("backend"), headers=headers) as response:
+        assert (await response.json())["key_prefix"] == "users/ann/"
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"{", "the body is not valid JSON"),
+        (b"[]", "the body is not a JSON object; send one with filename"),
+        (b'{"name": "a.jpg"}', "unknown member 'name'; known: filename, content_type"),
+        (b'{"size": "1"}', "size: input should be a valid integer"),
+        (b'{"filename": ""}', "filename: string should have at least 1 character"),
+        (gzip.compress(b"{}"), "the body is not valid JSON"),
+    ],
+)
+async def test_a_malformed_body_gets_a_problem_that_names_the_member(client: Client, body: bytes, detail: str) -> None:
+    problem = await problem_of(client, "POST", path("open"), 400, data=body)
+    assert problem["code"] == "invalid_request"
+    assert problem["detail"].startswith(detail)
+
+
+async def test_a_compressed_body_is_not_expanded(client: Client) -> None:
+    options: dict[str, Any] = {"data": gzip.compress(b"{}"), "headers": {"Content-Encoding": "gzip"}}
+    problem = await problem_of(client, "POST", path("open"), 400, **options)
+    assert problem["detail"] == "the body is compressed; send it without Content-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("app_id", "status", "code"),
+    [
+        ("unknown", 404, "unknown_app"),
+        ("off", 403, "app_disabled"),
+        ("backend", 401, "unauthenticated"),
+        ("no-credential", 503, "credentials_unavailable"),
+    ],
+)
+async def test_a_request_that_is_refused_gets_a_problem(client: Client, app_id: str, status: int, code: str) -> None:
+    assert (await problem_of(client, "POST", path(app_id), status))["code"] == code
+
+
+async def test_a_refusal_for_lack_of_a_credential_says_when_to_retry(client: Client) -> None:
+    async with client.post(path("no-credential")) as response:
+        assert int(response.headers["Retry-After"]) >= 1
+
+
+async def test_a_limit_is_shown_and_enforced(client: Client) -> None:
+    async with client.post(path("limited")) as response:
+        limits = [response.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")]
+    assert (response.status, limits) == (201, ["1", "0", "3600"])
+    async with client.post(path("limited")) as response:
+        assert (response.status, response.headers["RateLimit-Remaining"]) == (429, "0")
+        assert 1 <= int(response.headers["Retry-After"]) <= 3600
+
+
+async def test_a_wx_login_code_of_the_body_is_as_good_as_one_in_a_header(client: Client) -> None:
+    """An app without WeChat callers ignores it; that it is read shows in its validation."""
+    async with client.post(path("open"), json={"code": "c" * 512}) as response:
+        assert response.status == 201
+    problem = await problem_of(client, "POST", path("open"), 400, json={"code": "c" * 513})
+    assert problem["detail"].startswith("code: ")
+
+
+async def test_a_web_page_may_read_a_refusal(client: Client) -> None:
+    headers = {"Origin": ORIGIN}
+    async with client.post(path("web"), data=b"{", headers=headers) as response:
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (400, ORIGIN)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "https://www.example.com/"])
+async def test_another_origin_gets_no_permission(client: Client, origin: str) -> None:
+    async with client.post(path("web"), headers={"Origin": origin}) as response:
+        assert response.status == 201
+        assert "Access-Control-Allow-Origin" not in response.headers
