@@ -19,6 +19,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from signer.clock import rfc3339
 from signer.definitions import model
 from signer.regular_file import NotARegularFile, read_regular_file
 from signer.stores.file_polling import FilePoller, FilesKeepChanging
@@ -65,9 +66,9 @@ class LoadedCertificate:
     def warnings(self, now: datetime) -> Iterator[tuple[TlsFile, str]]:
         """Yield what fails for some clients, or endangers the key."""
         if now > self.expires_at:
-            yield "certificate", f"expired at {format_time(self.expires_at)}, so phones refuse it; renew it"
+            yield "certificate", f"expired at {rfc3339(self.expires_at)}, so phones refuse it; renew it"
         if now < self.starts_at:
-            yield "certificate", f"is valid only from {format_time(self.starts_at)}; check this machine's clock"
+            yield "certificate", f"is valid only from {rfc3339(self.starts_at)}; check this machine's clock"
         if self.is_chain_missing:
             yield (
                 "certificate",
@@ -93,11 +94,6 @@ def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
         return poller.read(lambda: _read(paths))
     except FilesKeepChanging:
         raise CannotUseCertificate("certificate", "changes while it is read; replace the file atomically") from None
-
-
-def format_time(moment: datetime) -> str:
-    """Return a UTC time as RFC 3339, to the second."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _read(paths: model.Tls) -> LoadedCertificate:

@@ -45,7 +45,7 @@ class Listener:
             )
         )
 
-    async def drain(self, *, seconds: float, hurry: asyncio.Event) -> None:
+    async def drain(self, *, seconds: float, skip: asyncio.Event) -> None:
         """Stop accepting connections, and answer what arrives on the open ones, each with `Connection: close`.
 
         Closing an idle connection at once would lose a request that its client sends at that moment: HTTP/1.1 cannot
@@ -53,11 +53,11 @@ class Listener:
 
         Args:
             seconds: How long to wait for the connections to close.
-            hurry: Ends the wait.
+            skip: ends the wait when it is set.
         """
         self._stop_accepting()
         self._server.is_draining = True
-        waits = [asyncio.create_task(event.wait()) for event in (self._server.has_no_connections, hurry)]
+        waits = [asyncio.create_task(event.wait()) for event in (self._server.has_no_connections, skip)]
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

@@ -98,7 +98,7 @@ async def serve(
         await signals.stop.wait()
         log.info("stopping", extra={"reason": signals.stop_signal})
         supervision.report_stopping(signals.stop_signal)
-        await public_listener.drain(seconds=drain_seconds, hurry=signals.skip_drain)
+        await public_listener.drain(seconds=drain_seconds, skip=signals.skip_drain)
 
 
 def _open_sockets(

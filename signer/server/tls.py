@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from signer.clock import utc_now
+from signer.clock import rfc3339, utc_now
 from signer.definitions import model
 from signer.server.certificate import (
     CannotUseCertificate,
     LoadedCertificate,
     certificate_poller,
-    format_time,
     load_certificate,
 )
 from signer.server.sockets import CannotListen
@@ -81,10 +80,10 @@ class ActiveCertificate:
             try:
                 loaded = await asyncio.to_thread(load_certificate, self._paths, self._poller)
                 if loaded.expires_at < utc_now() <= self._loaded.expires_at:
-                    raise CannotUseCertificate("certificate", f"expired at {format_time(loaded.expires_at)}; renew it")
+                    raise CannotUseCertificate("certificate", f"expired at {rfc3339(loaded.expires_at)}; renew it")
             except CannotUseCertificate as error:
                 self._last = Renewal(utc_now(), trigger, str(error))
-                fields = {"trigger": trigger, "expires_at": format_time(self._loaded.expires_at), "error": str(error)}
+                fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": str(error)}
                 log.error("certificate rejected", extra=fields)
             else:
                 self._activate(loaded, trigger)
@@ -95,7 +94,7 @@ class ActiveCertificate:
             fields = {
                 "trigger": trigger,
                 "names": list(loaded.names),
-                "expires_at": format_time(loaded.expires_at),
+                "expires_at": rfc3339(loaded.expires_at),
             }
             log.info("certificate renewed", extra=fields)
             _log_warnings(loaded)
