@@ -172,7 +172,7 @@ func (s *server) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	var body []byte
 	if request.URL.Path == "/generate_signature" && isKnown {
 		var err error
-		if body, err = sign(bucket, s.credential.Load().(*credential), started.UTC()); err != nil {
+		if body, err = sign(bucket, s.credential.Load().(*credential), started.UTC().Truncate(time.Second)); err != nil {
 			status = http.StatusInternalServerError
 		}
 	} else {
