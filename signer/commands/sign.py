@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Sign with the credential of the app's role; return 1 when the request is refused."""
+    """Sign with the credential of the app's role; return 1 if the request is rejected."""
     logs.configure_logging(level=logs.WARNING)
     try:
         upload = event_loop.run(_sign(options))
