@@ -8,7 +8,7 @@ from tests.api.conftest import Client, StubReceiver, problem_of
 
 
 async def test_the_receiver_gets_the_request_as_oss_sent_it(client: Client, receiver: StubReceiver) -> None:
-    path = "/v1/apps/reported/callback?proof=a%2Fb"
+    path = "/v1/apps/reported/callback?proof=a%26b"
     headers = {"Authorization": "signature", "X-Request-Id": "an-id-of-OSS"}
     async with client.post(path, data=b"bucket=photos&object=a.jpg", headers=headers) as response:
         assert (response.status, await response.json()) == (200, {"ok": True, "key": "a.jpg"})
