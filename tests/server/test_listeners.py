@@ -145,7 +145,7 @@ async def test_a_draining_connection_serves_one_more_request(listener: Listener,
         writer.write(REQUEST)
         head, _body = await response_of(reader)
         assert b"connection: close" not in head.lower()
-        draining = asyncio.create_task(listener.drain(seconds=60, hurry=asyncio.Event()))
+        draining = asyncio.create_task(listener.drain(seconds=60, skip=asyncio.Event()))
         await asyncio.sleep(0)
         writer.write(REQUEST)
         head, body = await response_of(reader)
@@ -157,13 +157,13 @@ async def test_a_draining_connection_serves_one_more_request(listener: Listener,
             pass
 
 
-@pytest.mark.parametrize("is_hurried", [True, False])
-async def test_draining_ends_with_its_time_or_at_once(listener: Listener, url: str, is_hurried: bool) -> None:
-    hurry = asyncio.Event()
-    if is_hurried:
-        hurry.set()
+@pytest.mark.parametrize("is_skipped", [True, False])
+async def test_draining_ends_with_its_time_or_at_once(listener: Listener, url: str, is_skipped: bool) -> None:
+    skip = asyncio.Event()
+    if is_skipped:
+        skip.set()
     async with connection(url):
-        await listener.drain(seconds=3600 if is_hurried else 0, hurry=hurry)
+        await listener.drain(seconds=3600 if is_skipped else 0, skip=skip)
 
 
 async def test_a_request_in_progress_is_finished_before_the_listener_closes(
