@@ -26,7 +26,7 @@ from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
 from signer.credentials.sources.chained_role import ChainedRoleSource, RoleCredentials
 from signer.credentials.sources.credential_source import Source
-from signer.definitions import model
+from signer.definitions import caller_model, credential_model
 from signer.definitions.interpolation import BadReference, interpolate
 from signer.definitions.registry import AccessKeyTemplate, App, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
@@ -94,17 +94,17 @@ class RolePlanner:
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:
         entry = role.entry
         deadline_seconds = entry.timeout.total_seconds()
-        if isinstance(entry, model.EcsRamRole):
+        if isinstance(entry, credential_model.EcsRamRole):
             from signer.credentials.sources.ecs_ram_role import EcsRamRoleSource
 
             return EcsRamRoleSource(
                 self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
             )
-        if isinstance(entry, model.DefaultChain):
+        if isinstance(entry, credential_model.DefaultChain):
             from signer.credentials.sources.default_chain import DefaultChainSource
 
             return DefaultChainSource(self._sdk, deadline_seconds=deadline_seconds)
-        if isinstance(entry, model.StaticCredential):
+        if isinstance(entry, credential_model.StaticCredential):
             return self._access_key(role)
         from signer.credentials.sources.assume_role import AssumeRoleSource
         from signer.credentials.sources.oidc import OidcSource
@@ -114,10 +114,10 @@ class RolePlanner:
             role_arn=entry.role_arn,
             session_name=entry.session_name,
             duration=entry.duration,
-            external_id=entry.external_id if isinstance(entry, model.AssumeRole) else None,
+            external_id=entry.external_id if isinstance(entry, credential_model.AssumeRole) else None,
             session_policy=role.session_policy,
         )
-        if isinstance(entry, model.OidcRole):
+        if isinstance(entry, credential_model.OidcRole):
             return OidcSource(
                 self._sdk,
                 role_request,
@@ -198,16 +198,16 @@ class CallerCheckBuilder:
             if app.enabled
         }
 
-    def _check(self, app_id: str, entries: Sequence[model.AnyCallers]) -> CallerCheck:
+    def _check(self, app_id: str, entries: Sequence[caller_model.AnyCallers]) -> CallerCheck:
         checks = [self._check_of_kind(app_id, entry) for entry in entries]
         return checks[0] if len(checks) == 1 else FirstMatchCheck(checks)
 
-    def _check_of_kind(self, app_id: str, entry: model.AnyCallers) -> CallerCheck:
-        if isinstance(entry, model.PluginCallers):
+    def _check_of_kind(self, app_id: str, entry: caller_model.AnyCallers) -> CallerCheck:
+        if isinstance(entry, caller_model.PluginCallers):
             return load_plugin(entry.type)(entry.model_dump(), app_id)
-        if isinstance(entry, model.ApiKeyCallers):
+        if isinstance(entry, caller_model.ApiKeyCallers):
             return ApiKeyCheck(entry.keys)
-        if isinstance(entry, model.WeChatCallers):
+        if isinstance(entry, caller_model.WeChatCallers):
             from signer.callers.session_tokens import SessionTokens
             from signer.callers.wechat import WeChatCheck
 
@@ -220,14 +220,14 @@ class CallerCheckBuilder:
                 endpoint=entry.endpoint,
                 timeout_seconds=entry.timeout.total_seconds(),
             )
-        if isinstance(entry, model.JwtCallers):
+        if isinstance(entry, caller_model.JwtCallers):
             from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
 
             rules = JwtRules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
             return JwtBearerCheck(self._verification_key(entry), rules)
         return OpenCheck()
 
-    def _verification_key(self, entry: model.JwtCallers) -> VerificationKey | Jwks:
+    def _verification_key(self, entry: caller_model.JwtCallers) -> VerificationKey | Jwks:
         from signer.callers.jwks import Jwks
         from signer.callers.verification_keys import key_from_pem, key_from_secret
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from signer.definitions import model
+from signer.definitions import caller_model, credential_model, model
 from signer.definitions.schema import Schema, schema
 from tools.full_example import full_example
 
@@ -76,7 +76,7 @@ def configuration_page() -> str:
     parts += [_table(defined["Server"]), "\n## tls\n\n", _intro(defined["Tls"]), _table(defined["Tls"])]
     parts += ["\n## credentials\n\n", _credentials(defined)]
     parts += ["\n## apps and defaults\n\n", _apps(defined)]
-    parts += [_section("callers", _kinds(model.CallersEntry), defined)]
+    parts += [_section("callers", _kinds(caller_model.CallersEntry), defined)]
     for name, title in (
         ("rate_limit", "RateLimit"),
         ("callback", "Callback"),
@@ -94,7 +94,7 @@ def configuration_page() -> str:
 
 
 def _credentials(defined: Mapping[str, Schema]) -> str:
-    kinds = _kinds(model.CredentialEntry)
+    kinds = _kinds(credential_model.CredentialEntry)
     common = list(defined["DefaultChain"]["properties"])
     common.remove("type")
     lines = [

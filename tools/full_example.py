@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from functools import cache
+from typing import Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from signer.definitions import model
+from signer.definitions import credential_model, model
+from signer.definitions.schema import Schema, schema
 
 _APP_ID = "wx1234567890abcdef"
 _NAMES = {
@@ -35,7 +37,7 @@ def _lines() -> Iterator[str]:
     yield from _fields(model.Server, 1)
     yield ""
     yield "credentials:"
-    for entry in get_args(get_args(model.CredentialEntry)[0]):
+    for entry in get_args(get_args(credential_model.CredentialEntry)[0]):
         example = _own_example(entry)
         yield f"  {_NAMES.get(example['type'], example['type'])}:"
         yield from (f"    {name}: {_written(value)}" for name, value in example.items())
@@ -93,10 +95,13 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [each for inner in get_args(annotation) for each in _models(inner)]
 
 
+@cache
+def _schemas() -> dict[str, Schema]:
+    return cast(dict[str, Schema], schema()["$defs"])
+
+
 def _own_example(entry: type[BaseModel]) -> dict[str, Any]:
-    extra = entry.model_config.get("json_schema_extra")
-    examples = extra.get("examples") if isinstance(extra, dict) else None
-    return dict(examples[0]) if isinstance(examples, list) and isinstance(examples[0], dict) else {}
+    return dict(_schemas()[entry.__name__].get("examples", [{}])[0])
 
 
 def _written(value: Any) -> str:

@@ -25,7 +25,7 @@ _KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 class OpenCallers(StrictModel):
     """Every client may request signatures."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "open"}]})
+    example_keys = ("type",)
 
     type: Literal["open"] = Field(description="type of callers")
 
@@ -36,7 +36,7 @@ class WeChatCallers(StrictModel):
     See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "wechat", "secret": "${WX_SECRET}"}]})
+    example_keys = ("type", "secret")
 
     type: Literal["wechat"] = Field(description="type of callers")
     secret: SecretStr = Field(min_length=1, description="AppSecret of the mini-program", examples=["${WX_SECRET}"])
@@ -55,18 +55,7 @@ class WeChatCallers(StrictModel):
 class JwtCallers(StrictModel):
     """Clients with a token of your login in `Authorization: Bearer`; set `secret`, `public_key` or `jwks_url`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "jwt",
-                    "jwks_url": "https://login.example.com/.well-known/jwks.json",
-                    "issuer": "https://login.example.com",
-                    "audience": "oss-signer",
-                }
-            ]
-        }
-    )
+    example_keys = ("type", "jwks_url", "issuer", "audience")
 
     type: Literal["jwt"] = Field(description="type of callers")
     secret: SecretStr | None = Field(
@@ -107,7 +96,7 @@ Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_list, json_schema_inp
 class ApiKeyCallers(StrictModel):
     """Your own servers, with an API key in the header `X-Api-Key`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "api_key", "keys": {"shop": _KEY_HASH}}]})
+    example_keys = ("type", "keys")
 
     type: Literal["api_key"] = Field(description="type of callers")
     keys: dict[str, Hashes] = Field(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from signer.definitions import model
 from signer.definitions.checks.object_keys import key_template
 from signer.definitions.merge import Document
 from signer.definitions.registry import App, Registry, Role
-from signer.definitions.session_policy import session_policy
-from signer.definitions.validate import SharedSettings, Validation
+from signer.definitions.roles import role_of_app
+from signer.definitions.validate import Baseline
 from signer.delivery.callback_body import InvalidBodyTemplate
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
 from signer.signing.callback_field import CallbackField
@@ -20,24 +20,17 @@ from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 from signer.signing.upload_rules import UploadRules
 
 
-def compile_definitions(validation: Validation, document: Document, previous: Registry | None) -> Registry:
-    """Return the registry of validated definitions.
-
-    Args:
-        validation: the result without violations.
-        document: what was validated.
-        previous: the last registry, where the apps are that did not change.
-    """
-    accepted = validation.accepted
-    if accepted is None:
-        raise ValueError("definitions with violations cannot be compiled")
-    definitions = accepted.shared.definitions
+def compile_definitions(
+    accepted: Baseline, changed_apps: Mapping[str, model.AppEntry], document: Document, previous: Registry | None
+) -> Registry:
+    """Return the registry of validated definitions; an app that did not change is the one of the previous registry."""
+    definitions, access_keys = accepted.shared.definitions, accepted.shared.access_keys
     apps: dict[str, App] = {}
     roles: dict[str, Role] = {}
     for app_id in accepted.apps:
-        changed = validation.changed_apps.get(app_id)
+        changed = changed_apps.get(app_id)
         if changed is not None:
-            key, role = _role_of_app(app_id, changed, accepted.shared)
+            key, role = role_of_app(app_id, changed, definitions.credentials, access_keys)
             apps[app_id] = _compile_app(app_id, changed, key)
             roles[key] = role
         elif previous is not None:
@@ -56,6 +49,7 @@ def compile_definitions(validation: Validation, document: Document, previous: Re
 
 def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
     name = None if app.key == "client" else Template.parse(key_template(app))
+    notify = None if app.callback is None else _notify_target(app.callback.notify)
     rules = UploadRules(
         bucket=app.bucket,
         region=app.region,
@@ -68,7 +62,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         success_status=app.success_status,
         headers={key.lower(): value for key, value in app.headers.items()},
         conditions=app.conditions,
-        callback=None if app.callback is None else _callback_field(app.callback),
+        callback=None if app.callback is None else _callback_field(app.callback, notify),
         meta_names=frozenset(app.meta),
     )
     return App(
@@ -82,58 +76,33 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else app.downloads.expires,
-        callback=_callback_rules(app_id, app, rules.naming),
+        callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
     )
 
 
-def _callback_rules(app_id: str, app: model.AppEntry, naming: KeyNaming) -> CallbackRules | None:
-    """Return the rules for callbacks to the signer; None if the body shows that they go elsewhere."""
-    if app.callback is None:
-        return None
-    try:
-        return build_callback_rules(
-            app_id=app_id,
-            bucket=app.bucket,
-            naming=naming,
-            urls=app.callback.url.split(";"),
-            body=app.callback.body,
-            body_type=app.callback.body_type,
-            notify=_notify_target(app.callback),
-        )
-    except InvalidBodyTemplate:
-        return None
-
-
-def _notify_target(callback: model.Callback) -> NotifyTarget | None:
-    notify = callback.notify
+def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:
     return None if notify is None else NotifyTarget(notify.url, notify.secret.get_secret_value().encode())
 
 
-def _role_of_app(app_id: str, app: model.AppEntry, shared: SharedSettings) -> tuple[str, Role]:
-    """Return the role that an app signs with, and its key in `Registry.roles`.
-
-    With `scope: app`, each app has a token of its own, narrowed by a session policy.
-    """
-    role = _role(app.credentials, shared)
-    if isinstance(role.entry, model.StsRole) and role.entry.scope == "app":
-        return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app_id, app))
-    return app.credentials, role
-
-
-def _role(name: str, shared: SharedSettings) -> Role:
-    entry = shared.definitions.credentials[name]
-    source = entry.source if isinstance(entry, model.AssumeRole) else None
-    return Role(
-        name,
-        entry,
-        access_key=shared.access_keys.get(name),
-        source=None if source is None else _role(source, shared),
-    )
-
-
-def _callback_field(callback: model.Callback) -> CallbackField:
+def _callback_field(callback: model.Callback, notify: NotifyTarget | None) -> CallbackField:
     urls = tuple(callback.url.split(";"))
-    return CallbackField(
-        urls, callback.body, callback.body_type, callback.host, derive_proof_secret(_notify_target(callback))
-    )
+    return CallbackField(urls, callback.body, callback.body_type, callback.host, derive_proof_secret(notify))
+
+
+def _callback_rules(
+    app_id: str, callback: model.Callback, rules: UploadRules, notify: NotifyTarget | None
+) -> CallbackRules | None:
+    """Return the rules for callbacks to the signer; None if the body shows that they go elsewhere."""
+    try:
+        return build_callback_rules(
+            app_id=app_id,
+            bucket=rules.bucket,
+            naming=rules.naming,
+            urls=callback.url.split(";"),
+            body=callback.body,
+            body_type=callback.body_type,
+            notify=notify,
+        )
+    except InvalidBodyTemplate:
+        return None

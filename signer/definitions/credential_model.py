@@ -14,6 +14,9 @@ from signer.definitions.value_types import BaseUrl, Duration, OidcProviderArn, R
 class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    example_keys: ClassVar[tuple[str, ...]] = ()
+    """The keys in the example of the whole mapping, each with the first of its own examples."""
+
 
 class CommonSettings(StrictModel):
     min_remaining: Duration = Field(
@@ -27,7 +30,7 @@ class CommonSettings(StrictModel):
 class EcsRamRole(CommonSettings):
     """The RAM role of this ECS instance, from the metadata service; no secret is stored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "ecs_ram_role"}]})
+    example_keys = ("type",)
 
     type: Literal["ecs_ram_role"] = Field(description="type of the entry")
     role_name: str | None = Field(
@@ -82,20 +85,7 @@ class StsRole(CommonSettings):
 class AssumeRole(StsRole):
     """A role assumed with the AccessKey of a RAM user, or with the token of another entry."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "assume_role",
-                    "role_arn": "${OSS_STS_ROLE_ARN}",
-                    "access_key_id": "${OSS_ACCESS_KEY_ID}",
-                    "access_key_secret": "${OSS_ACCESS_KEY_SECRET}",
-                    "duration": "1h",
-                    "scope": "app",
-                }
-            ]
-        }
-    )
+    example_keys = ("type", "role_arn", "access_key_id", "access_key_secret", "duration", "scope")
 
     environment_variables: ClassVar[dict[str, str]] = {
         "role_arn": "OSS_STS_ROLE_ARN",
@@ -109,9 +99,7 @@ class AssumeRole(StsRole):
 
     type: Literal["assume_role"] = Field(description="type of the entry")
     source: str | None = Field(
-        None,
-        description="another entry to assume this role with, instead of an AccessKey",
-        examples=["uploader"],
+        None, description="another entry to assume this role with, instead of an AccessKey", examples=["uploader"]
     )
     access_key_id: str | None = Field(
         None, min_length=1, description="AccessKey id of the RAM user", examples=["${OSS_ACCESS_KEY_ID}"]
@@ -130,18 +118,7 @@ class AssumeRole(StsRole):
 class OidcRole(StsRole):
     """A role assumed with the OIDC token of the pod (RRSA in ACK, which sets the environment variables)."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "oidc",
-                    "role_arn": "acs:ram::1234567890123456:role/oss-upload",
-                    "provider_arn": "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1",
-                    "token_file": "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token",
-                }
-            ]
-        }
-    )
+    example_keys = ("type", "role_arn", "provider_arn", "token_file")
 
     environment_variables: ClassVar[dict[str, str]] = {
         "role_arn": "ALIBABA_CLOUD_ROLE_ARN",
@@ -161,7 +138,7 @@ class OidcRole(StsRole):
 class DefaultChain(CommonSettings):
     """The default chain of the SDK: environment, OIDC, profiles of CLI and SDK, ECS role, credentials URI."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "default"}]})
+    example_keys = ("type",)
 
     type: Literal["default"] = Field(description="type of the entry")
 
@@ -169,17 +146,7 @@ class DefaultChain(CommonSettings):
 class StaticCredential(CommonSettings):
     """A fixed credential, which is never replaced; for tests only."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "static",
-                    "access_key_id": "${OSS_ACCESS_KEY_ID}",
-                    "access_key_secret": "${OSS_ACCESS_KEY_SECRET}",
-                }
-            ]
-        }
-    )
+    example_keys = ("type", "access_key_id", "access_key_secret")
 
     type: Literal["static"] = Field(description="type of the entry")
     access_key_id: str = Field(min_length=1, description="AccessKey id", examples=["${OSS_ACCESS_KEY_ID}"])

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from signer.definitions.key_path import KeyPath
 from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.mistakes import KeyPath
 from signer.definitions.printable import printable
 from signer.definitions.registry import Registry
 

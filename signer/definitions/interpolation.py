@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from signer.definitions.redaction import mask_secrets
+from signer.definitions.redaction import mask_secrets, visible
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
@@ -97,7 +97,7 @@ def _absolute_path(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _read_file(path: str) -> str:
-    shown = mask_secrets("".join(character if character.isprintable() else "…" for character in path))
+    shown = mask_secrets(visible(path))
     failure = f"${{file:{shown}}} cannot be read"
     try:
         if Path(path).exists() and not Path(path).is_file():

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from signer.definitions.key_path import KeyPath
+from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Violation
 from signer.definitions.read import SourceFile
-from signer.definitions.violation import RELATED_PLACE, Violation
 
 MERGED_SECTIONS = ("credentials", "apps")
 """Sections that several files may each contain a part of; every other key may be in one file only."""

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from signer.definitions.mistakes import MAX_MISTAKES, Mistake
 from signer.definitions.quantities import format_count
+from signer.definitions.redaction import visible
 
 _COLORS = {"place": "\x1b[1m", "": "\x1b[1;31m", "warning": "\x1b[1;33m", "caret": "\x1b[1;32m"}
 _RESET = "\x1b[0m"
@@ -49,21 +50,12 @@ def _render(mistake: Mistake, kind: str, colors: Mapping[str, str]) -> str:
     excerpt = mistake.excerpt
     if excerpt is None:
         return head
-    cells = [_printable(character) for character in excerpt.text]
+    cells = ["→   " if character == "\t" else visible(character) for character in excerpt.text]
     start = sum(map(_width, cells[: excerpt.column - 1]))
     width = max(sum(map(_width, cells[excerpt.column - 1 : excerpt.column - 1 + excerpt.width])), 1)
     gutter = f"{mistake.place.line:>5} | "
     caret = colored("caret", "^" + "~" * (width - 1))
     return f"{head}{gutter}{''.join(cells).rstrip()}\n{'| ':>{len(gutter)}}{' ' * start}{caret}\n"
-
-
-def _printable(character: str) -> str:
-    """Return the character, an arrow for a tab, or the code of an invisible character."""
-    if character == "\t":
-        return "→   "
-    if character != " " and unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}:
-        return f"<U+{ord(character):04X}>"
-    return character
 
 
 def _width(cell: str) -> int:

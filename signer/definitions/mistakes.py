@@ -1,12 +1,53 @@
-"""A mistake in the definitions with its place in a file."""
+"""Mistakes in the definitions: found at the path of a value, shown at its place in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from signer.definitions.redaction import printable_name
+
+KeyPath = tuple[str | int, ...]
+"""The keys and list indexes that lead to a value."""
 
 MAX_MISTAKES = 1000
 """How many mistakes are collected, so that ten thousand equal ones cost neither minutes nor a gigabyte of text."""
+
+RELATED_PLACE = "{place}"
+"""Stands in a message for the place of the related value."""
+
+_MAX_STEPS = 8
+_NO_NAME = "''"
+
+
+def format_path(path: Iterable[str | int]) -> str:
+    """Return a path as text, like `apps.a.headers.x-oss-meta-a` or `apps.a.conditions[0]`."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{printable_name(step) or _NO_NAME}" for step in path]
+    if len(steps) > _MAX_STEPS:
+        steps = [*steps[:3], ".…", steps[-1]]
+    return "".join(steps).removeprefix(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with the value at a path, and how to fix it; its place in a file is resolved later."""
+
+    path: KeyPath
+    message: str
+    at_key: bool = False
+    """Whether the place to show is that of the key, not of the value."""
+    shown_at: KeyPath | None = None
+    """The path of what to show; None: the same."""
+    file: str | None = None
+    """The file that the path is looked up in; None: the file that the value was merged from."""
+    related: KeyPath | None = None
+    """Another value that the message refers to as `RELATED_PLACE`."""
+    may_be_elsewhere: bool = False
+    """Whether what is missing may be in another file."""
+
+    def below(self, parent: KeyPath) -> Violation:
+        """Return the violation with its path continued from a parent's."""
+        return replace(self, path=(*parent, *self.path))
 
 
 @dataclass(frozen=True, slots=True)

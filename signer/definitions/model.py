@@ -6,38 +6,26 @@ if its type has none, examples.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, StrictBool
 
-from signer.definitions.caller_model import AnyCallers as AnyCallers
-from signer.definitions.caller_model import ApiKeyCallers as ApiKeyCallers
-from signer.definitions.caller_model import Callers as Callers
-from signer.definitions.caller_model import CallersEntry as CallersEntry
-from signer.definitions.caller_model import JwtCallers as JwtCallers
-from signer.definitions.caller_model import OpenCallers as OpenCallers
-from signer.definitions.caller_model import PluginCallers as PluginCallers
-from signer.definitions.caller_model import WeChatCallers as WeChatCallers
-from signer.definitions.credential_model import AssumeRole as AssumeRole
-from signer.definitions.credential_model import CredentialEntry as CredentialEntry
-from signer.definitions.credential_model import DefaultChain as DefaultChain
-from signer.definitions.credential_model import EcsRamRole as EcsRamRole
-from signer.definitions.credential_model import OidcRole as OidcRole
-from signer.definitions.credential_model import StaticCredential as StaticCredential
-from signer.definitions.credential_model import StrictModel as StrictModel
-from signer.definitions.credential_model import StsRole as StsRole
-from signer.definitions.server_model import Server as Server
-from signer.definitions.server_model import Tls as Tls
+from signer.definitions.caller_model import Callers, OpenCallers
+from signer.definitions.credential_model import CredentialEntry, StrictModel
 from signer.definitions.value_types import (
+    Address,
     AppId,
     BaseUrl,
     Bucket,
     CallbackUrls,
     Duration,
     EmptyAsNone,
+    FilePath,
     MediaType,
     MetaName,
+    Network,
     Origin,
     Rate,
     Region,
@@ -46,6 +34,62 @@ from signer.definitions.value_types import (
 
 ACLS = ("default", "private", "public-read", "public-read-write")
 STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
+
+
+class Tls(StrictModel):
+    """The certificate of the signer, for installations without nginx; a renewed file is loaded within seconds."""
+
+    certificate: FilePath = Field(
+        description="PEM file with the certificate, followed by the intermediate certificates",
+        examples=["/etc/letsencrypt/live/upload.example.com/fullchain.pem"],
+    )
+    key: FilePath = Field(
+        description="PEM file with the private key of the certificate, not encrypted",
+        examples=["/etc/letsencrypt/live/upload.example.com/privkey.pem"],
+    )
+
+
+class Server(StrictModel):
+    """Listen addresses and callbacks. A change takes effect at the next start."""
+
+    listen: Address = Field(
+        "0.0.0.0:5000",
+        description="public address, `host:port` or `unix:/path`; terminate TLS in nginx in front of it, or set `tls`",
+    )
+    tls: Tls | None = Field(None, description="serve HTTPS without nginx")
+    admin: Address = Field(
+        "127.0.0.1:9180",
+        description="address of health checks, metrics and status page, `host:port` or `unix:/path`; keep it private",
+        examples=["127.0.0.1:9180", "unix:/run/oss-signer/admin.sock"],
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="token that `Authorization: Bearer` must contain at the admin address; required where other machines can reach it",
+        examples=["${ADMIN_TOKEN:-at-least-16-characters}"],
+    )
+    callback_queue: SecretStr | None = Field(
+        None,
+        description="queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share",
+        examples=["/var/lib/oss-signer/callbacks.db"],
+    )
+    callback_queue_limit: int = Field(
+        100_000,
+        ge=1,
+        description="maximum number of callbacks in the queue; beyond it, a callback is rejected and OSS answers the client 203",
+        examples=[100_000],
+    )
+    callback_timeout: Duration = Field(
+        timedelta(seconds=10), description="timeout of one delivery to your server", examples=["10s"]
+    )
+    callback_keys: BaseUrl | None = Field(
+        None, description="another base URL of OSS's public keys, for the local cloud"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="proxies whose X-Forwarded-For is trusted; default: none, the client is the peer",
+        examples=[["127.0.0.1/32", "10.0.0.0/8"]],
+    )
 
 
 class RateLimit(StrictModel):
@@ -183,7 +227,7 @@ class Defaults(StrictModel):
                 "x-oss-object-acl": {"enum": list(ACLS)},
                 "x-oss-storage-class": {"enum": list(STORAGE_CLASSES)},
                 "x-oss-forbid-overwrite": {"enum": ["true", "false"]},
-            },
+            }
         },
     )
     conditions: tuple[Any, ...] = Field(
@@ -244,3 +288,10 @@ class Definitions(StrictModel):
     )
     defaults: Defaults = Field(Defaults(), description="values for all apps; an app may override each key")
     apps: dict[AppId, AppEntry] = Field(description="apps by id, such as a WeChat app id")
+
+
+def all_models(base: type[StrictModel] = StrictModel) -> Iterator[type[StrictModel]]:
+    """Yield the model of every mapping in the YAML."""
+    for entry in base.__subclasses__():
+        yield entry
+        yield from all_models(entry)

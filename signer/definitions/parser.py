@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from signer.definitions.compile import compile_definitions
 from signer.definitions.excerpt import add_excerpts
-from signer.definitions.merge import Document, merge
-from signer.definitions.mistakes import BadDefinitions, Mistake, Place, sort_mistakes
+from signer.definitions.merge import merge
+from signer.definitions.mistakes import BadDefinitions, Mistake, Place
 from signer.definitions.places import locate
 from signer.definitions.read import SourceFile, read
 from signer.definitions.registry import Registry
-from signer.definitions.validate import Baseline, Validation, validate
+from signer.definitions.validate import Baseline, validate
 
 
 def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
@@ -39,32 +39,28 @@ class Parser:
         self._registry: Registry | None = None
 
     def parse(self, files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
-        """Return the registry of YAML files; see `parse`.
-
-        After mistakes, the next call compares with what was accepted last.
-        """
+        """Return the registry of YAML files, see `parse`; after mistakes, what was accepted last stays the baseline."""
         sources, mistakes = self._read_files(files, environ)
         if not sources:
-            raise BadDefinitions(add_excerpts(sort_mistakes(mistakes), files.get))
+            raise BadDefinitions(add_excerpts(mistakes, files))
         document = merge(sources, is_complete=not mistakes)
         validation = validate(document, environ, self._accepted)
         mistakes += [mistake for source in sources for mistake in source.mistakes]
         mistakes += locate(validation.violations, document)
         if mistakes or validation.accepted is None:
-            raise BadDefinitions(add_excerpts(sort_mistakes(mistakes), files.get))
-        return self._accept(document, validation)
+            raise BadDefinitions(add_excerpts(mistakes, files))
+        registry = compile_definitions(validation.accepted, validation.changed_apps, document, self._registry)
+        self._files = {file.name: file for file in sources}
+        self._accepted, self._registry = validation.accepted, registry
+        return registry
 
     def _read_files(
         self, files: Mapping[str, str], environ: Mapping[str, str]
     ) -> tuple[list[SourceFile], list[Mistake]]:
         """Return the files that can be read, and why the others cannot."""
         if not files:
-            return [], [
-                Mistake(
-                    Place("(no file)", 1, 1),
-                    "there are no *.yaml files to read; add one, or name another place with --config",
-                )
-            ]
+            message = "there are no *.yaml files to read; add one, or name another place with --config"
+            return [], [Mistake(Place("(no file)", 1, 1), message)]
         sources: list[SourceFile] = []
         mistakes: list[Mistake] = []
         for name in sorted(files):
@@ -76,9 +72,3 @@ class Parser:
             except BadDefinitions as error:
                 mistakes += error.mistakes
         return sources, mistakes
-
-    def _accept(self, document: Document, validation: Validation) -> Registry:
-        registry = compile_definitions(validation, document, self._registry)
-        self._files = {file.name: file for file in document.files}
-        self._accepted, self._registry = validation.accepted, registry
-        return registry

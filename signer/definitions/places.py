@@ -7,11 +7,9 @@ from collections.abc import Iterable
 import yaml
 
 from signer.definitions.excerpt import add_excerpts
-from signer.definitions.key_path import KeyPath, format_path
 from signer.definitions.merge import MERGED_SECTIONS, Document
-from signer.definitions.mistakes import Mistake, Place, sort_mistakes
+from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Place, Violation, format_path, sort_mistakes
 from signer.definitions.read import SourceFile
-from signer.definitions.violation import RELATED_PLACE, Violation
 from signer.definitions.yaml_syntax import MAX_DEPTH, YamlTree, parse_yaml
 
 
@@ -19,8 +17,7 @@ def locate(violations: Iterable[Violation], document: Document) -> list[Mistake]
     """Return the violations as mistakes with places and excerpts, in the order of the files."""
     places = _Places(document)
     mistakes = sort_mistakes(places.locate(violation) for violation in violations)
-    texts = {file.name: file.text for file in document.files}
-    return add_excerpts(mistakes, texts.get)
+    return add_excerpts(mistakes, {file.name: file.text for file in document.files})
 
 
 class _Places:
@@ -36,41 +33,35 @@ class _Places:
 
     def locate(self, violation: Violation) -> Mistake:
         message = violation.message
-        if violation.related is not None:
-            related = violation.related
-            file = self._document.owner(related)
+        if (related := violation.related) is not None:
             # A whole entry or app is shown by its name.
             is_entry = len(related) == 2 and related[0] in MERGED_SECTIONS
-            place = self._place(file, related, at_key=violation.at_key or is_entry)
+            place = self._place(self._document.owner(related), related, at_key=violation.at_key or is_entry)
             message = message.replace(RELATED_PLACE, str(place))
         path = violation.shown_at or violation.path
         file = self._document.owner(path) if violation.file is None else self._files[violation.file]
         subject = f"{format_path(violation.path)}: " if violation.path else ""
-        place = self._place(file, path, at_key=violation.at_key)
-        return Mistake(place, f"{subject}{message}")
+        return Mistake(self._place(file, path, at_key=violation.at_key), f"{subject}{message}")
 
     def _place(self, file: SourceFile, path: KeyPath, *, at_key: bool) -> Place:
-        places = self._places.get(file.name)
-        if places is None:
-            places = self._places[file.name] = _FilePlaces(file)
-        return places.of(path, at_key=at_key)
+        if file.name not in self._places:
+            self._places[file.name] = _FilePlaces(parse_yaml(file.name, file.text))
+        return self._places[file.name].of(path, at_key=at_key)
 
 
 class _FilePlaces:
     """The places of all keys and values of one file."""
 
-    def __init__(self, file: SourceFile) -> None:
-        self._tree: YamlTree = parse_yaml(file.name, file.text)
-        self._values: dict[KeyPath, Place] = {(): Place(file.name, 1, 1)}
+    def __init__(self, tree: YamlTree) -> None:
+        self._tree = tree
+        self._values: dict[KeyPath, Place] = {(): Place(tree.name, 1, 1)}
         self._keys: dict[KeyPath, Place] = {}
-        if self._tree.root is not None:
-            self._collect(self._tree.root, ())
+        if tree.root is not None:
+            self._collect(tree.root, ())
 
     def of(self, path: KeyPath, *, at_key: bool) -> Place:
         """Return the place of a value or of its key; where the file has neither, of the nearest key above."""
-        if at_key and path in self._keys:
-            return self._keys[path]
-        if path in self._values:
+        if path in self._values and not (at_key and path in self._keys):
             return self._values[path]
         while path and path not in self._keys:
             path = path[:-1]

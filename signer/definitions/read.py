@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from signer.definitions.interpolation import BadReference, interpolate
-from signer.definitions.key_path import KeyPath, format_path, printable_name
-from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, Mistake, Place
+from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, KeyPath, Mistake, Place, format_path
+from signer.definitions.redaction import printable_name
 from signer.definitions.yaml_syntax import MAX_DEPTH, YamlTree, parse_yaml
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")

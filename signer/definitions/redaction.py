@@ -1,4 +1,4 @@
-"""Texts without what looks like a secret, for messages and excerpts."""
+"""Texts that may be shown: without what looks like a secret, short, and printable."""
 
 from __future__ import annotations
 
@@ -17,15 +17,11 @@ _MIN_SECRET_CHARACTERS, _MIN_PART_CHARACTERS = 3, 8
 """A shorter value is not a secret; a shorter part of one gives nothing away."""
 
 _LONG_WORD = re.compile(r"[A-Za-z0-9+=_-]{20,}", re.ASCII)
-
-
-def looks_secret(text: str) -> bool:
-    """Return whether the text contains a word with the shape of an AccessKey secret or a token."""
-    return secret_start(text) is not None
+_NAME = re.compile(r"[\w.$@!{}*/-]{1,60}")
 
 
 def secret_start(text: str) -> int | None:
-    """Return the offset of the first word that looks like a secret."""
+    """Return the offset of the first word with the shape of an AccessKey secret or a token."""
     return next((word.start() for word in _LONG_WORD.finditer(text) if _is_mixed(word[0])), None)
 
 
@@ -60,9 +56,23 @@ def quote(value: object) -> str:
         return str(value)[:MAX_QUOTED]
     if not isinstance(value, str) or "\n" in value.strip() or value.startswith("-----"):
         return "this value"
-    text = mask_secrets(URL_PASSWORD.sub(MASK, value))
-    text = "".join(character if character.isprintable() else f"<U+{ord(character):04X}>" for character in text)
+    text = visible(mask_secrets(URL_PASSWORD.sub(MASK, value)))
     return f'"{text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"}"'
+
+
+def printable_name(name: str) -> str:
+    """Return a name from a file as a message may show it: short, printable, and masked if it looks like a secret."""
+    if secret_start(name) is not None:
+        return MASK
+    name = name.strip()
+    match = _NAME.match(name)
+    start = match[0] if match else ""
+    return start if start == name else f"{start}…"
+
+
+def visible(text: str) -> str:
+    """Return the text with the code of each character that is invisible or controls a terminal."""
+    return "".join(character if character.isprintable() else f"<U+{ord(character):04X}>" for character in text)
 
 
 def _is_mixed(word: str) -> bool:

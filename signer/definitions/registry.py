@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from signer.definitions.caller_model import AnyCallers
+from signer.definitions.credential_model import CredentialEntry
 from signer.definitions.merge import Document
-from signer.definitions.model import AnyCallers, CredentialEntry, RateLimit, Server
+from signer.definitions.model import RateLimit, Server
 from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 from signer.signing.form import Forms

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from signer.definitions import model
+from signer.definitions.credential_model import StrictModel, StsRole
 from signer.definitions.quantities import format_duration, format_size
+from signer.definitions.value_types import OR_REFERENCE
 
 Schema = dict[str, Any]
 
@@ -20,18 +22,40 @@ class _Generator(GenerateJsonSchema):
         """Return False: a title that repeats the key says nothing, and the value types have their own titles."""
         return False
 
+    def nullable_schema(self, schema: Any) -> Schema:
+        """Return a type and null as one type, which editors explain better."""
+        inner = self.generate_inner(schema["schema"])
+        if "type" not in inner:
+            return super().nullable_schema(schema)
+        types = inner["type"] if isinstance(inner["type"], list) else [inner["type"]]
+        return {**inner, "type": [*types, "null"]}
+
+    def dict_schema(self, schema: Any) -> Schema:
+        """Return a mapping with a rule for its names; pydantic's `patternProperties` would accept all other names."""
+        member = super().dict_schema(schema)
+        for pattern, value in member.pop("patternProperties", {}).items():
+            names = {**member["propertyNames"], "pattern": pattern.removesuffix(OR_REFERENCE)}
+            member |= {"propertyNames": names, "additionalProperties": value}
+        return member
+
 
 def json_schema() -> str:
-    """Return the JSON Schema as text, with the units of plain numbers in the descriptions."""
-    return json.dumps(_with_units_in_descriptions(schema()), indent=2, ensure_ascii=False) + "\n"
+    """Return the JSON Schema as text, with the units of plain numbers in the descriptions, which editors show."""
+    document = schema()
+    for each in (document, *document["$defs"].values()):
+        for member in each["properties"].values():
+            if unit := member.pop("x-unit", None):
+                member["description"] += f" ({unit})"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def schema() -> Schema:
     """Return the JSON Schema; `x-unit` says what a plain number means."""
     document = model.Definitions.model_json_schema(schema_generator=_Generator)
     definitions = document["$defs"]
-    for name, each in [*definitions.items(), ("Definitions", document)]:
-        _improve(each, getattr(model, name))
+    for entry in model.all_models():
+        if entry.__name__ in definitions or entry is model.Definitions:
+            _improve(definitions.get(entry.__name__, document), entry)
     # An app may inherit them.
     definitions["AppEntry"].pop("required")
     return {
@@ -42,20 +66,25 @@ def schema() -> Schema:
     }
 
 
-def _improve(each: Schema, entry: type[BaseModel]) -> None:
+def _improve(each: Schema, entry: type[StrictModel]) -> None:
     each.pop("title")
-    for name, member in each["properties"].items():
-        field = entry.model_fields[name]
+    properties = each["properties"]
+    for name, member in properties.items():
         if "default" in member:
-            member["default"] = _as_written(field.default, member)
+            member["default"] = _as_written(entry.model_fields[name].default, member)
             if member["default"] is None:
                 del member["default"]
-        each["properties"][name] = _with_names_checked(_with_references(_without_null(member)))
-    if issubclass(entry, model.StsRole):
+    if entry.example_keys:
+        each["examples"] = [{key: _example(properties[key]) for key in entry.example_keys}]
+    if issubclass(entry, StsRole):
         for name, variable in entry.environment_variables.items():
-            each["properties"][name]["description"] += f"; default: the environment variable `{variable}`"
+            properties[name]["description"] += f"; default: the environment variable `{variable}`"
         each["required"] = [name for name in each["required"] if name not in entry.environment_variables]
         each["required"] += ["type"] * ("type" not in each["required"])
+
+
+def _example(member: Schema) -> Any:
+    return member["const"] if "const" in member else member["examples"][0]
 
 
 def _as_written(default: Any, member: Schema) -> Any:
@@ -69,52 +98,3 @@ def _as_written(default: Any, member: Schema) -> Any:
     if isinstance(default, BaseModel):
         return default.model_dump(mode="json", exclude_defaults=True)
     return list(default) if isinstance(default, tuple) else default
-
-
-def _without_null(member: Schema) -> Schema:
-    """Return `anyOf` of a type and null as the type itself, which editors explain better."""
-    kinds = member.get("anyOf")
-    if kinds is None or "$ref" in kinds[0] or kinds[-1] != {"type": "null"}:
-        return member
-    rest = {key: value for key, value in member.items() if key != "anyOf"}
-    kind = kinds[0]
-    types = kind["type"] if isinstance(kind["type"], list) else [kind["type"]]
-    return {**kind, **rest, "type": [*types, "null"]}
-
-
-def _with_units_in_descriptions(member: Any) -> Any:
-    """Return the schema with each unit moved to the description, which editors show."""
-    if isinstance(member, list):
-        return [_with_units_in_descriptions(each) for each in member]
-    if not isinstance(member, dict):
-        return member
-    unit = member.get("x-unit")
-    described = (
-        {"description": f"{member['description']} ({unit})"}
-        if isinstance(unit, str) and "description" in member
-        else {}
-    )
-    return {
-        key: _with_units_in_descriptions(value) for key, value in member.items() if key != "x-unit" or not described
-    } | described
-
-
-def _with_names_checked(member: Schema) -> Schema:
-    """Return a mapping's schema with a rule for its names; `patternProperties` would accept all other names."""
-    patterns = member.pop("patternProperties", None)
-    if patterns is None:
-        return member
-    ((pattern, value),) = patterns.items()
-    return {**member, "propertyNames": {**member["propertyNames"], "pattern": pattern}, "additionalProperties": value}
-
-
-def _with_references(member: Any) -> Any:
-    """Return the schema with patterns that also accept `${NAME}` in the value."""
-    if isinstance(member, list):
-        return [_with_references(each) for each in member]
-    if not isinstance(member, dict):
-        return member
-    member = {key: _with_references(value) for key, value in member.items()}
-    if isinstance(member.get("pattern"), str):
-        member["pattern"] += r"|\$\{"
-    return member

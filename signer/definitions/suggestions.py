@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection
 from itertools import islice
 
-from signer.definitions.key_path import printable_name
+from signer.definitions.redaction import printable_name
 
 _MAX_COMPARED = 50
 """With more names than this, only those with the same beginning are compared, because comparing is slow."""
@@ -25,11 +25,14 @@ class KnownNames:
         return name in self._known
 
     def suggestion(self, name: str) -> str:
-        """Return `did you mean x?`, or the list of known names."""
-        closest = nearest(name, self._similar(name))
-        if closest:
+        """Return `did you mean x?`, or the list of known names; of many names, the first ones."""
+        if closest := nearest(name, self._similar(name)):
             return f"did you mean {printable_name(closest)}?"
-        return f"known: {listed(self._known)}" if self._known else "none is defined yet"
+        if not self._known:
+            return "none is defined yet"
+        more = len(self._known) - _MAX_LISTED
+        shown = ", ".join(map(printable_name, islice(self._known, _MAX_LISTED)))
+        return f"known: {shown}{f' and {more:,} more' if more > 0 else ''}"
 
     def _similar(self, name: str) -> Collection[str]:
         if len(self._known) <= _MAX_COMPARED:
@@ -48,11 +51,18 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
-def listed(names: Collection[str]) -> str:
-    """Return the names as `a, b, c`; of many names, the first ones."""
-    shown = [printable_name(name) for name in islice(names, _MAX_LISTED)]
-    more = len(names) - _MAX_LISTED
-    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+def not_one_of(shown: str, value: object, known: Collection[str]) -> str:
+    """Return why a value is rejected that must be one of a few, with a suggestion.
+
+    Args:
+        shown: the value as a message may repeat it.
+        value: the value itself.
+        known: what it may be.
+    """
+    if len(known) == 1:
+        return f"{shown} is not supported; write {next(iter(known))}"
+    near = nearest(value, known) if isinstance(value, str) else None
+    return f"{shown} is not one of {', '.join(known)}; {f'did you mean {near}?' if near else 'write one of these'}"
 
 
 def _folded(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,24 +11,23 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from signer.definitions import model
-from signer.definitions.access_keys import access_key_templates
 from signer.definitions.checks.app import check_app
 from signer.definitions.checks.credentials import Entries, check_entry
 from signer.definitions.checks.server import check_server
+from signer.definitions.credential_model import CredentialEntry
 from signer.definitions.interpolation import reference_values
-from signer.definitions.key_path import KeyPath
 from signer.definitions.merge import Document
-from signer.definitions.mistakes import MAX_MISTAKES
-from signer.definitions.printable import secrets_in
+from signer.definitions.mistakes import MAX_MISTAKES, KeyPath, Violation
+from signer.definitions.printable import secret_scalars
 from signer.definitions.redaction import MAX_QUOTED, mask_parts, mask_quoted, quote
 from signer.definitions.registry import AccessKeyTemplate
+from signer.definitions.roles import access_key_templates
 from signer.definitions.suggestions import KnownNames
 from signer.definitions.validation_messages import explain
 from signer.definitions.value_types import AppId
-from signer.definitions.violation import Violation
 
 _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
-_ENTRY: TypeAdapter[model.CredentialEntry] = TypeAdapter(model.CredentialEntry)
+_ENTRY: TypeAdapter[CredentialEntry] = TypeAdapter(CredentialEntry)
 _EMPTY = "there is nothing in this file; write version, credentials and apps as docs/configuration.md shows"
 
 
@@ -89,32 +89,32 @@ class _Validator:
         self._document = document
         self._environ = environ
         self._violations = dict.fromkeys(document.violations)
-        self._credentials = _mapping(document.value.get("credentials"))
+        self._credentials, self._defaults, self._apps = (
+            _mapping(document.value.get(name)) for name in ("credentials", "defaults", "apps")
+        )
         self._names = KnownNames(self._credentials)
 
     def run(self, previous: Baseline | None) -> Validation:
-        value = self._document.value
-        defaults, apps = _mapping(value.get("defaults")), _mapping(value.get("apps"))
         definitions = self._validate_shared()
         entries = self._valid_entries() if definitions is None else definitions.credentials
-        self._check_shared(definitions, entries, apps)
+        self._check_shared(definitions, entries)
         shared = None
         if definitions is not None and not self._violations:
-            shared = SharedSettings(definitions, defaults, access_key_templates(definitions, self._document))
+            access_keys = access_key_templates(entries, self._document)
+            shared = SharedSettings(definitions, self._defaults, access_keys)
         accepted = previous.apps if previous and shared and shared.is_same_for_apps(previous.shared) else {}
         has_queue = definitions is None or _has_callback_queue(definitions)
         changed: dict[str, model.AppEntry] = {}
-        for app_id, app in apps.items():
-            if app is not accepted.get(app_id):
-                with_defaults = {**defaults, **app} if isinstance(app, dict) else app
-                validated = self._validate_app(app_id, with_defaults, entries, has_callback_queue=has_queue)
+        for app_id, app in self._apps.items():
+            if app_id not in accepted or app is not accepted[app_id]:
+                validated = self._validate_app(app_id, app, entries, has_callback_queue=has_queue)
                 if validated is not None:
                     changed[app_id] = validated
             if len(self._violations) >= MAX_MISTAKES:
                 break
         if shared is None or self._violations:
             return Validation(list(self._violations))
-        return Validation([], Baseline(shared, apps), changed)
+        return Validation([], Baseline(shared, self._apps), changed)
 
     def _validate_shared(self) -> model.Definitions | None:
         """Return everything but the apps; None after violations."""
@@ -126,35 +126,35 @@ class _Validator:
             self._explain(error, (), value)
             return None
 
-    def _valid_entries(self) -> dict[str, model.CredentialEntry]:
+    def _valid_entries(self) -> dict[str, CredentialEntry]:
         """Return the credentials entries that are valid by themselves, where not all are."""
-        entries: dict[str, model.CredentialEntry] = {}
+        entries: dict[str, CredentialEntry] = {}
         for name, entry in self._credentials.items():
-            try:
+            with suppress(ValidationError):
                 entries[name] = _ENTRY.validate_python(entry, context={"environ": self._environ})
-            except ValidationError:
-                continue
         return entries
 
-    def _check_shared(self, definitions: model.Definitions | None, entries: Entries, apps: Mapping[str, Any]) -> None:
+    def _check_shared(self, definitions: model.Definitions | None, entries: Entries) -> None:
         for name in entries:
             self._add_all(("credentials", name), check_entry(name, entries, self._names))
         if definitions is None:
             return
         self._add_all(("server",), check_server(definitions.server))
         default = definitions.default_app
-        if default is not None and default not in apps:
-            message = f"{quote(default)} is not an app; {KnownNames(apps).suggestion(default)}"
+        if default is not None and default not in self._apps:
+            message = f"{quote(default)} is not an app; {KnownNames(self._apps).suggestion(default)}"
             self._add(Violation(("default_app",), message, may_be_elsewhere=True))
 
     def _validate_app(
-        self, app_id: str, with_defaults: Any, entries: Entries, *, has_callback_queue: bool
+        self, app_id: str, written: Any, entries: Entries, *, has_callback_queue: bool
     ) -> model.AppEntry | None:
         path: KeyPath = ("apps", app_id)
+        with_defaults = {**self._defaults, **written} if isinstance(written, dict) else written
         try:
             _APP_ID.validate_python(app_id)
         except ValidationError as error:
-            self._add(Violation(path, f"this name is {_first_message(error)}", at_key=True))
+            reason = error.errors(include_input=False, include_url=False)[0]["ctx"]["error"]
+            self._add(Violation(path, f"this name is {reason}", at_key=True))
         try:
             app = model.AppEntry.model_validate(with_defaults)
         except ValidationError as error:
@@ -189,7 +189,7 @@ class _Validator:
     @cached_property
     def _secrets(self) -> frozenset[str]:
         """The values of all secret keys; an alias may repeat one elsewhere."""
-        return frozenset(secret[:MAX_QUOTED] for secret in secrets_in(self._document))
+        return frozenset(secret[:MAX_QUOTED] for _, secret in secret_scalars(self._document))
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -198,7 +198,3 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _has_callback_queue(definitions: model.Definitions) -> bool:
     return definitions.server.callback_queue is not None
-
-
-def _first_message(error: ValidationError) -> str:
-    return str(error.errors(include_input=False, include_url=False)[0].get("ctx", {}).get("error"))

@@ -10,15 +10,20 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from signer.definitions import model
-from signer.definitions.key_path import KeyPath, format_path
+from signer.definitions import caller_model, credential_model, model
 from signer.definitions.merge import MERGED_SECTIONS, Document
+from signer.definitions.mistakes import KeyPath, Violation, format_path
 from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
-from signer.definitions.violation import Violation
 
-_CREDENTIALS = (model.EcsRamRole, model.AssumeRole, model.OidcRole, model.DefaultChain, model.StaticCredential)
-_CALLERS = (model.OpenCallers, model.WeChatCallers, model.JwtCallers, model.ApiKeyCallers)
+_CREDENTIALS = (
+    credential_model.EcsRamRole,
+    credential_model.AssumeRole,
+    credential_model.OidcRole,
+    credential_model.DefaultChain,
+    credential_model.StaticCredential,
+)
+_CALLERS = (caller_model.OpenCallers, caller_model.WeChatCallers, caller_model.JwtCallers, caller_model.ApiKeyCallers)
 
 _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
     (): (model.Definitions,),
@@ -37,8 +42,8 @@ _MODELS: dict[tuple[str, ...], tuple[type[BaseModel], ...]] = {
 """The models whose keys are known at a path, for suggestions."""
 
 _VARIABLES = {
-    "assume_role": model.AssumeRole.environment_variables,
-    "oidc": model.OidcRole.environment_variables,
+    "assume_role": credential_model.AssumeRole.environment_variables,
+    "oidc": credential_model.OidcRole.environment_variables,
 }
 """The variables that give missing keys, by type of credentials."""
 

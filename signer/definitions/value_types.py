@@ -11,7 +11,9 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from signer.definitions import regions
 from signer.definitions.quantities import (
@@ -26,31 +28,58 @@ from signer.listen_address import PATTERN as LISTEN_ADDRESS_PATTERN
 from signer.listen_address import ListenAddress
 from signer.signing.content_types import WILDCARD_KINDS
 
+OR_REFERENCE = r"|\$\{"
+"""The end of a pattern that also accepts `${NAME}` in the value."""
+
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _PORT = r"(?::[0-9]{1,5})?"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
 _ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
 _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
+_WILDCARDS = f"* after one of {', '.join(f'{kind}/' for kind in WILDCARD_KINDS)}"
+_CALLBACK_URLS = rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$"
+_ROLE_ARN = "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$"
+_SHA256 = "^[0-9a-f]{64}$"
 _MEDIA_TYPE = rf"^(?:[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+|(?:{'|'.join(WILDCARD_KINDS)})/\*)$"
 
 
-def _schema(title: str, pattern: str, examples: list[Any], unit: str = "") -> WithJsonSchema:
-    """Return the JSON Schema of a type; `unit` says what a plain number means."""
+def _schema(title: str, pattern: str, *examples: str | int, unit: str = "") -> dict[str, Any]:
+    """Return the JSON Schema of a type, where a text may also contain `${NAME}`; `unit` explains plain numbers."""
     number = {"type": ["string", "integer"], "minimum": 0} if isinstance(examples[-1], int) else {"type": "string"}
-    return WithJsonSchema(
-        {"title": title, **number, "pattern": pattern, "examples": examples, **({"x-unit": unit} if unit else {})}
-    )
+    schema = {"title": title, **number, "pattern": pattern + OR_REFERENCE, "examples": [*examples]}
+    return {**schema, "x-unit": unit} if unit else schema
 
 
-def _matches(pattern: str, reason: str) -> AfterValidator:
+class _Text:
+    """The annotation of a text type: its title, pattern and examples for editors, and how it is validated.
+
+    Without a function that validates, the value must match the pattern, and the hint says what to write.
+    """
+
+    def __init__(self, title: str, pattern: str, validate_or_hint: Callable[[str], str] | str, *examples: str) -> None:
+        self.json_schema = _schema(title, pattern, *examples)
+        if isinstance(validate_or_hint, str):
+            article = "an" if title[0] in "aeiouO" else "a"
+            self._validate = _matching(pattern, f"not {article} {title}; {validate_or_hint}")
+        else:
+            self._validate = validate_or_hint
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._validate, handler(source))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return self.json_schema.copy()
+
+
+def _matching(pattern: str, reason: str) -> Callable[[str], str]:
     compiled = re.compile(pattern, re.ASCII)
 
-    def check(value: str) -> str:
+    def validate(value: str) -> str:
         if not compiled.fullmatch(value):
             raise ValueError(reason)
         return value
 
-    return AfterValidator(check)
+    return validate
 
 
 def _bucket(value: str) -> str:
@@ -127,7 +156,7 @@ def _origin(value: str) -> str:
 
 
 def _role_arn(value: str) -> str:
-    if not re.fullmatch(r"acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+", value):
+    if not re.fullmatch(_ROLE_ARN, value):
         other = re.match(r"acs:ram::[0-9]*:(user|group|policy|root)", value)
         what = f"not the ARN of a role but of a {other[1]}" if other else "not the ARN of a role"
         raise ValueError(f"{what}; write acs:ram::<account id>:role/<name>")
@@ -148,101 +177,62 @@ def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _validated(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(check)
+def _sha256(value: str) -> str:
+    if not re.fullmatch(_SHA256, value):
+        # The value may be the API key itself, so the message must not repeat it.
+        raise ValueError("this must be the SHA-256 of the API key in hex; make it with: printf %s KEY | sha256sum")
+    return value
 
 
 EmptyAsNone = BeforeValidator(_empty_as_none)
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    _schema("duration", DURATION_PATTERN, ["90s", "15m", "3h", "1d", 900], "s m h d; a plain number is seconds"),
-]
-Size = Annotated[
-    int,
-    BeforeValidator(parse_size),
-    _schema(
-        "size",
-        SIZE_PATTERN,
-        ["512KiB", "10MiB", "5GB", 1048576],
-        "B KiB MiB GiB KB MB GB; a plain number is bytes",
-    ),
-]
-Rate = Annotated[
-    tuple[int, int],
-    BeforeValidator(parse_rate),
-    _schema("rate", RATE_PATTERN, ["100/s", "30/m", "1000/h"], "per s m h d"),
-]
-BaseUrl = Annotated[str, _validated(_base_url), _schema("URL", _BASE_URL, ["https://upload.example.com"])]
-CallbackUrls = Annotated[
-    str,
-    _validated(_callback_urls),
-    _schema("URLs", rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$", ["https://api.example.com/oss"]),
-]
+_DURATION = _schema(
+    "duration", DURATION_PATTERN, "90s", "15m", "3h", "1d", 900, unit="s m h d; a plain number is seconds"
+)
+_SIZE_UNITS = "B KiB MiB GiB KB MB GB; a plain number is bytes"
+_SIZE = _schema("size", SIZE_PATTERN, "512KiB", "10MiB", "5GB", 1048576, unit=_SIZE_UNITS)
+_RATE = _schema("rate", RATE_PATTERN, "100/s", "30/m", "1000/h", unit="per s m h d")
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_DURATION)]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
+Rate = Annotated[tuple[int, int], BeforeValidator(parse_rate), WithJsonSchema(_RATE)]
+
+BaseUrl = Annotated[str, _Text("URL", _BASE_URL, _base_url, "https://upload.example.com")]
+CallbackUrls = Annotated[str, _Text("URLs", _CALLBACK_URLS, _callback_urls, "https://api.example.com/oss")]
+Origin = Annotated[str, _Text("origin", _ORIGIN, _origin, "https://h5.example.com")]
 Address = Annotated[
     str,
     BeforeValidator(_address_text),
-    _validated(_address),
-    _schema("address", LISTEN_ADDRESS_PATTERN, ["0.0.0.0:5000", "127.0.0.1:9180"]),
+    _Text("address", LISTEN_ADDRESS_PATTERN, _address, "0.0.0.0:5000", "127.0.0.1:9180"),
 ]
-FilePath = Annotated[str, _validated(_file_path), _schema("file", "^[^\n]+$", ["/etc/oss-signer/tls/fullchain.pem"])]
-Origin = Annotated[str, _validated(_origin), _schema("origin", _ORIGIN, ["https://h5.example.com"])]
-Bucket = Annotated[str, _validated(_bucket), _schema("bucket name", _BUCKET, ["photos-prod"])]
+Network = Annotated[str, _Text("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", _network, "10.0.0.0/8", "127.0.0.1")]
+FilePath = Annotated[str, _Text("file", "^[^\n]+$", _file_path, "/etc/oss-signer/tls/fullchain.pem")]
+Bucket = Annotated[str, _Text("bucket name", _BUCKET, _bucket, "photos-prod")]
 Region = Annotated[
-    str,
-    _validated(regions.validate_region),
-    _schema("region id", regions.PATTERN, ["cn-hangzhou", "cn-shanghai", "ap-southeast-1"]),
+    str, _Text("region id", regions.PATTERN, regions.validate_region, "cn-hangzhou", "cn-shanghai", "ap-southeast-1")
 ]
 MediaType = Annotated[
     str,
-    _matches(
-        _MEDIA_TYPE,
-        f"not a media type; write one like image/jpeg, or * after one of {', '.join(f'{k}/' for k in WILDCARD_KINDS)}",
-    ),
-    _schema("media type", _MEDIA_TYPE, ["image/jpeg", "image/*"]),
+    _Text("media type", _MEDIA_TYPE, f"write one like image/jpeg, or {_WILDCARDS}", "image/jpeg", "image/*"),
 ]
-RoleArn = Annotated[
-    str,
-    _validated(_role_arn),
-    _schema("role ARN", "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$", ["acs:ram::1234567890123456:role/oss-upload"]),
-]
+RoleArn = Annotated[str, _Text("role ARN", _ROLE_ARN, _role_arn, "acs:ram::1234567890123456:role/oss-upload")]
 OidcProviderArn = Annotated[
     str,
-    _matches(
-        "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
-        "not the ARN of an OIDC provider; write acs:ram::<account id>:oidc-provider/<name>",
-    ),
-    _schema(
+    _Text(
         "OIDC provider ARN",
         "^acs:ram::[0-9]+:oidc-provider/[A-Za-z0-9._-]+$",
-        ["acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1"],
+        "write acs:ram::<account id>:oidc-provider/<name>",
+        "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c1",
     ),
 ]
 SessionName = Annotated[
-    str,
-    _matches("^[A-Za-z0-9.@_-]{2,64}$", "not a session name; use 2 to 64 letters, digits, . @ _ and -"),
-    _schema("session name", "^[A-Za-z0-9.@_-]{2,64}$", ["oss-signer"]),
+    str, _Text("session name", "^[A-Za-z0-9.@_-]{2,64}$", "use 2 to 64 letters, digits, . @ _ and -", "oss-signer")
 ]
 Sha256 = Annotated[
-    str,
-    _matches(
-        "^[0-9a-f]{64}$", "this must be the SHA-256 of the API key in hex; make it with: printf %s KEY | sha256sum"
-    ),
-    _schema("SHA-256", "^[0-9a-f]{64}$", ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
+    str, _Text("SHA-256", _SHA256, _sha256, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
 ]
 AppId = Annotated[
-    str,
-    _matches("^[A-Za-z0-9_-]{1,64}$", "not an app id; use 1 to 64 letters, digits, _ and -"),
-    _schema("app id", "^[A-Za-z0-9_-]{1,64}$", ["wx1234567890abcdef"]),
+    str, _Text("app id", "^[A-Za-z0-9_-]{1,64}$", "use 1 to 64 letters, digits, _ and -", "wx1234567890abcdef")
 ]
 MetaName = Annotated[
-    str,
-    _matches("^[a-z0-9-]{1,64}$", "not a metadata name; use a to z, 0 to 9 and -, without x-oss-meta-"),
-    _schema("metadata name", "^[a-z0-9-]{1,64}$", ["team"]),
-]
-Network = Annotated[
-    str,
-    _validated(_network),
-    _schema("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", ["10.0.0.0/8", "127.0.0.1"]),
+    str, _Text("metadata name", "^[a-z0-9-]{1,64}$", "use a to z, 0 to 9 and -, without x-oss-meta-", "team")
 ]

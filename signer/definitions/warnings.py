@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from signer.definitions import model
-from signer.definitions.key_path import KeyPath, format_path
+from signer.definitions import caller_model, credential_model
 from signer.definitions.merge import Document
-from signer.definitions.mistakes import Mistake
+from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Violation, format_path
 from signer.definitions.places import locate
-from signer.definitions.printable import is_secret_path, scalars
+from signer.definitions.printable import secret_scalars
 from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
-from signer.definitions.session_policy import fixed_prefix
-from signer.definitions.violation import RELATED_PLACE, Violation
+from signer.definitions.roles import fixed_prefix
 from signer.signing.content_types import runs_script
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
@@ -51,12 +49,12 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
 
 
 def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
-    if isinstance(role.entry, model.StaticCredential):
+    if isinstance(role.entry, credential_model.StaticCredential):
         message = (
             "this entry is of type static, and its credential is never replaced; use another type outside of tests"
         )
         yield Violation(("credentials",), message)
-    if app.is_unlimited and any(isinstance(each, model.OpenCallers) for each in app.callers):
+    if app.is_unlimited and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
         message = "anyone may request any number of signatures; set rate_limit, or choose another type of callers"
         yield Violation((), message, at_key=True)
     for content_type in filter(runs_script, app.rules.content_types):
@@ -135,9 +133,7 @@ def _unused_credentials(registry: Registry, document: Document) -> Iterator[Viol
 
 def _secrets_in_clear(document: Document) -> Iterator[Violation]:
     """Find secrets that are in the file itself, as a value or as the default of a `${...}`."""
-    for path, value in scalars(document.value):
-        if not isinstance(value, str) or not is_secret_path(path):
-            continue
+    for path, value in secret_scalars(document):
         if path[-1] in _ADDRESSES and not URL_PASSWORD.search(value):
             continue
         template = document.template(path)

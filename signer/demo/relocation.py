@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from signer.definitions import model
+from signer.definitions import credential_model, model
 from signer.definitions.registry import AccessKeyTemplate, Registry, Role
 from signer.demo.local_cloud import ACCESS_KEY_ID, ACCESS_KEY_SECRET, ROLE_ARN, LocalCloud
 from signer.signing.form import Forms
@@ -52,18 +52,18 @@ def _relocate_role(role: Role, cloud: LocalCloud) -> Role:
     return dataclasses.replace(role, entry=entry, access_key=_KEY if source is None else None, source=source)
 
 
-def _relocate_entry(entry: model.CredentialEntry, cloud: LocalCloud) -> model.CredentialEntry:
+def _relocate_entry(entry: credential_model.CredentialEntry, cloud: LocalCloud) -> credential_model.CredentialEntry:
     """Return an entry that the local cloud supports; it has no OIDC provider, so its AccessKey assumes those roles."""
-    if isinstance(entry, model.EcsRamRole):
+    if isinstance(entry, credential_model.EcsRamRole):
         return entry.model_copy(update={"endpoint": cloud.metadata, "role_name": None})
-    if isinstance(entry, model.AssumeRole):
+    if isinstance(entry, credential_model.AssumeRole):
         arn = _local_role_arn(entry.role_arn)
         return entry.model_copy(update={"endpoint": cloud.sts, "role_arn": arn, "external_id": None})
-    if isinstance(entry, model.OidcRole):
-        shared = {name: getattr(entry, name) for name in model.StsRole.model_fields}
+    if isinstance(entry, credential_model.OidcRole):
+        shared = {name: getattr(entry, name) for name in credential_model.StsRole.model_fields}
         changed = {"type": "assume_role", "endpoint": cloud.sts, "role_arn": _local_role_arn(entry.role_arn)}
-        return model.AssumeRole.model_construct(**{**shared, **changed})
-    return model.StaticCredential.model_construct(
+        return credential_model.AssumeRole.model_construct(**{**shared, **changed})
+    return credential_model.StaticCredential.model_construct(
         type="static",
         min_remaining=entry.min_remaining,
         timeout=entry.timeout,

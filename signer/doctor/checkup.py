@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
-from signer.definitions import model
+from signer.definitions import credential_model
 from signer.doctor.findings import Finding, Subject, Verdict
 from signer.doctor.http_probe import HttpProbe, NoResponse, Step
 from signer.doctor.oss_probe import OssEndpoint, OssProbe
@@ -77,7 +77,7 @@ class Checkup:
         yield Subject("listen", ""), check_listen(http, server)
         for endpoint, entries in self._metadata_entries().items():
             yield Subject("metadata", endpoint), check_metadata(http, endpoint, entries)
-        assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, model.StsRole)]
+        assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, credential_model.StsRole)]
         for endpoint in {entry.endpoint for entry in assumed}:
             yield Subject("clock", urlsplit(endpoint).netloc), self._fetch_date(endpoint)
         for use, apps in plan.buckets.items():
@@ -92,10 +92,10 @@ class Checkup:
             if secret is not None and secret.get_secret_value().startswith(SCHEMES):
                 yield Subject("redis", key), check_redis(http, key, secret.get_secret_value())
 
-    def _metadata_entries(self) -> Mapping[str, dict[str, model.EcsRamRole]]:
-        found: dict[str, dict[str, model.EcsRamRole]] = {}
+    def _metadata_entries(self) -> Mapping[str, dict[str, credential_model.EcsRamRole]]:
+        found: dict[str, dict[str, credential_model.EcsRamRole]] = {}
         for name, role in self._plan.roles.items():
-            if isinstance(role.entry, model.EcsRamRole):
+            if isinstance(role.entry, credential_model.EcsRamRole):
                 found.setdefault(role.entry.endpoint.rstrip("/"), {})[name] = role.entry
         return found
 
@@ -116,7 +116,7 @@ class Checkup:
         for name, role in self._plan.roles.items():
             apps = self._plan.role_apps[name]
             subject = Subject("credential", name, apps)
-            if is_clock_wrong(self._http) and isinstance(role.entry, model.StsRole):
+            if is_clock_wrong(self._http) and isinstance(role.entry, credential_model.StsRole):
                 yield subject, self._skip_credential(subject, _WRONG_CLOCK)
             elif name in roleless:
                 yield subject, self._skip_credential(subject, "because the metadata service has no such role")

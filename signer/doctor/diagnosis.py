@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from signer.credentials.sdk_thread import SdkThread
-from signer.definitions.key_path import printable_name
+from signer.definitions.redaction import printable_name
 from signer.definitions.suggestions import KnownNames
 from signer.doctor.checkup import Checkup
 from signer.doctor.findings import Finding, Subject, sort_findings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from signer.definitions import model
+from signer.definitions import caller_model
 from signer.definitions.registry import App, Registry, Role
-from signer.definitions.session_policy import fixed_prefix
+from signer.definitions.roles import fixed_prefix
 
 AppIds = tuple[str, ...]
 
@@ -51,7 +51,7 @@ class PrefixUse:
 @dataclass(frozen=True, slots=True)
 class WeChatUse:
     app_id: str
-    entry: model.WeChatCallers
+    entry: caller_model.WeChatCallers
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         fixed = fixed_prefix(app.id, app.rules.naming.prefix.text)
         prefixes.setdefault(PrefixUse(use, app.role, fixed), []).append(app.id)
         for entry in app.callers:
-            if isinstance(entry, model.WeChatCallers):
+            if isinstance(entry, caller_model.WeChatCallers):
                 wechat.setdefault(WeChatUse(entry.app_id or app.id, entry), []).append(app.id)
     return Plan(
         registry=registry,

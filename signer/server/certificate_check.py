@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signer.clock import utc_now
-from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.definitions.mistakes import BadDefinitions, Mistake, Violation
 from signer.definitions.places import locate
 from signer.definitions.registry import Registry
-from signer.definitions.violation import Violation
 from signer.server.certificate import CannotUseCertificate, TlsFile, certificate_poller, load_certificate
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from signer.definitions.caller_model import ApiKeyCallers
+from signer.definitions.credential_model import AssumeRole
 from signer.definitions.mistakes import BadDefinitions
-from signer.definitions.model import ApiKeyCallers, AssumeRole
 from signer.definitions.parser import parse
 from signer.definitions.quantities import format_duration, parse_duration, parse_rate, parse_size
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp

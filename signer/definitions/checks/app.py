@@ -11,10 +11,10 @@ from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
 from signer.definitions.checks.form_fields import check_conditions, check_headers
 from signer.definitions.checks.object_keys import check_object_keys
+from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration, format_size
 from signer.definitions.redaction import quote
 from signer.definitions.suggestions import KnownNames
-from signer.definitions.violation import Violation
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
 from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 

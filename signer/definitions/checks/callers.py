@@ -8,10 +8,9 @@ from datetime import timedelta
 from pydantic import SecretStr
 
 from signer.callers.plugins import load_plugin
-from signer.definitions import model
-from signer.definitions.key_path import KeyPath
+from signer.definitions import caller_model, model
+from signer.definitions.mistakes import KeyPath, Violation
 from signer.definitions.quantities import format_duration
-from signer.definitions.violation import Violation
 
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 
@@ -22,17 +21,17 @@ def check_callers(app_id: str, app: model.AppEntry) -> Iterator[Violation]:
         yield Violation(("callers",), "the list is empty; write at least one type of callers, such as {type: wechat}")
     for index, entry in enumerate(app.callers):
         path: KeyPath = ("callers", index) if len(app.callers) > 1 else ("callers",)
-        if isinstance(entry, model.OpenCallers) and index < len(app.callers) - 1:
+        if isinstance(entry, caller_model.OpenCallers) and index < len(app.callers) - 1:
             yield Violation(path, "open accepts every client, so the entries after it are never used; put it last")
-        if isinstance(entry, model.WeChatCallers) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
+        if isinstance(entry, caller_model.WeChatCallers) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
             yield Violation((*path, "session"), f"{format_duration(entry.session)} is out of range; write 5m to 7d")
-        if isinstance(entry, model.JwtCallers):
+        if isinstance(entry, caller_model.JwtCallers):
             for violation in _check_jwt_keys(entry):
                 yield violation.below(path)
         yield from _check_plugin(app_id, entry, path)
 
 
-def _check_jwt_keys(entry: model.JwtCallers) -> Iterator[Violation]:
+def _check_jwt_keys(entry: caller_model.JwtCallers) -> Iterator[Violation]:
     # PyJWT takes long to load, so only where an app needs it.
     from signer.callers import verification_keys
 
@@ -47,9 +46,9 @@ def _check_jwt_keys(entry: model.JwtCallers) -> Iterator[Violation]:
             yield Violation((name,), str(error))
 
 
-def _check_plugin(app_id: str, entry: model.AnyCallers, path: KeyPath) -> Iterator[Violation]:
+def _check_plugin(app_id: str, entry: caller_model.AnyCallers, path: KeyPath) -> Iterator[Violation]:
     """Let the package that offers this type of callers check its entry."""
-    if isinstance(entry, model.PluginCallers):
+    if isinstance(entry, caller_model.PluginCallers):
         try:
             load_plugin(entry.type)(entry.model_dump(), app_id)
         except ValueError as error:

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from signer.definitions import model
-from signer.definitions.key_path import printable_name
+from signer.definitions import credential_model, model
+from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration
-from signer.definitions.redaction import quote
-from signer.definitions.session_policy import session_policy
+from signer.definitions.redaction import printable_name, quote
+from signer.definitions.roles import session_policy
 from signer.definitions.suggestions import KnownNames
-from signer.definitions.violation import Violation
 from signer.signing.upload_rules import MAX_EXPIRES
 
-Entries = Mapping[str, model.CredentialEntry]
+Entries = Mapping[str, credential_model.CredentialEntry]
 
 _MAX_SESSION_POLICY_CHARACTERS = 2048
 
@@ -48,11 +47,11 @@ def check_app_credentials(app_id: str, app: model.AppEntry, entries: Entries, na
         yield from _check_session_policy(app_id, app, entry)
 
 
-def _check_expires(app: model.AppEntry, entry: model.CredentialEntry) -> Iterator[Violation]:
+def _check_expires(app: model.AppEntry, entry: credential_model.CredentialEntry) -> Iterator[Violation]:
     """Reject an `expires` that leaves no room to replace the token in."""
-    if isinstance(entry, model.StsRole):
+    if isinstance(entry, credential_model.StsRole):
         lifetime, tokens, fix = entry.duration, "the role's tokens", "raise the role's duration, or write"
-    elif isinstance(entry, model.EcsRamRole):
+    elif isinstance(entry, credential_model.EcsRamRole):
         lifetime, tokens, fix = _ECS_TOKEN_LIFETIME, "the tokens of an ECS role", "write"
     else:
         return
@@ -65,8 +64,10 @@ def _check_expires(app: model.AppEntry, entry: model.CredentialEntry) -> Iterato
         )
 
 
-def _check_session_policy(app_id: str, app: model.AppEntry, entry: model.CredentialEntry) -> Iterator[Violation]:
-    if not isinstance(entry, model.StsRole) or entry.scope != "app":
+def _check_session_policy(
+    app_id: str, app: model.AppEntry, entry: credential_model.CredentialEntry
+) -> Iterator[Violation]:
+    if not isinstance(entry, credential_model.StsRole) or entry.scope != "app":
         return
     length = len(session_policy(app_id, app))
     if length > _MAX_SESSION_POLICY_CHARACTERS:
@@ -88,7 +89,7 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
     entry = entries[name]
     if entry.timeout < timedelta(seconds=1):
         yield Violation(("timeout",), f"{format_duration(entry.timeout)} is too short; write at least 1s")
-    if isinstance(entry, model.StsRole):
+    if isinstance(entry, credential_model.StsRole):
         if not _MIN_TOKEN_LIFETIME <= entry.duration <= _MAX_TOKEN_LIFETIME:
             message = f"{format_duration(entry.duration)} is not a lifetime that STS issues; write 15m to 12h"
             yield Violation(("duration",), message)
@@ -96,13 +97,13 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
             shortest, duration = format_duration(entry.min_remaining), format_duration(entry.duration)
             message = f"{shortest} is not less than duration ({duration}); lower it, or raise duration"
             yield Violation(("min_remaining",), message)
-    if isinstance(entry, model.AssumeRole) and entry.source is None:
+    if isinstance(entry, credential_model.AssumeRole) and entry.source is None:
         yield from _check_access_key(entry)
-    elif isinstance(entry, model.AssumeRole):
+    elif isinstance(entry, credential_model.AssumeRole):
         yield from _check_source(name, entry, entry.source, entries, names)
 
 
-def _check_access_key(entry: model.AssumeRole) -> Iterator[Violation]:
+def _check_access_key(entry: credential_model.AssumeRole) -> Iterator[Violation]:
     for key in ("access_key_id", "access_key_secret"):
         if getattr(entry, key) is None:
             variable = entry.environment_variables[key]
@@ -111,7 +112,7 @@ def _check_access_key(entry: model.AssumeRole) -> Iterator[Violation]:
 
 
 def _check_source(
-    name: str, entry: model.AssumeRole, source: str | None, entries: Entries, names: KnownNames
+    name: str, entry: credential_model.AssumeRole, source: str | None, entries: Entries, names: KnownNames
 ) -> Iterator[Violation]:
     path = ("source",)
     if entry.access_key_id is not None or entry.access_key_secret is not None:
@@ -120,8 +121,8 @@ def _check_source(
         message = f"{quote(source)} is not an entry under credentials; {names.suggestion(source)}"
         yield Violation(path, message, may_be_elsewhere=True)
     chain = [name]
-    following: model.CredentialEntry | None = entry
-    while isinstance(following, model.AssumeRole) and following.source is not None:
+    following: credential_model.CredentialEntry | None = entry
+    while isinstance(following, credential_model.AssumeRole) and following.source is not None:
         chain.append(following.source)
         if following.source in chain[:-1]:
             if following.source == name:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from signer.definitions import model
+from signer.definitions.mistakes import Violation
 from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest
-from signer.definitions.violation import Violation
 
 RESERVED_FIELDS = frozenset({
     "key", "policy", "file", "bucket", "success_action_status", "callback", "content-type", "x-oss-content-type",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from signer.definitions import model
-from signer.definitions.key_path import printable_name
-from signer.definitions.redaction import quote
+from signer.definitions import caller_model, model
+from signer.definitions.mistakes import Violation
+from signer.definitions.redaction import printable_name, quote
 from signer.definitions.suggestions import nearest
-from signer.definitions.violation import Violation
 from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -48,7 +47,7 @@ def _check_template(app: model.AppEntry, key: str, text: str, known: frozenset[s
     except InvalidTemplate as error:
         yield Violation((key,), f"{quote(text)} {_with_fix(str(error))}")
         return
-    if "caller" in placeholders and any(isinstance(each, model.OpenCallers) for each in app.callers):
+    if "caller" in placeholders and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
         yield Violation(
             (key,), "uses {caller}, but callers of type open are not identified; choose another type of callers"
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from signer.definitions import model
+from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration
-from signer.definitions.violation import Violation
 from signer.listen_address import ListenAddress
 
 

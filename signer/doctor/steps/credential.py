@@ -13,7 +13,7 @@ from signer.credentials.sources.access_key import AccessKeyUnreadable
 from signer.credentials.sources.chained_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import StsRejected
-from signer.definitions import model
+from signer.definitions import credential_model
 from signer.definitions.registry import Registry, Role
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.plan import AppIds
@@ -82,19 +82,19 @@ async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Fi
 def _fix(role: Role, error: FetchFailed) -> str:
     entry = role.entry
     where = f"credentials.{role.name}"
-    if isinstance(error, StsRejected) and isinstance(entry, model.StsRole):
+    if isinstance(error, StsRejected) and isinstance(entry, credential_model.StsRole):
         return _fix_of_refusal(role, entry, error.code)
     if isinstance(error, AccessKeyUnreadable):
         return f"set what {where} refers to, in the environment, --env-file or the file"
-    if isinstance(entry, model.EcsRamRole):
+    if isinstance(entry, credential_model.EcsRamRole):
         return "attach a RAM role to this instance; see also the step metadata"
-    if isinstance(entry, model.StsRole):
+    if isinstance(entry, credential_model.StsRole):
         host = urlsplit(entry.endpoint).netloc
         return f"check the connection to {host}: curl -sI {entry.endpoint}; or write another endpoint in {where}"
     return f"set one of the chain's sources for the service's user, or use another type in {where}"
 
 
-def _fix_of_refusal(role: Role, entry: model.StsRole, code: str) -> str:
+def _fix_of_refusal(role: Role, entry: credential_model.StsRole, code: str) -> str:
     """Return the fix for an error code of STS.
 
     See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from signer.definitions import model
+from signer.definitions import credential_model
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe, NoResponse
 from signer.doctor.remedies import attach_role
@@ -28,7 +28,9 @@ _DISABLED = (
 )
 
 
-async def check_metadata(http: HttpProbe, endpoint: str, entries: Mapping[str, model.EcsRamRole]) -> list[Finding]:
+async def check_metadata(
+    http: HttpProbe, endpoint: str, entries: Mapping[str, credential_model.EcsRamRole]
+) -> list[Finding]:
     """Check the endpoint for each of its entries, by name in the definitions."""
     found = _proxy_warnings(endpoint)
     try:
@@ -66,7 +68,7 @@ def _proxy_warnings(endpoint: str) -> list[Finding]:
     return [Subject("metadata", endpoint).warning(what, f"unset {proxy} for the service")]
 
 
-def _fail_all(entries: Mapping[str, model.EcsRamRole], what: str, fix: str) -> list[Finding]:
+def _fail_all(entries: Mapping[str, credential_model.EcsRamRole], what: str, fix: str) -> list[Finding]:
     return [Subject("metadata", name).failed(what, fix) for name in entries]
 
 

@@ -1,0 +1,85 @@
+"""The roles that apps sign with: their AccessKeys as written, and the session policy of `scope: app`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from signer.definitions.credential_model import AssumeRole, CredentialEntry, StaticCredential, StsRole
+from signer.definitions.merge import Document
+from signer.definitions.model import AppEntry
+from signer.definitions.registry import AccessKeyTemplate, Role
+
+
+def access_key_templates(entries: Mapping[str, CredentialEntry], document: Document) -> dict[str, AccessKeyTemplate]:
+    """Return the AccessKey of each credentials entry that has one; each fetch resolves their `${...}` again."""
+    return {name: key for name, entry in entries.items() if (key := _access_key(name, entry, document)) is not None}
+
+
+def _access_key(name: str, entry: CredentialEntry, document: Document) -> AccessKeyTemplate | None:
+    if not isinstance(entry, AssumeRole | StaticCredential) or entry.access_key_id is None:
+        return None
+    token = entry.security_token if isinstance(entry, StaticCredential) else None
+
+    def written(key: str) -> str | None:
+        """Return the text with `${...}`; for a value that only the environment gives, a reference to its variable."""
+        path = ("credentials", name, key)
+        variable = entry.environment_variables.get(key) if isinstance(entry, StsRole) else None
+        if variable is not None and not document.has(path):
+            return f"${{{variable}}}"
+        return document.template(path)
+
+    return AccessKeyTemplate(
+        written("access_key_id") or entry.access_key_id,
+        written("access_key_secret") or _clear(entry.access_key_secret) or "",
+        written("security_token") or _clear(token),
+    )
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def role_of_app(
+    app_id: str, app: AppEntry, entries: Mapping[str, CredentialEntry], access_keys: Mapping[str, AccessKeyTemplate]
+) -> tuple[str, Role]:
+    """Return the role that an app signs with, and its key in `Registry.roles`.
+
+    With `scope: app`, each app has a token of its own, narrowed by a session policy.
+    """
+    role = _role(app.credentials, entries, access_keys)
+    if isinstance(role.entry, StsRole) and role.entry.scope == "app":
+        return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app_id, app))
+    return app.credentials, role
+
+
+def _role(name: str, entries: Mapping[str, CredentialEntry], access_keys: Mapping[str, AccessKeyTemplate]) -> Role:
+    entry = entries[name]
+    source = entry.source if isinstance(entry, AssumeRole) else None
+    return Role(
+        name,
+        entry,
+        access_key=access_keys.get(name),
+        source=None if source is None else _role(source, entries, access_keys),
+    )
+
+
+def fixed_prefix(app_id: str, key_prefix: str) -> str:
+    """Return the part of `key_prefix` that is the same for every caller and day."""
+    return key_prefix.replace("{app}", app_id).partition("{")[0]
+
+
+def session_policy(app_id: str, app: AppEntry) -> str:
+    """Return the policy: PutObject, and GetObject for downloads, below the fixed part of the prefix.
+
+    See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
+    """
+    statement = {
+        "Effect": "Allow",
+        "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
+        "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
+    }
+    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
