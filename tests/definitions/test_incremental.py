@@ -84,6 +84,14 @@ def test_a_changed_variable_changes_the_values_that_refer_to_it() -> None:
     assert parser.parse(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
 
 
+def test_a_new_app_without_keys_is_validated() -> None:
+    parser = Parser()
+    files = {"a.yaml": BASE + DEFAULTS[1] + "apps:\n  a: {bucket: photos}\n"}
+    parser.parse(files, ENVIRON)
+    with pytest.raises(BadDefinitions, match=r"apps\.b: the value is empty"):
+        parser.parse({"a.yaml": files["a.yaml"] + "  b:\n"}, ENVIRON)
+
+
 def test_changed_defaults_and_credentials_reach_every_app() -> None:
     apps = {"apps.yaml": "apps: {a: {bucket: photos}, b: {bucket: others, region: cn-beijing}}"}
     parser = Parser()
