@@ -31,9 +31,8 @@ from tests.definitions.structured_definitions import APPS, DOCUMENT, VALUES
 from tests.definitions.test_parse import FULL
 from tools.full_example import full_example
 
-CASES = int(os.environ.get("FUZZ_CASES", "20000"))
-STRUCTURED_CASES = max(CASES // 10, 1)
-"""Fewer: hypothesis needs longer to make one than the parser to parse it."""
+MANY_CASES = int(os.environ.get("FUZZ_CASES", "20000"))
+CASES = [pytest.param(MANY_CASES // 10, id="few"), pytest.param(MANY_CASES, marks=pytest.mark.slow, id="many")]
 SEED = os.environ.get("FUZZ_SEED", "0")
 HANG_SECONDS = 120.0
 FULL_COMPARISON_EVERY, NEW_PARSER_EVERY = 100, 10
@@ -156,14 +155,15 @@ class Subject:
         return registry
 
 
+@pytest.mark.parametrize("cases", CASES)
 @pytest.mark.parametrize("base", BASES)
-def test_mutated_bytes(base: str, tmp_path: Path) -> None:
+def test_mutated_bytes(base: str, cases: int, tmp_path: Path) -> None:
     """Random edits of the bytes of a file."""
     data = BASES[base].encode()
     subject = Subject({"signer.yaml": BASES[base]})
     outcomes = {"accepted": 0, "rejected": 0, "unreadable": 0}
-    wanted, case = -(-(CASES - STRUCTURED_CASES) // len(BASES)), 0
-    while subject.edits < wanted:
+    case = 0
+    while subject.edits < cases // len(BASES):
         case += 1
         broken = mutated(random.Random(f"{SEED} {base} {case}"), data)
         try:
@@ -188,12 +188,34 @@ def as_yaml(document: Any) -> str:
     return text
 
 
-@settings(max_examples=STRUCTURED_CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-@given(DOCUMENT | VALUES, st.sampled_from([as_yaml, json.dumps]), APPS | st.none())
-def test_structured_definitions(document: Any, write: Callable[[Any], str], more: Any) -> None:
-    """Random structures, in one file or in a directory of two."""
+def structured_cases(cases: int) -> settings:
+    """Return the settings for fewer cases than there are of bytes, because hypothesis needs long to make one."""
+    return settings(
+        max_examples=max(cases // 10, 1), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+STRUCTURES = given(DOCUMENT | VALUES, st.sampled_from([as_yaml, json.dumps]), APPS | st.none())
+
+
+def edit_structure(document: Any, write: Callable[[Any], str], more: Any) -> None:
     files = {"a.yaml": write(document), **({} if more is None else {"b.yaml": write({"apps": more})})}
     STRUCTURED.edit(files)
+
+
+@structured_cases(MANY_CASES // 10)
+@STRUCTURES
+def test_structured_definitions(document: Any, write: Callable[[Any], str], more: Any) -> None:
+    """Random structures, in one file or in a directory of two."""
+    edit_structure(document, write, more)
+
+
+@pytest.mark.slow
+@structured_cases(MANY_CASES)
+@STRUCTURES
+def test_many_structured_definitions(document: Any, write: Callable[[Any], str], more: Any) -> None:
+    """Random structures, in one file or in a directory of two."""
+    edit_structure(document, write, more)
 
 
 @settings(max_examples=300, deadline=None, database=None)

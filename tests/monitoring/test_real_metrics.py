@@ -60,10 +60,10 @@ async def test_documented_metrics_have_their_labels(fleet: Fleet) -> None:
 
 async def test_unknown_apps_never_become_labels(fleet: Fleet) -> None:
     for path in ("uploads", "callback"):
-        async with fleet.healthy.session.post(f"{fleet.healthy.public}/v1/apps/unknown-{path}/{path}") as response:
+        async with fleet.healthy.session.post(f"{fleet.healthy.public}/v1/apps/no-such-app-{path}/{path}") as response:
             assert response.status == 404
     async with fleet.healthy.session.get(f"{fleet.healthy.admin}/metrics") as response:
-        assert "unknown" not in await response.text()
+        assert "no-such-app" not in await response.text()
 
 
 async def test_every_metric_in_use_is_exposed_and_documented(fleet: Fleet) -> None:
