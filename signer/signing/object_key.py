@@ -90,6 +90,19 @@ class Template:
         return text.format_map(values)
 
 
+def placeholder_in_segment(prefix: str, name: str) -> str | None:
+    """Return `{caller}` or `{app}` if it is only a part of a path segment, or None.
+
+    An id can contain any separator but `/`. So with `{caller}-{filename}`, the file `b-x` of caller `a` and the file `x`
+    of caller `a-b` would have one key. An empty `name` stands for any names that clients choose.
+    """
+    for segment in (prefix + (name or "{filename}")).split("/"):
+        for placeholder in ("{caller}", "{app}"):
+            if placeholder in segment and segment != placeholder:
+                return placeholder
+    return None
+
+
 def safe_filename(filename: str) -> str:
     """Return a client's file name as one readable path segment in NFC, without invisible characters.
 

@@ -87,7 +87,8 @@ def test_valid_definitions_match_the_schema(text: str) -> None:
 NOT_SEEN_BY_A_SCHEMA = {
     # Mistakes in several values together, or with the environment.
     "absolute-prefix", "assume-role-without-key", "bad-condition", "bad-reference", "caller-with-open",
-    "caller-without-slash", "climbing-prefix", "dollar-in-header", "dollar-in-prefix", "domain-of-another-bucket",
+    "caller-in-a-segment", "caller-without-slash", "climbing-prefix", "dollar-in-header", "dollar-in-prefix",
+    "domain-of-another-bucket",
     "domain-of-another-region", "domain-without-bucket", "expires-beyond-the-token", "filename-in-prefix",
     "header-not-a-field", "header-twice", "listen-twice", "min-above-max", "min-remaining-too-long",
     "admin-for-everybody", "admin-token-short",

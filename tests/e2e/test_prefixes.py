@@ -36,7 +36,7 @@ TEXT = st.one_of(st.text(max_size=60), st.lists(NASTY, max_size=8).map("".join))
 GOOD_CALLERS = st.sampled_from(["anna", "o6zAJs-x_y", "a.b@c", "a..b", "...a"])
 CALLER = st.one_of(GOOD_CALLERS, GOOD_CALLERS, GOOD_CALLERS, TEXT, st.none())
 FEW = st.dictionaries(st.one_of(st.just("a"), TEXT), TEXT, max_size=1)
-NAMES = st.sampled_from([None, "{uuid}.{ext}", "{filename}", "{stem}-{uuid}", "{caller}-{filename}"])
+NAMES = st.sampled_from([None, "{uuid}.{ext}", "{filename}", "{stem}-{uuid}", "{caller}/{filename}"])
 
 
 class Oss:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer.errors import InvalidRequest
 from signer.signing.key_ownership import is_key_of_app, is_key_of_caller
-from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
+from signer.signing.object_key import PREFIX_PLACEHOLDERS, InvalidTemplate, KeyNaming, Template, placeholder_in_segment
 
 APP = "wx1234567890abcdef"
 
@@ -34,6 +34,72 @@ def test_each_key_that_a_form_allows_is_one_of_the_app(
     made = naming(prefix, key)
     below, exact = made.keys(app_id=APP, caller=caller, filename=filename, now=now.replace(tzinfo=UTC))
     assert is_key_of_app(made, exact if exact is not None else below + "any name/at all.jpg", app_id=APP)
+
+
+NAMES = st.text("a-", min_size=5, max_size=8)
+SEGMENTS = st.sampled_from(
+    [
+        "{app}",
+        "{yyyy}-{mm}",
+        "{filename}",
+        "{stem}.{ext}",
+        "{caller}",
+        "{caller}",
+        "{caller}-{filename}",
+        "{caller}.{ext}",
+        "x{caller}",
+    ]
+)
+
+
+@given(
+    segments=st.lists(SEGMENTS, min_size=1, max_size=3),
+    in_prefix=st.sampled_from([0, 0, 1]),
+    client_names=st.sampled_from([False, False, False, True]),
+    text=NAMES,
+    cuts=st.lists(st.integers(1, 4), min_size=2, max_size=2, unique=True),
+)
+@settings(max_examples=2000, derandomize=True, deadline=None)
+def test_two_callers_never_get_one_key(
+    segments: list[str], in_prefix: int, client_names: bool, text: str, cuts: list[int]
+) -> None:
+    """The callers and their files are parts of one text, so that they often differ only in where one ends."""
+    prefix = "".join(f"{segment}/" for segment in segments[:in_prefix])
+    key = None if client_names else "/".join(segments[in_prefix:])
+    if "{caller}" not in prefix + (key or "") or placeholder_in_segment(prefix, key or "") is not None:
+        return
+    try:
+        made = naming(prefix, key or None)
+        (below, first), (other_below, second) = (
+            made.keys(app_id=APP, caller=text[:cut], filename=text[cut + 1 :], now=datetime(2026, 3, 9, tzinfo=UTC))
+            for cut in cuts
+        )
+    except (InvalidTemplate, InvalidRequest):
+        return
+    if first is None or second is None:
+        assert not below.startswith(other_below)
+        assert not other_below.startswith(below)
+    else:
+        assert first != second
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "placeholder"),
+    [
+        ("", "{caller}-{filename}", "{caller}"),
+        ("", "{caller}.{ext}", "{caller}"),
+        ("p", "{caller}/{uuid}", "{caller}"),
+        ("p/{caller}", "", "{caller}"),
+        ("{app}-{caller}/", "", "{caller}"),
+        ("{app}.x/", "{uuid}", "{app}"),
+        ("p/{caller}/", "", None),
+        ("{app}/{caller}/", "{filename}", None),
+        ("{yyyy}/", "{filename}/{caller}", None),
+        ("p-", "", None),
+    ],
+)
+def test_ids_that_are_a_part_of_a_segment_are_found(prefix: str, key: str, placeholder: str | None) -> None:
+    assert placeholder_in_segment(prefix, key) == placeholder
 
 
 @pytest.mark.parametrize(

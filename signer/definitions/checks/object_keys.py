@@ -9,7 +9,13 @@ from signer.definitions import caller_model, model
 from signer.definitions.mistakes import Violation
 from signer.definitions.redaction import printable_name, quote
 from signer.definitions.suggestions import nearest
-from signer.signing.object_key import KEY_PLACEHOLDERS, PREFIX_PLACEHOLDERS, InvalidTemplate, Template
+from signer.signing.object_key import (
+    KEY_PLACEHOLDERS,
+    PREFIX_PLACEHOLDERS,
+    InvalidTemplate,
+    Template,
+    placeholder_in_segment,
+)
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -23,11 +29,13 @@ def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with the names of an app's objects."""
     yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
     yield from _check_template(app, "key", key_template(app), KEY_PLACEHOLDERS)
-    if "{caller}" in app.key_prefix.replace("{caller}/", ""):
+    if (placeholder := placeholder_in_segment(app.key_prefix, key_template(app))) is not None:
+        key, text = ("key_prefix", app.key_prefix) if placeholder in app.key_prefix else ("key", app.key)
         message = (
-            f"{quote(app.key_prefix)} has no / after {{caller}}, so one caller could reach another's files; add it"
+            f"{quote(text)} has {placeholder} in a path segment with other text, so two {placeholder[1:-1]}s could get "
+            f"the same key; write / before and after {placeholder}"
         )
-        yield Violation(("key_prefix",), message)
+        yield Violation((key,), message)
     if app.downloads is not None and "{caller}" not in app.key_prefix:
         yield Violation(
             ("downloads",),
