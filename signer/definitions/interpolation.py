@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signer.definitions.redaction import mask_secrets, visible
+from signer.environment import CREDENTIALS_DIRECTORY, Variables
+from signer.regular_file import NotARegularFile, read_regular_file
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
-_CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
+_CREDENTIALS = f"${CREDENTIALS_DIRECTORY}/"
 _MAX_FILE_BYTES = 64 * 1024
 
 _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
@@ -44,14 +46,18 @@ class _Unresolvable(Exception):
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
     """Return the text with every reference replaced; files are read each time.
 
+    Args:
+        environ: a plain mapping allows every variable and file.
+
     Raises:
         BadReference: with all references that cannot be resolved.
     """
     unresolved: list[UnresolvedReference] = []
+    variables = _variables(environ)
 
     def replace(match: re.Match[str]) -> str:
         try:
-            return _resolve(match[1], environ)
+            return _resolve(match[1], variables)
         except _Unresolvable as error:
             unresolved.append(UnresolvedReference(*match.span(), str(error)))
             return ""
@@ -69,47 +75,54 @@ def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what each reference in the text stands for, except those that cannot be resolved."""
     for match in _REFERENCE.finditer(text):
         try:
-            yield _resolve(match[1], environ)
+            yield _resolve(match[1], _variables(environ))
         except _Unresolvable:
             continue
 
 
-def _resolve(reference: str, environ: Mapping[str, str]) -> str:
+def _variables(environ: Mapping[str, str]) -> Variables:
+    return environ if isinstance(environ, Variables) else Variables(environ)
+
+
+def _resolve(reference: str, environ: Variables) -> str:
     if reference.startswith("file:"):
-        return _read_file(_absolute_path(reference.removeprefix("file:"), environ))
+        return _read_file(_absolute_path(reference.removeprefix("file:"), environ), environ)
     variable = _VARIABLE.fullmatch(reference)
     if variable is None:
         raise _Unresolvable(f"this ${{...}} is not a reference; {_FORMS}")
-    value = environ.get(variable[1], "")
+    value, name = environ.get(variable[1], ""), mask_secrets(variable[1])
+    if not environ.allows_name(variable[1]):
+        raise _Unresolvable(f"${{{name}}} is not allowed in a remote store; start with --allow-env {name} to allow it")
     if not value and variable[2] is None:
-        name = mask_secrets(variable[1])
         raise _Unresolvable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
     return value or str(variable[3])
 
 
-def _absolute_path(path: str, environ: Mapping[str, str]) -> str:
+def _absolute_path(path: str, environ: Variables) -> str:
     if not path.startswith(_CREDENTIALS):
         return path
-    directory = environ.get(_CREDENTIALS[1:-1], "")
-    if not directory:
+    directory = environ.credentials_directory
+    if directory is None:
         raise _Unresolvable(f"{_CREDENTIALS[:-1]} is not set; add LoadCredential= to the systemd unit, which sets it")
     return f"{directory}/{path.removeprefix(_CREDENTIALS)}"
 
 
-def _read_file(path: str) -> str:
+def _read_file(path: str, environ: Variables) -> str:
     shown = mask_secrets(visible(path))
     failure = f"${{file:{shown}}} cannot be read"
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            # Reading a pipe or a device might never end.
-            raise _Unresolvable(f"{failure}: it is not a regular file; name a file")
-        with Path(path).open("rb") as stream:
-            data = stream.read(_MAX_FILE_BYTES + 1)
+        if not environ.allows_file(path):
+            fix = "start with --allow-files and its directory to allow it"
+            raise _Unresolvable(f"{failure}: it is in no directory that is allowed for a remote store; {fix}")
+        data = read_regular_file(Path(path), max_bytes=_MAX_FILE_BYTES)
         if len(data) > _MAX_FILE_BYTES:
             raise _Unresolvable(f"{failure}: it is larger than {_MAX_FILE_BYTES // 1024} KiB; name a smaller file")
         return data.decode("utf-8").strip()
-    except OSError as error:
-        raise _Unresolvable(f"{failure}: {error.strerror}; check the path and its permissions") from None
+    except (NotARegularFile, IsADirectoryError):
+        raise _Unresolvable(f"{failure}: it is not a regular file; name a file") from None
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its links form a circle"
+        raise _Unresolvable(f"{failure}: {reason}; check the path and its permissions") from None
     except UnicodeDecodeError:
         raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8") from None
     except ValueError:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from signer.definitions import model
 from signer.definitions.checks.app import check_app
 from signer.definitions.checks.credentials import Entries, check_entry
+from signer.definitions.checks.remote_store import check_remote_store
 from signer.definitions.checks.server import check_server
 from signer.definitions.credential_model import CredentialEntry
 from signer.definitions.interpolation import reference_values
@@ -25,6 +26,7 @@ from signer.definitions.roles import access_key_templates
 from signer.definitions.suggestions import KnownNames
 from signer.definitions.validation_messages import explain
 from signer.definitions.value_types import AppId
+from signer.environment import Variables
 
 _APP_ID: TypeAdapter[str] = TypeAdapter(AppId)
 _ENTRY: TypeAdapter[CredentialEntry] = TypeAdapter(CredentialEntry)
@@ -98,6 +100,8 @@ class _Validator:
         definitions = self._validate_shared()
         entries = self._valid_entries() if definitions is None else definitions.credentials
         self._check_shared(definitions, entries)
+        if isinstance(self._environ, Variables):
+            self._add_all((), check_remote_store(self._document, self._environ))
         shared = None
         if definitions is not None and not self._violations:
             access_keys = access_key_templates(entries, self._document)

@@ -27,15 +27,20 @@ _BUILT_IN = {
 """Loaded by name: a signer that reads files imports neither the Redis client nor the OSS SDK."""
 
 
+def is_remote(location: str) -> bool:
+    """Return whether a location is that of a store in which others than this machine's operators may write."""
+    return "://" in location
+
+
 def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
     """Create the store at a path or URL.
 
     Raises:
         CannotRead: the scheme is unknown, its package cannot be imported, or its store rejects the URL.
     """
-    scheme, separator, _ = location.partition("://")
-    if not separator:
+    if not is_remote(location):
         return FileStore(Path(location))
+    scheme = location.partition("://")[0]
     targets = {each.name: each.value for each in entry_points(group=ENTRY_POINT_GROUP)} | _BUILT_IN
     if scheme not in targets:
         known = ", ".join(f"{name}://" for name in sorted(targets))

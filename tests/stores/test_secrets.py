@@ -84,3 +84,24 @@ async def test_an_error_that_quotes_the_password_is_not_printed() -> None:
     assert result.status == 1
     assert result.err.startswith(f"redis://127.0.0.1:{port}/0?key=oss-signer: ")
     assert SECRET not in result.err
+
+
+async def test_an_edit_of_the_store_cannot_show_clients_what_the_machine_holds(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(SECRET, encoding="utf-8")
+    environ = {"MACHINE_SECRET": SECRET, "OSS_SIGNER_ALLOW_ENV": "KEY_SECRET WX_*", "WX_SECRET": SECRET}
+    async with http_store_server() as http:
+        await http.put(definitions("a"))
+        async with signer(session, http.url, environ=environ) as running:
+            for reference in (f"file:{tmp_path}/secret", "file:/etc/hostname", "MACHINE_SECRET", "WX_SECRET"):
+                header = f"defaults: {{headers: {{x-oss-meta-a: '${{{reference}}}'}}, "
+                await http.put(definitions("a").replace("defaults: {", header))
+                status, body = await running.reload()
+                assert status == 422, body
+                assert "--allow-" in str(body) or "write the value itself" in str(body)
+                assert SECRET not in str(body)
+            async with session.post(f"{running.public}/v1/apps/a/uploads", json={}) as answer:
+                assert answer.status == 201
+                assert SECRET not in await answer.text()
+        assert SECRET not in "".join(running.output)

@@ -1,0 +1,139 @@
+"""Check what definitions from a remote store do with this machine's secrets: others may write there than its operators.
+
+References may stand where a secret is used but not shown, and an entry with one may only name hosts that are allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from signer.callers.plugins import plugin_types
+from signer.definitions.merge import Document
+from signer.definitions.mistakes import KeyPath, Violation
+from signer.environment import Allowed, Variables
+
+_REFERENCE_KEYS = re.compile(
+    r"limits"
+    r"|server\.(?:admin_token|callback_queue)"
+    r"|credentials\.(?:access_key_id|access_key_secret|role_arn|provider_arn)"
+    r"|app\.callers\.(?:secret|public_key|keys\..*)"
+    r"|app\.callback\.notify\.secret"
+)
+"""The keys that `${...}` may stand in; their values are neither sent to clients nor to a server that the YAML names."""
+_SHOWN_KEY_OF_STATIC = "access_key_id"
+"""Each form contains the AccessKey id; that of other types is used for STS only."""
+
+_STS_HOST = re.compile(r"sts(?:-vpc)?(?:\.(?![a-z0-9-]*oss)[a-z]+(?:-[a-z0-9]+)+)?\.aliyuncs\.com")
+"""See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-endpoint
+
+Other names below aliyuncs.com can be buckets or functions of anybody.
+"""
+_WECHAT_HOST = re.compile(r"(?:[a-z]+\.)?api2?\.weixin\.qq\.com")
+"""See: https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/Interface_field_description.html"""
+_HTTP_URL = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::[0-9]+)?(?:[/?#].*)?", re.IGNORECASE)
+
+
+def check_remote_store(document: Document, variables: Variables) -> Iterator[Violation]:
+    """Yield what definitions from a remote store must not do; nothing where everything is allowed."""
+    allowed = variables.allowed
+    if allowed is None:
+        return
+    for file in document.files:
+        for path in file.templates:
+            yield from _check_reference(path, document, allowed)
+    for name, entry in _mappings(document.value.get("credentials")):
+        yield from _check_credentials(("credentials", str(name)), entry, variables)
+
+
+def may_contain_reference(path: KeyPath) -> bool:
+    """Return whether `${...}` may stand at this path, whatever the type of its entry."""
+    return _REFERENCE_KEYS.fullmatch(_general(path)) is not None
+
+
+def _check_reference(path: KeyPath, document: Document, allowed: Allowed) -> Iterator[Violation]:
+    """Check one value with `${...}`, and the hosts of its entry."""
+    parent = _value_at(document.value, path[:-1])
+    kind = parent.get("type") if isinstance(parent, dict) else None
+    key = _general(path)
+    if key.startswith("app.callers.") and kind in plugin_types():
+        if not allowed.allows_host("*"):
+            message = (
+                f"callers of type {kind} may send this value to any host; write the value itself, or start with "
+                "--allow-hosts '*'"
+            )
+            yield Violation(path, message)
+        return
+    if not may_contain_reference(path) or (kind == "static" and path[-1] == _SHOWN_KEY_OF_STATIC):
+        message = "others can see this value, so a remote store must not contain ${...} here; write the value itself"
+        yield Violation(path, message)
+    elif key == "app.callers.secret" and kind == "wechat":
+        yield from _check_host((*path[:-1], "endpoint"), parent.get("endpoint"), allowed, _WECHAT_HOST)
+    elif key == "app.callback.notify.secret":
+        yield from _check_host((*path[:-1], "url"), parent.get("url"), allowed)
+    elif key in ("limits", "server.callback_queue"):
+        yield from _check_host(path, _value_at(document.value, path), allowed)
+
+
+def _check_credentials(path: KeyPath, entry: Mapping[str, Any], variables: Variables) -> Iterator[Violation]:
+    """Check where a request that is signed with a credential of this machine goes, and which file it contains."""
+    if variables.allowed is not None and entry.get("type") in ("assume_role", "oidc"):
+        yield from _check_host((*path, "endpoint"), entry.get("endpoint"), variables.allowed, _STS_HOST)
+    token_file = entry.get("token_file")
+    if isinstance(token_file, str) and not variables.allows_file(token_file):
+        fix = "start with --allow-files and its directory to allow it"
+        message = f"definitions from a remote store must not use this file; {fix}"
+        yield Violation((*path, "token_file"), message)
+
+
+def _check_host(
+    path: KeyPath, url: object, allowed: Allowed, known: re.Pattern[str] | None = None
+) -> Iterator[Violation]:
+    host = _host(url)
+    if host is not None and not (known and known.fullmatch(host.lower())) and not allowed.allows_host(host):
+        message = (
+            f"definitions from a remote store must not send secrets of this machine to {host or 'this address'}; "
+            "remove it, or start with --allow-hosts and the host to allow it"
+        )
+        yield Violation(path, message)
+
+
+def _host(url: object) -> str | None:
+    """Return the host of an address; "" if it cannot be told for sure, None for an address without one."""
+    if not isinstance(url, str) or "://" not in url or url.startswith("unix://"):
+        return None
+    if url.lower().startswith("http"):
+        match = _HTTP_URL.fullmatch(url)
+        return match[1].strip("[]") if match else ""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _general(path: KeyPath) -> str:
+    """Return a path without list indexes and without the names of apps and entries: `app.callers.secret`."""
+    steps = path
+    if path[0] == "apps":
+        steps = ("app", *path[2:])
+    elif path[0] == "defaults":
+        steps = ("app", *path[1:])
+    elif path[0] == "credentials":
+        steps = ("credentials", *path[2:])
+    return ".".join(step for step in steps if isinstance(step, str))
+
+
+def _value_at(value: Any, path: KeyPath) -> Any:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _mappings(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        yield from ((name, entry) for name, entry in value.items() if isinstance(entry, dict))
