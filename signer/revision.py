@@ -19,12 +19,11 @@ from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.open import OpenCheck
 from signer.callers.plugins import load_plugin
+from signer.credentials.keeper_pool import RoleSet
 from signer.credentials.refresh_windows import RefreshWindows
-from signer.credentials.role_plan import RolePlan
-from signer.credentials.role_set import RoleSet
+from signer.credentials.role import RolePlan
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.access_key import AccessKeySource, CannotReadKey
-from signer.credentials.sources.chained_role import ChainedRoleSource, RoleCredentials
+from signer.credentials.sources.access_key import AccessKeySource, AccessKeyUnreadable
 from signer.credentials.sources.credential_source import Source
 from signer.definitions import caller_model, credential_model
 from signer.definitions.interpolation import BadReference, interpolate
@@ -36,6 +35,7 @@ from signer.signing.v4 import Credential
 if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
     from signer.callers.verification_keys import VerificationKey
+    from signer.credentials.sources.assume_role import RoleCredentials
 
 _BASE_ROLE_LIFE = timedelta(minutes=5)
 """The lifetime that a token needs if its only use is to assume other roles."""
@@ -98,38 +98,24 @@ class RolePlanner:
             from signer.credentials.sources.ecs_ram_role import EcsRamRoleSource
 
             return EcsRamRoleSource(
-                self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
+                sdk=self._sdk, endpoint=entry.endpoint, role_name=entry.role_name, deadline_seconds=deadline_seconds
             )
         if isinstance(entry, credential_model.DefaultChain):
             from signer.credentials.sources.default_chain import DefaultChainSource
 
-            return DefaultChainSource(self._sdk, deadline_seconds=deadline_seconds)
+            return DefaultChainSource(self._sdk, deadline_seconds)
         if isinstance(entry, credential_model.StaticCredential):
             return self._access_key(role)
-        from signer.credentials.sources.assume_role import AssumeRoleSource
+        from signer.credentials.sources.assume_role import AssumeRoleSource, ChainedRoleSource
         from signer.credentials.sources.oidc import OidcSource
-        from signer.credentials.sources.sts_call import RoleRequest
+        from signer.credentials.sources.sts_call import RoleRequest, Sts
 
-        role_request = RoleRequest(
-            role_arn=entry.role_arn,
-            session_name=entry.session_name,
-            duration=entry.duration,
-            external_id=entry.external_id if isinstance(entry, credential_model.AssumeRole) else None,
-            session_policy=role.session_policy,
-        )
+        sts = Sts(self._sdk, entry.endpoint, deadline_seconds)
+        role_request = RoleRequest(entry.role_arn, entry.session_name, entry.duration, role.session_policy)
         if isinstance(entry, credential_model.OidcRole):
-            return OidcSource(
-                self._sdk,
-                role_request,
-                provider_arn=entry.provider_arn,
-                token_file=Path(entry.token_file),
-                endpoint=entry.endpoint,
-                deadline_seconds=deadline_seconds,
-            )
+            return OidcSource(sts, role_request, entry.provider_arn, Path(entry.token_file))
         base = self._access_key(role) if role.source is None else ChainedRoleSource(role.source.name, credentials)
-        return AssumeRoleSource(
-            self._sdk, role_request, base=base, endpoint=entry.endpoint, deadline_seconds=deadline_seconds
-        )
+        return AssumeRoleSource(sts, role_request, entry.external_id, base)
 
     def _access_key(self, role: Role) -> AccessKeySource:
         key = role.access_key
@@ -144,7 +130,7 @@ def _resolve_key(key: AccessKeyTemplate, environment: Environment) -> Credential
         token = None if key.security_token is None else interpolate(key.security_token, environ)
         return Credential(interpolate(key.access_key_id, environ), interpolate(key.access_key_secret, environ), token)
     except (BadReference, CannotReadEnvironment) as error:
-        raise CannotReadKey(str(error)) from None
+        raise AccessKeyUnreadable(str(error)) from None
 
 
 def _permissions(role: Role) -> Hashable:

@@ -12,10 +12,8 @@ from typing import Generic, TypeVar
 from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockSkew
-from signer.credentials.keeper_pool import KeeperPool
-from signer.credentials.readiness import can_sign
-from signer.credentials.role_set import RoleSet
-from signer.credentials.role_state import RoleState
+from signer.credentials.keeper_pool import KeeperPool, RoleSet
+from signer.credentials.role import RoleState, can_sign
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
 from signer.delivery.callback_rules import NotifyTarget

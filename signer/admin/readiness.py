@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from signer.clock import rfc3339
-from signer.credentials.readiness import can_sign
-from signer.credentials.role_state import RoleState
+from signer.credentials.role import RoleState, can_sign
 from signer.http.reply import Reply, json_reply
 from signer.http.router import Handler
 from signer.revision import Context

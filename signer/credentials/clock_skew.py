@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
-
-from signer.credentials.server_dates import ServerDate
 
 log = logging.getLogger("oss_signer.clock")
 
@@ -25,6 +24,16 @@ _FIX = (
     "OSS rejects forms that are 15 minutes off; synchronize the clock: systemctl enable --now chronyd, chronyc makestep"
 )
 _DATE_RESOLUTION_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDate:
+    """The Date header of one response, and the times of the request and the response by the monotonic clock."""
+
+    server: str
+    date: datetime
+    requested_at: float
+    responded_at: float
 
 
 class ClockState(StrEnum):
@@ -42,7 +51,6 @@ class ClockSkew:
     def __init__(
         self, *, wall_clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Create it without any response; `wall_clock` returns epoch seconds, and both clocks are this machine's."""
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._ranges: dict[str, tuple[float, float]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import random
 import time
@@ -12,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 
 from signer.circuit_breaker import CircuitBreaker
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.refresh_log import log_refresh_failed, log_refreshed
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
-from signer.credentials.role_plan import RolePlan
-from signer.credentials.role_state import RefreshAttempt, RefreshReason, RoleState
+from signer.credentials.role import RefreshAttempt, RefreshReason, RolePlan, RoleState
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.token_cache import TokenCache
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
+
+log = logging.getLogger("oss_signer.credentials")
 
 _UNLIMITED = timedelta(days=36500)
 _REREAD_SECONDS = 60.0
@@ -46,13 +47,7 @@ class Keeper:
         wall_clock: Callable[[], float],
         on_attempt: Callable[[RefreshAttempt], None],
     ) -> None:
-        """Create a keeper; `start` starts its task.
-
-        Args:
-            pacer: Limits the fetches per second of all keepers together.
-            wall_clock: Returns epoch seconds.
-            on_attempt: Called after each attempt.
-        """
+        """Create a keeper; `start` starts its task. All keepers have the same cache and the same pacer."""
         self.permissions = plan.permissions
         self.first_attempt_done = asyncio.Event()
         self._name = name
@@ -79,11 +74,7 @@ class Keeper:
         """The token of a retired keeper, for requests that started with earlier definitions."""
 
     def start(self, token_of_previous_key: Credential | None = None) -> None:
-        """Start the task that fetches the token.
-
-        Args:
-            token_of_previous_key: A token for requests to use until the first attempt succeeds.
-        """
+        """Start the task; until its first attempt succeeds, requests use the given token, if there is one."""
         self._schedule_attempt()
         if token_of_previous_key is not None:
             self._reason = RefreshReason.CHANGED
@@ -132,11 +123,7 @@ class Keeper:
         return token if token is not None and self._wall_clock() < self.usable_until(token) else None
 
     async def get(self) -> Credential:
-        """Return the role's token; if there is none, wait for the current attempt.
-
-        Raises:
-            CredentialsUnavailable: It cannot be fetched right now.
-        """
+        """Return the role's token, waiting for the current attempt, or raise `CredentialsUnavailable`."""
         token = self.current()
         if token is None and self._attempt_done is None:
             # The clock was set forward or the machine slept: the token expired while the keeper was asleep.
@@ -253,7 +240,11 @@ class Keeper:
             delay_seconds = _REREAD_SECONDS * _RANDOM.uniform(0.5, 1)
         else:
             delay_seconds = self._windows.seconds_until_refresh(self._remaining_life(token.expiration), _RANDOM.uniform)
-        log_refreshed(attempt, expires_at=token.expiration, is_new=is_new, next_in_seconds=delay_seconds)
+        log.log(
+            logging.INFO if is_new else logging.DEBUG,
+            "credential refreshed",
+            extra=_log_fields(attempt) | {"expires_at": token.expiration, "next_in_seconds": round(delay_seconds, 1)},
+        )
         return delay_seconds
 
     def _record_failure(self, attempt: RefreshAttempt, error: FetchFailed) -> float:
@@ -265,15 +256,15 @@ class Keeper:
             # When the token becomes unusable, the shorter delays of the other case apply.
             usable_seconds = self.usable_until(token) - self._wall_clock()
             delay_seconds = min(self._breaker.record_failure(), usable_seconds)
-        log_refresh_failed(
-            attempt,
-            error,
-            failures=self._breaker.failures,
-            circuit_open=self._breaker.is_open,
-            retry_in_seconds=delay_seconds,
-            has_token=token is not None,
-            token_expires_at=None if token is None else token.expiration,
-        )
+        fields = {
+            "error": str(error),
+            "failures": self._breaker.failures,
+            "circuit_open": self._breaker.is_open,
+            "retry_in_seconds": round(delay_seconds, 1),
+            "token_in_use_until": None if token is None else token.expiration,
+        }
+        level = logging.ERROR if error.needs_operator or token is None else logging.WARNING
+        log.log(level, "credential refresh failed", extra=_log_fields(attempt) | fields)
         return delay_seconds
 
     def _store(self, token: Credential) -> None:
@@ -296,3 +287,7 @@ class Keeper:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._wall_clock(), UTC)
+
+
+def _log_fields(attempt: RefreshAttempt) -> dict[str, object]:
+    return {"role": attempt.role, "reason": attempt.reason, "seconds": round(attempt.seconds, 3)}

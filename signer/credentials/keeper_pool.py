@@ -1,19 +1,57 @@
-"""Starts a keeper for each role, and keeps the keepers of unchanged roles over reloads."""
+"""The roles of one revision of the definitions, and the pool of keepers that outlive it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper import Keeper
-from signer.credentials.role_plan import RolePlan
-from signer.credentials.role_set import RoleSet
-from signer.credentials.role_state import RefreshAttempt
+from signer.credentials.role import RefreshAttempt, RolePlan, RoleState
 from signer.credentials.token_cache import TokenCache
 from signer.signing.v4 import Credential
+
+
+class RoleSet:
+    """The roles of one revision of the definitions, by name.
+
+    It is empty until `KeeperPool.prepare` fills it: sources of roles that are assumed with other roles refer to it
+    before the keepers exist. A request uses the role set of its revision, even when a newer one is active.
+    """
+
+    def __init__(self) -> None:
+        self.tokens = TokenCache()
+        self.keepers: Mapping[str, Keeper] = {}
+        self.new_keepers: Sequence[Keeper] = ()
+        """Those that no earlier role set had."""
+        self.plans: Mapping[Hashable, tuple[str, RolePlan]] = {}
+        """By identity: the first name of the role, and a plan that satisfies all its names."""
+
+    def current(self, role: str) -> Credential | None:
+        """Return the role's token, or None if it has none or was removed: then `get` waits for one if possible."""
+        return self.tokens[self.keepers[role]]
+
+    async def get(self, role: str) -> Credential:
+        """Return a token to sign with, waiting for the current fetch, or raise `CredentialsUnavailable`."""
+        return await self.keepers[role].get()
+
+    def refresh(self, role: str) -> None:
+        """Refresh the role's token now, unless its last refresh failed."""
+        self.keepers[role].refresh()
+
+    def states(self) -> list[RoleState]:
+        """Return the state of each role, sorted by name; safe in any thread."""
+        return [keeper.state(name) for name, keeper in sorted(self.keepers.items())]
+
+    async def wait_for_first_attempts(self, timeout_seconds: float) -> None:
+        """Wait until each new role has tried to fetch its token, or until the timeout."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                for keeper in self.new_keepers:
+                    await keeper.first_attempt_done.wait()
 
 
 class KeeperPool:
@@ -25,12 +63,7 @@ class KeeperPool:
         wall_clock: Callable[[], float] = time.time,
         on_attempt: Callable[[RefreshAttempt], None] = lambda _attempt: None,
     ) -> None:
-        """Create an empty pool.
-
-        Args:
-            wall_clock: Returns epoch seconds.
-            on_attempt: Called after each attempt to fetch a token.
-        """
+        """Create an empty pool; `on_attempt` is called after each attempt to fetch a token."""
         self._wall_clock = wall_clock
         self._on_attempt = on_attempt
         self._tokens = TokenCache(wall_clock)
@@ -40,15 +73,20 @@ class KeeperPool:
         self._active = RoleSet()
 
     def prepare(self, roles: RoleSet, plans: Mapping[str, RolePlan]) -> None:
-        """Fill a role set and start the keepers of new roles. The active role set is not affected.
+        """Fill an empty role set by plans for each role name, and start the keepers of new roles.
 
-        Args:
-            roles: An empty role set.
-            plans: A plan for each role, by name.
+        The active role set is not affected.
         """
         merged = _merge_equal_roles(plans)
         new_keepers = {
-            identity: self._new_keeper(name, plan)
+            identity: Keeper(
+                name,
+                plan,
+                tokens=self._tokens,
+                pacer=self._pacer,
+                wall_clock=self._wall_clock,
+                on_attempt=self._on_attempt,
+            )
             for identity, (name, plan) in merged.items()
             if identity not in self._keepers
         }
@@ -56,8 +94,9 @@ class KeeperPool:
         for identity, keeper in new_keepers.items():
             name, plan = merged[identity]
             keeper.start(self._token_of_previous_key(name, plan))
-        keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
-        roles.fill(self._tokens, keepers, merged, list(new_keepers.values()))
+        roles.tokens, roles.plans = self._tokens, merged
+        roles.keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
+        roles.new_keepers = list(new_keepers.values())
 
     def activate(self, roles: RoleSet) -> None:
         """Make a prepared role set the active one, and retire the keepers of all other roles."""
@@ -70,11 +109,6 @@ class KeeperPool:
     async def close(self) -> None:
         """End all keepers and the fetches under way."""
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
-
-    def _new_keeper(self, name: str, plan: RolePlan) -> Keeper:
-        return Keeper(
-            name, plan, tokens=self._tokens, pacer=self._pacer, wall_clock=self._wall_clock, on_attempt=self._on_attempt
-        )
 
     def _token_of_previous_key(self, name: str, plan: RolePlan) -> Credential | None:
         keeper = self._active.keepers.get(name)

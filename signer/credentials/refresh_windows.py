@@ -54,13 +54,9 @@ class RefreshWindows:
         return TokenState.FRESH if remaining >= self.required_life else TokenState.SHORT
 
     def seconds_until_refresh(self, remaining: timedelta, uniform: Callable[[float, float], float]) -> float:
-        """Return the delay until the next refresh of a token that was just fetched.
+        """Return the delay until the next refresh of a new token, random within its window.
 
-        It is random, so that roles that were fetched together are not refreshed together.
-
-        Args:
-            remaining: The life of the token.
-            uniform: Returns a random number from a range.
+        So roles that were fetched together are not refreshed together. `uniform` returns a random number from a range.
         """
         remaining_seconds = remaining.total_seconds()
         spare_seconds = remaining_seconds - self.required_life.total_seconds()

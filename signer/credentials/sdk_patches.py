@@ -32,19 +32,19 @@ from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentials
 from darabonba.core import DaraCore
 from Tea.core import TeaCore
 
-from signer.credentials.server_dates import ServerDate, record_server_date
+from signer.credentials.clock_skew import ServerDate
 
 _LOGGERS = ("credentials", "alibabacloud-tea", "darabonba-core", "apscheduler")
 _lock = threading.Lock()
 
 
-def patch_sdks() -> None:
-    """Apply all replacements; later calls do nothing."""
+def patch_sdks(record: Callable[[ServerDate], None]) -> None:
+    """Apply all replacements; later calls do nothing. `record` gets the Date of each response, of errors too."""
     with _lock:
         if ecs_ram_role.BackgroundScheduler is _NoScheduler:
             return
-        DaraCore.async_do_action = staticmethod(_record_dates(DaraCore.async_do_action))
-        TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action))
+        DaraCore.async_do_action = staticmethod(_record_dates(DaraCore.async_do_action, record))
+        TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action, record))
         ecs_ram_role.BackgroundScheduler = _NoScheduler
         ecs_ram_role.atexit = _NoExitHandlers
         for name in _LOGGERS:
@@ -63,13 +63,15 @@ def last_used_provider(chain: DefaultCredentialsProvider) -> Any:
     return chain._DefaultCredentialsProvider__last_used_provider
 
 
-def _record_dates(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _record_dates(
+    send: Callable[..., Awaitable[Any]], record: Callable[[ServerDate], None]
+) -> Callable[..., Awaitable[Any]]:
     async def send_and_record(request: Any, runtime_option: Any = None) -> Any:
         requested_at = time.monotonic()
         response = await send(request, runtime_option)
         with contextlib.suppress(KeyError, TypeError, ValueError):
             date = parsedate_to_datetime(response.headers["date"])
-            record_server_date(ServerDate(request.headers["host"], date, requested_at, time.monotonic()))
+            record(ServerDate(request.headers["host"], date, requested_at, time.monotonic()))
         return response
 
     return send_and_record

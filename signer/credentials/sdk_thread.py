@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from signer.credentials.server_dates import ServerDate, collect_server_dates
+from signer.credentials.clock_skew import ServerDate
 from signer.credentials.sources.credential_source import FetchFailed
 
 T = TypeVar("T")
@@ -19,33 +20,28 @@ T = TypeVar("T")
 _GRACE_SECONDS = 2.0
 """How long the caller waits after the deadline, in case that the thread is blocked."""
 
+_server_dates: ContextVar[list[ServerDate]] = ContextVar("server_dates")
+"""The dates of the responses to the current call; each call is a task of its own."""
+
 
 class SdkThread:
     """Runs coroutines of the SDKs. The thread starts with the first call, so that no SDK is loaded without need."""
 
     def __init__(self, observe: Callable[[ServerDate], None] = lambda _date: None) -> None:
-        """Create it without starting the thread; `observe` is called in the caller's loop with the date of responses."""
+        """Create it without starting the thread; `observe` gets the Date of each response, in the caller's loop."""
         self._observe = observe
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
     async def run(self, call: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
-        """Await `call()` in the thread and return its result.
-
-        Raises:
-            FetchFailed: There was no result before the deadline.
-            Exception: What the SDK raised.
-        """
+        """Await `call()` in the thread and return its result; raise `FetchFailed` at the deadline."""
         dates: list[ServerDate] = []
 
         async def call_with_deadline() -> T:
-            with collect_server_dates() as collected:
-                try:
-                    async with asyncio.timeout(deadline_seconds):
-                        return await call()
-                finally:
-                    dates.extend(collected)
+            _server_dates.set(dates)
+            async with asyncio.timeout(deadline_seconds):
+                return await call()
 
         future = asyncio.run_coroutine_threadsafe(call_with_deadline(), self._started_loop())
         try:
@@ -84,7 +80,7 @@ def _run_sdk_loop(loop: asyncio.AbstractEventLoop) -> None:
     # Imported here: the SDKs take longer to load than the rest of the service.
     from signer.credentials.sdk_patches import patch_sdks
 
-    patch_sdks()
+    patch_sdks(lambda date: _server_dates.get([]).append(date))
     asyncio.set_event_loop(loop)
     loop.run_forever()
 

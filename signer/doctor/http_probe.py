@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from signer.credentials.clock_skew import ClockSkew
+from signer.credentials.clock_skew import ClockSkew, ServerDate
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.server_dates import ServerDate
 from signer.doctor.findings import Finding, Subject
 from signer.outbound import new_session, read_response
 

@@ -53,7 +53,7 @@ class OssStore(PolledStore):
         self._region, self._endpoint = options["region"], options.get("endpoint") or None
         self._sdk = SdkThread()
         self._role = EcsRamRoleSource(
-            self._sdk,
+            sdk=self._sdk,
             endpoint=options.get("metadata") or f"http://{METADATA_HOST}",
             role_name=options.get("role_name"),
             deadline_seconds=_DEADLINE_SECONDS,

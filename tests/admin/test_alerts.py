@@ -16,7 +16,7 @@ from signer.admin.status.snapshot import StatusSnapshot
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockState
 from signer.credentials.refresh_windows import TokenState
-from signer.credentials.role_state import RoleState
+from signer.credentials.role import RoleState
 from signer.live.reload_result import ReloadResult
 from tests.admin.conftest import Admin, StartAdmin
 from tests.admin.test_reload_endpoint import Certificate

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from signer.clock import utc_now
-from signer.credentials.server_dates import ServerDate
+from signer.credentials.clock_skew import ServerDate
 from tests.admin.conftest import APP, APP_WITHOUT_TOKEN, StartAdmin
 from tests.harness.http_service import ADAPTERS
 

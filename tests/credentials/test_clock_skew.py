@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signer.credentials.clock_skew import ClockSkew, ClockState
-from signer.credentials.server_dates import ServerDate
+from signer.credentials.clock_skew import ClockSkew, ClockState, ServerDate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signer.credentials.keeper_pool import KeeperPool
+from signer.credentials.keeper_pool import KeeperPool, RoleSet
 from signer.credentials.refresh_windows import RefreshWindows
-from signer.credentials.role_plan import RolePlan
-from signer.credentials.role_set import RoleSet
-from signer.credentials.role_state import RefreshAttempt, RoleState
+from signer.credentials.role import RefreshAttempt, RolePlan, RoleState
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential

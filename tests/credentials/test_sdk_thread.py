@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from signer.credentials.clock_skew import ServerDate
 from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.server_dates import ServerDate
 from signer.credentials.sources.access_key import AccessKeySource
 from signer.credentials.sources.assume_role import AssumeRoleSource
 from signer.credentials.sources.credential_source import FetchFailed, Source
 from signer.credentials.sources.ecs_ram_role import EcsRamRoleSource
-from signer.credentials.sources.sts_call import RoleRequest
+from signer.credentials.sources.sts_call import RoleRequest, Sts
 from signer.signing.v4 import Credential
 
 SECRET = "the-access-key-secret"
@@ -60,10 +60,8 @@ def sources(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> list[
     assumption = RoleRequest("acs:ram::1:role/r", "oss-signer", timedelta(hours=1))
     key = Credential("LTAI", SECRET)
     return [
-        EcsRamRoleSource(sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
-        AssumeRoleSource(
-            sdk, assumption, base=AccessKeySource(lambda: key), endpoint=endpoint, deadline_seconds=deadline_seconds
-        ),
+        EcsRamRoleSource(sdk=sdk, endpoint=endpoint, role_name="r", deadline_seconds=deadline_seconds),
+        AssumeRoleSource(Sts(sdk, endpoint, deadline_seconds), assumption, None, AccessKeySource(lambda: key)),
     ]
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from signer.credentials.role_set import RoleSet
+from signer.credentials.keeper_pool import RoleSet
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import Source
 from signer.definitions.parser import parse

@@ -9,7 +9,7 @@ from datetime import timedelta
 from signer.admin.status.snapshot import StatusSnapshot
 from signer.credentials.clock_skew import ClockState
 from signer.credentials.refresh_windows import TokenState
-from signer.credentials.role_state import RoleState
+from signer.credentials.role import RoleState
 
 _RENEW_BEFORE = timedelta(days=7)
 _RECENT_POINTS = 10

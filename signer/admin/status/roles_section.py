@@ -10,7 +10,7 @@ from signer.admin.status import number_format
 from signer.admin.status.charts import token_bar
 from signer.admin.status.snapshot import StatusSnapshot
 from signer.credentials.refresh_windows import TokenState
-from signer.credentials.role_state import RoleState
+from signer.credentials.role import RoleState
 
 _STATES = {
     TokenState.FRESH: ("fresh", ""),

@@ -17,9 +17,8 @@ from signer.admin.status.loop_lag import LoopLag
 from signer.admin.status.process import max_open_files, memory_bytes, open_files
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockState, clock_state
-from signer.credentials.readiness import can_sign
 from signer.credentials.refresh_windows import TokenState
-from signer.credentials.role_state import RoleState
+from signer.credentials.role import RoleState, can_sign
 from signer.definitions.registry import App, Registry
 from signer.live.reload_result import ReloadResult
 from signer.live.reloader import Reloader, RenewableCertificate

@@ -5,42 +5,63 @@ See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assum
 
 from __future__ import annotations
 
-from alibabacloud_sts20150401 import models
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from signer.credentials.sdk_thread import SdkThread
-from signer.credentials.sources.chained_role import ChainedRoleSource
+from alibabacloud_sts20150401 import models
+from alibabacloud_sts20150401.client import Client
+from darabonba.runtime import RuntimeOptions
+
 from signer.credentials.sources.credential_source import FetchFailed, Source
-from signer.credentials.sources.sts_call import RoleRequest, StsRejected, issued_credential, new_sts_client
+from signer.credentials.sources.sts_call import RoleRequest, Sts, StsRejected
+from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 
 
-class AssumeRoleSource:
-    """Assumes a role with another credential: an AccessKey, or that of another role."""
+class RoleCredentials(Protocol):
+    """The credentials of all roles, by name."""
 
-    def __init__(
-        self,
-        sdk: SdkThread,
-        role_request: RoleRequest,
-        *,
-        base: Source,
-        endpoint: str,
-        deadline_seconds: float,
-    ) -> None:
-        """Create a source; `base` returns the credential with which the role is assumed."""
-        self._sdk = sdk
-        self._role_request = role_request
-        self._base = base
-        self._endpoint = endpoint
-        self._deadline_seconds = deadline_seconds
-        self._last_accepted: Credential | None = None
+    async def get(self, role: str) -> Credential: ...
+
+    def refresh(self, role: str) -> None: ...
+
+
+class ChainedRoleUnavailable(FetchFailed):
+    """The role with which another role is assumed has no usable credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedRoleSource:
+    """`source:`: returns the credential of another role, with which a role is assumed."""
+
+    role: str
+    credentials: RoleCredentials
 
     async def fetch(self) -> Credential:
-        base = await self._base.fetch()
         try:
-            credential = await self._sdk.run(lambda: self._assume(base), deadline_seconds=self._deadline_seconds)
+            return await self.credentials.get(self.role)
+        except CredentialsUnavailable:
+            raise ChainedRoleUnavailable(f"its source role {self.role} has no usable credential") from None
+
+
+@dataclass(slots=True)
+class AssumeRoleSource:
+    """Assumes a role with the credential of `base`: an AccessKey, or that of another role."""
+
+    sts: Sts
+    role_request: RoleRequest
+    external_id: str | None
+    base: Source
+    _last_accepted: Credential | None = field(default=None, init=False)
+
+    async def fetch(self) -> Credential:
+        base = await self.base.fetch()
+        try:
+            credential = await self.sts.issue(self._assume, base)
         except StsRejected as error:
-            if error.is_key_rejected and isinstance(self._base, ChainedRoleSource):
-                self._base.reject()
+            if error.is_key_rejected and isinstance(self.base, ChainedRoleSource):
+                # It was revoked.
+                self.base.credentials.refresh(self.base.role)
             if base.security_token is None and self._last_accepted not in (None, base):
                 reason = f"the AccessKey was changed and the new one fails: {error}"
                 raise FetchFailed(reason, needs_operator=True) from None
@@ -48,16 +69,6 @@ class AssumeRoleSource:
         self._last_accepted = base
         return credential
 
-    async def _assume(self, base: Credential) -> Credential:
-        sts = new_sts_client(self._endpoint, base)
-        wanted = self._role_request
-        request = models.AssumeRoleRequest(
-            role_arn=wanted.role_arn,
-            role_session_name=wanted.session_name,
-            duration_seconds=int(wanted.duration.total_seconds()),
-            external_id=wanted.external_id,
-            policy=wanted.session_policy,
-        )
-        return await issued_credential(
-            lambda runtime: sts.assume_role_with_options_async(request, runtime), self._deadline_seconds
-        )
+    async def _assume(self, client: Client, runtime: RuntimeOptions) -> Any:
+        request = models.AssumeRoleRequest(**self.role_request.parameters(), external_id=self.external_id)
+        return await client.assume_role_with_options_async(request, runtime)

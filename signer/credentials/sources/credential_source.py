@@ -11,18 +11,14 @@ class FetchFailed(Exception):
     """A source returned no credential. The text is shown in logs and /readyz and contains no secret."""
 
     def __init__(self, reason: str, *, needs_operator: bool = False) -> None:
-        """Create the error; `needs_operator` says that an operator has to fix something, since retries will not help."""
         super().__init__(reason)
         self.needs_operator = needs_operator
+        """Whether an operator has to fix something, since retries will not help."""
 
 
 class Source(Protocol):
     """Fetches the credential of one role."""
 
     async def fetch(self) -> Credential:
-        """Return a newly fetched credential.
-
-        Raises:
-            FetchFailed: The service did not issue one.
-        """
+        """Return a newly fetched credential, or raise `FetchFailed`."""
         ...

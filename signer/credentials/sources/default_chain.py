@@ -8,6 +8,7 @@ See: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,15 +23,15 @@ ASSUMED_LIFETIME = timedelta(minutes=15)
 """The lifetime of a token without an expiration: the shortest that STS issues."""
 
 
+@dataclass(frozen=True, slots=True)
 class DefaultChainSource:
     """Fetches a credential from the chain."""
 
-    def __init__(self, sdk: SdkThread, *, deadline_seconds: float) -> None:
-        self._sdk = sdk
-        self._deadline_seconds = deadline_seconds
+    sdk: SdkThread
+    deadline_seconds: float
 
     async def fetch(self) -> Credential:
-        return await self._sdk.run(_fetch, deadline_seconds=self._deadline_seconds)
+        return await self.sdk.run(_fetch, deadline_seconds=self.deadline_seconds)
 
 
 async def _fetch() -> Credential:
@@ -45,16 +46,9 @@ async def _fetch() -> Credential:
         raise FetchFailed(f"the SDK's default chain found no credential ({type(error).__name__})") from None
     if not (found.get_access_key_id() and found.get_access_key_secret()):
         raise FetchFailed("the SDK's default chain returned an incomplete credential")
-    security_token = found.get_security_token() or None
-    return Credential(
-        found.get_access_key_id(),
-        found.get_access_key_secret(),
-        security_token,
-        _expiration(expiration, is_temporary=security_token is not None),
-    )
-
-
-def _expiration(epoch_seconds: int | None, *, is_temporary: bool) -> datetime | None:
-    if epoch_seconds:
-        return datetime.fromtimestamp(epoch_seconds, UTC)
-    return datetime.now(UTC) + ASSUMED_LIFETIME if is_temporary else None
+    token = found.get_security_token() or None
+    if expiration:
+        expires_at = datetime.fromtimestamp(expiration, UTC)
+    else:
+        expires_at = datetime.now(UTC) + ASSUMED_LIFETIME if token is not None else None
+    return Credential(found.get_access_key_id(), found.get_access_key_secret(), token, expires_at)

@@ -8,6 +8,7 @@ See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,24 +30,25 @@ _EXPIRED = "the metadata service sent a credential that has expired; check the c
 _INVALID = "the metadata service sent an invalid credential"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EcsRamRoleSource:
     """Fetches the credential from the metadata service; without a role name, that of the attached role."""
 
-    def __init__(self, sdk: SdkThread, *, endpoint: str, role_name: str | None, deadline_seconds: float) -> None:
-        self._sdk = sdk
-        self._host = urlsplit(endpoint).netloc
-        self._role_name = role_name or None
-        self._deadline_seconds = deadline_seconds
+    sdk: SdkThread
+    endpoint: str
+    role_name: str | None
+    deadline_seconds: float
 
     async def fetch(self) -> Credential:
-        return await self._sdk.run(self._fetch, deadline_seconds=self._deadline_seconds)
+        return await self.sdk.run(self._fetch, deadline_seconds=self.deadline_seconds)
 
     async def _fetch(self) -> Credential:
+        host = urlsplit(self.endpoint).netloc
         try:
-            issued: Any = await self._new_provider().get_credentials_async()
+            issued: Any = await self._new_provider(host).get_credentials_async()
             expiration = datetime.fromtimestamp(issued.get_expiration(), UTC)
         except RetryError:
-            raise FetchFailed(f"the metadata service at {self._host} does not respond") from None
+            raise FetchFailed(f"the metadata service at {host} does not respond") from None
         except CredentialException as error:
             raise FetchFailed(_explain(str(error.message))) from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -65,18 +67,18 @@ class EcsRamRoleSource:
             raise FetchFailed("the metadata service sent an incomplete credential")
         return credential
 
-    def _new_provider(self) -> EcsRamRoleCredentialsProvider:
+    def _new_provider(self, host: str) -> EcsRamRoleCredentialsProvider:
         """Return a provider for one fetch: its cache would return expired credentials during an outage."""
         provider = EcsRamRoleCredentialsProvider(
-            role_name=self._role_name,
+            role_name=self.role_name or None,
             disable_imds_v1=True,
             http_options=HttpOptions(
                 connect_timeout=_REQUEST_TIMEOUT_MILLISECONDS, read_timeout=_REQUEST_TIMEOUT_MILLISECONDS
             ),
             async_update_enabled=False,
         )
-        if self._host != METADATA_HOST:
-            set_metadata_host(provider, self._host)
+        if host != METADATA_HOST:
+            set_metadata_host(provider, host)
         return provider
 
 

@@ -6,68 +6,50 @@ See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assum
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alibabacloud_sts20150401 import models
+from alibabacloud_sts20150401.client import Client
+from darabonba.runtime import RuntimeOptions
 
-from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
-from signer.credentials.sources.sts_call import RoleRequest, issued_credential, new_sts_client
+from signer.credentials.sources.sts_call import RoleRequest, Sts
 from signer.signing.v4 import Credential
 
 _MAX_TOKEN_BYTES = 20_000
 """STS accepts a token of at most 20,000 characters."""
 
 
+@dataclass(frozen=True, slots=True)
 class OidcSource:
     """Assumes a role without an AccessKey: STS trusts the cluster that signed the token.
 
     The token file is read again for each fetch, since Kubernetes replaces it while the pod runs.
     """
 
-    def __init__(
-        self,
-        sdk: SdkThread,
-        role_request: RoleRequest,
-        *,
-        provider_arn: str,
-        token_file: Path,
-        endpoint: str,
-        deadline_seconds: float,
-    ) -> None:
-        self._sdk = sdk
-        self._role_request = role_request
-        self._provider_arn = provider_arn
-        self._token_file = token_file
-        self._endpoint = endpoint
-        self._deadline_seconds = deadline_seconds
+    sts: Sts
+    role_request: RoleRequest
+    provider_arn: str
+    token_file: Path
 
     async def fetch(self) -> Credential:
-        return await self._sdk.run(self._assume, deadline_seconds=self._deadline_seconds)
+        return await self.sts.issue(self._assume)
 
-    async def _assume(self) -> Credential:
-        wanted = self._role_request
+    async def _assume(self, client: Client, runtime: RuntimeOptions) -> Any:
+        token = await asyncio.to_thread(self._read_token)
         request = models.AssumeRoleWithOIDCRequest(
-            oidcprovider_arn=self._provider_arn,
-            oidctoken=await asyncio.to_thread(self._read_token),
-            role_arn=wanted.role_arn,
-            role_session_name=wanted.session_name,
-            duration_seconds=int(wanted.duration.total_seconds()),
-            policy=wanted.session_policy,
+            **self.role_request.parameters(), oidcprovider_arn=self.provider_arn, oidctoken=token
         )
-        sts = new_sts_client(self._endpoint)
-        return await issued_credential(
-            lambda runtime: sts.assume_role_with_oidcwith_options_async(request, runtime), self._deadline_seconds
-        )
+        return await client.assume_role_with_oidcwith_options_async(request, runtime)
 
     def _read_token(self) -> str:
         try:
-            with self._token_file.open("rb") as file:
+            with self.token_file.open("rb") as file:
                 return file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
         except OSError as error:
-            reason = f"the OIDC token file {self._token_file} cannot be read: {error.strerror}"
+            reason = f"the OIDC token file {self.token_file} cannot be read: {error.strerror}"
             raise FetchFailed(reason, needs_operator=True) from None
         except ValueError:
-            raise FetchFailed(
-                f"the OIDC token file {self._token_file} contains no token", needs_operator=True
-            ) from None
+            raise FetchFailed(f"the OIDC token file {self.token_file} contains no token", needs_operator=True) from None

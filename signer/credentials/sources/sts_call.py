@@ -1,4 +1,4 @@
-"""Calls of STS through the official SDK: the client, the issued credential, and errors without secrets.
+"""Calls of STS through the official SDK: the request, the issued credential, and errors without secrets.
 
 See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
 """
@@ -16,10 +16,14 @@ from alibabacloud_tea_openapi import utils_models
 from darabonba.runtime import RuntimeOptions
 from Tea.exceptions import RetryError, TeaException
 
+from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 _CONNECT_TIMEOUT_MILLISECONDS = 3000
+
+StsCall = Callable[[Client, RuntimeOptions], Awaitable[Any]]
+"""A method of the SDK's client with its request; it runs in the SDK thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,16 @@ class RoleRequest:
     role_arn: str
     session_name: str
     duration: timedelta
-    external_id: str | None = None
     session_policy: str | None = field(default=None, repr=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that AssumeRole and AssumeRoleWithOIDC share."""
+        return {
+            "role_arn": self.role_arn,
+            "role_session_name": self.session_name,
+            "duration_seconds": int(self.duration.total_seconds()),
+            "policy": self.session_policy,
+        }
 
 
 class StsRejected(FetchFailed):
@@ -47,34 +59,37 @@ class StsRejected(FetchFailed):
         return self.code.startswith(("InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"))
 
 
-def new_sts_client(endpoint: str, key: Credential | None = None) -> Client:
-    """Return a client that signs its calls with `key`; AssumeRoleWithOIDC needs none."""
-    url = urlsplit(endpoint)
-    config = utils_models.Config(endpoint=url.netloc, protocol=url.scheme)
-    if key is not None:
-        config.access_key_id, config.access_key_secret = key.access_key_id, key.access_key_secret
-        config.security_token = key.security_token
-    return Client(config)
+@dataclass(frozen=True, slots=True)
+class Sts:
+    """Calls STS at one endpoint, in the SDK thread."""
 
+    sdk: SdkThread
+    endpoint: str
+    deadline_seconds: float
 
-async def issued_credential(call: Callable[[RuntimeOptions], Awaitable[Any]], deadline_seconds: float) -> Credential:
-    """Run a call of STS and return the credential of its response.
+    async def issue(self, call: StsCall, key: Credential | None = None) -> Credential:
+        """Return the credential that a call of STS issues, or raise `FetchFailed`; the call is signed with `key`."""
+        return await self.sdk.run(lambda: self._issue(call, key), deadline_seconds=self.deadline_seconds)
 
-    Raises:
-        StsRejected: STS rejected the call.
-        FetchFailed: The call failed otherwise.
-    """
-    # The SDK's own retries would block the loop with time.sleep.
-    runtime = RuntimeOptions(
-        connect_timeout=_CONNECT_TIMEOUT_MILLISECONDS, read_timeout=int(deadline_seconds * 1000), autoretry=False
-    )
-    try:
-        response = await call(runtime)
-    except TeaException as error:
-        raise _fetch_failed(error) from None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise FetchFailed(f"STS sent an invalid response ({type(error).__name__})") from None
-    return _credential(response.body)
+    async def _issue(self, call: StsCall, key: Credential | None) -> Credential:
+        url = urlsplit(self.endpoint)
+        config = utils_models.Config(endpoint=url.netloc, protocol=url.scheme)
+        if key is not None:
+            config.access_key_id, config.access_key_secret = key.access_key_id, key.access_key_secret
+            config.security_token = key.security_token
+        # The SDK's own retries would block the loop with time.sleep.
+        runtime = RuntimeOptions(
+            connect_timeout=_CONNECT_TIMEOUT_MILLISECONDS,
+            read_timeout=int(self.deadline_seconds * 1000),
+            autoretry=False,
+        )
+        try:
+            response = await call(Client(config), runtime)
+        except TeaException as error:
+            raise _fetch_failed(error) from None
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise FetchFailed(f"STS sent an invalid response ({type(error).__name__})") from None
+        return _credential(response.body)
 
 
 def _fetch_failed(error: TeaException) -> FetchFailed:

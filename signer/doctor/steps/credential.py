@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.role_plan import RolePlan
+from signer.credentials.role import RolePlan
 from signer.credentials.sources.access_key import AccessKeyUnreadable
-from signer.credentials.sources.chained_role import ChainedRoleUnavailable
+from signer.credentials.sources.assume_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import StsRejected
 from signer.definitions import credential_model

@@ -1,12 +1,30 @@
-"""What metrics, /readyz and the status page show of a role."""
+"""A role: how its token is fetched, and what logs, metrics, /readyz and the status page show of it."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from signer.credentials.refresh_windows import TokenState
+from signer.credentials.clock_skew import ClockState, clock_state
+from signer.credentials.refresh_windows import RefreshWindows, TokenState
+from signer.credentials.sources.credential_source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class RolePlan:
+    """How to fetch the token of one role, and how long it must live."""
+
+    identity: Hashable
+    """Roles with equal identities share one token."""
+    source: Source
+    windows: RefreshWindows
+    permissions: Hashable = None
+    """What a token of the role allows, whichever key fetched it.
+
+    A role whose AccessKey changes continues with its token if the permissions are the same.
+    """
 
 
 class RefreshReason(StrEnum):
@@ -57,3 +75,8 @@ class RoleState:
     def is_usable(self) -> bool:
         """Whether the role has a token to sign with."""
         return self.token_state is not TokenState.UNUSABLE
+
+
+def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:
+    """Return whether all these roles have usable tokens and this machine's clock is accurate enough."""
+    return clock_state(clock_skew_seconds) is not ClockState.WRONG and all(role.is_usable for role in roles)
