@@ -47,8 +47,7 @@ async def _fetch() -> Credential:
     if not (found.get_access_key_id() and found.get_access_key_secret()):
         raise FetchFailed("the SDK's default chain returned an incomplete credential")
     token = found.get_security_token() or None
-    if expiration:
-        expires_at = datetime.fromtimestamp(expiration, UTC)
-    else:
-        expires_at = datetime.now(UTC) + ASSUMED_LIFETIME if token is not None else None
+    expires_at = datetime.fromtimestamp(expiration, UTC) if expiration else None
+    if expires_at is None and token is not None:
+        expires_at = datetime.now(UTC) + ASSUMED_LIFETIME
     return Credential(found.get_access_key_id(), found.get_access_key_secret(), token, expires_at)
