@@ -27,7 +27,8 @@ class OpenCallers(StrictModel):
 
     example_keys = ("type",)
 
-    type: Literal["open"] = Field(description="type of callers")
+    type: Literal["open"]
+    """Type of callers."""
 
 
 class WeChatCallers(StrictModel):
@@ -38,18 +39,18 @@ class WeChatCallers(StrictModel):
 
     example_keys = ("type", "secret")
 
-    type: Literal["wechat"] = Field(description="type of callers")
-    secret: SecretStr = Field(min_length=1, description="AppSecret of the mini-program", examples=["${WX_SECRET}"])
-    session: Duration = Field(timedelta(hours=2), description="lifetime of a session, from 5m to 7d", examples=["2h"])
-    timeout: Duration = Field(timedelta(seconds=3), description="timeout of a request to WeChat", examples=["3s"])
-    app_id: AppId | None = Field(
-        None, description="id of the mini-program; default: the id of the app", examples=["wx1234567890abcdef"]
-    )
-    endpoint: BaseUrl = Field(
-        "https://api.weixin.qq.com",
-        description="another WeChat API server, such as the local cloud",
-        examples=["https://api.weixin.qq.com"],
-    )
+    type: Literal["wechat"]
+    """Type of callers."""
+    secret: SecretStr = Field(min_length=1, examples=["${WX_SECRET}"])
+    """AppSecret of the mini-program."""
+    session: Duration = Field(timedelta(hours=2), examples=["2h"])
+    """Lifetime of a session, from 5m to 7d."""
+    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
+    """Timeout of a request to WeChat."""
+    app_id: AppId | None = Field(None, examples=["wx1234567890abcdef"])
+    """Id of the mini-program; default: the id of the app."""
+    endpoint: BaseUrl = Field("https://api.weixin.qq.com", examples=["https://api.weixin.qq.com"])
+    """Another WeChat API server, such as the local cloud."""
 
 
 class JwtCallers(StrictModel):
@@ -57,27 +58,22 @@ class JwtCallers(StrictModel):
 
     example_keys = ("type", "jwks_url", "issuer", "audience")
 
-    type: Literal["jwt"] = Field(description="type of callers")
-    secret: SecretStr | None = Field(
-        None, min_length=1, description="for HS256: the secret that the issuer signs with", examples=["${JWT_SECRET}"]
-    )
-    public_key: str | None = Field(
-        None,
-        min_length=1,
-        description="for RS256 or ES256: public key or certificate in PEM",
-        examples=["${file:/etc/keys/login.pem}"],
-    )
-    jwks_url: BaseUrl | None = Field(
-        None,
-        description="for RS256 and ES256: URL of the issuer's key set",
-        examples=["https://login.example.com/.well-known/jwks.json"],
-    )
-    issuer: str | None = Field(None, description="required value of `iss`", examples=["https://login.example.com"])
-    audience: str | None = Field(None, description="value that `aud` must be or contain", examples=["oss-signer"])
-    leeway: Duration = Field(
-        timedelta(seconds=30), description="allowed clock difference to the issuer", examples=["30s"]
-    )
-    claim: str = Field("sub", min_length=1, description="claim with the caller id", examples=["sub"])
+    type: Literal["jwt"]
+    """Type of callers."""
+    secret: SecretStr | None = Field(None, min_length=1, examples=["${JWT_SECRET}"])
+    """For HS256: the secret that the issuer signs with."""
+    public_key: str | None = Field(None, min_length=1, examples=["${file:/etc/keys/login.pem}"])
+    """For RS256 or ES256: public key or certificate in PEM."""
+    jwks_url: BaseUrl | None = Field(None, examples=["https://login.example.com/.well-known/jwks.json"])
+    """For RS256 and ES256: URL of the issuer's key set."""
+    issuer: str | None = Field(None, examples=["https://login.example.com"])
+    """Required value of `iss`."""
+    audience: str | None = Field(None, examples=["oss-signer"])
+    """Value that `aud` must be or contain."""
+    leeway: Duration = Field(timedelta(seconds=30), examples=["30s"])
+    """Allowed clock difference to the issuer."""
+    claim: str = Field("sub", min_length=1, examples=["sub"])
+    """Claim with the caller id."""
 
     @model_validator(mode="after")
     def _one_key(self) -> JwtCallers:
@@ -98,13 +94,11 @@ class ApiKeyCallers(StrictModel):
 
     example_keys = ("type", "keys")
 
-    type: Literal["api_key"] = Field(description="type of callers")
-    keys: dict[str, Hashes] = Field(
-        min_length=1,
-        description="SHA-256 of each API key by the name of the caller, or a list of two while a key is replaced; "
-        "`printf %s KEY | sha256sum` prints it",
-        examples=[{"shop": _KEY_HASH}],
-    )
+    type: Literal["api_key"]
+    """Type of callers."""
+    keys: dict[str, Hashes] = Field(min_length=1, examples=[{"shop": _KEY_HASH}])
+    """SHA-256 of each API key by the name of the caller, or a list of two while a key is replaced; `printf %s KEY |
+    sha256sum` prints it."""
 
 
 CallersEntry = Annotated[OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")]

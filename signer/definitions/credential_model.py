@@ -19,12 +19,10 @@ class StrictModel(BaseModel):
 
 
 class CommonSettings(StrictModel):
-    min_remaining: Duration = Field(
-        timedelta(seconds=60),
-        description="a token that expires sooner is not used; forms are shortened down to this",
-        examples=["60s"],
-    )
-    timeout: Duration = Field(timedelta(seconds=10), description="timeout of fetching a token", examples=["10s"])
+    min_remaining: Duration = Field(timedelta(seconds=60), examples=["60s"])
+    """A token that expires sooner is not used; forms are shortened down to this."""
+    timeout: Duration = Field(timedelta(seconds=10), examples=["10s"])
+    """Timeout of fetching a token."""
 
 
 class EcsRamRole(CommonSettings):
@@ -32,17 +30,12 @@ class EcsRamRole(CommonSettings):
 
     example_keys = ("type",)
 
-    type: Literal["ecs_ram_role"] = Field(description="type of the entry")
-    role_name: str | None = Field(
-        None,
-        description="name of the role; default: the one that the metadata service returns",
-        examples=["oss-uploader"],
-    )
-    endpoint: BaseUrl = Field(
-        "http://100.100.100.200",
-        description="another metadata service, such as the local cloud",
-        examples=["http://100.100.100.200"],
-    )
+    type: Literal["ecs_ram_role"]
+    """Type of the entry."""
+    role_name: str | None = Field(None, examples=["oss-uploader"])
+    """Name of the role; default: the one that the metadata service returns."""
+    endpoint: BaseUrl = Field("http://100.100.100.200", examples=["http://100.100.100.200"])
+    """Another metadata service, such as the local cloud."""
 
 
 class StsRole(CommonSettings):
@@ -51,24 +44,17 @@ class StsRole(CommonSettings):
     environment_variables: ClassVar[dict[str, str]] = {}
     """The environment variables of keys that an entry does not have, by key."""
 
-    role_arn: RoleArn = Field(description="ARN of the role")
-    session_name: SessionName = Field("oss-signer", description="session name, which ActionTrail logs for each call")
-    duration: Duration = Field(
-        timedelta(hours=1),
-        description="lifetime of a token, from 15m to 12h, and at most the MaxSessionDuration of the role",
-        examples=["1h"],
-    )
-    scope: Literal["role", "app"] = Field(
-        "role",
-        description="`role`: one token for all apps; `app`: a token for each app, which can only write below the "
-        "prefix of the app in its bucket",
-        examples=["app"],
-    )
-    endpoint: BaseUrl = Field(
-        "https://sts.aliyuncs.com",
-        description="STS endpoint; the one of your region is faster",
-        examples=["https://sts.cn-hangzhou.aliyuncs.com"],
-    )
+    role_arn: RoleArn
+    """ARN of the role."""
+    session_name: SessionName = "oss-signer"
+    """Session name, which ActionTrail logs for each call."""
+    duration: Duration = Field(timedelta(hours=1), examples=["1h"])
+    """Lifetime of a token, from 15m to 12h, and at most the MaxSessionDuration of the role."""
+    scope: Literal["role", "app"] = Field("role", examples=["app"])
+    """`role`: one token for all apps; `app`: a token for each app, which can only write below the prefix of the app in
+    its bucket."""
+    endpoint: BaseUrl = Field("https://sts.aliyuncs.com", examples=["https://sts.cn-hangzhou.aliyuncs.com"])
+    """STS endpoint; the one of your region is faster."""
 
     @model_validator(mode="before")
     @classmethod
@@ -97,22 +83,20 @@ class AssumeRole(StsRole):
     See: https://help.aliyun.com/document_detail/92883.html
     """
 
-    type: Literal["assume_role"] = Field(description="type of the entry")
-    source: str | None = Field(
-        None, description="another entry to assume this role with, instead of an AccessKey", examples=["uploader"]
-    )
-    access_key_id: str | None = Field(
-        None, min_length=1, description="AccessKey id of the RAM user", examples=["${OSS_ACCESS_KEY_ID}"]
-    )
+    type: Literal["assume_role"]
+    """Type of the entry."""
+    source: str | None = Field(None, examples=["uploader"])
+    """Another entry to assume this role with, instead of an AccessKey."""
+    access_key_id: str | None = Field(None, min_length=1, examples=["${OSS_ACCESS_KEY_ID}"])
+    """AccessKey id of the RAM user."""
     access_key_secret: SecretStr | None = Field(
         None,
         min_length=1,
-        description="AccessKey secret of the RAM user",
         examples=["${OSS_ACCESS_KEY_SECRET}", "${file:/run/credentials/oss-signer.service/ak-secret}"],
     )
-    external_id: str | None = Field(
-        None, description="external id, if the trust policy of the role requires one", examples=["photo-partner"]
-    )
+    """AccessKey secret of the RAM user."""
+    external_id: str | None = Field(None, examples=["photo-partner"])
+    """External id, if the trust policy of the role requires one."""
 
 
 class OidcRole(StsRole):
@@ -126,13 +110,12 @@ class OidcRole(StsRole):
         "token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
     }
 
-    type: Literal["oidc"] = Field(description="type of the entry")
-    provider_arn: OidcProviderArn = Field(description="ARN of the OIDC identity provider in RAM")
-    token_file: str = Field(
-        min_length=1,
-        description="file with the token of the pod; read for each fetch",
-        examples=["/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token"],
-    )
+    type: Literal["oidc"]
+    """Type of the entry."""
+    provider_arn: OidcProviderArn
+    """ARN of the OIDC identity provider in RAM."""
+    token_file: str = Field(min_length=1, examples=["/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token"])
+    """File with the token of the pod; read for each fetch."""
 
 
 class DefaultChain(CommonSettings):
@@ -140,7 +123,8 @@ class DefaultChain(CommonSettings):
 
     example_keys = ("type",)
 
-    type: Literal["default"] = Field(description="type of the entry")
+    type: Literal["default"]
+    """Type of the entry."""
 
 
 class StaticCredential(CommonSettings):
@@ -148,14 +132,14 @@ class StaticCredential(CommonSettings):
 
     example_keys = ("type", "access_key_id", "access_key_secret")
 
-    type: Literal["static"] = Field(description="type of the entry")
-    access_key_id: str = Field(min_length=1, description="AccessKey id", examples=["${OSS_ACCESS_KEY_ID}"])
-    access_key_secret: SecretStr = Field(
-        min_length=1, description="AccessKey secret", examples=["${OSS_ACCESS_KEY_SECRET}"]
-    )
-    security_token: SecretStr | None = Field(
-        None, description="security token, if STS issued the credential", examples=["${OSS_SESSION_TOKEN}"]
-    )
+    type: Literal["static"]
+    """Type of the entry."""
+    access_key_id: str = Field(min_length=1, examples=["${OSS_ACCESS_KEY_ID}"])
+    """AccessKey id."""
+    access_key_secret: SecretStr = Field(min_length=1, examples=["${OSS_ACCESS_KEY_SECRET}"])
+    """AccessKey secret."""
+    security_token: SecretStr | None = Field(None, examples=["${OSS_SESSION_TOKEN}"])
+    """Security token, if STS issued the credential."""
 
 
 CredentialEntry = Annotated[

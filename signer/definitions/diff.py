@@ -24,9 +24,7 @@ def printable_sections(registry: Registry) -> dict[str, Section]:
     document = registry.document
     if document is None:
         return {}
-    return {
-        name: {key: str(value) for key, value in _values(name, document).items()} for name in _section_names(document)
-    }
+    return {_name(path): {key: each.text for key, each in _values(path, document).items()} for path in _parts(document)}
 
 
 def describe_changes(old: Registry, new: Registry) -> list[str]:
@@ -36,8 +34,10 @@ def describe_changes(old: Registry, new: Registry) -> list[str]:
         return []
     lines: list[str] = []
     # One part at a time: with new defaults, all apps change.
-    for name in sorted(_possibly_changed(before, after)):
-        was, is_now = ({name: _values(name, each)} if _has(name, each) else {} for each in (before, after))
+    for path in sorted(
+        (path for path in _parts(before) | _parts(after) if _may_differ(path, before, after)), key=_name
+    ):
+        was, is_now = ({_name(path): _values(path, each)} if each.has(path) else {} for each in (before, after))
         lines += describe_differences(was, is_now)
     return lines
 
@@ -74,39 +74,35 @@ class _Value:
         return self.text
 
 
-def _section_names(document: Document) -> Iterator[str]:
-    for key, value in document.value.items():
-        if key in MERGED_SECTIONS:
-            yield from (f"{key}.{name}" for name in value)
-        elif key not in ("version", "defaults"):
-            yield key
+def _parts(document: Document) -> dict[KeyPath, None]:
+    """Return the paths of the apps, of the credentials entries, and of the other top-level keys."""
+    ignored = {(name,) for name in (*MERGED_SECTIONS, "version", "defaults")}
+    return {path: None for path in document.owners if path not in ignored}
 
 
-def _possibly_changed(before: Document, after: Document) -> Iterator[str]:
-    """Yield the parts that may differ; what was not read again is the same object."""
-    new_defaults = before.value.get("defaults") != after.value.get("defaults")
-    for section in before.value.keys() | after.value.keys():
-        old, new = before.value.get(section) or {}, after.value.get(section) or {}
-        if section in MERGED_SECTIONS:
-            for name in old.keys() | new.keys():
-                if old.get(name) is not new.get(name) or (section == "apps" and new_defaults):
-                    yield f"{section}.{name}"
-        elif section not in ("version", "defaults") and old != new:
-            yield section
+def _name(path: KeyPath) -> str:
+    return ".".join(map(str, path))
 
 
-def _has(name: str, document: Document) -> bool:
-    section, _, entry = name.partition(".")
-    return section in document.value and (not entry or entry in document.value[section])
+def _may_differ(path: KeyPath, before: Document, after: Document) -> bool:
+    """Return whether a part may have changed; what was not read again is the same object."""
+    was, is_now = _at(path, before), _at(path, after)
+    new_defaults = path[0] == "apps" and before.value.get("defaults") != after.value.get("defaults")
+    return new_defaults or (was is not is_now and (len(path) == 2 or was != is_now))
 
 
-def _values(name: str, document: Document) -> dict[str, _Value]:
-    section, _, entry = name.partition(".")
-    path: KeyPath = (section, entry) if entry else (section,)
-    value = document.value[section][entry] if entry else document.value[section]
+def _at(path: KeyPath, document: Document) -> Any:
+    value: Any = document.value
+    for step in path:
+        value = (value or {}).get(step)
+    return value
+
+
+def _values(path: KeyPath, document: Document) -> dict[str, _Value]:
+    value = _at(path, document)
     if not isinstance(value, dict):
         return {"value": _Value(_as_text(printable(value, path, document)), value)}
-    if section == "apps":
+    if path[0] == "apps":
         value = {**(document.value.get("defaults") or {}), **value}
     return dict(_flatten(value, printable(value, path, document)))
 

@@ -45,18 +45,17 @@ class Document:
         """Return the text of a value that contains `${...}`, as written; None for other values."""
         return self.owner(path).templates.get(path)
 
+    def add_duplicate(self, path: KeyPath, file: SourceFile, message: str) -> None:
+        """Add a violation at a key of a file that an earlier file also has."""
+        self.violations.append(Violation(path, message, at_key=True, file=file.name, related=path))
+
     def is_unreadable(self, path: KeyPath) -> bool:
         """Return whether the value could not be read, which is reported already."""
         return path in self.owner(path).unreadable
 
 
 def merge(files: Sequence[SourceFile], *, is_complete: bool = True) -> Document:
-    """Return the files as one document; keys that two files set are among its violations.
-
-    Args:
-        files: at least one file.
-        is_complete: False where some files could not be read.
-    """
+    """Return the files, of which there is at least one, as one document; keys that two files set are its violations."""
     document = Document(files, is_complete)
     for file in files:
         for key, value in file.value.items():
@@ -67,11 +66,8 @@ def merge(files: Sequence[SourceFile], *, is_complete: bool = True) -> Document:
                 document.value[key] = value
                 document.owners[(key,)] = file
             elif not (key in MERGED_SECTIONS and value is None) and not (key == "version" and value == existing):
-                sections = " and ".join(MERGED_SECTIONS)
-                message = (
-                    f"this key is already set at {RELATED_PLACE}; keep one: only {sections} may be in several files"
-                )
-                document.violations.append(Violation((key,), message, at_key=True, file=file.name, related=(key,)))
+                fix = f"keep one: only {' and '.join(MERGED_SECTIONS)} may be in several files"
+                document.add_duplicate((key,), file, f"this key is already set at {RELATED_PLACE}; {fix}")
     return document
 
 
@@ -81,10 +77,9 @@ def _merge_section(document: Document, file: SourceFile, section: str, entries: 
         document.owners[(section,)] = file
     merged = document.value[section]
     for name, entry in entries.items():
-        path: KeyPath = (section, name)
         if name in merged:
             message = f"this name is already used at {RELATED_PLACE}; rename or remove one of the two"
-            document.violations.append(Violation(path, message, at_key=True, file=file.name, related=path))
-            continue
-        merged[name] = entry
-        document.owners[path] = file
+            document.add_duplicate((section, name), file, message)
+        else:
+            merged[name] = entry
+            document.owners[(section, name)] = file

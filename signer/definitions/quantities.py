@@ -8,11 +8,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_BYTES = {
-    "": 1, "B": 1,
-    "KB": 10**3, "MB": 10**6, "GB": 10**9,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
-}  # fmt: skip
+_BYTES = {"": 1, "B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _NUMBER = "(?:0|[1-9][0-9]{0,%d})"
 DURATION_PATTERN = f"^{_NUMBER % 8}[smhd]?$"
 SIZE_PATTERN = f"^{_NUMBER % 14} ?(?:B|[KMG]i?B)?$"
@@ -34,11 +30,7 @@ _OCTAL = "write it without the leading 0, which means octal to some YAML parsers
 
 
 def parse_duration(value: object) -> timedelta:
-    """Return the duration of a text such as `90s`, `15m`, `3h` or `1d`, or of whole seconds.
-
-    Raises:
-        ValueError: with how to fix it.
-    """
+    """Return the duration of a text such as `90s`, `15m`, `3h` or `1d`, or of whole seconds, or raise `ValueError`."""
     if isinstance(value, timedelta):
         return value
     text = _text(value)
@@ -49,11 +41,7 @@ def parse_duration(value: object) -> timedelta:
 
 
 def parse_size(value: object) -> int:
-    """Return the bytes of a text such as `512KiB`, `10MiB` or `5GB`, or of a number of bytes.
-
-    Raises:
-        ValueError: with how to fix it.
-    """
+    """Return the bytes of a text such as `512KiB`, `10MiB` or `5GB`, or of a number of bytes, or raise `ValueError`."""
     text = _text(value)
     if not _SIZE.fullmatch(text):
         raise ValueError("not a size; " + (_fix_size(text) or "write 512KiB, 10MiB, 5GB or whole bytes"))
@@ -62,11 +50,7 @@ def parse_size(value: object) -> int:
 
 
 def parse_rate(value: object) -> tuple[int, int]:
-    """Return the number of requests and the seconds of a text such as `100/s`, `30/m`, `5/h` or `1/d`.
-
-    Raises:
-        ValueError: with how to fix it.
-    """
+    """Return the requests and the seconds of a text such as `100/s`, `30/m`, `5/h` or `1/d`, or raise `ValueError`."""
     text = value if isinstance(value, str) else ""
     if not _RATE.fullmatch(text):
         spoken = _SPOKEN_RATE.fullmatch(text)
@@ -111,17 +95,13 @@ def _fix_size(text: str) -> str | None:
         if short[3] or "b" in text.lower():
             return f"write {number}{unit}{'i' if short[3] else ''}B"
         binary, decimal = f"{number}{unit}iB", f"{number}{unit}B"
-        return f"write {binary} ({_grouped(binary)} bytes) or {decimal} ({_grouped(decimal)} bytes)"
+        return f"write {binary} ({parse_size(binary):,} bytes) or {decimal} ({parse_size(decimal):,} bytes)"
     return None
-
-
-def _grouped(size: str) -> str:
-    return f"{parse_size(size):,}"
 
 
 def _without_fraction(match: re.Match[str], units: Mapping[str, int], order: tuple[str, ...]) -> str | None:
     """Return `1.5h` as `90m`, in the largest unit without a fraction."""
-    if match[2] not in units and match[2]:
+    if match[2] and match[2] not in units:
         return None
     amount = Fraction(match[1]) * units.get(match[2], 1)
     same_kind = [unit for unit in order if ("i" in unit) == ("i" in match[2]) or units[unit] == 1]
@@ -143,7 +123,7 @@ def format_duration(duration: timedelta) -> str:
 
 def format_size(size_bytes: int) -> str:
     """Return the shortest exact form, like `20MiB`, `5GB` or `1000`."""
-    for unit in ("GiB", "GB", "MiB", "MB", "KiB", "KB"):
+    for unit in list(_BYTES)[:1:-1]:
         if size_bytes and size_bytes % _BYTES[unit] == 0:
             return f"{size_bytes // _BYTES[unit]}{unit}"
     return str(size_bytes)

@@ -60,25 +60,19 @@ class SourceFile:
 def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
     """Return the values of one file; mistakes in single values are kept in `mistakes`.
 
-    Args:
-        name: the name of the file, for places.
-        text: its YAML.
-        environ: the variables for `${NAME}`.
-
     Raises:
         BadDefinitions: the file as a whole cannot be used.
     """
     tree = parse_yaml(name, text)
     reader = _Reader(tree, environ)
     value = None if tree.root is None else reader.value(tree.root, ())
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
+    if tree.root is not None and value is not None and not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
         message = f"this file contains {kind}; write keys and values, starting with version: 1"
-        place = Place(name, 1, 1) if tree.root is None else tree.place(tree.root)
-        raise BadDefinitions([*reader.mistakes, Mistake(place, message)])
-    return SourceFile(name, text, value, reader.templates, reader.interpolated, reader.unreadable, reader.mistakes)
+        raise BadDefinitions([*reader.mistakes, Mistake(tree.place(tree.root), message)])
+    return SourceFile(
+        name, text, value or {}, reader.templates, reader.interpolated, reader.unreadable, reader.mistakes
+    )
 
 
 class _Reader:

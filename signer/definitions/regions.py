@@ -20,22 +20,16 @@ See: https://help.aliyun.com/zh/oss/user-guide/regions-and-endpoints
 
 PATTERN = "^(?!oss-)[a-z]+(?:-[a-z0-9]+)+$"
 
-_ID = re.compile(PATTERN)
 _ENDPOINT = re.compile(
     r"(?:https?://)?(?:[a-z0-9-]{3,63}\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?(?:\.aliyuncs\.com)?/?"
 )
 
 
 def validate_region(value: str) -> str:
-    """Return the region id.
-
-    Raises:
-        ValueError: it is not one; with how to fix it.
-    """
-    if _ID.fullmatch(value):
+    """Return the region id, or raise `ValueError` with how to fix it."""
+    if re.fullmatch(PATTERN, value):
         return value
-    endpoint = _ENDPOINT.fullmatch(value)
-    if endpoint:
+    if endpoint := _ENDPOINT.fullmatch(value):
         raise ValueError(f"not a region id but an endpoint; write {endpoint[1]}")
     folded = re.sub(r"[\s_]+", "-", value.strip().lower())
     near = closest_region(folded) or next((each for each in KNOWN if each.partition("-")[2] == folded), None)

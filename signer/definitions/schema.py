@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -45,7 +48,7 @@ def json_schema() -> str:
     for each in (document, *document["$defs"].values()):
         for member in each["properties"].values():
             if unit := member.pop("x-unit", None):
-                member["description"] += f" ({unit})"
+                member["description"] = f"{member['description'].removesuffix('.')} ({unit})."
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -69,7 +72,9 @@ def schema() -> Schema:
 def _improve(each: Schema, entry: type[StrictModel]) -> None:
     each.pop("title")
     properties = each["properties"]
+    descriptions = _field_docstrings(entry)
     for name, member in properties.items():
+        member["description"] = descriptions[name]
         if "default" in member:
             member["default"] = _as_written(entry.model_fields[name].default, member)
             if member["default"] is None:
@@ -78,9 +83,22 @@ def _improve(each: Schema, entry: type[StrictModel]) -> None:
         each["examples"] = [{key: _example(properties[key]) for key in entry.example_keys}]
     if issubclass(entry, StsRole):
         for name, variable in entry.environment_variables.items():
-            properties[name]["description"] += f"; default: the environment variable `{variable}`"
+            without_period = properties[name]["description"].removesuffix(".")
+            properties[name]["description"] = f"{without_period}; default: the environment variable `{variable}`."
         each["required"] = [name for name in each["required"] if name not in entry.environment_variables]
         each["required"] += ["type"] * ("type" not in each["required"])
+
+
+def _field_docstrings(entry: type[StrictModel]) -> dict[str, str]:
+    """Return the text below each field of a model, from its source: a running signer has no use for the texts."""
+    found: dict[str, str] = {}
+    for each in (each for each in reversed(entry.__mro__) if issubclass(each, StrictModel)):
+        class_body = ast.parse(inspect.getsource(each)).body[0]
+        for field, text in pairwise(ast.iter_child_nodes(class_body)):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                    found[name] = " ".join(docstring.split())
+    return found
 
 
 def _example(member: Schema) -> Any:

@@ -52,13 +52,7 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 
 
 def not_one_of(shown: str, value: object, known: Collection[str]) -> str:
-    """Return why a value is rejected that must be one of a few, with a suggestion.
-
-    Args:
-        shown: the value as a message may repeat it.
-        value: the value itself.
-        known: what it may be.
-    """
+    """Return why a value is rejected that must be one of a few, with a suggestion; `shown` is what may be printed."""
     if len(known) == 1:
         return f"{shown} is not supported; write {next(iter(known))}"
     near = nearest(value, known) if isinstance(value, str) else None

@@ -21,12 +21,18 @@ _FULL_WIDTH = {
 
 _FULL_WIDTH_SIGN = re.compile(r"(?<=[A-Za-z0-9_])：|^\s*－|(?<=: )[“‘]|(?<=[A-Za-z0-9}\]])，(?= *[A-Za-z_]+:)")
 _INDENTATION = re.compile("[ \t\xa0\u2000-\u200b\u3000\ufeff]*")
-_SECOND_DOCUMENT = (
-    "a second document starts here, but a file contains only one; remove the --- or use one file for each document"
-)
 _NO_COLON = "this key has no colon; write a colon and a space after it, like name: value"
-_NO_SUCH_LEVEL = "this indentation matches no key above; align the line with the keys it belongs to"
 _TABS = "this line is indented with tabs; indent it with spaces"
+_NOT_A_START = "a value cannot start with {at}; put it in quotes"
+
+_AT_THE_PROBLEM = {
+    "cannot start any token": _NOT_A_START,
+    "tab character": _TABS,
+    "unknown escape character": "in double quotes, \\ starts an escape, and this one is unknown; write \\\\ or use single quotes",
+    "block sequence entries are not allowed": "a list item cannot follow its key on the same line; put it on the next line, or write the list as [a, b]",
+    "comment or line break": "text cannot follow | or > on the same line; start it on the next line",
+}
+"""What to print at the place that libyaml reports, by a part of its message."""
 
 
 def explain_yaml_error(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Span, str]:
@@ -59,23 +65,18 @@ def _odd_character(number: int, lines: list[str]) -> tuple[Span, str] | None:
 def _by_problem(problem: str, context: str, reported: Span, start: Span, lines: list[str]) -> tuple[Span, str]:
     line = lines[reported[0]]
     before, at = line[: reported[1]], line[reported[1] : reported[1] + 1]
-    first = lines[start[0]][start[1] : start[1] + 1]
+    for part, message in _AT_THE_PROBLEM.items():
+        if part in problem:
+            return reported, message.replace("{at}", at)
     if "another document" in problem or "<document start>" in problem:
-        return _whole_line(reported, lines), _SECOND_DOCUMENT
-    if "cannot start any token" in problem:
-        return reported, f"a value cannot start with {at}; put it in quotes"
-    if "tab character" in problem:
-        return reported, _TABS
+        message = "a second document starts here, but a file contains only one; remove the --- or use one file for each document"
+        return _whole_line(reported, lines), message
     if "undefined alias" in problem or context in ("while scanning an alias", "while scanning an anchor"):
+        first = lines[start[0]][start[1] : start[1] + 1]
         kind = "an alias, and no anchor above has its name" if first == "*" else "an anchor"
         return start, f"in YAML, a value that starts with {first} is {kind}; to write text, put it in quotes"
     if context == "while scanning a quoted scalar":
         return start, "this quote is never closed; add the closing quote"
-    if "unknown escape character" in problem:
-        return (
-            reported,
-            "in double quotes, \\ starts an escape, and this one is unknown; write \\\\ or use single quotes",
-        )
     if "did not find expected ',' or" in problem:
         return _in_brackets(reported, start, lines)
     if "could not find expected ':'" in problem:
@@ -84,20 +85,15 @@ def _by_problem(problem: str, context: str, reported: Span, start: Span, lines: 
         if re.search(r":\s", before):
             return reported, "there is a second colon on this line; if it belongs to the value, put the value in quotes"
         return _misplaced_key(reported, lines)
-    if "block sequence entries are not allowed" in problem:
-        return reported, (
-            "a list item cannot follow its key on the same line; put it on the next line, or write the list as [a, b]"
-        )
     if "did not find expected key" in problem or "did not find expected '-' indicator" in problem:
         if before.strip():
             return _after_a_value(before, at, reported)
-        return _whole_line(reported, lines), _NO_SUCH_LEVEL
+        message = "this indentation matches no key above; align the line with the keys it belongs to"
+        return _whole_line(reported, lines), message
     if "did not find expected node content" in problem:
         if at in ("", "]", "}"):
             return reported, "a value is missing here, or the brackets do not match; complete the line"
-        return reported, f"a value cannot start with {at}; put it in quotes"
-    if "comment or line break" in problem:
-        return reported, "text cannot follow | or > on the same line; start it on the next line"
+        return reported, _NOT_A_START.replace("{at}", at)
     return reported, f"not valid YAML: {problem}"
 
 

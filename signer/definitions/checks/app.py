@@ -24,13 +24,10 @@ _OSS_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-intern
 def check_app(
     app_id: str, app: model.AppEntry, entries: Entries, names: KnownNames, *, has_callback_queue: bool
 ) -> Iterator[Violation]:
-    """Yield all that is wrong with an app, by paths below the app.
+    """Yield all that is wrong with an app with the defaults that it inherits, by paths below the app.
 
     Args:
-        app_id: its id.
-        app: the app with the defaults that it inherits.
-        entries: the valid credentials entries.
-        names: the names of all credentials entries.
+        entries: the valid credentials entries; `names` are those of all.
         has_callback_queue: whether `server.callback_queue` is set.
     """
     yield from check_object_keys(app)
@@ -58,16 +55,15 @@ def _check_domain(app: model.AppEntry) -> Iterator[Violation]:
     domain = _OSS_DOMAIN.fullmatch(app.domain or "")
     if domain is None or domain[2].startswith("accelerate"):
         return
-    url = quote(app.domain)
     if domain[1] is None:
-        message = f"{url} is OSS's endpoint without a bucket; remove the key to use the bucket's own domain"
-        yield Violation(("domain",), message)
+        message = "is OSS's endpoint without a bucket; remove the key to use the bucket's own domain"
     elif domain[1] != app.bucket:
-        message = f"{url} is not the domain of bucket {app.bucket}; remove the key, or correct one of the two"
-        yield Violation(("domain",), message)
+        message = f"is not the domain of bucket {app.bucket}; remove the key, or correct one of the two"
     elif domain[2] != app.region:
-        message = f"{url} is not in region {app.region}; remove the key, or correct one of the two"
-        yield Violation(("domain",), message)
+        message = f"is not in region {app.region}; remove the key, or correct one of the two"
+    else:
+        return
+    yield Violation(("domain",), f"{quote(app.domain)} {message}")
 
 
 def _check_callback(app: model.AppEntry, *, has_callback_queue: bool) -> Iterator[Violation]:

@@ -79,13 +79,7 @@ def _check_session_policy(
 
 
 def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Violation]:
-    """Yield what is wrong with a credentials entry, by paths below the entry.
-
-    Args:
-        name: the name of the entry.
-        entries: the entries whose values are valid.
-        names: the names of all entries.
-    """
+    """Yield what is wrong with an entry, by paths below it; `names` are those of all entries, `entries` the valid."""
     entry = entries[name]
     if entry.timeout < timedelta(seconds=1):
         yield Violation(("timeout",), f"{format_duration(entry.timeout)} is too short; write at least 1s")
@@ -126,12 +120,10 @@ def _check_source(
         chain.append(following.source)
         if following.source in chain[:-1]:
             if following.source == name:
-                yield Violation(
-                    path, f"the sources form a circle: {' -> '.join(map(printable_name, chain))}; remove one"
-                )
+                circle = " -> ".join(map(printable_name, chain))
+                yield Violation(path, f"the sources form a circle: {circle}; remove one")
             return
         if len(chain) > _MAX_CHAIN:
-            message = f"this is a chain of more than {_MAX_CHAIN} entries; shorten it"
-            yield Violation(path, message)
+            yield Violation(path, f"this is a chain of more than {_MAX_CHAIN} entries; shorten it")
             return
         following = entries.get(following.source)

@@ -11,7 +11,7 @@ from typing import Any
 from signer.definitions import model
 from signer.definitions.mistakes import Violation
 from signer.definitions.redaction import quote
-from signer.definitions.suggestions import nearest
+from signer.definitions.suggestions import not_one_of
 
 RESERVED_FIELDS = frozenset({
     "key", "policy", "file", "bucket", "success_action_status", "callback", "content-type", "x-oss-content-type",
@@ -19,6 +19,7 @@ RESERVED_FIELDS = frozenset({
 })  # fmt: skip
 """Fields that have a key of their own in the YAML, or that the signer makes."""
 
+_MODES = ("eq", "starts-with", "in", "not-in")
 _CONDITION = "write [eq, $field, text], [starts-with, $field, text], [in, $field, [..]] or [not-in, $field, [..]]"
 
 
@@ -43,18 +44,12 @@ def _reject_header(name: str, value: str) -> str | None:
     if "$" in value or any(ord(c) < 32 for c in value):
         return f"{quote(value)} contains a $ or a control character, which OSS cannot compare; remove it"
     if name == "x-oss-object-acl" and value not in model.ACLS:
-        return _one_of(value, model.ACLS)
+        return not_one_of(quote(value), value, model.ACLS)
     if name == "x-oss-storage-class" and value not in model.STORAGE_CLASSES:
-        return _one_of(value, model.STORAGE_CLASSES)
+        return not_one_of(quote(value), value, model.STORAGE_CLASSES)
     if name == "x-oss-forbid-overwrite" and value not in ("true", "false"):
         return f'{quote(value)} is not "true" or "false"; write one of them in quotes'
     return None
-
-
-def _one_of(value: str, known: tuple[str, ...]) -> str:
-    near = nearest(value, known)
-    fix = f"did you mean {near}?" if near else "write one of these"
-    return f"{quote(value)} is not one of {', '.join(known)}; {fix}"
 
 
 def check_conditions(app: model.AppEntry) -> Iterator[Violation]:
@@ -69,11 +64,7 @@ def _reject_condition(condition: Any) -> str | None:
 
     See: https://help.aliyun.com/zh/oss/user-guide/0006-00000216
     """
-    if (
-        not isinstance(condition, list)
-        or len(condition) != 3
-        or condition[0] not in ("eq", "starts-with", "in", "not-in")
-    ):
+    if not isinstance(condition, list) or len(condition) != 3 or condition[0] not in _MODES:
         return f"this is not a condition; {_CONDITION}"
     mode, name, value = condition
     if not isinstance(name, str) or not name.startswith("$") or len(name) < 2:
