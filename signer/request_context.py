@@ -1,4 +1,4 @@
-"""What is known of one request: an immutable value that dispatch creates and every room reads."""
+"""What is known of one request: an immutable value that dispatch creates and every package reads."""
 
 from __future__ import annotations
 

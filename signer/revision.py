@@ -18,7 +18,6 @@ from signer.callers.api_key import ApiKeyCheck
 from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.open import OpenCheck
-from signer.callers.plugins import load_plugin
 from signer.credentials.keeper_pool import RoleSet
 from signer.credentials.refresh_windows import RefreshWindows
 from signer.credentials.role import RolePlan
@@ -29,6 +28,7 @@ from signer.definitions import caller_model, credential_model
 from signer.definitions.interpolation import BadReference, interpolate
 from signer.definitions.registry import AccessKeyTemplate, App, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
+from signer.plugins import CALLERS, load_plugin
 from signer.request_context import RequestContext
 from signer.signing.v4 import Credential
 
@@ -190,7 +190,8 @@ class CallerCheckBuilder:
 
     def _check_of_kind(self, app_id: str, entry: caller_model.AnyCallers) -> CallerCheck:
         if isinstance(entry, caller_model.PluginCallers):
-            return load_plugin(entry.type)(entry.model_dump(), app_id)
+            check: CallerCheck = load_plugin(CALLERS, entry.type)(entry.model_dump(), app_id)
+            return check
         if isinstance(entry, caller_model.ApiKeyCallers):
             return ApiKeyCheck(entry.keys)
         if isinstance(entry, caller_model.WeChatCallers):

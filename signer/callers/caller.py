@@ -1,6 +1,6 @@
 """The caller of a request, and the interface of all caller checks.
 
-Other packages can provide further types of callers: see `signer.callers.plugins` and docs/callers.md.
+Other packages can provide further types of callers: see `signer.plugins` and docs/callers.md.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from signer.callers.plugins import plugin_types
 from signer.definitions.credential_model import StrictModel
 from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256
+from signer.plugins import CALLERS, plugin_names
 
 _KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
@@ -117,7 +117,7 @@ _BUILT_IN = frozenset({"open", "wechat", "jwt", "api_key"})
 
 def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind not in _BUILT_IN and kind in plugin_types():
+    if isinstance(kind, str) and kind not in _BUILT_IN and kind in plugin_names(CALLERS):
         return PluginCallers.model_validate(value)
     return built_in(value)
 

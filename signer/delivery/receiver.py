@@ -34,7 +34,7 @@ ACCEPTED = "accepted"
 class CallbackNotAccepted(Problem):
     """The event cannot be stored now. OSS responds 203 to the client: the object is stored, its app is not notified."""
 
-    code, status, title = "callback_not_taken", 503, "Callback not accepted"
+    code, status, title = "callback_not_accepted", 503, "Callback not accepted"
 
     def __init__(self, detail: str, outcome: str) -> None:
         super().__init__(detail, retry_after_seconds=5)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from signer.plugins import STORES, PluginError, load_plugin, plugin_names
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead, Store
-
-ENTRY_POINT_GROUP = "oss_signer.stores"
-"""The group in which other packages register stores: `scheme = "package.module:function"`, a `StoreFactory`."""
-
-StoreFactory = Callable[[str, Mapping[str, str]], Store]
-"""Creates a store from its URL and the environment; raises `CannotRead` for an invalid URL."""
 
 _BUILT_IN = {
     "http": "signer.stores.http:HttpStore",
@@ -33,20 +28,18 @@ def is_remote(location: str) -> bool:
 
 
 def open_store(location: str, environ: Mapping[str, str] = os.environ) -> Store:
-    """Create the store at a path or URL.
-
-    Raises:
-        CannotRead: the scheme is unknown, its package cannot be imported, or its store rejects the URL.
-    """
+    """Create the store at a path or URL, or raise `CannotRead` for an unknown scheme, a broken plugin or a bad URL."""
     if not is_remote(location):
         return FileStore(Path(location))
     scheme = location.partition("://")[0]
-    targets = {each.name: each.value for each in entry_points(group=ENTRY_POINT_GROUP)} | _BUILT_IN
-    if scheme not in targets:
-        known = ", ".join(f"{name}://" for name in sorted(targets))
-        raise CannotRead(f"--config {scheme}://...: unknown kind of store; use a path or one of {known}")
+    known = {*_BUILT_IN, *plugin_names(STORES)}
+    if scheme not in known:
+        schemes = ", ".join(f"{name}://" for name in sorted(known))
+        raise CannotRead(f"--config {scheme}://...: unknown kind of store; use a path or one of {schemes}")
     try:
-        factory: StoreFactory = EntryPoint(scheme, targets[scheme], ENTRY_POINT_GROUP).load()
-    except (ImportError, AttributeError) as error:
-        raise CannotRead(f"--config {scheme}://...: the package of this store cannot be imported: {error}") from None
-    return factory(location, environ)
+        is_built_in = scheme in _BUILT_IN
+        create = EntryPoint(scheme, _BUILT_IN[scheme], STORES).load() if is_built_in else load_plugin(STORES, scheme)
+    except PluginError as error:
+        raise CannotRead(f"--config {scheme}://...: {error}") from None
+    store: Store = create(location, environ)
+    return store

@@ -60,7 +60,7 @@ class Metrics:
     """One process's metrics in a registry of their own."""
 
     def __init__(self) -> None:
-        """Create the metrics; values of other rooms are added with the `expose_` methods."""
+        """Create the metrics; other packages add their values with the `expose_` methods."""
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)

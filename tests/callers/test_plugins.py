@@ -18,7 +18,7 @@ from tests.harness.signer import run_command
 USE = """
 import asyncio, json, sys
 from multidict import CIMultiDict
-from signer.callers.plugins import PluginError, load_plugin, plugin_types
+from signer.plugins import CALLERS, PluginError, load_plugin, plugin_names
 from signer.request_context import RequestContext
 from signer.errors import Problem
 
@@ -31,7 +31,7 @@ def outcome(check, *headers):
 
 def loaded(kind):
     try:
-        return load_plugin(kind)
+        return load_plugin(CALLERS, kind)
     except PluginError as error:
         return str(error)
 """
@@ -69,13 +69,13 @@ async def test_the_documented_example_works(tmp_path: Path) -> None:
     found = await result_of(
         tmp_path,
         f"""
-check = load_plugin("{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
+check = load_plugin(CALLERS, "{kind}")({{"type": "{kind}", "header": "X-SSL-Client-CN"}}, "photos")
 try:
-    load_plugin("{kind}")({{"type": "{kind}", "heder": "X"}}, "photos")
+    load_plugin(CALLERS, "{kind}")({{"type": "{kind}", "heder": "X"}}, "photos")
 except ValueError as error:
     mistake = str(error)
 result = [
-    "{kind}" in plugin_types(),
+    "{kind}" in plugin_names(CALLERS),
     outcome(check, ("x-ssl-client-cn", "anna")),
     outcome(check),
     outcome(check, ("X-SSL-Client-CN", "anna"), ("X-SSL-Client-CN", "bert")),
@@ -97,12 +97,15 @@ result = [
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("unknown", "no installed package provides callers of type 'unknown'"),
-        ("missing", "callers of type 'missing' cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
-        ("broken", "callers of type 'broken' cannot be loaded: ZeroDivisionError: division by zero"),
-        ("nothing", "callers of type 'nothing' cannot be loaded: AttributeError"),
-        ("text", "callers of type 'text' cannot be loaded: other:TEXT is not callable"),
-        ("twice", "several installed packages provide callers of type 'twice'; remove all but one"),
+        ("unknown", "no installed package provides 'unknown' (oss_signer.callers)"),
+        (
+            "missing",
+            "'missing' (oss_signer.callers) cannot be loaded: ModuleNotFoundError: No module named 'not_there'",
+        ),
+        ("broken", "'broken' (oss_signer.callers) cannot be loaded: ZeroDivisionError: division by zero"),
+        ("nothing", "'nothing' (oss_signer.callers) cannot be loaded: AttributeError"),
+        ("text", "'text' (oss_signer.callers) cannot be loaded: other:TEXT is not callable"),
+        ("twice", "several installed packages provide 'twice' (oss_signer.callers); remove all but one"),
     ],
 )
 async def test_a_type_that_cannot_be_loaded_is_explained(kind: str, expected: str, tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ async def test_a_package_that_is_found_twice_is_accepted(tmp_path: Path) -> None
     (tmp_path / "other.py").write_text("def one(entry, app_id): ...\n", encoding="utf-8")
     for name in ("first", "second"):
         install(tmp_path, name, {"twice": "other:one"})
-    assert (await result_of(tmp_path, "result = [callable(loaded('twice')), plugin_types()]"))[0] is True
+    assert (await result_of(tmp_path, "result = [callable(loaded('twice')), plugin_names(CALLERS)]"))[0] is True
 
 
 async def test_check_reports_errors_of_the_entry(tmp_path: Path) -> None:

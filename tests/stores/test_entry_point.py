@@ -78,7 +78,7 @@ async def test_a_package_that_cannot_be_imported_is_reported(tmp_path: Path, env
     (tmp_path / "site" / "sqlite_store.py").write_text("import nowhere_at_all\n", encoding="utf-8")
     result = await run_command("check", "--config", "sqlite:///x", environ=environ)
     assert result.status == 1
-    assert result.err.startswith("--config sqlite://...: the package of this store cannot be imported: ")
+    assert result.err.startswith("--config sqlite://...: 'sqlite' (oss_signer.stores) cannot be loaded: ")
     unknown = await run_command("check", "--config", "etcd://x", environ=environ)
     assert (
         "unknown kind of store; use a path or one of http://, https://, oss://, redis://, rediss://, sqlite://"

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from signer.callers.plugins import load_plugin
 from signer.definitions import caller_model, model
 from signer.definitions.mistakes import KeyPath, Violation
 from signer.definitions.quantities import format_duration
+from signer.plugins import CALLERS, load_plugin
 
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 
@@ -50,7 +50,7 @@ def _check_plugin(app_id: str, entry: caller_model.AnyCallers, path: KeyPath) ->
     """Let the package that offers this type of callers check its entry."""
     if isinstance(entry, caller_model.PluginCallers):
         try:
-            load_plugin(entry.type)(entry.model_dump(), app_id)
+            load_plugin(CALLERS, entry.type)(entry.model_dump(), app_id)
         except ValueError as error:
             yield Violation(path, str(error))
 
