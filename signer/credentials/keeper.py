@@ -133,9 +133,10 @@ class Keeper:
             await asyncio.shield(self._attempt_done)
             token = self.current()
         if token is None:
+            next_at = self._next_attempt_at
             raise CredentialsUnavailable(
                 "this app has no usable credential right now; retry after the seconds in Retry-After",
-                retry_after_seconds=self._seconds_until_next_attempt(),
+                retry_after_seconds=1.0 if next_at is None else (next_at - self._now()).total_seconds(),
             )
         return token
 
@@ -281,9 +282,6 @@ class Keeper:
 
     def _remaining_life(self, expiration: datetime | None) -> timedelta:
         return _UNLIMITED if expiration is None else expiration - self._now()
-
-    def _seconds_until_next_attempt(self) -> float:
-        return 1.0 if self._next_attempt_at is None else (self._next_attempt_at - self._now()).total_seconds()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._wall_clock(), UTC)

@@ -41,12 +41,11 @@ _lock = threading.Lock()
 def patch_sdks(record: Callable[[ServerDate], None]) -> None:
     """Apply all replacements; later calls do nothing. `record` gets the Date of each response, of errors too."""
     with _lock:
-        if ecs_ram_role.BackgroundScheduler is _NoScheduler:
+        if ecs_ram_role.BackgroundScheduler is _Inert:
             return
         DaraCore.async_do_action = staticmethod(_record_dates(DaraCore.async_do_action, record))
         TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action, record))
-        ecs_ram_role.BackgroundScheduler = _NoScheduler
-        ecs_ram_role.atexit = _NoExitHandlers
+        ecs_ram_role.BackgroundScheduler = ecs_ram_role.atexit = _Inert
         for name in _LOGGERS:
             logger = logging.getLogger(name)
             logger.handlers.clear()
@@ -77,18 +76,10 @@ def _record_dates(
     return send_and_record
 
 
-class _NoScheduler:
-    """Replaces APScheduler's BackgroundScheduler."""
-
-    def add_job(self, *_arguments: object, **_options: object) -> None: ...
-
-    def start(self) -> None: ...
-
-    def shutdown(self, **_options: object) -> None: ...
-
-
-class _NoExitHandlers:
-    """Replaces the module atexit."""
+class _Inert:
+    """Replaces APScheduler's BackgroundScheduler and the module atexit."""
 
     @staticmethod
-    def register(*_arguments: object, **_options: object) -> None: ...
+    def ignore(*_arguments: object, **_options: object) -> None: ...
+
+    add_job = start = shutdown = register = ignore

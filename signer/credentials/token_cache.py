@@ -32,11 +32,11 @@ class TokenCache(TLRUCache[TokenOwner, Credential | None]):
     def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
         """Create an empty cache; `wall_clock` returns epoch seconds, since tokens expire by the wall clock."""
         # Without a maximum size, since a full cache evicts tokens that are still usable. There is one per role.
-        super().__init__(math.inf, _usable_until, timer=wall_clock)
+        super().__init__(
+            math.inf,
+            lambda owner, token, _now: -math.inf if token is None else owner.usable_until(token),
+            timer=wall_clock,
+        )
 
     def __missing__(self, owner: TokenOwner) -> None:
         return None
-
-
-def _usable_until(owner: TokenOwner, token: Credential | None, _now: float) -> float:
-    return -math.inf if token is None else owner.usable_until(token)

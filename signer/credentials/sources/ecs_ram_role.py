@@ -27,6 +27,7 @@ from signer.signing.v4 import Credential
 METADATA_HOST = "100.100.100.200"
 _REQUEST_TIMEOUT_MILLISECONDS = 2000
 _EXPIRED = "the metadata service sent a credential that has expired; check the clocks"
+_DISABLED = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
 _INVALID = "the metadata service sent an invalid credential"
 
 
@@ -53,10 +54,7 @@ class EcsRamRoleSource:
             raise FetchFailed(_explain(str(error.message))) from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if "disabled" in str(error):
-                reason = (
-                    "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
-                )
-                raise FetchFailed(reason, needs_operator=True) from None
+                raise FetchFailed(_DISABLED, needs_operator=True) from None
             raise FetchFailed(_INVALID) from None
         except (OSError, aiohttp.ClientError) as error:
             raise FetchFailed(f"the connection to the metadata service failed ({type(error).__name__})") from None

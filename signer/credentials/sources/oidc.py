@@ -50,6 +50,6 @@ class OidcSource:
                 return file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
         except OSError as error:
             reason = f"the OIDC token file {self.token_file} cannot be read: {error.strerror}"
-            raise FetchFailed(reason, needs_operator=True) from None
         except ValueError:
-            raise FetchFailed(f"the OIDC token file {self.token_file} contains no token", needs_operator=True) from None
+            reason = f"the OIDC token file {self.token_file} contains no token"
+        raise FetchFailed(reason, needs_operator=True)
