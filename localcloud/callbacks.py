@@ -1,8 +1,8 @@
 """Upload callbacks: parses the form field, sends the signed call, and gives its result to the client.
 
-`/-/callback_pub_key_v1.pem` is the public key of the signatures. `GET /-/callbacks` returns the calls, so that tests can
-replay them byte by byte. `POST /-/callbacks` with `{"url": "...", "body": "...", "body_type": "..."}` sends a call without
-an upload: every customer of OSS can do that, with constants instead of variables.
+`/-/callback_pub_key_v1.pem` is the public key of the signatures. `GET /-/callbacks` returns the calls, so that tests
+can replay them byte by byte. `POST /-/callbacks` with `{"url": "...", "body": "...", "body_type": "..."}` sends a call
+without an upload: every customer of OSS can do that, with constants instead of variables.
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 

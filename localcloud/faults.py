@@ -14,9 +14,9 @@
 | malformed      | 200 with a body that is neither JSON nor XML                        |                  |
 | truncated      | half of the answer, then the connection is closed                   |                  |
 
-A server may have several faults, as a list: `{"sts": [{"kind": "latency", "seconds": 2}, {"kind": "clock", "offset_seconds":
-600}]}`. Of those that apply to a request, the first four kinds come first. The others follow in
-the order of the list, until one of them responds. So `[{"kind": "reset", "times": 2}, {"kind": "status",
+A server may have several faults, as a list: `{"sts": [{"kind": "latency", "seconds": 2}, {"kind": "clock",
+"offset_seconds": 600}]}`. Of those that apply to a request, the first four kinds come first. The others follow in the
+order of the list, until one of them responds. So `[{"kind": "reset", "times": 2}, {"kind": "status",
 "status": 500, "times": 1}]` drops two connections, then responds 500 once, then works.
 
 Every fault except `revoked` accepts two more members: `probability` (0 to 1; it applies to each request by chance, with

@@ -1,8 +1,8 @@
 """OSS over HTTP: finds the bucket, object key and action of a request, and runs the action.
 
 The Host names the bucket (`bucket.oss-<region>.…`, or a custom domain), or the path does, for plain 127.0.0.1. Reading
-objects needs no signature here, whatever the ACL: a convenience that the real OSS does not have. A signature is verified
-if there is one.
+objects needs no signature here, whatever the ACL: a convenience that the real OSS does not have. If there is a
+signature, it is verified.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The PostObject policy: parses the document and checks a form against its conditions.
 
-Conditions apply to the values as sent, before `${filename}` is expanded. A field without a condition is accepted, except
-the V4 authentication fields, which need one (EC 0006-00000228).
+Conditions apply to the values as sent, before `${filename}` is expanded. A field without a condition is accepted,
+except the V4 authentication fields, which need one (EC 0006-00000228).
 See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 """
 

@@ -115,7 +115,7 @@ class OssProbe:
             raise NoResponse(connection_error(error)) from None
 
     async def get_absent_object(self, use: BucketUse, credential: Credential, url: str | None = None) -> None:
-        """Request an absent object. OSS always raises `OssRefusal`; only the right bucket gives NoSuchKey or denies it."""
+        """Request an absent object. OSS always refuses; only the right bucket gives NoSuchKey or denies it."""
         request = oss.GetObjectRequest(bucket=use.bucket, key=unique_name())
         await self.call(use, credential, lambda client: client.get_object(request), url=url)
 

@@ -16,29 +16,29 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
 
   const lives = (signed) => signed && signed._ends > platform._now()
 
-  const post = async (wish, proof, refused) => {
+  const post = async (request, proof, refused) => {
     const own = headers && (await headers(refused))
-    const answer = await platform._send(url, assign({}, own, proof), JSON.stringify(wish), timeoutMs)
+    const answer = await platform._send(url, assign({}, own, proof), JSON.stringify(request), timeoutMs)
     const renewed = answer[1]['x-session']
     if (renewed && canLogIn) platform._save(url, (session = renewed))
     return answer
   }
 
-  const logIn = (wish) => {
-    const answer = platform._login().then((code) => post(wish, { 'X-WX-Code': code }, true))
+  const logIn = (request) => {
+    const answer = platform._login().then((code) => post(request, { 'X-WX-Code': code }, true))
     loggingIn = answer.catch(nothing).then(() => (loggingIn = null))
     return answer
   }
 
   /** `again`: after a 401 response to the session `refused`. */
-  const ask = async (wish, again, refused) => {
+  const ask = async (request, again, refused) => {
     await loggingIn // one login serves all files
     const used = session
     const answer = await (canLogIn && again && used === refused
-      ? logIn(wish)
-      : post(wish, used && { 'X-Session': used }, again))
+      ? logIn(request)
+      : post(request, used && { 'X-Session': used }, again))
     const [status, , body] = answer
-    if (status === 401 && !again) return ask(wish, true, used)
+    if (status === 401 && !again) return ask(request, true, used)
     let form = {}
     try {
       form = JSON.parse(body)
@@ -51,16 +51,16 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
   }
 
   /** Returns a usable form as {_form, _ends}. A form with an exact key is for one file only. */
-  const sign = async (wish) => {
-    const { filename, content_type: type, size, vars, meta } = wish
+  const sign = async (request) => {
+    const { filename, content_type: type, size, vars, meta } = request
     const id = JSON.stringify([type || filename.replace(/.*\./, ''), vars, meta])
     const promise = kept[id]
     const signed = await promise
     // Only the signer knows whether an empty file is allowed.
-    if (!size || (signed && signed._form.key)) return ask(wish)
+    if (!size || (signed && signed._form.key)) return ask(request)
     if (lives(signed)) return signed
-    if (kept[id] !== promise) return sign(wish) // another file has requested one meanwhile
-    const asked = ask(wish)
+    if (kept[id] !== promise) return sign(request) // another file has requested one meanwhile
+    const asked = ask(request)
     kept[id] = asked.catch(nothing) // the refusal may concern that file only
     return asked
   }

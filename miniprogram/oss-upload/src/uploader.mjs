@@ -31,7 +31,7 @@ export const makeUploader = (platform, config) => {
     let { size = file.size } = options
     const named = filename || file.name
     const name = named || `${file}`.replace(/.*\//, '')
-    const wish = { filename: name, content_type: contentType || file.type || undefined, vars, meta }
+    const request = { filename: name, content_type: contentType || file.type || undefined, vars, meta }
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
     let progress
     let result
@@ -56,7 +56,7 @@ export const makeUploader = (platform, config) => {
     const send = async () => {
       if (!lives(signed)) {
         onState('signing')
-        const next = await step(() => sign(wish))
+        const next = await step(() => sign(request))
         const { key: exact, key_prefix: prefix } = next._form
         const id = Date.now().toString(36) + Math.random().toString(36).slice(2)
         const own = id + (named ? '-' + named.replace(UNSAFE, '_').slice(-80) : name.match(/\.\w+$/) || '')
@@ -100,7 +100,7 @@ export const makeUploader = (platform, config) => {
     signal.addEventListener('abort', cancel)
     if (signal.aborted) cancel()
     try {
-      wish.size = size = size >= 0 ? size : await step(() => platform._size(file))
+      request.size = size = size >= 0 ? size : await step(() => platform._size(file))
       progress = follow(size, options.onProgress)
       onState('queued')
       await step(() => new Promise((resolve) => {
