@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.harness.local_cloud import Cloud
 from tests.harness.oss_upload import post_object
@@ -47,17 +49,21 @@ async def test_a_pod_signs_without_an_access_key_and_reads_its_token_again(
         assert fresh not in "".join(running.output)
 
 
-async def test_a_missing_token_file_is_reported(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "reason"), [("nowhere", "No such file or directory"), ("pipe", "Not a regular file")])
+async def test_a_token_file_that_cannot_be_read_is_reported(
+    name: str, reason: str, cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
     config = tmp_path / "signer.yaml"
     config.write_text(CONFIG.format(sts=cloud.sts, url=f"{cloud.oss}/photos"), encoding="utf-8")
     environ = {
         "ALIBABA_CLOUD_ROLE_ARN": ROLE,
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": PROVIDER,
-        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(tmp_path / "nowhere"),
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(tmp_path / name),
     }
     async with (
         signer(session, config, environ=environ) as running,
         session.get(f"{running.admin}/readyz") as response,
     ):
         [role] = (await response.json())["roles"]
-    assert f"the OIDC token file {tmp_path / 'nowhere'} cannot be read: No such file or directory" in role["last_error"]
+    assert f"the OIDC token file {tmp_path / name} cannot be read: {reason}" in role["last_error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -236,6 +237,11 @@ async def test_check_rejects_an_unusable_certificate(
     refused = await run_command("serve", "--config", config)
     assert refused.status == 1
     assert f"server.tls.key: {files.key} cannot be read" in refused.err
+    os.mkfifo(files.key)
+    assert (
+        f"server.tls.key: {files.key} is not a regular file; write the path of a PEM file"
+        in (await asyncio.to_thread(check, config, capsys))[1]
+    )
 
 
 def test_check_warns_of_a_certificate_that_some_phones_reject(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from signer.environment import Environment
+from signer.environment import CannotReadEnvironment, Environment
 from signer.live.definition_source import DefinitionSource
 from signer.live.last_good import LastGoodFile
 from signer.live.reloader import Reloader
@@ -211,6 +212,17 @@ async def test_a_start_without_store_and_copy_fails(store: MemoryStore, tmp_path
     )
     with pytest.raises(CannotRead, match="unreachable\nand the last good copy is invalid too"):
         await source_of(store, last_good).start()
+
+
+async def test_a_copy_or_environment_file_that_is_a_pipe_never_hangs(store: MemoryStore, tmp_path: Path) -> None:
+    last_good = LastGoodFile("memory", tmp_path)
+    os.mkfifo(last_good.path)
+    store.failure = CannotRead("memory: unreachable")
+    with pytest.raises(CannotRead, match="unreachable\nand there is no last good copy"):
+        await source_of(store, last_good).start()
+    for path in (last_good.path, Path("/dev/zero")):
+        with pytest.raises(CannotReadEnvironment, match=f"^{path}: Not a regular file; give its path with --env-file$"):
+            Environment({}, path).read()
 
 
 async def test_a_rejected_edit_does_not_replace_the_last_good_copy(store: MemoryStore, tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_the_units_use_only_directives_of_systemd_239(name: str) -> None:
     assert [each for each in directives(name) if each[1] not in KNOWN[each[0]]] == []
 
 
+def test_each_worker_has_a_memory_limit_for_ten_thousand_apps() -> None:
+    """A worker with 10,000 apps in use needs 500 MB while an edit of all of them is loaded."""
+    [limit] = re.findall(
+        r"^MemoryMax=(\d+)G$", (ROOT / "systemd/service.conf").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert 1 <= int(limit) <= 2
+
+
 def test_newer_directives_are_in_their_own_file() -> None:
     assert all(name not in KNOWN[section] for section, name in directives(NEWER))
 

@@ -16,6 +16,7 @@ from darabonba.runtime import RuntimeOptions
 
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import RoleRequest, Sts
+from signer.regular_file import read_regular_file
 from signer.signing.v4 import Credential
 
 _MAX_TOKEN_BYTES = 20_000
@@ -46,8 +47,7 @@ class OidcSource:
 
     def _read_token(self) -> str:
         try:
-            with self.token_file.open("rb") as file:
-                return file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
+            return read_regular_file(self.token_file, max_bytes=_MAX_TOKEN_BYTES).decode("ascii").strip()
         except OSError as error:
             reason = f"the OIDC token file {self.token_file} cannot be read: {error.strerror}"
         except ValueError:
