@@ -16,6 +16,7 @@ from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
 from signer.signing.content_types import runs_script
+from signer.signing.form import open_fields
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
 """Secret keys with the address of a service, which is secret only if it contains a password."""
@@ -38,6 +39,7 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
                 below = warning.below(("apps", app.id))
                 yield replace(below, path=document.written_path(below.path))
     yield from _overlapping_prefixes(registry, document)
+    yield from _open_fields(registry)
     yield from _unused_credentials(registry, document)
     yield from _secrets_in_clear(document)
     default = registry.apps.get(registry.default_app or "")
@@ -72,6 +74,22 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
             yield Violation(
                 ("domain",), f"phones cannot reach OSS's internal endpoint {quote(app.rules.url)}; remove the key"
             )
+
+
+def _open_fields(registry: Registry) -> Iterator[Violation]:
+    """Find what anyone can add to a form; one warning for all apps where it is the same."""
+    app_ids_by_fields: dict[str, list[str]] = {}
+    for app in registry.apps.values():
+        if app.enabled and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
+            fields = ", ".join(open_fields(app.rules, sample=app.generate_signature))
+            app_ids_by_fields.setdefault(fields, []).append(app.id)
+    for fields, (app_id, *others) in app_ids_by_fields.items():
+        also = f" (and in {len(others)} more)" if others else ""
+        message = (
+            f"anyone can set these form fields{also}, because OSS cannot forbid a field: {fields}; "
+            "fix those that matter in headers, or choose another type of callers"
+        )
+        yield Violation(("apps", app_id), message, at_key=True)
 
 
 def _overlapping_prefixes(registry: Registry, document: Document) -> Iterator[Violation]:

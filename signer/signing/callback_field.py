@@ -14,6 +14,8 @@ import base64
 import binascii
 import hmac
 import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
@@ -26,6 +28,7 @@ FORM_BODY, JSON_BODY = "application/x-www-form-urlencoded", "application/json"
 _CLOCK_TOLERANCE_SECONDS = 15 * 60
 """See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend"""
 _LABEL = "oss-signer callback"
+_CUSTOM_VARIABLE = re.compile(r"\$\{(x:[^{}]*)\}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,22 @@ class CallbackField:
     proof_secret: bytes | None = field(default=None, repr=False)
     """With a secret, each form has its own URLs, which carry a proof of what the form may upload."""
 
-    def encode(self, scope: FormScope, *, app_id: str, bucket: str) -> str:
-        """Return the Base64 JSON for a form that may upload what `scope` allows."""
+    def encode(self, scope: FormScope, *, app_id: str, bucket: str, variables: Collection[str] | None = None) -> str:
+        """Return the Base64 JSON for a form that may upload what `scope` allows.
+
+        With `variables`, such as `x:order`, the body contains no other custom variable: a client could set it, because
+        OSS cannot forbid a form field.
+        """
+        body = self.body
+        if variables is not None:
+            absent = "" if self.body_type == FORM_BODY else '""'
+            body = _CUSTOM_VARIABLE.sub(lambda match: match[0] if match[1] in variables else absent, body)
         urls = self.urls
         if self.proof_secret is not None:
             urls = tuple(add_proof(url, self.proof_secret, scope, app_id=app_id, bucket=bucket) for url in urls)
         document: dict[str, object] = {
             "callbackUrl": ";".join(urls),
-            "callbackBody": self.body,
+            "callbackBody": body,
             "callbackBodyType": self.body_type,
         }
         if self.host is not None:

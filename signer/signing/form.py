@@ -1,16 +1,18 @@
 """Sign upload forms: the fields that a client posts to OSS together with its file.
 
-OSS accepts a form field that no condition of the policy names. So each field that a client must not change has a
-condition here.
+OSS accepts a form field that no condition of the policy names, and a condition on a field fails when the form does not
+have it. So a condition cannot forbid a field: each field that a client must not choose is in the form, with a condition
+that fixes its value. `open_fields` returns the others.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/postobject
+See: https://help.aliyun.com/zh/oss/user-guide/0006-00000227
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
@@ -70,11 +72,11 @@ class Forms:
         self._app_id = app_id
         fixed = {
             "x-oss-object-acl": "default",
+            "x-oss-storage-class": "Standard",
             **rules.headers,
             "success_action_status": str(rules.success_status),
         }
-        # An `eq` condition in the YAML leaves one value for its field.
-        given = {rule[1][1:]: rule[2] for rule in rules.conditions if isinstance(rule, list) and rule[0] == "eq"}
+        given = _fields_with_one_value(rules)
         shared: list[Condition] = [["content-length-range", rules.min_size_bytes, rules.max_size_bytes]]
         shared += rules.conditions
         policy = partial(PolicyTemplate, rules.bucket, rules.region, rules.expires)
@@ -100,7 +102,8 @@ class Forms:
         if rules.callback is not None or request.vars or request.meta:
             more = callback_variables(rules, request.vars) | metadata(rules, request.meta)
             if rules.callback is not None:
-                more["callback"] = self._callback(rules.callback, prefix, key, caller, head)
+                names = {f"x:{name}" for name in request.vars}
+                more["callback"] = self._callback(rules.callback, prefix, key, caller, head, variables=names)
             fields = {**fields, **more}
             conditions += serialize_conditions(exact_match_conditions(more))
         return self._sign(head, prefix, key, fields, conditions)
@@ -138,10 +141,16 @@ class Forms:
         return self.rules.naming.keys(app_id=self._app_id, caller=caller, filename=request.filename, now=now)
 
     def _callback(
-        self, callback: CallbackField, prefix: str, key: str | None, caller: str | None, head: PolicyHead
+        self,
+        callback: CallbackField,
+        prefix: str,
+        key: str | None,
+        caller: str | None,
+        head: PolicyHead,
+        variables: Collection[str] | None = None,
     ) -> str:
         scope = FormScope(prefix if key is None else key, key is not None, caller, int(head.expires_at.timestamp()))
-        return callback.encode(scope, app_id=self._app_id, bucket=self.rules.bucket)
+        return callback.encode(scope, app_id=self._app_id, bucket=self.rules.bucket, variables=variables)
 
     def _sign(
         self, head: PolicyHead, prefix: str, key: str | None, fields: Mapping[str, str], conditions: bytes
@@ -156,6 +165,27 @@ class Forms:
             "x-oss-signature": signature,
         }
         return SignedUpload(self.rules.url, form, prefix, key, head.expires_at, self.rules.max_size_bytes)
+
+
+def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:
+    """Return the fields of a form to which a client can give any value. OSS ignores those that it does not know."""
+    fields = ["Cache-Control", "Content-Disposition", "Content-Encoding", "Expires", "x-oss-meta-*"]
+    fields += ["x-oss-server-side-encryption", "x-oss-forbid-overwrite", "success_action_redirect"]
+    if sample:
+        fields += ["x-oss-object-acl", "x-oss-storage-class", "success_action_status"]
+    if not rules.content_types:
+        fields.append("x-oss-content-type")
+    if rules.callback is None:
+        fields.append("callback")
+    elif sample:
+        fields.append("x:*")
+    fixed = {name.lower() for name in (*rules.headers, *_fields_with_one_value(rules))}
+    return [name for name in fields if name.lower() not in fixed]
+
+
+def _fields_with_one_value(rules: UploadRules) -> dict[str, str]:
+    """Return the fields to which an `eq` condition in the YAML leaves one value only."""
+    return {rule[1][1:]: rule[2] for rule in rules.conditions if isinstance(rule, list) and rule[0] == "eq"}
 
 
 @lru_cache(maxsize=1024)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from signer.errors import InvalidRequest, UnsupportedType
+from signer.signing.callback_field import FORM_BODY, JSON_BODY, CallbackField, FormScope
 from signer.signing.content_types import WILDCARD_KINDS, expand_wildcards, runs_script
-from signer.signing.form import Forms, SignedUpload
+from signer.signing.form import Forms, SignedUpload, open_fields
 from signer.signing.object_key import KeyNaming, Template
 from signer.signing.upload_rules import UploadRequest, UploadRules
 from signer.signing.v4 import Credential
@@ -103,3 +106,80 @@ async def test_no_wildcard_stands_for_a_type_that_runs_script(kind: str) -> None
 async def test_types_that_run_script_are_known(script: str) -> None:
     assert runs_script(script)
     assert expand_wildcards([script, "image/png"]) == (script.lower(), "image/png")
+
+
+FIELDS = {
+    "Cache-Control": "max-age=1",
+    "Content-Disposition": "inline",
+    "Content-Encoding": "gzip",
+    "Expires": "Thu, 01 Jan 2099 00:00:00 GMT",
+    "x-oss-content-type": "text/html",
+    "x-oss-object-acl": "public-read-write",
+    "x-oss-storage-class": "Archive",
+    "x-oss-forbid-overwrite": "true",
+    "x-oss-server-side-encryption": "AES256",
+    "x-oss-meta-*": "theirs",
+    "success_action_redirect": "https://evil.example.com/",
+    "success_action_status": "201",
+    "callback": CallbackField(("http://127.0.0.1:1/theirs",), "a=b").encode(
+        FormScope("p/", False, None, 0), app_id="", bucket=""
+    ),
+    "x:*": "theirs",
+}
+"""Each optional form field of OSS, with a value that a client prefers to the signer's."""
+CALLBACK = CallbackField(("http://127.0.0.1:1/ours",), "order=${x:order}&more=${x:more}&key=${object}")
+
+
+@pytest.mark.parametrize("sample", [True, False], ids=["sample form", "full form"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"content_types": ("image/png",)},
+        {"callback": CALLBACK},
+        {"headers": {"cache-control": "no-cache", "x-oss-object-acl": "private", "expires": "0"}},
+        {"conditions": (["eq", "$Content-Disposition", "attachment"],)},
+    ],
+    ids=["nothing", "content types", "callback", "headers", "conditions"],
+)
+async def test_a_client_can_set_exactly_the_open_fields(cloud: Cloud, rules: dict[str, Any], sample: bool) -> None:
+    accepted = []
+    for name, value in FIELDS.items():
+        form = sign(cloud, UploadRequest(), sample=sample, **rules)
+        # A client of the sample endpoint sends what the YAML fixes.
+        honest = {"x-oss-content-type": "image/png"} if sample and rules.get("content_types") else {}
+        fixed = dict(rules.get("headers", {})) | (
+            {"Content-Disposition": "attachment"} if "conditions" in rules else {}
+        )
+        sent = {key: text for key, text in (fixed | honest).items() if key.lower() != name.lower()}
+        if await upload(cloud, form, sent | {name.replace("*", "own"): value}) is not None:
+            accepted.append(name)
+    # The body of a full form's callback uses no variable that the request did not have.
+    accepted = [name for name in accepted if name != "x:*" or (sample and "callback" in rules)]
+    assert sorted(accepted) == sorted(open_fields(replace(RULES, **rules), sample=sample))
+
+
+@pytest.mark.parametrize("dropped", ["x-oss-object-acl", "x-oss-storage-class", "success_action_status", "callback",
+                                     "x:order", "x-oss-content-type", "Content-Type", "x-oss-meta-team"])  # fmt: skip
+async def test_a_client_can_drop_no_field_of_a_full_form(cloud: Cloud, dropped: str) -> None:
+    request = UploadRequest(None, "image/png", None, {"order": "1"}, {"team": "a"})
+    form = sign(cloud, request, sample=False, callback=CALLBACK, meta_names=frozenset({"team"}))
+    assert dropped in form.fields
+    assert await upload(cloud, form, {}, drop=(dropped,)) is None
+    assert await upload(cloud, form, {dropped: form.fields[dropped] + "x"}) is None
+    assert await upload(cloud, form, {}) is not None
+
+
+@pytest.mark.parametrize("body_type", [FORM_BODY, JSON_BODY])
+async def test_variables_that_a_request_leaves_out_are_not_in_the_callback(cloud: Cloud, body_type: str) -> None:
+    text = {
+        FORM_BODY: "order=${x:order}&more=${x:more}&key=${object}",
+        JSON_BODY: '{"order": ${x:order}, "more": ${x:more}, "key": ${object}}',
+    }[body_type]
+    callback = CallbackField(("http://127.0.0.1:1/",), text, body_type)
+    form = sign(cloud, UploadRequest(vars={"order": "1"}), sample=False, callback=callback)
+    assert await upload(cloud, form, {"x:more": "theirs", "X:More": "theirs"}) is not None
+    async with cloud.session.get(f"{cloud.oss}/-/callbacks") as response:
+        sent = (await response.json())[-1]["body"]
+    parsed = dict(parse_qsl(sent, keep_blank_values=True)) if body_type == FORM_BODY else json.loads(sent)
+    assert parsed == {"order": "1", "more": "", "key": form.key}
