@@ -1,29 +1,38 @@
-"""The routes of the admin listener."""
+"""The routes of the admin listener, with the handlers of `/healthz` and `/metrics`."""
 
 from __future__ import annotations
 
+import asyncio
+
 from signer.admin.access import TokenGuard
-from signer.admin.definitions_endpoint import definitions
-from signer.admin.health import healthz
-from signer.admin.metrics_endpoint import metrics_handler
+from signer.admin.definitions_endpoints import reload_handler, show_definitions
 from signer.admin.readiness import readyz_handler
-from signer.admin.reload_endpoint import reload_handler
 from signer.admin.status.endpoint import StatusEndpoint
+from signer.http.reply import TEXT, Reply
 from signer.http.router import Router
 from signer.live.reloader import Reloader
+from signer.revision import Context
 from signer.service import Service
+from signer.telemetry.metrics import CONTENT_TYPE
 
 
 def admin_routes(
     service: Service, reloader: Reloader, status: StatusEndpoint, guard: TokenGuard | None = None
 ) -> Router:
     """Return the routes; with `guard`, /readyz shows its details only to requests with the token."""
+
+    async def healthz(_context: Context) -> Reply:
+        return Reply(200, b"ok\n", TEXT)
+
+    async def metrics(_context: Context) -> Reply:
+        return Reply(200, await asyncio.to_thread(service.metrics.exposition), CONTENT_TYPE)
+
     readyz = readyz_handler(service)
     router = Router()
     router.add("GET", "/healthz", healthz)
     router.add("GET", "/readyz", readyz if guard is None else guard.without_details(readyz))
-    router.add("GET", "/metrics", metrics_handler(service))
-    router.add("GET", "/-/definitions", definitions)
+    router.add("GET", "/metrics", metrics)
+    router.add("GET", "/-/definitions", show_definitions)
     router.add("POST", "/-/reload", reload_handler(reloader))
     status.add_routes(router)
     return router

@@ -73,7 +73,7 @@ def test_requests_older_than_an_hour_do_not_count(history: History, metrics: Met
     metrics.count_signature("late", "signed")
     metrics.count_signature("late", "rate_limited")
     history.sample()
-    assert {app: (counts.signed, counts.refused) for app, counts in history.apps().items()} == {"late": (1, 1)}
+    assert {app: (counts["signed"], counts["refused"]) for app, counts in history.apps().items()} == {"late": (1, 1)}
     points = history.points()
     assert len(points) == POINTS
     assert None not in points

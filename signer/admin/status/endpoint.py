@@ -19,8 +19,7 @@ from signer.live.reloader import Reloader
 from signer.revision import Context
 from signer.service import Service
 
-_ASSETS = Path(__file__).parent / "assets"
-_ASSET_TYPES = {"status.css": "text/css", "status.js": "text/javascript"}
+_FILES = {"status.css": "text/css; charset=utf-8", "status.js": "text/javascript; charset=utf-8"}
 _MAX_TEXT_CHARACTERS = 100
 _MAX_PAGE_DIGITS = 6
 
@@ -65,15 +64,17 @@ class StatusEndpoint:
     def add_routes(self, router: Router) -> None:
         """Add `/status` and its files."""
         router.add("GET", "/status", self.status)
-        for name, content_type in _ASSET_TYPES.items():
-            router.add("GET", f"/status/{name}", _asset_handler((_ASSETS / name).read_bytes(), content_type))
+        for name, content_type in _FILES.items():
+            router.add("GET", f"/status/{name}", _file_handler(Path(__file__).parent / "assets" / name, content_type))
 
     async def status(self, context: Context) -> Reply:
         """Return the page to a browser, and JSON to other clients."""
-        query = _parse_query(context.query.get("q", ""), context.query.get("page", ""))
+        number, text = context.query.get("page", ""), context.query.get("q", "")
+        page = int(number) if number.isdecimal() and len(number) <= _MAX_PAGE_DIGITS else 1
+        query = StatusQuery(text.strip()[:_MAX_TEXT_CHARACTERS], max(1, page))
         if _prefers_html(context.headers.get("Accept", "")):
-            page = await asyncio.to_thread(lambda: status_page(self.snapshot(query)))
-            return Reply(200, page.encode(), HTML, headers=dict(_PAGE_HEADERS))
+            html = await asyncio.to_thread(lambda: status_page(self.snapshot(query)))
+            return Reply(200, html.encode(), HTML, headers=dict(_PAGE_HEADERS))
         document = await asyncio.to_thread(lambda: status_document(self.snapshot(query)))
         return json_reply(document, headers={"Vary": "Accept"})
 
@@ -88,11 +89,6 @@ class StatusEndpoint:
             started_at=self._started_at,
             worker=self._worker,
         )
-
-
-def _parse_query(text: str, page: str) -> StatusQuery:
-    number = int(page) if page.isdecimal() and len(page) <= _MAX_PAGE_DIGITS else 1
-    return StatusQuery(text.strip()[:_MAX_TEXT_CHARACTERS], max(1, number))
 
 
 def _prefers_html(accept: str) -> bool:
@@ -110,8 +106,10 @@ def _prefers_html(accept: str) -> bool:
     return 0 < weights["text/html"] >= weights["application/json"]
 
 
-def _asset_handler(content: bytes, content_type: str) -> Handler:
-    async def asset(_context: Context) -> Reply:
-        return Reply(200, content, f"{content_type}; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"})
+def _file_handler(path: Path, content_type: str) -> Handler:
+    content = path.read_bytes()
 
-    return asset
+    async def file(_context: Context) -> Reply:
+        return Reply(200, content, content_type, headers={"X-Content-Type-Options": "nosniff"})
+
+    return file

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import time
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, compress, islice, pairwise, repeat
 
 from signer.admin.status.loop_lag import LoopLag
@@ -29,6 +30,7 @@ _COUNTS_SECONDS = 300.0
 _QUANTILES = (0.5, 0.99)
 
 SIGNED, REFUSED, FAILED = "signed", "refused", "failed"
+"""The kinds of outcomes: refused because of the request or a rate limit, failed because of this signer or its sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +59,15 @@ class Point:
     median_seconds: float | None
     """None without requests."""
     p99_seconds: float | None
-    queue_depth: float
+    callback_queue_depth: float
     memory_bytes: int
-    loop_lag_seconds: float
-
-
-@dataclass(slots=True)
-class AppCounts:
-    """The requests of one app in the last hour, by outcome."""
-
-    signed: float = 0.0
-    refused: float = 0.0
-    """Rejected because of the request or a rate limit."""
-    failed: float = 0.0
-    """Failed because of this signer or its sources."""
-
-    @property
-    def total(self) -> float:
-        """All requests."""
-        return self.signed + self.refused + self.failed
+    event_loop_lag_seconds: float
 
 
 class History:
     """The samples of the last hour."""
 
     def __init__(self, metrics: Metrics, loop_lag: LoopLag, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Create it without samples."""
         self._metrics = metrics
         self._loop_lag = loop_lag
         self._monotonic = monotonic
@@ -106,8 +91,10 @@ class History:
         """Take one sample; any thread may call it, one at a time."""
         now = self._monotonic()
         series, counts = self._metrics.signature_counts()
-        self._classify(series)
-        signed, refused, failed = (sum(compress(counts, kind)) for kind in self._kinds.values())
+        for _, outcome in islice(series, len(self._kinds[SIGNED]), None):
+            for kind, flags in self._kinds.items():
+                flags.append(outcome_kind(outcome) == kind)
+        signed, refused, failed = (sum(compress(counts, flags)) for flags in self._kinds.values())
         durations = self._metrics.duration_counts()
         self._bounds = [bound for bound, _ in durations]
         self._samples.append(
@@ -127,23 +114,15 @@ class History:
         while len(self._counts) > 1 and self._counts[1][0] <= now - HOUR_SECONDS:
             self._counts.popleft()
 
-    def _classify(self, series: Sequence[tuple[str, ...]]) -> None:
-        failures = failure_codes()
-        for _, outcome in islice(series, len(self._kinds[SIGNED]), None):
-            kind = SIGNED if outcome == SIGNED else FAILED if outcome in failures else REFUSED
-            for each, flags in self._kinds.items():
-                flags.append(each == kind)
-
-    def apps(self) -> dict[str, AppCounts]:
-        """Return the counts of each app with requests in the last hour; "" is for requests without an existing app."""
-        failures = failure_codes()
-        found: dict[str, AppCounts] = {}
+    def apps(self) -> Mapping[str, Counter[str]]:
+        """Return the requests of each app in the last hour by kind; "" is for requests without an existing app."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         # The order of the series never changes, so an index identifies a series.
         series, counts = self._metrics.signature_counts()
         previous = chain(self._counts[0][1], repeat(0.0))
         for (app, outcome), now, before in zip(series, counts, previous, strict=False):
             if now > before:
-                _add(found.setdefault(app, AppCounts()), outcome, now - before, failures)
+                found[app][outcome_kind(outcome)] += int(now - before)
         return found
 
     def points(self) -> list[Point | None]:
@@ -172,14 +151,14 @@ class History:
         median, p99 = (quantile(self._bounds, below, share) for share in _QUANTILES)
         return Point(
             seconds_ago=round(now - after.at, 1),
-            signed_per_second=(after.signed - before.signed) / elapsed,
-            refused_per_second=(after.refused - before.refused) / elapsed,
-            failed_per_second=(after.failed - before.failed) / elapsed,
+            signed_per_second=round((after.signed - before.signed) / elapsed, 3),
+            refused_per_second=round((after.refused - before.refused) / elapsed, 3),
+            failed_per_second=round((after.failed - before.failed) / elapsed, 3),
             median_seconds=median,
             p99_seconds=p99,
-            queue_depth=after.queue_depth,
+            callback_queue_depth=after.queue_depth,
             memory_bytes=after.memory_bytes,
-            loop_lag_seconds=after.loop_lag_seconds,
+            event_loop_lag_seconds=round(after.loop_lag_seconds, 4),
         )
 
 
@@ -204,22 +183,13 @@ def quantile(bounds: Sequence[float], below: Sequence[float], share: float) -> f
     return low
 
 
-def failure_codes() -> frozenset[str]:
-    """Return the codes of the problems with a status of 500 or above."""
-    return frozenset(_codes(Problem))
+@cache
+def outcome_kind(outcome: str) -> str:
+    """Return the kind of an outcome: failed for the codes of problems with a status of 500 or above."""
+    return SIGNED if outcome == SIGNED else FAILED if _is_failure(outcome, Problem) else REFUSED
 
 
-def _codes(problem: type[Problem]) -> Iterator[str]:
-    if problem.status >= 500:
-        yield problem.code
-    for each in problem.__subclasses__():
-        yield from _codes(each)
-
-
-def _add(counts: AppCounts, outcome: str, count: float, failures: frozenset[str]) -> None:
-    if outcome == SIGNED:
-        counts.signed += count
-    elif outcome in failures:
-        counts.failed += count
-    else:
-        counts.refused += count
+def _is_failure(code: str, problem: type[Problem]) -> bool:
+    if problem.code == code:
+        return problem.status >= 500
+    return any(_is_failure(code, each) for each in problem.__subclasses__())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from signer.admin.definitions_endpoints import reload_members
 from signer.admin.readiness import role_members
-from signer.admin.reload_endpoint import reload_members
 from signer.admin.status.alerts import find_alerts
-from signer.admin.status.history import POINT_SECONDS, AppCounts, Point
+from signer.admin.status.history import FAILED, POINT_SECONDS, REFUSED, SIGNED
 from signer.admin.status.snapshot import AppRow, StatusSnapshot
 from signer.clock import rfc3339
-from signer.live.reloader import RenewableCertificate
 
 
 def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
@@ -30,7 +31,7 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "memory_bytes": process.memory_bytes,
         "open_files": process.open_files,
         "most_open_files": process.max_open_files,
-        "event_loop_lag_seconds": round(process.loop_lag_seconds, 4),
+        "event_loop_lag_seconds": round(snapshot.loop_lag_seconds, 4),
         "apps": snapshot.apps,
         "matching_apps": snapshot.matching_apps,
         "pages": snapshot.pages,
@@ -39,16 +40,14 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "last_hour": {
             **_count_members(snapshot.totals),
             "seconds_a_point": POINT_SECONDS,
-            "points": [_point_members(point) for point in snapshot.points],
+            "points": snapshot.points,
         },
         "roles": [role_members(role) for role in sorted(snapshot.roles, key=lambda role: role.role)],
         "last_reload": reload_members(snapshot.last_reload),
-        "certificate": None if snapshot.certificate is None else _certificate_members(snapshot.certificate),
+        "certificate": None
+        if snapshot.certificate is None
+        else {"expires_at": rfc3339(snapshot.certificate.expires_at), "error": snapshot.certificate.error},
     }
-
-
-def _certificate_members(certificate: RenewableCertificate) -> dict[str, object]:
-    return {"expires_at": rfc3339(certificate.expires_at), "error": certificate.error}
 
 
 def _app_members(row: AppRow) -> dict[str, object]:
@@ -64,21 +63,5 @@ def _app_members(row: AppRow) -> dict[str, object]:
     }
 
 
-def _count_members(counts: AppCounts) -> dict[str, int]:
-    return {"signed": int(counts.signed), "refused": int(counts.refused), "failed": int(counts.failed)}
-
-
-def _point_members(point: Point | None) -> dict[str, object] | None:
-    if point is None:
-        return None
-    return {
-        "seconds_ago": point.seconds_ago,
-        "signed_per_second": round(point.signed_per_second, 3),
-        "refused_per_second": round(point.refused_per_second, 3),
-        "failed_per_second": round(point.failed_per_second, 3),
-        "median_seconds": point.median_seconds,
-        "p99_seconds": point.p99_seconds,
-        "callback_queue_depth": point.queue_depth,
-        "memory_bytes": point.memory_bytes,
-        "event_loop_lag_seconds": round(point.loop_lag_seconds, 4),
-    }
+def _count_members(counts: Counter[str]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in (SIGNED, REFUSED, FAILED)}

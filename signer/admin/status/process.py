@@ -1,11 +1,47 @@
-"""Memory and open files of this process; 0 where the system does not provide them."""
+"""This process and its machine; memory and files are 0 where the system does not provide them."""
 
 from __future__ import annotations
 
 import os
+import platform
+import socket
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+import signer
+
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """The process and its machine."""
+
+    started_at: datetime
+    worker: int | None
+    host: str
+    pid: int
+    version: str
+    python: str
+    memory_bytes: int
+    open_files: int
+    max_open_files: int
+
+    @classmethod
+    def current(cls, started_at: datetime, worker: int | None) -> ProcessState:
+        """Return the state of this process."""
+        return cls(
+            started_at,
+            worker,
+            socket.gethostname(),
+            os.getpid(),
+            signer.__version__,
+            platform.python_version(),
+            memory_bytes(),
+            _open_files(),
+            _max_open_files(),
+        )
 
 
 def memory_bytes() -> int:
@@ -19,16 +55,14 @@ def memory_bytes() -> int:
         return 0
 
 
-def open_files() -> int:
-    """Return the number of open files."""
+def _open_files() -> int:
     try:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     except OSError:
         return 0
 
 
-def max_open_files() -> int:
-    """Return the limit on open files."""
+def _max_open_files() -> int:
     try:
         import resource
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import heapq
-import os
-import platform
-import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-import signer
-from signer.admin.status.history import AppCounts, History, Point
+from signer.admin.status.history import History, Point
 from signer.admin.status.loop_lag import LoopLag
-from signer.admin.status.process import max_open_files, memory_bytes, open_files
+from signer.admin.status.process import ProcessState
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockState, clock_state
 from signer.credentials.refresh_windows import TokenState
 from signer.credentials.role import RoleState, can_sign
-from signer.definitions.registry import App, Registry
+from signer.definitions.registry import App
 from signer.live.reload_result import ReloadResult
 from signer.live.reloader import Reloader, RenewableCertificate
 from signer.service import Service
@@ -28,7 +25,6 @@ APPS_PER_PAGE = 50
 _MAX_ROLES = 50
 _TOKEN_STATES = (TokenState.UNUSABLE, TokenState.SHORT, TokenState.FRESH)
 """In the order in which roles are listed."""
-_NO_COUNTS = AppCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +36,11 @@ class StatusQuery:
     page: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class AppRow:
-    """An app and its requests of the last hour."""
+class AppRow(NamedTuple):
+    """An app and its requests of the last hour, by the kind of outcome."""
 
     app: App
-    counts: AppCounts
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessState:
-    """The process and its machine."""
-
-    started_at: datetime
-    host: str
-    worker: int | None
-    pid: int
-    version: str
-    python: str
-    memory_bytes: int
-    open_files: int
-    max_open_files: int
-    loop_lag_seconds: float
+    counts: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +49,7 @@ class StatusSnapshot:
 
     at: datetime
     process: ProcessState
+    loop_lag_seconds: float
     is_ready: bool
     clock: ClockState
     clock_skew_seconds: float
@@ -87,7 +67,7 @@ class StatusSnapshot:
     matching_apps: int
     shown_apps: Sequence[AppRow]
     """One page of the matching apps, the busiest first."""
-    totals: AppCounts
+    totals: Counter[str]
     """All requests of the last hour, including those that named no existing app."""
     points: Sequence[Point | None]
     query: StatusQuery
@@ -114,15 +94,20 @@ def take_snapshot(
     roles = sorted(service.role_states(), key=_urgency)
     skew_seconds = service.clock_skew.seconds()
     counts = history.apps()
-    matching_apps, matching_roles = _matching_apps(registry, query.text), _matching_roles(roles, query.text)
+    text = query.text.casefold()
+    matching_apps = [app for app in registry.apps.values() if not text or _contains(app, text)]
+    matching_roles = [role for role in roles if text in role.role.casefold()]
     pages = max(1, -(-len(matching_apps) // APPS_PER_PAGE))
     page = min(query.page, pages)
-    rows = heapq.nsmallest(
-        page * APPS_PER_PAGE, (AppRow(app, counts.get(app.id, _NO_COUNTS)) for app in matching_apps), key=_busiest_first
-    )
+    totals, no_requests = Counter[str](), Counter[str]()
+    candidates = (AppRow(app, counts.get(app.id, no_requests)) for app in matching_apps)
+    rows = heapq.nsmallest(page * APPS_PER_PAGE, candidates, key=lambda row: (-row.counts.total(), row.app.id))
+    for each in counts.values():
+        totals.update(each)
     return StatusSnapshot(
         at=utc_now(),
-        process=_process_state(started_at, worker, loop_lag),
+        process=ProcessState.current(started_at, worker),
+        loop_lag_seconds=loop_lag.max_seconds(),
         is_ready=can_sign(roles, skew_seconds),
         clock=clock_state(skew_seconds),
         clock_skew_seconds=skew_seconds,
@@ -137,25 +122,10 @@ def take_snapshot(
         apps=len(registry.apps),
         matching_apps=len(matching_apps),
         shown_apps=rows[(page - 1) * APPS_PER_PAGE :],
-        totals=_sum(counts),
+        totals=totals,
         points=history.points(),
         query=StatusQuery(query.text, page),
         pages=pages,
-    )
-
-
-def _process_state(started_at: datetime, worker: int | None, loop_lag: LoopLag) -> ProcessState:
-    return ProcessState(
-        started_at=started_at,
-        host=socket.gethostname(),
-        worker=worker,
-        pid=os.getpid(),
-        version=signer.__version__,
-        python=platform.python_version(),
-        memory_bytes=memory_bytes(),
-        open_files=open_files(),
-        max_open_files=max_open_files(),
-        loop_lag_seconds=loop_lag.max_seconds(),
     )
 
 
@@ -164,27 +134,5 @@ def _urgency(role: RoleState) -> tuple[int, bool, timedelta, str]:
     return _TOKEN_STATES.index(role.token_state), role.last_error is None, remaining, role.role
 
 
-def _busiest_first(row: AppRow) -> tuple[float, str]:
-    return -row.counts.total, row.app.id
-
-
-def _matching_apps(registry: Registry, text: str) -> Sequence[App]:
-    folded = text.casefold()
-    return [
-        app
-        for app in registry.apps.values()
-        if not folded or folded in "\n".join((app.id, app.name, app.rules.bucket, app.role)).casefold()
-    ]
-
-
-def _matching_roles(roles: list[RoleState], text: str) -> list[RoleState]:
-    return [role for role in roles if text.casefold() in role.role.casefold()]
-
-
-def _sum(counts: Mapping[str, AppCounts]) -> AppCounts:
-    total = AppCounts()
-    for each in counts.values():
-        total.signed += each.signed
-        total.refused += each.refused
-        total.failed += each.failed
-    return total
+def _contains(app: App, text: str) -> bool:
+    return text in "\n".join((app.id, app.name, app.rules.bucket, app.role)).casefold()

@@ -1,13 +1,21 @@
-"""`POST /-/reload`: reload the definitions and the certificate now."""
+"""`POST /-/reload` reloads the definitions and the certificate; `/-/definitions` shows the active ones."""
 
 from __future__ import annotations
 
+import asyncio
+
 from signer.clock import rfc3339
+from signer.definitions.diff import printable_sections
 from signer.http.reply import Reply, json_reply
 from signer.http.router import Handler
 from signer.live.reload_result import ReloadResult
 from signer.live.reloader import Reloader
 from signer.revision import Context
+
+
+async def show_definitions(context: Context) -> Reply:
+    """Return the active settings of each section with secrets masked, for `check --diff`."""
+    return json_reply(await asyncio.to_thread(printable_sections, context.revision.registry))
 
 
 def reload_handler(reloader: Reloader) -> Handler:
