@@ -112,12 +112,12 @@ class PluginCallers(StrictModel):
     type: str
 
 
-_BUILT_IN = frozenset({"open", "wechat", "jwt", "api_key"})
+BUILT_IN = frozenset({"open", "wechat", "jwt", "api_key"})
 
 
 def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind not in _BUILT_IN and kind in plugin_names(CALLERS):
+    if isinstance(kind, str) and kind not in BUILT_IN and kind in plugin_names(CALLERS):
         return PluginCallers.model_validate(value)
     return built_in(value)
 

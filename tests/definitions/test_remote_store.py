@@ -258,8 +258,7 @@ def test_each_key_with_a_secret_may_contain_a_reference() -> None:
 
 
 def test_callers_of_another_package_may_send_a_secret_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signer.definitions.checks.remote_store.plugin_types", lambda: ["dingtalk"])
-    monkeypatch.setattr("signer.definitions.caller_model.plugin_types", lambda: ["dingtalk"])
+    monkeypatch.setattr("signer.definitions.caller_model.plugin_names", lambda _group: ["dingtalk"])
     document = definitions(callers={"type": "dingtalk", "secret": "${WX_SECRET}", "host": "evil.example"})
     assert any(
         "callers of type dingtalk may send this value to any host" in each for each in mistakes(document, EVERYTHING)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from signer.definitions.caller_model import BUILT_IN
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import KeyPath, Violation
 from signer.environment import Allowed, Variables
-from signer.plugins import CALLERS, plugin_names
 
 _REFERENCE_KEYS = re.compile(
     r"limits"
@@ -58,7 +58,7 @@ def _check_reference(path: KeyPath, document: Document, allowed: Allowed) -> Ite
     parent = _value_at(document.value, path[:-1])
     kind = parent.get("type") if isinstance(parent, dict) else None
     key = _general(path)
-    if key.startswith("app.callers.") and kind in plugin_names(CALLERS):
+    if key.startswith("app.callers.") and kind not in BUILT_IN:
         if not allowed.allows_host("*"):
             message = (
                 f"callers of type {kind} may send this value to any host; write the value itself, or start with "
