@@ -52,7 +52,7 @@ log = logging.getLogger("oss_signer")
 
 RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awaitable[Reply]]
 
-VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.5"})
+VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.4", "3.14.5"})
 
 _NO_CONTENT = HTTPStatus.NO_CONTENT.value
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
