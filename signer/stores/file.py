@@ -75,8 +75,6 @@ class FileStore:
             return self.read().revision
         except StoreIsEmpty:
             return EMPTY_REVISION
-        except CannotRead as error:
-            raise CannotWrite(str(error)) from None
 
     def _files(self) -> list[str]:
         """Return the file or those of the directory, without hidden ones: editors create these temporarily."""
@@ -86,7 +84,8 @@ class FileStore:
             return sorted(each.path for each in entries if each.name.endswith(".yaml") and each.name[0] != ".")
 
     def _read_texts(self) -> dict[str, str]:
-        return {file: bundle.decode(file, _read(file)) for file in self._files()}
+        files = [(name, Path(name)) for name in self._files()]
+        return {name: bundle.decode(name, read_regular_file(file, max_bytes=bundle.MAX_BYTES)) for name, file in files}
 
 
 def _snapshot(texts: dict[str, str]) -> Snapshot:
@@ -95,7 +94,3 @@ def _snapshot(texts: dict[str, str]) -> Snapshot:
         digest.update(f"{name}\0{len(text)}\0{text}".encode())
     files = {file: part for name, text in texts.items() for file, part in bundle.split_files(name, text).items()}
     return Snapshot(files, digest.hexdigest()[:16])
-
-
-def _read(file: str) -> bytes:
-    return read_regular_file(Path(file), max_bytes=bundle.MAX_BYTES)

@@ -61,19 +61,11 @@ class HttpStore(PolledStore):
             await self._session.close()
 
     async def save(self, text: str, expected_revision: str | None) -> str:
-        """Replace the document with a PUT request; see `WritableStore.save`.
-
-        If-Match protects a concurrent change. A server that ignores this header overwrites it.
-
-        See: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
-        """
+        """Replace the document with a PUT request; see `WritableStore.save`."""
         data = text.encode()
         headers = {"Content-Type": "application/yaml", **await self._precondition(expected_revision)}
-        try:
-            async with self._request("PUT", self._url, headers, data) as response:
-                status = response.status
-        except CannotRead as error:
-            raise CannotWrite(str(error)) from None
+        async with self._request("PUT", self._url, headers, data) as response:
+            status = response.status
         if status == 412:
             raise RevisionConflict(self.location)
         if not 200 <= status < 300:
@@ -87,7 +79,10 @@ class HttpStore(PolledStore):
         return snapshot.revision
 
     async def _precondition(self, expected_revision: str | None) -> dict[str, str]:
-        """Return the header with which the server rejects the PUT after a concurrent change."""
+        """Return the header with which the server rejects the PUT after a concurrent change; some servers ignore it.
+
+        See: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
+        """
         if expected_revision is None:
             return {}
         if expected_revision == EMPTY_REVISION:
@@ -96,15 +91,13 @@ class HttpStore(PolledStore):
             snapshot = await self._get()
         except StoreIsEmpty:
             raise RevisionConflict(self.location) from None
-        except CannotRead as error:
-            raise CannotWrite(str(error)) from None
         if snapshot.revision != expected_revision:
             raise RevisionConflict(self.location)
         etag = self._latest_etag
         if etag is None or etag.startswith("W/"):
+            fix = "write to this server with its own tool, or push --force"
             raise CannotWrite(
-                f"{self.location}: the server sends no strong ETag, so a concurrent change would be lost; "
-                "write to this server with its own tool, or push --force"
+                f"{self.location}: the server sends no strong ETag, so a concurrent change would be lost; {fix}"
             )
         return {"If-Match": etag}
 
@@ -124,7 +117,8 @@ class HttpStore(PolledStore):
                     continue
                 if response.status == 304 and latest is not None:
                     return latest
-                self._check_status(response.status)
+                if response.status != 200:
+                    raise self._explain(response.status)
                 try:
                     data = await read_response(response, bundle.MAX_BYTES)
                 except ResponseTooLarge:
@@ -141,18 +135,16 @@ class HttpStore(PolledStore):
         except ValueError:
             raise CannotRead(f"{self.location}: redirects to an invalid URL; write the final URL") from None
         if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-            raise CannotRead(
-                f"{self.location}: redirects to {target.scheme}, which is not allowed; write the final URL"
-            )
+            scheme = target.scheme
+            raise CannotRead(f"{self.location}: redirects to {scheme}, which is not allowed; write the final URL")
         return target.with_fragment(None).with_user(None)
 
-    def _check_status(self, status: int) -> None:
+    def _explain(self, status: int) -> CannotRead:
         if status == 404:
-            raise StoreIsEmpty(f"{self.location}: not found (404); check the path, or push the definitions")
+            return StoreIsEmpty(f"{self.location}: not found (404); check the path, or push the definitions")
         if status in (401, 403):
-            raise CannotRead(f"{self.location}: access denied ({status}); set its token in {HEADERS_VARIABLE}")
-        if status != 200:
-            raise CannotRead(f"{self.location}: the server returned {status}; see its log")
+            return CannotRead(f"{self.location}: access denied ({status}); set its token in {HEADERS_VARIABLE}")
+        return CannotRead(f"{self.location}: the server returned {status}; see its log")
 
     @contextlib.asynccontextmanager
     async def _request(

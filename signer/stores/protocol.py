@@ -76,5 +76,6 @@ class WritableStore(Protocol):
         Raises:
             RevisionConflict: the store contains another revision.
             CannotWrite: the store did not accept the text.
+            CannotRead: what the store contains cannot be compared.
         """
         ...

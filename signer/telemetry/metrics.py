@@ -1,9 +1,4 @@
-"""The metrics of one process for Prometheus, with the prefix `oss_signer_`.
-
-Each worker is a process with its own registry and admin listener, and Prometheus scrapes each as an instance. The
-alternative, prometheus_client's multiprocess mode, shares files between workers: files of dead workers must be cleaned
-up, each gauge needs a rule to merge the values of several workers, process metrics are lost, and the counts of dead
-workers stay.
+"""The metrics of one process for Prometheus; docs/monitoring.md says why workers do not share theirs.
 
 Only counters have the label `app`, and its values are ids of existing apps, so that no client can create series.
 """
