@@ -16,7 +16,7 @@ from signer.definitions.warnings import find_warnings
 from signer.environment import CannotReadEnvironment
 from signer.live.running_definitions import CannotCompare, admin_url, changes_to_running
 from signer.server import event_loop
-from signer.server.certificate_check import certificate_warnings
+from signer.server.certificate import certificate_warnings
 from signer.stores.protocol import CannotRead
 
 

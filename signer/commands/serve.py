@@ -16,8 +16,8 @@ from signer.delivery.queue import CannotOpenQueue
 from signer.environment import CannotReadEnvironment
 from signer.live.reloader import Reloader
 from signer.server import event_loop
-from signer.server.certificate_check import certificate_warnings
-from signer.server.open_files import raise_open_file_limit
+from signer.server.certificate import certificate_warnings
+from signer.server.process_settings import raise_open_file_limit
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen
 from signer.server.systemd_notify import ServiceManager

@@ -1,4 +1,4 @@
-"""Load a TLS certificate and its key from two PEM files, and validate them.
+"""The TLS certificate and its key: load them from two PEM files, and validate them.
 
 Protocols and ciphers are those of Mozilla's intermediate configuration, without the ciphers that need Diffie-Hellman
 parameters.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,11 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from signer.clock import rfc3339
+from signer.clock import rfc3339, utc_now
 from signer.definitions import model
+from signer.definitions.mistakes import BadDefinitions, Mistake, Violation
+from signer.definitions.places import locate
+from signer.definitions.registry import Registry
 from signer.regular_file import NotARegularFile, read_regular_file
 from signer.stores.file_polling import FilePoller, FilesKeepChanging
 
@@ -40,8 +43,7 @@ class CannotUseCertificate(Exception):
 
     def __init__(self, file: TlsFile, reason: str) -> None:
         super().__init__(f"server.tls.{file}: {reason}")
-        self.file = file
-        self.reason = reason
+        self.file, self.reason = file, reason
 
 
 class _KeyIsEncrypted(Exception):
@@ -70,13 +72,33 @@ class LoadedCertificate:
         if now < self.starts_at:
             yield "certificate", f"is valid only from {rfc3339(self.starts_at)}; check this machine's clock"
         if self.is_chain_missing:
-            yield (
-                "certificate",
-                "contains no certificate of its issuer, so some phones refuse it; use the file with the whole chain, "
-                "for example fullchain.pem",
-            )
+            fix = "use the file with the whole chain, for example fullchain.pem"
+            yield "certificate", f"contains no certificate of its issuer, so some phones refuse it; {fix}"
         if self.is_key_world_readable:
             yield "key", "every user of this machine can read it; chmod 640 or 600"
+
+
+def certificate_warnings(registry: Registry) -> list[Mistake]:
+    """Return what may fail for some clients, at its place in the definitions. Blocks: it reads both files.
+
+    The files belong to the machine, not to the definitions: `check` and `serve` fail for them, a reload does not.
+
+    Raises:
+        BadDefinitions: TLS is impossible with these files.
+    """
+    paths = registry.server.tls
+    if paths is None:
+        return []
+    try:
+        loaded = load_certificate(paths, certificate_poller(paths))
+    except CannotUseCertificate as error:
+        raise BadDefinitions(_with_places(registry, [(error.file, error.reason)])) from None
+    return _with_places(registry, loaded.warnings(utc_now()))
+
+
+def _with_places(registry: Registry, found: Iterable[tuple[TlsFile, str]]) -> list[Mistake]:
+    violations = [Violation(("server", "tls", file), reason) for file, reason in found]
+    return [] if registry.document is None else locate(violations, registry.document)
 
 
 def certificate_poller(paths: model.Tls) -> FilePoller:
@@ -100,14 +122,11 @@ def _read(paths: model.Tls) -> LoadedCertificate:
     certificate, key = _content("certificate", paths.certificate), _content("key", paths.key)
     chain = _parse_chain(certificate)
     if not chain:
-        raise CannotUseCertificate(
-            "certificate",
-            f"{paths.certificate} contains no complete PEM certificate; use the file that certbot calls fullchain.pem",
-        )
+        fix = "use the file that certbot calls fullchain.pem"
+        raise CannotUseCertificate("certificate", f"{paths.certificate} contains no complete PEM certificate; {fix}")
     if b"PRIVATE KEY-----" not in key:
-        raise CannotUseCertificate(
-            "key", f"{paths.key} contains no PEM private key; use the file that certbot calls privkey.pem"
-        )
+        fix = "use the file that certbot calls privkey.pem"
+        raise CannotUseCertificate("key", f"{paths.key} contains no PEM private key; {fix}")
     leaf = chain[0]
     return LoadedCertificate(
         _create_context(paths),
@@ -134,14 +153,12 @@ def _content(file: TlsFile, path: str) -> bytes:
     try:
         return read_regular_file(Path(path), max_bytes=_MAX_FILE_BYTES)
     except (NotARegularFile, IsADirectoryError):
-        fix = "write the path of a PEM file"
-        raise CannotUseCertificate(file, f"{path} is not a regular file; {fix}") from None
+        reason, fix = "is not a regular file", "write the path of a PEM file"
     except PermissionError:
-        fix = "allow the signer's user to read it"
-        raise CannotUseCertificate(file, f"{path} cannot be read: Permission denied; {fix}") from None
+        reason, fix = "cannot be read: Permission denied", "allow the signer's user to read it"
     except OSError as error:
-        fix = "write the path of the PEM file from certbot or your CA"
-        raise CannotUseCertificate(file, f"{path} cannot be read: {error.strerror}; {fix}") from None
+        reason, fix = f"cannot be read: {error.strerror}", "write the path of the PEM file from certbot or your CA"
+    raise CannotUseCertificate(file, f"{path} {reason}; {fix}")
 
 
 def _create_context(paths: model.Tls) -> ssl.SSLContext:
@@ -171,17 +188,14 @@ def _refuse_password() -> str:
 
 def _unusable(paths: model.Tls, reason: str) -> CannotUseCertificate:
     if "MISMATCH" in reason:
-        return CannotUseCertificate(
-            "key",
-            f"{paths.key} does not belong to the first certificate in {paths.certificate}; use the key of that "
-            "certificate",
-        )
+        fix = "use the key of that certificate"
+        reason = f"{paths.key} does not belong to the first certificate in {paths.certificate}; {fix}"
+        return CannotUseCertificate("key", reason)
     if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
         fix = "issue one for an RSA key of 2048 bits, or for P-256"
         return CannotUseCertificate("certificate", f"{paths.certificate} is too weak ({reason}); {fix}")
-    return CannotUseCertificate(
-        "key", f"{paths.key} contains no complete private key ({reason or 'unreadable'}); write the file again"
-    )
+    reason = f"{paths.key} contains no complete private key ({reason or 'unreadable'}); write the file again"
+    return CannotUseCertificate("key", reason)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -34,10 +34,5 @@ class ReloadRecord:
 
     @classmethod
     def read(cls, path: Path) -> ReloadRecord:
-        """Return the content of the file.
-
-        Raises:
-            OSError: there is no such file.
-            ValueError, TypeError: it contains something else.
-        """
+        """Return the content of the file; raise OSError, or ValueError or TypeError for another content."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine
+from ssl import SSLContext
 from typing import Any
 
 from signer.admin.access import TokenGuard
@@ -22,8 +22,8 @@ from signer.http.request_log import RequestLog
 from signer.http.router import Router
 from signer.listen_address import ListenAddress
 from signer.live.reloader import Reloader
-from signer.server.interpreter import tune_interpreter
 from signer.server.listeners import Listener, socket_url
+from signer.server.process_settings import tune_interpreter
 from signer.server.signals import Signals
 from signer.server.sockets import inherit_sockets, listening_socket, require_local
 from signer.server.supervision import Supervision
@@ -82,9 +82,8 @@ async def serve(
         stack.push_async_callback(request_log.close)
         create_server = choose_adapter()
         tls = None if certificate is None else certificate.context
-        public_listener = await _listen(
-            stack, create_server(Dispatcher(service, router, request_log)), public_sockets, tls
-        )
+        dispatcher = Dispatcher(service, router, request_log)
+        public_listener = await _listen(stack, create_server(dispatcher), public_sockets, tls)
         admin_router = admin_routes(service, reloader, status, guard)
         admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=guard, is_timed=False)
         await _listen(stack, create_server(admin_dispatcher), admin_sockets)
@@ -105,9 +104,9 @@ def _open_sockets(
     stack: contextlib.AsyncExitStack, server: model.Server, worker: int
 ) -> tuple[list[socket.socket], list[socket.socket]]:
     """Return the public and the admin sockets: those from systemd, or new ones where there are none."""
-    inherited = inherit_sockets()
-    public = _inherited_or_new(stack, inherited.public, ListenAddress.parse(server.listen))
-    admin = _inherited_or_new(stack, inherited.admin, ListenAddress.parse(server.admin).for_worker(worker))
+    inherited_public, inherited_admin = inherit_sockets()
+    public = _inherited_or_new(stack, inherited_public, ListenAddress.parse(server.listen))
+    admin = _inherited_or_new(stack, inherited_admin, ListenAddress.parse(server.admin).for_worker(worker))
     if server.admin_token is None:
         require_local(admin)
     return public, admin
@@ -128,7 +127,7 @@ async def _listen(
     stack: contextlib.AsyncExitStack,
     server: DrainingServer,
     sockets: list[socket.socket],
-    tls: ssl.SSLContext | None = None,
+    tls: SSLContext | None = None,
 ) -> Listener:
     listener = Listener(server)
     stack.push_async_callback(listener.close)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -13,7 +14,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Signals:
     """The signals that a process received, as events of the event loop."""
 
-    def __init__(self, reload: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Create it without handlers; `reload` runs for each SIGHUP."""
         self.stop = asyncio.Event()
         """Set by SIGTERM and SIGINT."""
@@ -53,9 +54,6 @@ class Signals:
         self.stop.set()
 
     def _start_reload(self) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(self._run_reload())
+        task = asyncio.create_task(self._reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
-
-    async def _run_reload(self) -> None:
-        await self._reload()

@@ -12,7 +12,6 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Iterator, MutableMapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -32,21 +31,9 @@ class CannotListen(Exception):
     """An address cannot be served; the text says why and how to fix it."""
 
 
-@dataclass(frozen=True, slots=True)
-class InheritedSockets:
-    """The sockets that systemd passed; both lists are empty without socket activation."""
-
-    public: list[socket.socket]
-    admin: list[socket.socket]
-
-
 @contextlib.contextmanager
 def listening_socket(address: ListenAddress) -> Iterator[socket.socket]:
-    """Yield a listening socket, closed at the end of the block.
-
-    Raises:
-        CannotListen: the address is in use, or is not one of this machine.
-    """
+    """Yield a listening socket, closed at the end of the block; raise CannotListen where that is impossible."""
     if address.path is not None:
         with _unix_socket(address.path) as sock:
             yield sock
@@ -54,14 +41,11 @@ def listening_socket(address: ListenAddress) -> Iterator[socket.socket]:
     try:
         sock = socket.create_server((address.host, address.port), family=address.family, backlog=BACKLOG)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {address}: {_reason(error)}; set server.listen or server.admin") from None
+        # `create_server` appends the address to the text of its own errors.
+        reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+        raise CannotListen(f"cannot listen on {address}: {reason}; set server.listen or server.admin") from None
     with sock:
         yield sock
-
-
-def _reason(error: OSError) -> str:
-    """Return the system's text for an error; `create_server` appends the address to it."""
-    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error.strerror)
 
 
 @contextlib.contextmanager
@@ -90,11 +74,7 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove the file that a killed process left behind.
-
-    Raises:
-        CannotListen: another process listens on it, or it is not a socket.
-    """
+    """Remove the file that a killed process left behind."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise CannotListen(f"cannot listen on unix:{path}: the file is not a socket; remove it")
@@ -108,33 +88,26 @@ def _remove_stale_socket(path: Path) -> None:
                 raise CannotListen(f"cannot listen on unix:{path}: another process listens there; stop it")
 
 
-def inherit_sockets(environ: MutableMapping[str, str] = os.environ) -> InheritedSockets:
-    """Return the sockets that systemd passed to this process, and remove the variables that describe them."""
+def inherit_sockets(
+    environ: MutableMapping[str, str] = os.environ,
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Return the public and the admin sockets that systemd passed, and remove the variables that describe them."""
     is_for_this_process = environ.pop("LISTEN_PID", "") == str(os.getpid())
     count, names = environ.pop("LISTEN_FDS", "0"), environ.pop("LISTEN_FDNAMES", "").split(":")
-    inherited = InheritedSockets([], [])
-    if not is_for_this_process:
-        return inherited
-    for index in range(int(count)):
+    public: list[socket.socket] = []
+    admin: list[socket.socket] = []
+    for index in range(int(count) if is_for_this_process else 0):
         descriptor = _FIRST_INHERITED_DESCRIPTOR + index
         os.set_inheritable(descriptor, False)
         is_admin = index < len(names) and names[index] == _ADMIN_NAME
-        (inherited.admin if is_admin else inherited.public).append(socket.socket(fileno=descriptor))
-    return inherited
+        (admin if is_admin else public).append(socket.socket(fileno=descriptor))
+    return public, admin
 
 
 def require_local(sockets: Iterable[socket.socket]) -> None:
-    """Check that only this machine can connect to the admin routes, for a server without a token.
-
-    Raises:
-        CannotListen: other machines can.
-    """
+    """Raise CannotListen if other machines can connect to the admin routes, for a server without a token."""
     for sock in sockets:
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            continue
-        host = sock.getsockname()[0]
-        if not ip_address(host.partition("%")[0]).is_loopback:
-            raise CannotListen(
-                f"other machines can reach the admin routes on {host}; set server.admin_token, or set server.admin to "
-                "an address of 127.0.0.1 or a unix socket"
-            )
+        host = "" if sock.family == socket.AF_UNIX else sock.getsockname()[0]
+        if host and not ip_address(host.partition("%")[0]).is_loopback:
+            fix = "set server.admin_token, or set server.admin to an address of 127.0.0.1 or a unix socket"
+            raise CannotListen(f"other machines can reach the admin routes on {host}; {fix}")

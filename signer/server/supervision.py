@@ -21,7 +21,6 @@ class Supervision:
     """Reports of one process to systemd and to the command `reload`."""
 
     def __init__(self, service: Service, reloader: Reloader, manager: ServiceManager, worker: int | None) -> None:
-        """Create it for the worker of that number, from 1; None is the only signer of a machine."""
         self._service = service
         self._reloader = reloader
         self._manager = manager
@@ -39,10 +38,9 @@ class Supervision:
         started_at = time.monotonic()
         self._manager.reloading()
         outcome = await self._reloader.reload("SIGHUP")
-        errors = [str(mistake) for mistake in outcome.mistakes] or ([] if outcome.error is None else [outcome.error])
         certificate = self._reloader.certificate
-        if certificate is not None and certificate.error is not None:
-            errors.append(certificate.error)
+        reasons = (*outcome.mistakes, outcome.error, None if certificate is None else certificate.error)
+        errors = [str(reason) for reason in reasons if reason is not None]
         succeeded = outcome.succeeded and not errors
         await self._write_record(ReloadRecord(os.getpid(), started_at, succeeded, [*outcome.changes, *errors]))
         self._manager.ready(self.status())

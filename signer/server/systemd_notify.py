@@ -21,10 +21,9 @@ _MICROSECONDS = 1_000_000
 
 
 class ServiceManager:
-    """systemd as seen from one process; without an address every call does nothing."""
+    """systemd as seen from one process. Without an address every call does nothing; a watchdog of 0 s is none."""
 
     def __init__(self, address: str = "", watchdog_seconds: float = 0.0) -> None:
-        """Create it for a notification socket; a watchdog of 0 s is none."""
         self._address = address
         self._watchdog_seconds = watchdog_seconds
         self._status = ""
@@ -66,17 +65,13 @@ class ServiceManager:
         if not self._address:
             return
         while True:
-            current = status()
-            lines = [f"STATUS={current}"] if current != self._status else []
-            self._status = current
-            if self._watchdog_seconds:
-                lines.append("WATCHDOG=1")
-            if lines:
-                self._send(*lines)
+            previous, self._status = self._status, status()
+            lines = [f"STATUS={self._status}"] if self._status != previous else []
+            self._send(*lines, *(["WATCHDOG=1"] if self._watchdog_seconds else []))
             await asyncio.sleep(self._watchdog_seconds / 3 or _STATUS_SECONDS)
 
     def _send(self, *lines: str) -> None:
-        if not self._address:
+        if not self._address or not lines:
             return
         # A leading @ stands for the null byte of a name in Linux's abstract namespace.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address

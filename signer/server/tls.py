@@ -7,17 +7,11 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from signer.clock import rfc3339, utc_now
 from signer.definitions import model
-from signer.server.certificate import (
-    CannotUseCertificate,
-    LoadedCertificate,
-    certificate_poller,
-    load_certificate,
-)
+from signer.server.certificate import CannotUseCertificate, LoadedCertificate, certificate_poller, load_certificate
 from signer.server.sockets import CannotListen
 from signer.stores.file_polling import FilePoller
 from signer.telemetry.metrics import Metrics
@@ -27,37 +21,22 @@ log = logging.getLogger("oss_signer.tls")
 _RESTART_WATCH_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """The result of the last attempt to load the files."""
-
-    at: datetime
-    trigger: str
-    error: str | None = None
-    """Why the previous certificate stayed active; None: the content of the files is active."""
-
-
 class ActiveCertificate:
     """The certificate for new connections; open connections keep the one they started with."""
 
     def __init__(self, paths: model.Tls, poller: FilePoller, loaded: LoadedCertificate) -> None:
-        """Create it for a certificate that was loaded with `poller`."""
         self._paths = paths
         self._poller = poller
         self._lock = asyncio.Lock()
         self._loaded = loaded
-        self._last = Renewal(utc_now(), "start")
+        self.error: str | None = None
+        """Why the last attempt kept the active certificate; None after a success."""
         self.context = loaded.context
         """For listeners. Each handshake switches to the context of the certificate that is active then."""
         self.context.sni_callback = self._use_active_context
 
     def _use_active_context(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._loaded.context
-
-    @property
-    def error(self) -> str | None:
-        """Why the last attempt kept the active certificate; None after a success."""
-        return self._last.error
 
     @property
     def expires_at(self) -> datetime:
@@ -74,7 +53,7 @@ class ActiveCertificate:
                 log.exception("certificate watch failed")
             await asyncio.sleep(_RESTART_WATCH_SECONDS)
 
-    async def renew(self, trigger: str) -> Renewal:
+    async def renew(self, trigger: str) -> None:
         """Activate what the files contain now, or keep the active certificate if they cannot be used."""
         async with self._lock:
             try:
@@ -82,26 +61,21 @@ class ActiveCertificate:
                 if loaded.expires_at < utc_now() <= self._loaded.expires_at:
                     raise CannotUseCertificate("certificate", f"expired at {rfc3339(loaded.expires_at)}; renew it")
             except CannotUseCertificate as error:
-                self._last = Renewal(utc_now(), trigger, str(error))
-                fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": str(error)}
+                self.error = str(error)
+                fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": self.error}
                 log.error("certificate rejected", extra=fields)
             else:
                 self._activate(loaded, trigger)
-            return self._last
 
     def _activate(self, loaded: LoadedCertificate, trigger: str) -> None:
         if loaded.fingerprint != self._loaded.fingerprint:
-            fields = {
-                "trigger": trigger,
-                "names": list(loaded.names),
-                "expires_at": rfc3339(loaded.expires_at),
-            }
+            fields = {"trigger": trigger, "names": list(loaded.names), "expires_at": rfc3339(loaded.expires_at)}
             log.info("certificate renewed", extra=fields)
             _log_warnings(loaded)
         elif self.error is not None:
             log.info("certificate valid again", extra={"trigger": trigger})
         self._loaded = loaded
-        self._last = Renewal(utc_now(), trigger)
+        self.error = None
 
 
 @contextlib.asynccontextmanager

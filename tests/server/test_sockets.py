@@ -100,8 +100,7 @@ def test_other_machines_need_a_token(address: str) -> None:
 @pytest.mark.parametrize("listen_pid", ["", "1"])
 def test_sockets_for_another_process_are_ignored(listen_pid: str) -> None:
     environ = {"LISTEN_PID": listen_pid, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "public", "OTHER": "stays"}
-    inherited = inherit_sockets(environ)
-    assert (inherited.public, inherited.admin) == ([], [])
+    assert inherit_sockets(environ) == ([], [])
     assert environ == {"OTHER": "stays"}
 
 
@@ -111,9 +110,9 @@ async def test_sockets_from_systemd_are_assigned_by_name() -> None:
         "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid())\n"
         "for number, given in enumerate(map(int, sys.argv[1:]), 13): os.dup2(given, number)\n"
         "for number in range(3): os.dup2(13 + number, 3 + number)\n"
-        "from signer.server.sockets import inherit_sockets; found = inherit_sockets()\n"
-        "print(*[each.getsockname()[1] for each in found.public]); print(*[each.getsockname()[1] for each in found.admin])"
-        "; print([each.get_inheritable() for each in found.public + found.admin])"
+        "from signer.server.sockets import inherit_sockets; public, admin = inherit_sockets()\n"
+        "print(*[each.getsockname()[1] for each in public]); print(*[each.getsockname()[1] for each in admin])"
+        "; print([each.get_inheritable() for each in public + admin])"
     )
     environ = {"LISTEN_FDS": "3", "LISTEN_FDNAMES": "public:admin:public"}
     with listening_socket(LOCAL) as first, listening_socket(LOCAL) as second, listening_socket(LOCAL) as third:
