@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import aiohttp
 
 _MAX_CONNECTIONS_PER_HOST = 64
 _CHUNK_BYTES = 64 * 1024
 
 
-class ResponseTooLarge(ValueError):
+class UnusableResponse(ValueError):
+    """A response is not the document that was requested; the text contains nothing of it."""
+
+
+class ResponseTooLarge(UnusableResponse):
     """A response body is larger than allowed."""
 
 
@@ -27,12 +33,22 @@ def new_session() -> aiohttp.ClientSession:
     )
 
 
-async def read_response(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return the body of a response.
+async def fetch_document(
+    session: aiohttp.ClientSession, url: str, *, max_bytes: int, query: Mapping[str, str] | None = None
+) -> bytes:
+    """Return the body of a GET response with status 200, without following redirects; the caller sets a timeout.
 
     Raises:
-        ResponseTooLarge: the body is larger than `max_bytes`; the rest of it is not read.
+        UnusableResponse: The status is another one, or the body is too large.
     """
+    async with session.get(url, params=query, allow_redirects=False) as response:
+        if response.status != 200:
+            raise UnusableResponse(f"the status is {response.status}")
+        return await read_response(response, max_bytes)
+
+
+async def read_response(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body of a response, or raise `ResponseTooLarge` without reading the rest of it."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk

@@ -6,7 +6,7 @@ rest of the service.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -163,9 +163,13 @@ def _identity(role: Role) -> Hashable:
 class CallerCheckBuilder:
     """Builds the caller checks of apps."""
 
-    def __init__(self, outbound: aiohttp.ClientSession) -> None:
-        """Create a builder whose checks send their requests through the session `outbound`."""
+    def __init__(self, outbound: aiohttp.ClientSession, *, admit_login: Callable[[Context], Awaitable[None]]) -> None:
+        """Create a builder whose checks send their requests through `outbound`.
+
+        `admit_login` is awaited before a wx.login code is exchanged at WeChat; it raises `RateLimited`.
+        """
         self._outbound = outbound
+        self._admit_login = admit_login
 
     def build(self, registry: Registry, previous: Revision | None = None) -> dict[str, CallerCheck]:
         """Return the caller check of each enabled app, by app id.
@@ -206,9 +210,11 @@ class CallerCheckBuilder:
                 secret=secret,
                 endpoint=entry.endpoint,
                 timeout_seconds=entry.timeout.total_seconds(),
+                admit_login=self._admit_login,
             )
         if isinstance(entry, caller_model.JwtCallers):
-            from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+            from signer.callers.jwt_bearer import JwtBearerCheck
+            from signer.callers.jwt_verification import JwtRules
 
             rules = JwtRules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
             return JwtBearerCheck(self._verification_key(entry), rules)

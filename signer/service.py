@@ -22,7 +22,7 @@ from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits.limiter_factory import new_limiter
-from signer.limits.token_bucket import Allowance, Limit
+from signer.limits.token_bucket import Allowance, Limit, Rate, address_bucket
 from signer.outbound import new_session
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
 from signer.signing.form import SignedUpload
@@ -63,7 +63,7 @@ class Service:
         self._outbound = new_session()
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
-        self._caller_checks = CallerCheckBuilder(self._outbound)
+        self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
         self._credentials = KeeperPool(on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
@@ -180,16 +180,36 @@ class Service:
         if app.is_unlimited:
             return await check.identify(context), None
         if rates.per_address is not None:
-            await self._acquire(app, [Limit(f"{app.id}:address:{context.client_address}", rates.per_address)])
+            await self._acquire(app, [_address_limit(app, "address", context, rates.per_address)])
         caller = await check.identify(context)
         if rates.per_caller is None and rates.per_app is None:
             return caller, None
         limits = []
         if rates.per_caller is not None:
-            limits.append(Limit(f"{app.id}:caller:{caller.id or context.client_address}", rates.per_caller))
+            if caller.id is None:
+                limits.append(_address_limit(app, "anonymous", context, rates.per_caller))
+            else:
+                limits.append(Limit(f"{app.id}:caller:{caller.id}", rates.per_caller))
         if rates.per_app is not None:
             limits.append(Limit(app.id, rates.per_app))
         return caller, await self._acquire(app, limits)
+
+    async def _admit_login(self, context: Context) -> None:
+        """Apply the limits of wx.login codes, whose exchange uses a quota at WeChat that all users of the app share."""
+        app = _enabled_app(context)
+        rates = app.rate_limit.authentication
+        limits = []
+        if rates.per_address is not None:
+            limits.append(_address_limit(app, "login", context, rates.per_address))
+        if rates.per_app is not None:
+            limits.append(Limit(f"{app.id}:login", rates.per_app))
+        try:
+            if limits:
+                await self._acquire(app, limits)
+        except RateLimited:
+            self.metrics.count_code_exchange(app.id, "limited")
+            raise
+        self.metrics.count_code_exchange(app.id, "admitted")
 
     async def _acquire(self, app: App, limits: list[Limit]) -> Allowance:
         allow_when_unavailable = app.rate_limit.when_redis_is_gone == "open"
@@ -248,6 +268,10 @@ def _enabled_app(context: Context) -> App:
     if app is None or not app.enabled:
         return context.revision.registry.app(context.app_id)  # raises the problem that describes why
     return app
+
+
+def _address_limit(app: App, purpose: str, context: Context, rate: Rate) -> Limit:
+    return Limit(f"{app.id}:{purpose}:{address_bucket(context.client_address)}", rate)
 
 
 def _audit_members(app: App, caller: Caller, context: Context) -> dict[str, object]:

@@ -79,6 +79,7 @@ def configuration_page() -> str:
     parts += [_section("callers", _kinds(caller_model.CallersEntry), defined)]
     for name, title in (
         ("rate_limit", "RateLimit"),
+        ("authentication", "AuthenticationLimit"),
         ("callback", "Callback"),
         ("notify", "Notify"),
         ("downloads", "Downloads"),
@@ -178,6 +179,7 @@ def _type(name: str, member: Schema) -> str:
             "credentials",
             "callers",
             "rate_limit",
+            "authentication",
             "callback",
             "notify",
             "downloads",

@@ -51,13 +51,11 @@ class CallerCheck(Protocol):
         ...
 
     async def identify(self, context: RequestContext) -> Caller:
-        """Return the caller, or raise a problem of `signer.errors`. Runs in the event loop and must not block it.
+        """Return the caller. Runs in the event loop and must not block it.
 
         Raises:
-            InvalidRequest: A header occurs twice, or the caller's id is not valid.
             Unauthenticated: The credential is missing or not valid.
-            Forbidden: The caller must not use the app.
-            RateLimited: The caller sends too many requests.
             IdentityUnavailable: The service that verifies the credential is unavailable.
+            Problem: The caller is refused for another reason, such as `Forbidden` or `RateLimited`.
         """
         ...

@@ -6,16 +6,17 @@ See: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import Any
 
 from signer.callers.caller import Caller
 from signer.callers.jwks import Jwks
 from signer.callers.jwt_verification import (
-    NOT_VALID_FOR_APP,
+    JwtRules,
     VerifiedToken,
     VerifiedTokenCache,
+    WrongSignature,
+    named_key,
     string_claim,
-    unverified_header,
     verify_jwt,
 )
 from signer.callers.verification_keys import JWKS_ALGORITHMS, VerificationKey
@@ -24,17 +25,6 @@ from signer.request_context import RequestContext
 
 _CACHE_SECONDS = 300.0
 """How long a verified token is accepted without verification, and so after its issuer has withdrawn the key."""
-
-
-@dataclass(frozen=True, slots=True)
-class JwtRules:
-    """What a token must state."""
-
-    claim: str = "sub"
-    """The claim that names the caller."""
-    issuer: str | None = None
-    audience: str | None = None
-    leeway_seconds: float = 30.0
 
 
 class JwtBearerCheck:
@@ -61,25 +51,23 @@ class JwtBearerCheck:
         return Caller(verified.caller)
 
     async def _verify(self, token: str) -> VerifiedToken:
-        rules = self._rules
-        claims = verify_jwt(
-            token,
-            await self._key_of(token),
-            audience=rules.audience,
-            issuer=rules.issuer,
-            leeway_seconds=rules.leeway_seconds,
-        )
-        expires_at = min(claims["exp"] + rules.leeway_seconds, time.time() + _CACHE_SECONDS)
-        return VerifiedToken(string_claim(claims, rules.claim), expires_at)
+        claims = await self._claims(token)
+        expires_at = min(claims["exp"] + self._rules.leeway_seconds, time.time() + _CACHE_SECONDS)
+        return VerifiedToken(string_claim(claims, self._rules.claim), expires_at)
 
-    async def _key_of(self, token: str) -> VerificationKey:
+    async def _claims(self, token: str) -> dict[str, Any]:
         if isinstance(self._key, VerificationKey):
-            return self._key
-        header = unverified_header(token)
-        algorithm = header.get("alg")
-        if not isinstance(algorithm, str) or algorithm not in JWKS_ALGORITHMS.values():
-            raise Unauthenticated(NOT_VALID_FOR_APP)
-        return await self._key.key(header.get("kid"), algorithm)
+            return verify_jwt(token, [self._key], self._rules)
+        name = named_key(token, JWKS_ALGORITHMS.values())
+        keys = await self._key.keys(name)
+        try:
+            return verify_jwt(token, keys, self._rules)
+        except WrongSignature:
+            # The issuer may have replaced the key without a new `kid`.
+            replacements = await self._key.replacements(name, keys)
+            if not replacements:
+                raise
+            return verify_jwt(token, replacements, self._rules)
 
 
 def _is_bearer(value: str) -> bool:

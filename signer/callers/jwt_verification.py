@@ -5,9 +5,10 @@ See: https://www.rfc-editor.org/rfc/rfc7519
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -22,7 +23,11 @@ _MAX_TOKEN_CHARACTERS = 8192
 _MAX_EXPIRATION = 2**53
 """A later expiration is reduced to this number of epoch seconds, which a float can hold."""
 
-NOT_VALID_FOR_APP = "the token is not valid for this app"
+_NOT_VALID = "the token is not valid for this app"
+
+
+class WrongSignature(Unauthenticated):
+    """A token is signed with none of the keys that it was verified with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,80 +64,91 @@ class VerifiedTokenCache:
         return sha256(self._salt + token.encode(errors="surrogatepass")).digest()
 
 
-def verify_jwt(
-    token: str,
-    key: VerificationKey,
-    *,
-    audience: str | None = None,
-    issuer: str | None = None,
-    leeway_seconds: float = 0.0,
-) -> dict[str, Any]:
-    """Verify a token and return its claims; `exp` is in epoch seconds.
+@dataclass(frozen=True, slots=True)
+class JwtRules:
+    """What a token must state."""
 
-    Only the key's own algorithm is accepted, so neither `none` nor HS256 with a public key as its secret is.
+    claim: str = "sub"
+    """The claim that names the caller."""
+    issuer: str | None = None
+    """The required `iss` claim, or None for any."""
+    audience: str | None = None
+    """What a token's `aud` claim must name; without it, tokens with such a claim are rejected."""
+    leeway_seconds: float = 30.0
+    """How far the issuer's clock may be off."""
 
-    Args:
-        audience: A token with an `aud` claim must name this audience; without it, such tokens are rejected.
-        issuer: The required `iss` claim, or None for any.
-        leeway_seconds: How far the issuer's clock may be off.
+
+def verify_jwt(token: str, keys: Sequence[VerificationKey], rules: JwtRules) -> dict[str, Any]:
+    """Verify that one of the keys has signed a token, and return its claims; `exp` is in epoch seconds.
+
+    Only a key's own algorithm is accepted, so neither `none` nor HS256 with a public key as its secret is.
 
     Raises:
-        Unauthenticated: The token is not valid. The text contains nothing of the token.
+        WrongSignature: It is signed with another key.
+        Unauthenticated: It is not valid for another reason. The text contains nothing of the token.
 
     See: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3
     """
     _reject_long_token(token)
+    for key in keys:
+        with contextlib.suppress(jwt.InvalidSignatureError):
+            claims = _decode(token, key, rules)
+            claims["exp"] = float(min(int(claims["exp"]), _MAX_EXPIRATION))
+            return claims
+    raise WrongSignature(f"{_NOT_VALID}: its signature is not of the issuer's key")
+
+
+def _decode(token: str, key: VerificationKey, rules: JwtRules) -> dict[str, Any]:
     try:
-        claims = jwt.decode(
+        return jwt.decode(
             token,
             key.value,
             algorithms=[key.algorithm],
-            audience=audience,
-            issuer=issuer,
-            leeway=leeway_seconds,
+            audience=rules.audience,
+            issuer=rules.issuer,
+            leeway=rules.leeway_seconds,
             # The claim that names the caller need not be `sub`; `string_claim` checks its type.
             options={"require": ["exp"], "verify_sub": False, "verify_jti": False, "enforce_minimum_key_length": True},
         )
+    except jwt.InvalidSignatureError:
+        raise
     except jwt.ExpiredSignatureError:
-        raise Unauthenticated("the token has expired; get a new one") from None
+        problem = "the token has expired; get a new one"
     except jwt.ImmatureSignatureError:
-        raise Unauthenticated("the token is not valid yet; check the clocks of the issuer and the signer") from None
+        problem = "the token is not valid yet; check the clocks of the issuer and the signer"
     except jwt.InvalidAudienceError:
-        why = "this app's definitions name no audience" if audience is None else "it is for another audience"
-        raise Unauthenticated(f"the token's aud claim does not match: {why}") from None
+        why = "this app's definitions name no audience" if rules.audience is None else "it is for another audience"
+        problem = f"the token's aud claim does not match: {why}"
     except jwt.InvalidIssuerError:
-        raise Unauthenticated("the token's iss claim does not match the issuer of this app") from None
+        problem = "the token's iss claim does not match the issuer of this app"
     except jwt.MissingRequiredClaimError as error:
-        raise Unauthenticated(f"the token has no {error.claim} claim") from None
+        problem = f"the token has no {error.claim} claim"
+    except jwt.InvalidAlgorithmError:
+        problem = f"{_NOT_VALID}: its algorithm is not {key.algorithm}"
     except (jwt.PyJWTError, ValueError, TypeError):
-        raise Unauthenticated(NOT_VALID_FOR_APP) from None
-    claims["exp"] = float(min(int(claims["exp"]), _MAX_EXPIRATION))
-    return claims
+        problem = f"{_NOT_VALID}: it is malformed"
+    raise Unauthenticated(problem)
 
 
 def string_claim(claims: dict[str, Any], claim: str) -> str:
-    """Return a claim that is a string: 1, true and "1" must not become the same caller.
-
-    Raises:
-        Unauthenticated: The claim is missing, empty or not a string.
-    """
+    """Return a claim that must be a non-empty string: 1, true and "1" must not become the same caller."""
     value = claims.get(claim)
     if not isinstance(value, str) or not value:
         raise Unauthenticated(f"the token's claim {claim} does not name a caller; it must be a non-empty string")
     return value
 
 
-def unverified_header(token: str) -> dict[str, Any]:
-    """Return the header of a token, which names its key.
-
-    Raises:
-        Unauthenticated: It is not a token.
-    """
+def named_key(token: str, algorithms: Collection[str]) -> tuple[str | None, str]:
+    """Return the `kid` of a token that is not verified yet, and its algorithm, which must be one of these."""
     _reject_long_token(token)
     try:
-        return jwt.get_unverified_header(token)
+        header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError):
-        raise Unauthenticated(NOT_VALID_FOR_APP) from None
+        raise Unauthenticated(f"{_NOT_VALID}: it is malformed") from None
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise Unauthenticated(f"{_NOT_VALID}: its algorithm is not {' or '.join(algorithms)}")
+    return header.get("kid"), algorithm
 
 
 def _reject_long_token(token: str) -> None:

@@ -15,7 +15,7 @@ from hashlib import sha256
 import jwt
 
 from signer.callers.caller import Caller, Session
-from signer.callers.jwt_verification import VerifiedToken, string_claim, verify_jwt
+from signer.callers.jwt_verification import JwtRules, VerifiedToken, string_claim, verify_jwt
 from signer.callers.verification_keys import VerificationKey
 from signer.errors import Unauthenticated
 
@@ -29,7 +29,7 @@ class SessionTokens:
     """Issues and verifies the session tokens of one app."""
 
     def __init__(self, app_id: str, secret: str, life: timedelta, *, now: Callable[[], float] = time.time) -> None:
-        self._app_id = app_id
+        self._rules = JwtRules(audience=app_id, leeway_seconds=0.0)
         self._key = VerificationKey(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
         self._life_seconds = int(life.total_seconds())
         self._now = now
@@ -39,11 +39,7 @@ class SessionTokens:
         return self._issue(caller, self._now())
 
     def resume(self, token: str) -> Caller:
-        """Return the caller of a session, with a new session if half of its life is over.
-
-        Raises:
-            Unauthenticated: The token has expired, or is not a session token of this app.
-        """
+        """Return the caller of a session that has not expired, with a new session if half of its life is over."""
         is_short = len(token) <= _MAX_TOKEN_CHARACTERS
         caller, verified = _cached_verification(self, token) if is_short else self.verify(token)
         now = self._now()
@@ -55,13 +51,9 @@ class SessionTokens:
         return self._issue(verified.caller, verified.login_at)
 
     def verify(self, token: str) -> tuple[Caller, VerifiedToken]:
-        """Return the caller of a token and what the token states.
-
-        Raises:
-            Unauthenticated: The token is not a session token of this app.
-        """
+        """Return the caller of a session token of this app and what the token states, or raise `Unauthenticated`."""
         try:
-            claims = verify_jwt(token, self._key, audience=self._app_id)
+            claims = verify_jwt(token, [self._key], self._rules)
             verified = VerifiedToken(string_claim(claims, "sub"), claims["exp"], float(claims["auth_time"]))
         except (Unauthenticated, KeyError):
             raise _invalid_session() from None
@@ -69,7 +61,7 @@ class SessionTokens:
 
     def _issue(self, caller: str, login_at: float) -> Caller:
         expires_at = int(self._now()) + self._life_seconds
-        claims = {"sub": caller, "aud": self._app_id, "exp": expires_at, "auth_time": int(login_at)}
+        claims = {"sub": caller, "aud": self._rules.audience, "exp": expires_at, "auth_time": int(login_at)}
         token = jwt.encode(claims, self._key.value, algorithm=self._key.algorithm)
         return Caller(caller, Session(token, self._life_seconds))
 

@@ -40,11 +40,7 @@ class VerificationKey:
 
 
 def key_from_secret(secret: str) -> VerificationKey:
-    """Return the HS256 key of a secret that the issuer shares with the signer.
-
-    Raises:
-        InvalidKey: The secret is too short, or looks like a public key.
-    """
+    """Return the HS256 key of a secret that the issuer shares with the signer, or raise `InvalidKey`."""
     try:
         value = HMACAlgorithm(sha256).prepare_key(secret)
     except jwt.InvalidKeyError:
@@ -55,11 +51,7 @@ def key_from_secret(secret: str) -> VerificationKey:
 
 
 def key_from_pem(text: str) -> VerificationKey:
-    """Return the RSA or P-256 public key of a PEM file, or of the certificate in it.
-
-    Raises:
-        InvalidKey: There is no such key.
-    """
+    """Return the RSA or P-256 public key of a PEM file, or of the certificate in it, or raise `InvalidKey`."""
     if "PRIVATE KEY" in text:
         raise InvalidKey("is a private key, which only the issuer may have; write its public key: openssl pkey -pubout")
     pem = text.strip().encode(errors="replace")
@@ -74,12 +66,9 @@ def key_from_pem(text: str) -> VerificationKey:
 
 
 def key_from_jwk(jwk: dict[str, Any]) -> VerificationKey:
-    """Return a key of a JWKS that verifies signatures.
+    """Return a key of a JWKS that verifies signatures, or raise `InvalidKey`.
 
     See: https://www.rfc-editor.org/rfc/rfc7517#section-4
-
-    Raises:
-        InvalidKey: It is for another purpose or algorithm, or is not valid.
     """
     algorithm = JWKS_ALGORITHMS.get(str(jwk.get("kty")))
     operations = jwk.get("key_ops", ["verify"])

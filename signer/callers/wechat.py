@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,7 @@ from signer.callers.caller import Caller
 from signer.callers.session_tokens import SessionTokens
 from signer.circuit_breaker import CircuitBreaker
 from signer.errors import Forbidden, IdentityUnavailable, Problem, RateLimited, Unauthenticated
-from signer.outbound import read_response
+from signer.outbound import fetch_document
 from signer.request_context import RequestContext
 
 log = logging.getLogger("oss_signer.callers")
@@ -31,6 +32,8 @@ _TRIAL_SECONDS = 2.0
 """While the circuit is open, one login in this time is tried at WeChat; the others fail at once."""
 _BUSY = -1
 _MAX_ERRCODE = 10**9
+
+AdmitLogin = Callable[[RequestContext[Any, Any]], Awaitable[None]]
 
 _LOGIN_AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
@@ -47,16 +50,11 @@ class WeChatCheck:
         secret: str,
         endpoint: str,
         timeout_seconds: float,
+        admit_login: AdmitLogin,
     ) -> None:
-        """Create a check.
+        """Create a check for the mini-program with this id and AppSecret.
 
-        Args:
-            outbound: Sends the requests to WeChat.
-            sessions: The session tokens of the app.
-            app_id: The mini-program's id at WeChat.
-            secret: The mini-program's AppSecret.
-            endpoint: The URL of WeChat's server API.
-            timeout_seconds: For one call of code2Session.
+        `admit_login` is awaited before each call of WeChat; it raises `RateLimited` if there are too many.
         """
         self._outbound = outbound
         self._sessions = sessions
@@ -64,6 +62,7 @@ class WeChatCheck:
         self._secret = secret
         self._url = endpoint.rstrip("/") + _PATH
         self._timeout_seconds = timeout_seconds
+        self._admit_login = admit_login
         self._breaker = CircuitBreaker(
             failure_threshold=_FAILURE_THRESHOLD, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
         )
@@ -81,6 +80,7 @@ class WeChatCheck:
             return self._sessions.resume(session)
         if len(code) > _MAX_CODE_CHARACTERS or not code.isascii():
             raise Unauthenticated(f"this is not a code of wx.login; {_LOGIN_AGAIN}")
+        await self._admit_login(context)
         return self._sessions.start(await self._openid(code))
 
     async def _openid(self, code: str) -> str:
@@ -103,14 +103,10 @@ class WeChatCheck:
         """Return the response, or an empty one on failure: aiohttp's exceptions contain the URL with the secret."""
         query = {"appid": self._app_id, "secret": self._secret, "js_code": code, "grant_type": "authorization_code"}
         try:
-            async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._outbound.get(self._url, params=query, allow_redirects=False) as response,
-            ):
-                if response.status != 200:
-                    return {}
-                # The Content-Type of the JSON is text/plain.
-                document = json.loads(await read_response(response, _MAX_RESPONSE_BYTES))
+            async with asyncio.timeout(self._timeout_seconds):
+                body = await fetch_document(self._outbound, self._url, query=query, max_bytes=_MAX_RESPONSE_BYTES)
+            # The Content-Type of the JSON is text/plain.
+            document = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}

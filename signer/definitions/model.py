@@ -68,15 +68,26 @@ class Server(StrictModel):
     """Proxies whose X-Forwarded-For is trusted; default: none, the client is the peer."""
 
 
+class AuthenticationLimit(StrictModel):
+    """Maximum rates of wx.login codes that are exchanged at WeChat; sessions, tokens and API keys are not counted."""
+
+    per_app: Rate | None = Field((3000, 60), examples=["3000/m"])
+    """For the whole app."""
+    per_address: Rate | None = Field((120, 60), examples=["120/m"])
+    """For each client address, or /64 of IPv6 addresses."""
+
+
 class RateLimit(StrictModel):
     """Maximum rates of signatures; beyond them, the response is 429 with `Retry-After`."""
 
     per_app: Rate | None = Field(None, examples=["200/s"])
     """For the whole app; default: no limit."""
     per_caller: Rate | None = Field(None, examples=["30/m"])
-    """For each caller id, or each client address with open callers; default: no limit."""
+    """For each caller id, or each client address (IPv6: /64) with open callers; default: no limit."""
     per_address: Rate | None = Field(None, examples=["60/m"])
-    """For each client address, counted before the caller is identified; default: no limit."""
+    """For each client address (IPv6: /64), counted before the caller is identified; default: no limit."""
+    authentication: AuthenticationLimit = AuthenticationLimit()
+    """For logins with `type: wechat`, so that forged codes do not use up the mini-program's quota at WeChat."""
     when_redis_is_gone: Literal["open", "closed"] = Field("open", examples=["open"])
     """With `limits`, while Redis is down: `open` counts in each signer alone, `closed` rejects requests."""
 

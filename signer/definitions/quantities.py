@@ -60,6 +60,12 @@ def parse_rate(value: object) -> tuple[int, int]:
     return int(number), _SECONDS[unit]
 
 
+def format_rate(rate: tuple[int, int]) -> str:
+    """Return a rate as it is written in YAML, such as `30/m`."""
+    number, seconds = rate
+    return f"{number}/{next(unit for unit, length in _SECONDS.items() if length == seconds)}"
+
+
 def _text(value: object) -> str:
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from signer.definitions import model
 from signer.definitions.credential_model import StrictModel, StsRole
-from signer.definitions.quantities import format_duration, format_size
+from signer.definitions.quantities import format_duration, format_rate, format_size
 from signer.definitions.value_types import OR_REFERENCE
 
 Schema = dict[str, Any]
@@ -111,6 +111,8 @@ def _as_written(default: Any, member: Schema) -> Any:
         return format_duration(default)
     if member.get("title") == "size":
         return default if default < 1000 else format_size(default)
+    if member.get("title") == "rate" and default is not None:
+        return format_rate(default)
     if isinstance(default, tuple) and len(default) == 1:
         return _as_written(default[0], member)
     if isinstance(default, BaseModel):

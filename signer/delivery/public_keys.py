@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from signer.errors import Problem
-from signer.outbound import read_response
+from signer.outbound import UnusableResponse, fetch_document
 
 log = logging.getLogger("oss_signer.callbacks")
 
@@ -73,7 +73,8 @@ class PublicKeys:
             self._start_fetch(url)
         if cached is None:
             raise KeyUnavailable(
-                "the public key of OSS cannot be fetched; try again shortly", retry_after_seconds=_RETRY_AFTER_SECONDS
+                "the public key of OSS cannot be fetched; retry after the seconds in Retry-After",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
         return cached.key
 
@@ -101,18 +102,12 @@ class PublicKeys:
 
     async def _fetch(self, url: str) -> None:
         try:
-            async with (
-                asyncio.timeout(_TIMEOUT_SECONDS),
-                self._fetch_slots,
-                self._session.get(url, allow_redirects=False) as response,
-            ):
-                if response.status != 200:
-                    raise ValueError(f"the status is {response.status}")
-                key = _parse_key(await read_response(response, _MAX_KEY_BYTES))
-            self._cache[url] = _CachedKey(key, self._monotonic())
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._fetch_slots:
+                pem = await fetch_document(self._session, url, max_bytes=_MAX_KEY_BYTES)
+            self._cache[url] = _CachedKey(_parse_key(pem), self._monotonic())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, UnsupportedAlgorithm) as error:
             self._failed_urls[url] = self._recent_failures[object()] = True
-            reason = str(error) if type(error) is ValueError else type(error).__name__
+            reason = str(error) if isinstance(error, UnusableResponse) else type(error).__name__
             log.warning("public key fetch failed", extra={"url": url, "reason": reason})
         finally:
             del self._fetches[url]
@@ -128,7 +123,7 @@ def _parse_key(pem: bytes) -> RSAPublicKey:
     try:
         key = load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("the response is not a public key in PEM format") from None
+        raise UnusableResponse("the response is not a public key in PEM format") from None
     if not isinstance(key, RSAPublicKey) or not _MIN_KEY_BITS <= key.key_size <= _MAX_KEY_BITS:
-        raise ValueError(f"the key is not an RSA key of {_MIN_KEY_BITS} to {_MAX_KEY_BITS} bits")
+        raise UnusableResponse(f"the key is not an RSA key of {_MIN_KEY_BITS} to {_MAX_KEY_BITS} bits")
     return key

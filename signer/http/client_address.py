@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from multidict import MultiMapping
 
+log = logging.getLogger("oss_signer")
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _MAX_HOPS = 16
+_BRACKETS_OR_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+_SECONDS_BETWEEN_WARNINGS = 60.0
+_MAX_LOGGED_CHARACTERS = 64
+_FIX = "all its clients share the limits of one address; make the proxy append the client's IP address"
 _MAPPED_PREFIX_BITS = 96
 
 
@@ -19,7 +28,12 @@ def trusted_networks(texts: Iterable[str]) -> Networks:
     return tuple(_without_mapping(ip_network(text)) for text in texts)
 
 
-def client_address(peer: str, headers: MultiMapping[str], trusted: Networks) -> str:
+def client_address(
+    peer: str,
+    headers: MultiMapping[str],
+    trusted: Networks,
+    on_unreadable: Callable[[str, str], None] | None = None,
+) -> str:
     """Return the client's IP address; IPv4-mapped IPv6 addresses become IPv4 addresses.
 
     If the peer is a trusted proxy, the client is the last address in X-Forwarded-For that is not a trusted proxy:
@@ -30,6 +44,7 @@ def client_address(peer: str, headers: MultiMapping[str], trusted: Networks) -> 
             mode already decides who may connect.
         headers: The request's headers.
         trusted: The networks of trusted proxies.
+        on_unreadable: Called with a hop that is not an address, and with the proxy whose address is returned instead.
 
     Returns:
         The address; empty if there is none.
@@ -41,15 +56,46 @@ def client_address(peer: str, headers: MultiMapping[str], trusted: Networks) -> 
     address = _canonical(peer) or peer
     if address and not _is_trusted(address, trusted):
         return address
-    hops = [hop.strip() for header in headers.getall("X-Forwarded-For", ()) for hop in header.split(",")]
+    headers_with_hops = [header for header in headers.getall("X-Forwarded-For", ()) if header.strip()]
+    hops = [hop.strip() for header in headers_with_hops for hop in header.split(",")]
     for text in reversed(hops[-_MAX_HOPS:]):
-        hop = _canonical(text)
+        hop = _hop_address(text)
         if hop is None:
+            if on_unreadable is not None:
+                on_unreadable(text, address)
             return address
         if not _is_trusted(hop, trusted):
             return hop
         address = hop
     return address
+
+
+def _hop_address(text: str) -> str | None:
+    """Return the address of a hop, which may have quotes, brackets and a port.
+
+    See: https://www.rfc-editor.org/rfc/rfc7239#section-6
+    """
+    text = text.strip('"')
+    with_port = _BRACKETS_OR_PORT.fullmatch(text)
+    return _canonical(text if with_port is None else with_port[1] or with_port[2])
+
+
+class UnreadableHops:
+    """Counts hops that cannot be read, and logs one of them a minute."""
+
+    def __init__(self, count: Callable[[], None], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._count = count
+        self._monotonic = monotonic
+        self._silent_until = float("-inf")
+
+    def record(self, hop: str, proxy: str) -> None:
+        """Count a hop that a proxy reported."""
+        self._count()
+        now = self._monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _SECONDS_BETWEEN_WARNINGS
+            fields = {"hop": hop[:_MAX_LOGGED_CHARACTERS], "address": proxy, "fix": _FIX}
+            log.warning("X-Forwarded-For unreadable", extra=fields)
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multidict import MultiMapping
 
 from signer.errors import Problem
-from signer.http.client_address import client_address, trusted_networks
+from signer.http.client_address import UnreadableHops, client_address, trusted_networks
 from signer.http.problem_reply import problem_reply
 from signer.http.reply import Reply
 from signer.http.request_log import RequestLog
@@ -58,6 +58,7 @@ class Dispatcher:
         self._request_log = request_log
         self._guard = guard
         self._is_timed = is_timed
+        self._record_unreadable_hop = UnreadableHops(service.metrics.count_unreadable_hop).record
         self._trusted_proxies = trusted_networks(service.current.registry.server.trusted_proxies)
 
     async def handle(self, method: str, target: str, headers: MultiMapping[str], body: RequestBody, peer: str) -> Reply:
@@ -78,7 +79,7 @@ class Dispatcher:
         if route.app_naming is not None:
             app_id = route.app_naming(parameter, target, headers, revision.registry)
             app = revision.registry.apps.get(app_id) if app_id else None
-        address = client_address(peer, headers, self._trusted_proxies)
+        address = client_address(peer, headers, self._trusted_proxies, self._record_unreadable_hop)
         request_id = _request_id(headers)
         # The usual constructor takes twice as long, with keyword arguments four times.
         context: Context = tuple.__new__(

@@ -22,16 +22,14 @@ class LocalLimiter:
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool = True) -> Allowance:
         now = self._now()
-        before = [self._tokens(limit, now) for limit in limits]
-        for limit, tokens in zip(limits, before, strict=True):
-            if tokens < 1:
-                raise rate_limited(limit.rate, tokens)
-        for limit, tokens in zip(limits, before, strict=True):
-            self._buckets[limit.key] = (tokens - 1, now)
-        return min(
-            (allowance(limit.rate, tokens - 1) for limit, tokens in zip(limits, before, strict=True)),
-            key=lambda each: each.remaining,
-        )
+        remaining = [self._tokens(limit, now) - 1 for limit in limits]
+        for limit, tokens in zip(limits, remaining, strict=True):
+            if tokens < 0:
+                raise rate_limited(limit.rate, tokens + 1)
+        for limit, tokens in zip(limits, remaining, strict=True):
+            self._buckets[limit.key] = (tokens, now)
+        fewest, rate = min((tokens, limit.rate) for limit, tokens in zip(limits, remaining, strict=True))
+        return allowance(rate, fewest)
 
     def _tokens(self, limit: Limit, now: float) -> float:
         capacity, seconds = limit.rate

@@ -21,7 +21,8 @@ _TIMEOUT_SECONDS = 0.1
 _TRIAL_SECONDS = 1.0
 """After a failure one request in this time is tried at Redis, so that a dead Redis delays no other request."""
 
-# The time is that of Redis, so that the clocks of the signers do not matter.
+# The time is that of Redis, so that the clocks of the signers do not matter. A bucket expires when it is full again: only
+# clients of the last moments cost memory, not all clients of a day.
 _ACQUIRE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -43,7 +44,8 @@ for index, key in ipairs(KEYS) do
 end
 for index, key in ipairs(KEYS) do
     redis.call('HSET', key, 'tokens', tostring(remaining[index]), 'since', string.format('%.6f', now))
-    redis.call('PEXPIRE', key, math.ceil(tonumber(ARGV[2 * index]) * 1000) + 1000)
+    local capacity, seconds = tonumber(ARGV[2 * index - 1]), tonumber(ARGV[2 * index])
+    redis.call('PEXPIRE', key, math.ceil((capacity - remaining[index]) * seconds * 1000 / capacity))
 end
 return {1, tightest, tostring(remaining[tightest])}
 """
@@ -63,40 +65,33 @@ class RedisLimiter:
         )
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
-        if not self._breaker.allow_call():
-            return await self._acquire_without_redis(limits, allow_when_unavailable=allow_when_unavailable)
-        keys = [_PREFIX + limit.key for limit in limits]
-        arguments = [number for limit in limits for number in limit.rate]
-        try:
-            allowed, index, tokens = await run_command(
-                self._acquire_script(keys=keys, args=arguments), deadline_seconds=_TIMEOUT_SECONDS
-            )
-        except RedisUnavailable as error:
-            self._record_failure(error)
-            return await self._acquire_without_redis(limits, allow_when_unavailable=allow_when_unavailable)
-        self._record_success()
-        rate = limits[int(index) - 1].rate
-        if not allowed:
-            raise rate_limited(rate, float(tokens))
-        return allowance(rate, float(tokens))
-
-    def _record_failure(self, error: RedisUnavailable) -> None:
-        if not self._breaker.is_open:
-            log.warning("rate limits in Redis unavailable", extra={"reason": str(error)})
-        self._breaker.record_failure()
-
-    def _record_success(self) -> None:
-        if self._breaker.is_open:
-            log.info("rate limits in Redis available again")
-        self._breaker.record_success()
-
-    async def _acquire_without_redis(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
+        if self._breaker.allow_call():
+            try:
+                return await self._acquire_in_redis(limits)
+            except RedisUnavailable as error:
+                if not self._breaker.is_open:
+                    log.warning("rate limits in Redis unavailable", extra={"reason": str(error)})
+                self._breaker.record_failure()
         if not allow_when_unavailable:
             raise RateLimited(
                 "rate limits cannot be checked right now; retry after the seconds in Retry-After",
                 retry_after_seconds=_TRIAL_SECONDS,
             )
         return await self._local.acquire(limits)
+
+    async def _acquire_in_redis(self, limits: Sequence[Limit]) -> Allowance:
+        keys = [_PREFIX + limit.key for limit in limits]
+        arguments = [number for limit in limits for number in limit.rate]
+        allowed, index, tokens = await run_command(
+            self._acquire_script(keys=keys, args=arguments), deadline_seconds=_TIMEOUT_SECONDS
+        )
+        if self._breaker.is_open:
+            log.info("rate limits in Redis available again")
+            self._breaker.record_success()
+        rate = limits[int(index) - 1].rate
+        if not allowed:
+            raise rate_limited(rate, float(tokens))
+        return allowance(rate, float(tokens))
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address
 from math import ceil
 from typing import Protocol
 
@@ -55,10 +57,7 @@ class Limiter(Protocol):
             allow_when_unavailable: Whether to count in this process instead when a shared store is unavailable.
 
         Returns:
-            What remains of the limit with the fewest tokens.
-
-        Raises:
-            RateLimited: A bucket is empty, or the shared store is unavailable.
+            What remains of the limit with the fewest tokens; a refusal is a `RateLimited`.
         """
         ...
 
@@ -79,3 +78,16 @@ def rate_limited(rate: Rate, tokens: float) -> RateLimited:
     )
     problem.headers.update(allowance(rate, tokens).headers())
     return problem
+
+
+@lru_cache(maxsize=4096)
+def address_bucket(address: str) -> str:
+    """Return what the clients of an address are counted by: an IPv4 address, or the /64 of an IPv6 address.
+
+    A client with IPv6 has at least a /64 and can use any address of it.
+
+    See: https://www.rfc-editor.org/rfc/rfc6177#section-2
+    """
+    if ":" not in address:
+        return address
+    return f"{IPv6Address(int(IPv6Address(address.partition('%')[0])) >> 64 << 64)}/64"

@@ -37,7 +37,9 @@ class Credential:
         if self.expiration is not None:
             expires_at = min(expires_at, self.expiration.replace(microsecond=0))
         if expires_at <= now:
-            raise CredentialsUnavailable("the credential has expired; try again shortly", retry_after_seconds=1)
+            raise CredentialsUnavailable(
+                "the credential has expired; retry after the seconds in Retry-After", retry_after_seconds=1
+            )
         return expires_at
 
 

@@ -81,6 +81,18 @@ class Metrics:
             "oss_signer_rate_limited", "Requests rejected because of a rate limit.", ["app"]
         ).add
         """Count a request, by app id."""
+        self.count_code_exchange: Callable[[str, str], None] = self._counter(
+            "oss_signer_code_exchanges",
+            "Codes of wx.login by outcome: admitted to WeChat, or limited by rate_limit.authentication.",
+            ["app", "outcome"],
+        ).add
+        """Count a code of wx.login, by app id and outcome."""
+        self.count_unreadable_hop: Callable[[], None] = self._counter(
+            "oss_signer_unreadable_forwarded_addresses",
+            "Requests whose X-Forwarded-For has no readable client address; the proxy's is used instead.",
+            [],
+        ).add
+        """Count a request."""
         self.count_callback: Callable[[str, str], None] = self._counter(
             "oss_signer_callbacks", "Callbacks received from OSS after uploads, by outcome.", ["app", "outcome"]
         ).add

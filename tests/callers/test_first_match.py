@@ -10,14 +10,15 @@ import pytest
 
 from signer.callers.api_key import ApiKeyCheck
 from signer.callers.first_match import FirstMatchCheck
-from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.jwt_bearer import JwtBearerCheck
+from signer.callers.jwt_verification import JwtRules
 from signer.callers.open import OpenCheck
 from signer.callers.session_tokens import SessionTokens
 from signer.callers.verification_keys import key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Unauthenticated
 from tests.callers.local_wechat import SECRET
-from tests.callers.requests import assert_rejected, caller_id, request
+from tests.callers.requests import admit_all, assert_rejected, caller_id, request
 from tests.callers.signing_keys import SHARED, signed
 
 SESSIONS = SessionTokens("photos", SECRET, timedelta(hours=2))
@@ -39,7 +40,13 @@ def session(subject: str = "user") -> tuple[str, str]:
 @pytest.fixture
 def kinds(outbound: aiohttp.ClientSession) -> FirstMatchCheck:
     wechat = WeChatCheck(
-        outbound, SESSIONS, app_id="wx1", secret=SECRET, endpoint="http://127.0.0.1:1", timeout_seconds=3
+        outbound,
+        SESSIONS,
+        app_id="wx1",
+        secret=SECRET,
+        endpoint="http://127.0.0.1:1",
+        timeout_seconds=3,
+        admit_login=admit_all,
     )
     jwt = JwtBearerCheck(key_from_secret(SHARED), JwtRules())
     return FirstMatchCheck([wechat, jwt, ApiKeyCheck({"shop": sha256(b"the-key").hexdigest()})])

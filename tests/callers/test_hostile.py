@@ -21,7 +21,8 @@ from signer.callers.api_key import ApiKeyCheck
 from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
 from signer.callers.jwks import Jwks
-from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.jwt_bearer import JwtBearerCheck
+from signer.callers.jwt_verification import JwtRules
 from signer.callers.session_tokens import SessionTokens
 from signer.callers.verification_keys import key_from_pem, key_from_secret
 from signer.callers.wechat import WeChatCheck
@@ -29,6 +30,7 @@ from signer.errors import Problem
 from signer.outbound import new_session
 from signer.request_context import RequestContext
 from tests.callers.local_wechat import SECRET
+from tests.callers.requests import admit_all
 from tests.callers.signing_keys import SHARED, Keys, encoded, jwk, public_pem
 from tests.callers.stub import Stub, body, document, stub
 
@@ -69,7 +71,9 @@ class Checks:
     def new_wechat(self) -> WeChatCheck:
         sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
         url = self.wechat.url
-        return WeChatCheck(self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5)
+        return WeChatCheck(
+            self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5, admit_login=admit_all
+        )
 
     def new_jwks(self) -> JwtBearerCheck:
         return JwtBearerCheck(Jwks(self.outbound, self.issuer.url), JwtRules())

@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.jwt_bearer import JwtBearerCheck
+from signer.callers.jwt_verification import JwtRules
 from signer.callers.verification_keys import InvalidKey, key_from_pem, key_from_secret
 from signer.errors import InvalidRequest, Problem, Unauthenticated
 from tests.callers.requests import assert_rejected, bearer_request, caller_id, request

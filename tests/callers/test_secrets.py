@@ -14,14 +14,15 @@ from aiohttp import web
 
 from signer.callers.caller import Caller, CallerCheck
 from signer.callers.jwks import Jwks
-from signer.callers.jwt_bearer import JwtBearerCheck, JwtRules
+from signer.callers.jwt_bearer import JwtBearerCheck
+from signer.callers.jwt_verification import JwtRules
 from signer.callers.session_tokens import SessionTokens
 from signer.callers.verification_keys import key_from_pem, key_from_secret
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Problem
 from signer.request_context import RequestContext
 from tests.callers.local_wechat import SECRET
-from tests.callers.requests import bearer_request, request
+from tests.callers.requests import admit_all, bearer_request, request
 from tests.callers.signing_keys import SHARED, Keys, public_pem, signed
 from tests.callers.stub import Answer, Gate, body, endless, redirect, stub
 
@@ -69,7 +70,9 @@ def all_records(log: pytest.LogCaptureFixture) -> str:
 
 def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChatCheck:
     sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
-    return WeChatCheck(outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5)
+    return WeChatCheck(
+        outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5, admit_login=admit_all
+    )
 
 
 @pytest.mark.parametrize("answer", TROUBLE.values(), ids=list(TROUBLE))

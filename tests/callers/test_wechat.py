@@ -18,7 +18,7 @@ from signer.callers.session_tokens import SessionTokens
 from signer.callers.wechat import WeChatCheck
 from signer.errors import Forbidden, IdentityUnavailable, InvalidRequest, Problem, RateLimited, Unauthenticated
 from tests.callers.local_wechat import SECRET, LocalWeChat
-from tests.callers.requests import assert_rejected, caller_id, request, session_of
+from tests.callers.requests import admit_all, assert_rejected, caller_id, request, session_of
 from tests.callers.stub import Answer, body, document, endless, redirect, stub
 from tests.harness.waiting import deadline, wait_until
 
@@ -43,6 +43,7 @@ def check(
         secret=secret,
         endpoint=address,
         timeout_seconds=timeout_seconds,
+        admit_login=admit_all,
     )
 
 

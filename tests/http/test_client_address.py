@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
-from signer.http.client_address import client_address, trusted_networks
+from signer.http.client_address import UnreadableHops, client_address, trusted_networks
 
 PROXIES = ("10.0.0.0/8", "127.0.0.1", "2001:db8:ffff::/48")
 
@@ -29,6 +29,15 @@ PROXIES = ("10.0.0.0/8", "127.0.0.1", "2001:db8:ffff::/48")
         ("2001:db8:ffff::1", ["2001:db8:0::7"], "2001:db8::7"),
         ("", ["198.51.100.1"], "198.51.100.1"),
         ("", [], ""),
+        ("10.0.0.1", ["203.0.113.7:51234"], "203.0.113.7"),
+        ("10.0.0.1", ["1.1.1.1, [2001:DB8::1]:443, 10.0.0.9:80"], "2001:db8::1"),
+        ("10.0.0.1", ["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", ['"[2001:db8::1]:443"'], "2001:db8::1"),
+        ("10.0.0.1", ['"203.0.113.7:51234"', '"10.0.0.9"'], "203.0.113.7"),
+        ("10.0.0.1", ['"2001:db8::1"'], "2001:db8::1"),
+        ("10.0.0.1", ["[::ffff:203.0.113.7]:443"], "203.0.113.7"),
+        ("10.0.0.1", ["203.0.113.7:x"], "10.0.0.1"),
+        ("10.0.0.1", ["[203.0.113.7"], "10.0.0.1"),
         ("fe80::1%eth0", ["198.51.100.1"], "fe80::1%eth0"),
     ],
 )
@@ -58,3 +67,31 @@ def test_only_the_last_hops_are_read() -> None:
     """A client can send a long header; the addresses that proxies append are at its end."""
     hops = ", ".join(["198.51.100.1", *["10.0.0.2"] * 100])
     assert client_address("10.0.0.1", CIMultiDict({"X-Forwarded-For": hops}), trusted_networks(PROXIES)) == "10.0.0.2"
+
+
+def test_a_hop_that_is_not_an_address_is_counted_and_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 1000.0
+    count = 0
+
+    def add_one() -> None:
+        nonlocal count
+        count += 1
+
+    hops = UnreadableHops(add_one, monotonic=lambda: now)
+    trusted = trusted_networks(PROXIES)
+
+    def request(forwarded: str) -> str:
+        return client_address("10.0.0.1", CIMultiDict({"X-Forwarded-For": forwarded}), trusted, hops.record)
+
+    for _ in range(3):
+        assert request("198.51.100.1, unknown") == "10.0.0.1"
+    for readable in ("198.51.100.1", "", "10.0.0.2"):
+        request(readable)
+    now += 59
+    request("x" * 500)
+    assert (count, len(caplog.records)) == (4, 1)
+    now += 1
+    request("x" * 500)
+    assert (count, len(caplog.records)) == (5, 2)
+    first, second = (vars(record) for record in caplog.records)
+    assert (first["hop"], first["address"], second["hop"]) == ("unknown", "10.0.0.1", "x" * 64)

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from signer.errors import RateLimited
 from signer.limits.redis_limiter import RedisLimiter
@@ -70,4 +71,16 @@ async def test_redis_is_tried_again_after_it_failed(tmp_path: Path, caplog: pyte
         await redis.start()
         await until_counted_in_redis(limiter)
         assert "rate limits in Redis available again" in caplog.text
+        await limiter.close()
+
+
+async def test_a_bucket_costs_memory_only_until_it_is_full_again(tmp_path: Path) -> None:
+    async with redis_store_server(tmp_path) as redis:
+        limiter = RedisLimiter(f"redis://127.0.0.1:{redis.port}/0")
+        await until_counted_in_redis(limiter)
+        await limiter.acquire([Limit("day", (1000, 86400))], allow_when_unavailable=False)
+        client = Redis(port=redis.port)
+        [key] = [key async for key in client.scan_iter("*:day")]
+        assert 0 < await client.pttl(key) <= 86_400
+        await client.aclose()
         await limiter.close()

@@ -44,12 +44,16 @@ def test_counters_have_a_series_for_each_combination_of_labels() -> None:
     metrics.count_signature("photos", "signed")
     metrics.count_signature("", "unknown_app")
     metrics.count_rate_limited("photos")
+    metrics.count_code_exchange("photos", "limited")
+    metrics.count_unreadable_hop()
     metrics.count_callback("photos", "accepted")
     metrics.count_notification("delivered")
     found = scrape(metrics)
     assert found["oss_signer_signatures_total", (("app", "photos"), ("outcome", "signed"))] == 2
     assert found["oss_signer_signatures_total", (("app", ""), ("outcome", "unknown_app"))] == 1
     assert found["oss_signer_rate_limited_total", (("app", "photos"),)] == 1
+    assert found["oss_signer_code_exchanges_total", (("app", "photos"), ("outcome", "limited"))] == 1
+    assert found["oss_signer_unreadable_forwarded_addresses_total", ()] == 1
     assert found["oss_signer_callbacks_total", (("app", "photos"), ("outcome", "accepted"))] == 1
     assert found["oss_signer_notifications_total", (("outcome", "delivered"),)] == 1
     assert metrics.signature_counts()[0] == [("photos", "signed"), ("", "unknown_app")]
