@@ -22,14 +22,14 @@ class DrainingServer(web.Server):
             handler: Answers a request.
             options: Further options of `web.Server`.
         """
-        super().__init__(
-            handler,
-            access_log=None,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
+        self.connection_options = {
+            "access_log": None,
+            "keepalive_timeout": _KEEPALIVE_SECONDS,
             # A small compressed body could expand to a large one, and no client of this API compresses.
-            auto_decompress=False,
+            "auto_decompress": False,
             **options,
-        )
+        }
+        super().__init__(handler, **self.connection_options)
         self.is_draining = False
         """Whether each response closes its connection."""
         self.has_no_connections = asyncio.Event()

@@ -4,24 +4,26 @@ For every request, aiohttp creates a task, a request object, a writer and a resp
 cancelled, or set context variables. No handler of this service does, and those objects cost as much as everything else.
 This adapter keeps aiohttp's parser, timers and flow control and replaces the loop that answers requests.
 
-Everything works the same without it, only slower. It is used only with the versions of aiohttp that it was verified
-with: the wire tests passed, and the names below mean in `aiohttp/web_protocol.py` and `aiohttp/base_protocol.py` what
-they meant in the versions before. It can go when aiohttp offers a public protocol class that passes a parsed message
-to a coroutine and accepts the bytes of the response.
+Everything works the same without it, only slower. It runs only with the versions of aiohttp that it was verified with:
+the tests in tests/http and tests/e2e/test_wire.py passed, and the names below meant the same as before. The whole file can
+go when aiohttp offers a public protocol class that passes each parsed request to a coroutine and sends the bytes that it
+returns.
 
-Names of `RequestHandler` that are not public, and why they are used:
+What is used of `aiohttp.web.RequestHandler` without being documented, why, and which change of aiohttp would end it:
 
-- `start`: the loop over the requests of one connection, replaced here. A public hook for it would retire most of this.
-- `_messages`, `_waiter`: the parsed requests that wait, and the future that `data_received` completes for a new one.
+- `start`, `_messages`, `_waiter`: the loop over the requests of one connection is replaced here; it takes parsed requests
+  from a queue, and waits on a future that `data_received` completes. A public hook to answer a parsed request.
 - `_parser.message_consumed`, `_buffer_paused`, `_msg_queue_resume_size`, `_resume_reading_if_drained`: flow control of
-  pipelined requests.
-- `_reading_paused`: skips a resume that has nothing to resume.
-- `_paused`, `_drain_helper`: wait until the client has read what was sent.
-- `_close`, `_force_close`, `_upgraded`: the connection ends after this request.
-- `_request_in_progress`, `_handler_waiter`, `_task_handler`: let a shutdown wait for the request in progress.
-- `_keepalive_handle`, `_keepalive_timeout`, `_next_keepalive_close_time`, `_process_keepalive`: close idle connections.
-- `_loop`: the event loop, also of `web.Server`.
-- `EMPTY_PAYLOAD`, `RawRequestMessage`: importable but undocumented; the body of a request without one, and a request.
+  pipelined requests. A public method that takes the next request from the queue.
+- `resume_reading`, `_reading_paused`: each read of a body would resume a transport that was never paused. The same check
+  in aiohttp.
+- `_paused`, `_drain_helper`: wait until the client has read what was sent. A public `drain` of the protocol.
+- `_close`, `_force_close`, `_upgraded`: whether the connection ends after this request. Public properties.
+- `_request_in_progress`, `_handler_waiter`, `_task_handler`: let a shutdown wait for the request in progress. The hook.
+- `_keepalive_handle`, `_keepalive_timeout`, `_next_keepalive_close_time`, `_process_keepalive`: close idle connections. The
+  hook.
+- `_loop`: the event loop. A public property.
+- `EMPTY_PAYLOAD`, `RawRequestMessage`: the body of a request without one, and a parsed request. Documentation of both.
 """
 
 from __future__ import annotations
@@ -50,9 +52,10 @@ from signer.request_context import EMPTY_BODY, RequestBody
 
 log = logging.getLogger("oss_signer")
 
-RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awaitable[Reply]]
-
 VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.4", "3.14.5"})
+
+RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awaitable[Reply]]
+"""`Dispatcher.handle`."""
 
 _NO_CONTENT = HTTPStatus.NO_CONTENT.value
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
@@ -67,7 +70,8 @@ class FastServer(DrainingServer):
 
     def __call__(self) -> FastConnection:
         """Return the protocol of a new connection."""
-        return FastConnection(self, self._handle, loop=self._loop, **self._kwargs)
+        loop = asyncio.get_running_loop()
+        return FastConnection(self, self._handle, loop=loop, **self.connection_options)
 
 
 class FastConnection(web.RequestHandler):

@@ -7,13 +7,21 @@ from signer.http.reply import Reply
 from signer.revision import Context
 
 FIXED_HEADERS = {"Cache-Control": "no-store", "Server": "oss-signer"}
-"""The headers of every response; adapters add them. No response may be cached: each is for one caller or one moment."""
+"""The headers of every response. No response may be cached: each is for one caller or one moment."""
 
 _CORS_REQUEST_HEADERS = "Authorization, Content-Type, X-App-Id, X-Api-Key, X-Caller, X-Request-Id, X-Session, X-WX-Code"
 _CORS_RESPONSE_HEADERS = (
     "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )
 _PREFLIGHT_MAX_AGE_SECONDS = "600"
+
+
+def all_headers(reply: Reply) -> dict[str, str]:
+    """Return all headers of a response, except those that only the server knows: Date and Content-Length."""
+    headers = {**FIXED_HEADERS, "X-Request-Id": reply.request_id, **reply.headers}
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    return headers
 
 
 def add_response_headers(reply: Reply, context: Context, problem: Problem | None) -> None:

@@ -13,8 +13,8 @@ from aiohttp.http import HttpProcessingError
 from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
 from signer.http.request_body import StreamBody, skip
-from signer.http.response_headers import FIXED_HEADERS
-from signer.request_context import EMPTY_BODY, RequestBody
+from signer.http.response_headers import all_headers
+from signer.request_context import EMPTY_BODY
 
 
 class StandardServer(DrainingServer):
@@ -27,23 +27,21 @@ class StandardServer(DrainingServer):
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
         headers = request.headers
-        stream = request.content
-        body: RequestBody = EMPTY_BODY
-        if request.body_exists:
-            body = StreamBody(stream, request, request.transport)
+        stream = request.content if request.body_exists else None
+        body = EMPTY_BODY if stream is None else StreamBody(stream, request, request.transport)
         reply = await self._handle(request.method, request.raw_path, headers, body, request.remote or "")
-        reply_headers = {**FIXED_HEADERS, "X-Request-Id": reply.request_id, **reply.headers}
-        if reply.content_type is not None:
-            reply_headers[hdrs.CONTENT_TYPE] = reply.content_type
-        response = web.Response(status=reply.status, body=reply.body, headers=reply_headers)
-        if self.is_draining or hdrs.UPGRADE in headers or stream.exception() is not None:
-            # After a broken body or a request for another protocol, the connection may contain anything but HTTP.
+        response = web.Response(status=reply.status, body=reply.body, headers=all_headers(reply))
+        if self.is_draining or hdrs.UPGRADE in headers:
+            # What follows a request for another protocol cannot be read as HTTP.
             response.force_close()
-        if not stream.is_eof():
-            await response.prepare(request)
-            await response.write_eof()
-            if not await skip(stream):
+        if stream is not None:
+            if stream.exception() is not None:
                 response.force_close()
+            elif not stream.is_eof():
+                await response.prepare(request)
+                await response.write_eof()
+                if not await skip(stream):
+                    response.force_close()
         return response
 
 
