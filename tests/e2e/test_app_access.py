@@ -13,14 +13,17 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+import pytest_asyncio
 
 from tests.callers import local_wechat
 from tests.callers.local_wechat import LocalWeChat
-from tests.harness.local_cloud import Cloud
+from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.redis_server import redis_server
 from tests.harness.signer import Signer, signer
 from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = "the-key-of-the-shop"
 KEY_HASH = sha256(KEY.encode()).hexdigest()
@@ -44,8 +47,23 @@ class Access:
             return response.status, await response.json(content_type=None), response.headers
 
 
-@pytest.fixture
-async def access(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Access]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
+    async with local_cloud(session) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def access(
+    cloud: Cloud, session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Access]:
+    tmp_path = tmp_path_factory.mktemp("access")
     wechat = LocalWeChat(cloud.wechat, session)
     wx_app = await wechat.app()
     url = await cloud.create_bucket("photos")
@@ -150,12 +168,15 @@ async def test_the_client_address_behind_a_trusted_proxy_is_limited(access: Acce
 async def test_every_signature_is_audited(access: Access) -> None:
     headers = {"X-Api-Key": KEY, "X-Caller": "anna", "X-Forwarded-For": "203.0.113.9", "X-Request-Id": "request-1"}
     _, form, _ = await access.request(access.wx_app, {"filename": "a.jpg"}, **headers)
-    await wait_until(lambda: access.audit.exists() and access.audit.read_text(encoding="utf-8"))
-    [line] = [json.loads(line) for line in access.audit.read_text(encoding="utf-8").splitlines()]
+
+    def entry() -> dict[str, Any] | None:
+        lines = access.audit.read_text(encoding="utf-8").splitlines() if access.audit.exists() else []
+        return next((each for line in lines if (each := json.loads(line))["request_id"] == "request-1"), None)
+
+    line = await wait_until(entry)
     assert line["event"] == "signature"
     assert (line["app"], line["caller"], line["address"]) == (access.wx_app, "anna", "203.0.113.9")
     assert (line["key_prefix"], line["max_size"]) == (form["key_prefix"], form["max_size"])
-    assert line["request_id"] == "request-1"
     text = access.audit.read_text(encoding="utf-8") + "".join(access.running.output)
     for secret in (form["fields"]["x-oss-security-token"], form["fields"]["x-oss-signature"], KEY_HASH, JWT_SECRET):
         assert secret not in text
