@@ -33,12 +33,7 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command.
-
-    Returns:
-        The exit status: 0, or 1 after an error that was printed. argparse exits with 2 for unknown arguments, and
-        `serve` has some more.
-    """
+    """Run one command, and return its exit status; argparse exits with 2 for unknown arguments."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -46,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         print_mistakes(error)
         return _FAILED
     except _EXPLAINED_ERRORS as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED

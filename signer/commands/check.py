@@ -36,30 +36,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check the definitions; return 1 when they cannot be used.
-
-    Raises:
-        BadDefinitions: there are mistakes; with `--json` they are printed instead.
-        CannotRead, CannotReadEnvironment, CannotCompare: likewise.
-    """
+    """Check the definitions; return 1 when they cannot be used."""
     try:
         location, registry, changes = event_loop.run(_load(options))
         warnings = [*find_warnings(registry), *certificate_warnings(registry)]
-    except BadDefinitions as error:
+    except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCompare) as error:
         if not options.json:
             raise
-        return _print_json([_members(mistake) for mistake in error.mistakes])
-    except (CannotRead, CannotReadEnvironment, CannotCompare) as error:
-        if not options.json:
-            raise
+        if isinstance(error, BadDefinitions):
+            return _print_json([_members(mistake) for mistake in error.mistakes])
         return _print_json([{"file": None, "line": None, "column": None, "message": str(error)}])
+    counts = {
+        "apps": len(registry.apps),
+        "apps_switched_off": sum(not app.enabled for app in registry.apps.values()),
+        "roles": len(registry.longest_expires()),
+    }
     if options.json:
         compared = {} if changes is None else {"changes": changes}
-        return _print_json([], [_members(warning) for warning in warnings], {**_counts(registry), **compared})
+        return _print_json([], [_members(warning) for warning in warnings], {**counts, **compared})
     print_warnings(warnings)
     if changes is not None:
-        print("\n".join(changes or ["no changes"]))  # noqa: T201
-    print(f"{location}: {_summary(registry)}; {summary(0, len(warnings)) or 'no errors or warnings'}")  # noqa: T201
+        print("\n".join(changes or ["no changes"]))
+    apps, switched_off, roles = counts.values()
+    found = f"{format_count(apps, 'app')} ({switched_off:,} switched off) on {format_count(roles, 'role')}"
+    print(f"{location}: {found}; {summary(0, len(warnings)) or 'no errors or warnings'}")
     return 0
 
 
@@ -73,32 +73,15 @@ async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] |
     return location, registry, await changes_to_running(options.diff or admin_url(registry.server), registry)
 
 
-def _summary(registry: Registry) -> str:
-    apps, switched_off, roles = _counts(registry).values()
-    return f"{format_count(apps, 'app')} ({switched_off:,} switched off) on {format_count(roles, 'role')}"
-
-
-def _counts(registry: Registry) -> dict[str, int]:
-    return {
-        "apps": len(registry.apps),
-        "apps_switched_off": sum(not app.enabled for app in registry.apps.values()),
-        "roles": len(registry.longest_expires()),
-    }
-
-
 def _members(mistake: Mistake) -> dict[str, Any]:
     """Return a mistake for JSON: columns count characters from 1, and `source` is the line with secrets masked."""
-    place, excerpt = mistake.place, mistake.excerpt
-    return {
-        **mistake.members(),
-        "end_column": place.column + place.width,
-        "source": None if excerpt is None else excerpt.text,
-    }
+    source = None if mistake.excerpt is None else mistake.excerpt.text
+    return {**mistake.members(), "end_column": mistake.place.column + mistake.place.width, "source": source}
 
 
 def _print_json(
     errors: list[dict[str, Any]], warnings: list[dict[str, Any]] | None = None, more: dict[str, Any] | None = None
 ) -> int:
     document = {"ok": not errors, **(more or {}), "errors": errors, "warnings": warnings or []}
-    print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
+    print(json.dumps(document, indent=2, ensure_ascii=False))
     return 1 if errors else 0

@@ -63,14 +63,7 @@ def environment(options: argparse.Namespace) -> Environment:
 async def open_definitions(
     options: argparse.Namespace, state_directory: Path | None = None
 ) -> AsyncIterator[DefinitionSource]:
-    """Open the store of `--config`, and close it at the end of the block.
-
-    Args:
-        state_directory: where the last good copy of a remote store is kept; None keeps no copy.
-
-    Raises:
-        CannotRead: the address names no store.
-    """
+    """Open the store of `--config` during the block; a state directory keeps the last good copy of a remote store."""
     store = open_store(options.config)
     try:
         yield DefinitionSource(store, environment(options), last_good=last_good_file(store, state_directory))
@@ -79,12 +72,6 @@ async def open_definitions(
 
 
 async def load_registry(options: argparse.Namespace) -> Registry:
-    """Return what the store of `--config` contains, validated.
-
-    Raises:
-        BadDefinitions: the definitions have mistakes.
-        CannotRead: the store gave nothing.
-        CannotReadEnvironment: `--env-file` cannot be read.
-    """
+    """Return what the store of `--config` contains, validated."""
     async with open_definitions(options) as definitions:
         return await definitions.parse((await definitions.load()).files)

@@ -11,7 +11,6 @@ import aiohttp
 from signer.commands.definition_options import add_definition_options
 from signer.demo import local_cloud
 from signer.demo.addresses import reachable_host, with_host
-from signer.demo.faults import set_faults
 from signer.demo.relocation import relocate
 from signer.demo.upload_page import add_upload_page
 from signer.environment import Environment
@@ -44,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until stopped.
-
-    Raises:
-        CannotStart: the local cloud does not start, or knows no such fault.
-        BadDefinitions, CannotListen: as for `serve`.
-    """
+    """Serve until stopped."""
     logs.configure_logging(level=logs.WARNING)
     event_loop.run(_demo(options))
     return 0
@@ -68,11 +62,8 @@ async def _demo(options: argparse.Namespace) -> None:
     host = reachable_host(options.listen)
     address = f"{options.listen}:{_free_port(options.listen, options.port)}"
     store = open_store(options.config)
-    async with (
-        local_cloud.local_cloud(options.listen, options.data) as cloud,
-        aiohttp.ClientSession() as session,
-    ):
-        await set_faults(session, cloud, options.fault)
+    async with local_cloud.local_cloud(options.listen, options.data) as cloud, aiohttp.ClientSession() as session:
+        await local_cloud.set_faults(session, cloud, options.fault)
         oss = with_host(cloud.oss, host)
         definitions = DefinitionSource(store, environment, lambda registry: relocate(cloud, registry, address, oss))
         registry, started = await definitions.start()
@@ -81,9 +72,9 @@ async def _demo(options: argparse.Namespace) -> None:
             add_upload_page(routes, service, session, cloud.oss, oss)
 
         def print_urls(public: str, _admin: str) -> None:
-            print(f"The upload page:   {with_host(public, host)}/", flush=True)  # noqa: T201
-            print(f"The local OSS:     {oss}/", flush=True)  # noqa: T201
-            print("Edit the definitions while it runs; Ctrl-C stops both.", flush=True)  # noqa: T201
+            print(f"The upload page:   {with_host(public, host)}/", flush=True)
+            print(f"The local OSS:     {oss}/", flush=True)
+            print("Edit the definitions while it runs; Ctrl-C stops both.", flush=True)
 
         service = Service(registry, environment)
         try:

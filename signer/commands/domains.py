@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from signer.commands.definition_options import add_definition_options, load_registry
@@ -20,7 +20,8 @@ from signer.definitions.registry import App
 from signer.server import event_loop
 
 CONSOLE = "https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
-_FIELDS = {"request": "request合法域名", "uploadFile": "uploadFile合法域名", "downloadFile": "downloadFile合法域名"}
+_APIS = ("request", "uploadFile", "downloadFile")
+"""The APIs of WeChat, each with its own field in the console."""
 _UNREGISTRABLE = tuple(
     f".{name}"
     for name in ("local", "localhost", "internal", "test", "example", "invalid", "lan", "home", "corp", "onion")
@@ -29,22 +30,11 @@ _UNREGISTRABLE = tuple(
 _MAX_APPS_LISTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredDomains:
-    """The domains that an app's mini-program needs in the console; None where a domain is unknown or not needed."""
-
-    request: str | None
-    upload: str
-    download: str | None
-
-    def by_field(self) -> dict[str, list[str]]:
-        """Return the domains by the name of the WeChat API that uses them."""
-        fields = {"request": self.request, "uploadFile": self.upload, "downloadFile": self.download}
-        return {field: [] if domain is None else [domain] for field, domain in fields.items()}
+Domains = tuple[str, str, str]
+"""The domain that an app needs for each API; empty where it is unknown or not needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainProblem:
+class DomainProblem(NamedTuple):
     """Why WeChat refuses a domain, or what to be careful about."""
 
     text: str
@@ -66,33 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the domains; return 1 when WeChat would refuse one, or when there is no such app."""
     registry = event_loop.run(load_registry(options))
-    apps = [app for app in registry.apps.values() if app.enabled]
-    if options.app is not None:
-        apps = [app for app in registry.apps.values() if app.id == options.app]
-        if not apps:
-            print(f"unknown app; use one of: {', '.join(sorted(registry.apps)[:_MAX_APPS_LISTED])}")  # noqa: T201
-            return 1
-    groups = group_by_domains(apps, options.public_url)
-    problems = {domain: found for domain in _all_domains(groups) if (found := list(domain_problems(domain)))}
-    print(_as_json(groups, problems) if options.json else _as_text(groups, problems))  # noqa: T201
+    apps = [app for app in registry.apps.values() if (app.enabled if options.app is None else app.id == options.app)]
+    if options.app is not None and not apps:
+        print(f"unknown app; use one of: {', '.join(sorted(registry.apps)[:_MAX_APPS_LISTED])}")
+        return 1
+    groups = _group_by_domains(apps, "" if options.public_url is None else _origin(options.public_url))
+    domains = dict.fromkeys(domain for group in groups for domain in group if domain)
+    problems = {domain: found for domain in domains if (found := list(domain_problems(domain)))}
+    print(_as_json(groups, problems) if options.json else _as_text(groups, problems))
     return 1 if any(problem.is_refused for found in problems.values() for problem in found) else 0
 
 
-def group_by_domains(apps: list[App], public_url: str | None) -> dict[RequiredDomains, list[str]]:
+def _group_by_domains(apps: Iterable[App], signer: str) -> dict[Domains, list[str]]:
     """Return the ids of the apps that need the same domains."""
-    groups: dict[RequiredDomains, list[str]] = {}
+    groups: dict[Domains, list[str]] = {}
     for app in apps:
-        upload = origin(app.rules.url)
-        required = RequiredDomains(
-            request=None if public_url is None else origin(public_url),
-            upload=upload,
-            download=None if app.downloads is None else upload,
-        )
-        groups.setdefault(required, []).append(app.id)
+        upload = _origin(app.rules.url)
+        groups.setdefault((signer, upload, "" if app.downloads is None else upload), []).append(app.id)
     return groups
 
 
-def origin(url: str) -> str:
+def _origin(url: str) -> str:
     """Return scheme, host and port: the console accepts no path. A text without a scheme is a host."""
     split = urlsplit(url if "://" in url else f"//{url}")
     return f"{split.scheme or 'https'}://{split.netloc.rpartition('@')[2].lower()}"
@@ -133,18 +117,13 @@ def _has_port(domain: str) -> bool:
         return True
 
 
-def _all_domains(groups: Mapping[RequiredDomains, list[str]]) -> list[str]:
-    found = [domain for required in groups for domains in required.by_field().values() for domain in domains]
-    return list(dict.fromkeys(found))
-
-
-def _as_text(groups: Mapping[RequiredDomains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
+def _as_text(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
+    nothing = {"request": "(set it with --public-url)", "downloadFile": "(none: the app has no downloads)"}
     lines = [f"Paste into {CONSOLE}", ""]
-    for required, apps in groups.items():
+    for domains, apps in groups.items():
         lines.append(f"{', '.join(apps)}:")
-        for field, domains in required.by_field().items():
-            nothing = "(set it with --public-url)" if field == "request" else "(none: the app has no downloads)"
-            lines.append(f"  {_FIELDS[field]:<20} {';'.join(domains) or nothing}")
+        fields = zip(_APIS, domains, strict=True)
+        lines += [f"  {f'{api}合法域名':<20} {domain or nothing[api]}" for api, domain in fields]
         lines.append("")
     for domain, found in problems.items():
         lines += [f"{'refused' if each.is_refused else 'careful'}: {domain}: {each.text}" for each in found]
@@ -153,18 +132,15 @@ def _as_text(groups: Mapping[RequiredDomains, list[str]], problems: Mapping[str,
     return "\n".join(lines)
 
 
-def _as_json(groups: Mapping[RequiredDomains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
-    def texts(*, is_refused: bool) -> dict[str, list[str]]:
-        by_domain = {
-            domain: [problem.text for problem in found if problem.is_refused is is_refused]
-            for domain, found in problems.items()
-        }
-        return {domain: found for domain, found in by_domain.items() if found}
-
-    document = {
-        "console": CONSOLE,
-        "groups": [{"apps": apps, "domains": required.by_field()} for required, apps in groups.items()],
-        "unfit": texts(is_refused=True),
-        "careful": texts(is_refused=False),
-    }
+def _as_json(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
+    refused: dict[str, list[str]] = {}
+    careful: dict[str, list[str]] = {}
+    for domain, found in problems.items():
+        for problem in found:
+            (refused if problem.is_refused else careful).setdefault(domain, []).append(problem.text)
+    listed = [
+        {"apps": apps, "domains": {api: [domain] if domain else [] for api, domain in zip(_APIS, domains, strict=True)}}
+        for domains, apps in groups.items()
+    ]
+    document = {"console": CONSOLE, "groups": listed, "unfit": refused, "careful": careful}
     return json.dumps(document, indent=2, ensure_ascii=False)

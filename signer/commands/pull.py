@@ -17,11 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the definitions to stdout; a line `# file: NAME` precedes each of several files.
-
-    Raises:
-        CannotRead: the store gave nothing.
-    """
+    """Write the definitions to stdout; a line `# file: NAME` precedes each of several files."""
     sys.stdout.write(event_loop.run(_load(options.config)))
     return 0
 

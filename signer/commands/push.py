@@ -30,12 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what changes, and write the definitions if the store still contains what they were compared with.
-
-    Raises:
-        BadDefinitions: the definitions have mistakes.
-        CannotRead, CannotReadEnvironment, CannotWrite: a file or the store cannot be used.
-    """
+    """Print what changes, and write the definitions if the store still contains what they were compared with."""
     return event_loop.run(_push(options))
 
 
@@ -51,15 +46,14 @@ async def _push(options: argparse.Namespace) -> int:
         if not isinstance(store, WritableStore):
             raise CannotWrite(f"{store.location}: push cannot write to this kind of store; change it with its own tool")
         if current is not None and bundle.join_files(current.files) == text:
-            _print(f"{store.location}: already has these definitions; nothing to push")
+            print(f"{store.location}: already has these definitions; nothing to push")
             return 0
-        for line in _differences(current, registry, environ):
-            _print(line)
+        print("\n".join(_differences(current, registry, environ)))
         expected_revision = EMPTY_REVISION if current is None else current.revision
         revision = await store.save(text, None if options.force else expected_revision)
     finally:
         await store.close()
-    _print(f"{store.location}: pushed, revision {revision}")
+    print(f"{store.location}: pushed, revision {revision}")
     return 0
 
 
@@ -72,7 +66,7 @@ async def _current(store: Store, *, force: bool) -> Snapshot | None:
     except CannotRead as error:
         if not force:
             raise
-        _print(f"overwriting what cannot be read: {error}")
+        print(f"overwriting what cannot be read: {error}")
         return None
 
 
@@ -84,7 +78,3 @@ def _differences(current: Snapshot | None, registry: Registry, environ: Mapping[
     except BadDefinitions as error:
         return [f"the definitions in the store have mistakes, for example {error.mistakes[0]}"]
     return describe_changes(before, registry) or ["no setting changes, only the text"]
-
-
-def _print(line: str) -> None:
-    print(line)  # noqa: T201

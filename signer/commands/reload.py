@@ -48,14 +48,14 @@ def run(options: argparse.Namespace) -> int:
                 print(line, file=sys.stdout if record.succeeded else sys.stderr)
             if not record.succeeded:
                 return _fail("reload rejected; the signer keeps its current definitions")
-            print("reloaded")  # noqa: T201
+            print("reloaded")
             return 0
         time.sleep(_POLL_SECONDS)
     return _fail(f"no response within {_TIMEOUT_SECONDS:g} s")
 
 
 def _fail(reason: str) -> int:
-    print(reason, file=sys.stderr)  # noqa: T201
+    print(reason, file=sys.stderr)
     return 1
 
 

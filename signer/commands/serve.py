@@ -28,6 +28,7 @@ from signer.telemetry import logs
 log = logging.getLogger("oss_signer")
 
 _STOPPED = 0
+"""By a signal."""
 _BAD_DEFINITIONS = 1
 _CANNOT_LISTEN = 3
 _INTERNAL_ERROR = 70
@@ -62,12 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT.
-
-    Returns:
-        The exit status: 0 after a signal, 1 for definitions that cannot be used, 3 for an address that cannot be
-        used, 70 for an internal error.
-    """
+    """Serve until SIGTERM or SIGINT, and return the exit status."""
     logs.configure_logging(worker=options.worker)
     raise_open_file_limit()
     # systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.

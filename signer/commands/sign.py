@@ -33,10 +33,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         upload = event_loop.run(_sign(options))
     except Problem as problem:
-        print(f"{problem.code}: {problem.detail}", file=sys.stderr)  # noqa: T201
+        print(f"{problem.code}: {problem.detail}", file=sys.stderr)
         return 1
     output = {"answer": form_document(upload), "policy": upload.policy()}
-    print(json.dumps(output, indent=2, ensure_ascii=False))  # noqa: T201
+    print(json.dumps(output, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The local cloud as a process of its own."""
+"""The local cloud as a process of its own, and its faults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 ACCESS_KEY_ID = "LTAI-local"
 ACCESS_KEY_SECRET = "local-secret"  # noqa: S105
@@ -16,6 +19,8 @@ ROLE_ARN = "acs:ram::1234567890123456:role/oss-upload"
 """The AccessKey and the role that the local cloud has from the start."""
 
 _START_SECONDS = 20.0
+_NUMBER_MEMBERS = {"status": "status", "clock": "offset_seconds"}
+"""The member that a fault's number belongs to; it is `seconds` for all other kinds."""
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -34,15 +39,7 @@ class LocalCloud:
 
 @contextlib.asynccontextmanager
 async def local_cloud(host: str, data: Path | None) -> AsyncIterator[LocalCloud]:
-    """Run the local cloud during the block.
-
-    Args:
-        host: the address that its servers listen on.
-        data: a directory for the objects; None keeps them in a temporary one.
-
-    Raises:
-        CannotStart: it did not print its addresses in time.
-    """
+    """Run the local cloud during the block, on an address; without a data directory objects live in a temporary one."""
     arguments = ["-m", "localcloud", "--host", host, *(["--data", str(data)] if data is not None else [])]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=_PROJECT, start_new_session=True
@@ -60,3 +57,24 @@ async def local_cloud(host: str, data: Path | None) -> AsyncIterator[LocalCloud]
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+async def set_faults(session: aiohttp.ClientSession, cloud: LocalCloud, texts: list[str]) -> None:
+    """Replace the faults of a running local cloud by those of texts like `sts:hang` and `sts:latency=3`."""
+    faults: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        server, _, rest = text.partition(":")
+        kind, _, number = rest.partition("=")
+        faults[server] = {"kind": kind}
+        if number:
+            faults[server][_NUMBER_MEMBERS.get(kind, "seconds")] = _number(text, number)
+    async with session.put(f"{cloud.oss}/-/faults", json=faults) as response:
+        if response.status != 200:
+            raise CannotStart(f"--fault {' '.join(texts)}: {(await response.json())['error']}")
+
+
+def _number(text: str, number: str) -> float:
+    try:
+        return float(number) if "." in number else int(number)
+    except ValueError:
+        raise CannotStart(f"--fault {text}: {number} is not a number") from None

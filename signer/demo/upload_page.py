@@ -22,13 +22,7 @@ _FILES = Path(__file__).parent / "page"
 def add_upload_page(
     routes: Router, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
 ) -> None:
-    """Add the page to the signer's public routes.
-
-    Args:
-        oss: the URL of the local OSS as this process reaches it.
-        oss_for_browsers: the same as browsers reach it.
-    """
-
+    """Add the page to the signer's public routes; browsers may reach the local OSS at another URL than this process."""
     files = {each.name: (each.read_bytes(), guess_type(each)[0]) for each in _FILES.iterdir() if each.is_file()}
 
     async def index(_context: Context) -> Reply:

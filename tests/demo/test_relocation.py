@@ -9,8 +9,7 @@ import pytest
 
 from signer.callers.caller import Caller
 from signer.definitions.parser import parse
-from signer.demo.faults import set_faults
-from signer.demo.local_cloud import CannotStart, LocalCloud
+from signer.demo.local_cloud import CannotStart, LocalCloud, set_faults
 from signer.demo.relocation import relocate
 from signer.environment import Environment
 from signer.service import Service
