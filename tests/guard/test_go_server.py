@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-
-import pytest
 
 from bench import definitions, go_server
 from bench.contenders import open_app_request
 from bench.http_client import Response, send
 from bench.processes import local_cloud, signer
+from tests.harness.programs import require_program
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed; on Debian and Ubuntu: golang-go")
 def test_go_server_responds_with_the_same_bytes_in_the_same_second() -> None:
+    require_program("go")
     with (
         local_cloud() as cloud,
         signer(definitions.usual(cloud)) as python,
