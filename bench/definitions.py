@@ -63,7 +63,8 @@ def busy(cloud: Cloud, directory: Path, *, apps: int, roles: int, expires_second
     """
     entries = "".join(_role(cloud, number, ", min_remaining: 1s, session_name: run-0") for number in range(roles))
     users = "".join(
-        f"  r{n}: {{bucket: photos-0, credentials: r{n}, expires: {expires_seconds}s}}\n" for n in range(roles)
+        f"  r{n}: {{key_prefix: '', bucket: photos-0, credentials: r{n}, expires: {expires_seconds}s}}\n"
+        for n in range(roles)
     )
     role = _INSTANCE_ROLE.format(metadata=cloud.metadata)
     head = f"{_HEAD}audit: {directory / 'audit.log'}\n{role}{entries}{_DEFAULTS}apps:\n{users}"

@@ -126,7 +126,7 @@ def _definitions(cloud: Cloud, delay: int) -> str:
     apps = "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(ROLES))
     return (
         f'version: 1\nserver: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}\ncredentials:\n{roles}'
-        f"defaults: {{region: cn-hangzhou, bucket: photos, expires: {delay + 1}s}}\napps:\n{apps}"
+        f"defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, expires: {delay + 1}s}}\napps:\n{apps}"
     )
 
 

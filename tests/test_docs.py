@@ -40,9 +40,7 @@ def commands() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-HEAD = (
-    "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, bucket: b-1, credentials: r}\n"
-)
+HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, key_prefix: '', bucket: b-1, credentials: r}\n"
 ENVIRON = {**LOCAL_ENVIRON, "WX_SECRET": "w" * 32, "JWT_SECRET": "j" * 40}
 
 

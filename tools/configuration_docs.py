@@ -27,6 +27,7 @@ credentials:
 apps:
   wx1234567890abcdef:              # the app id of the mini-program
     bucket: photos-prod
+    key_prefix: photos/            # clients can only write below it
     region: cn-shanghai
     credentials: uploader
     rate_limit: {per_caller: 30/m}

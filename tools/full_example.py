@@ -51,6 +51,7 @@ def _lines() -> Iterator[str]:
     yield from _fields(model.AppEntry, 2, model.AppEntry.headings)
     yield "  another-app:              # inherits the rest from defaults"
     yield "    bucket: receipts-prod"
+    yield "    key_prefix: receipts/"
     yield "    rate_limit: {per_caller: 30/m}"
 
 

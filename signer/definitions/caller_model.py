@@ -16,10 +16,8 @@ from pydantic import (
 )
 
 from signer.definitions.credential_model import StrictModel
-from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256
+from signer.definitions.value_types import EXAMPLE_HASH, AppId, BaseUrl, Duration, Sha256
 from signer.plugins import CALLERS, plugin_names
-
-_KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class OpenCallers(StrictModel):
@@ -96,7 +94,7 @@ class ApiKeyCallers(StrictModel):
 
     type: Literal["api_key"]
     """Type of callers."""
-    keys: dict[str, Hashes] = Field(min_length=1, examples=[{"shop": _KEY_HASH}])
+    keys: dict[str, Hashes] = Field(min_length=1, examples=[{"shop": EXAMPLE_HASH}])
     """SHA-256 of each API key by the name of the caller, or a list of two while a key is replaced; `printf %s KEY |
     sha256sum` prints it."""
 

@@ -54,7 +54,7 @@ class Server(StrictModel):
     """Serve HTTPS without nginx."""
     admin: Address = Field("127.0.0.1:9180", examples=["127.0.0.1:9180", "unix:/run/oss-signer/admin.sock"])
     """Address of health checks, metrics and status page, `host:port` or `unix:/path`; keep it private."""
-    admin_token: SecretStr | None = Field(None, min_length=16, examples=["${ADMIN_TOKEN:-at-least-16-characters}"])
+    admin_token: SecretStr | None = Field(None, min_length=16, examples=["${ADMIN_TOKEN}"])
     """Token that `Authorization: Bearer` must contain at the admin address; required where other machines can reach it."""
     callback_queue: SecretStr | None = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
     """Queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share."""
@@ -108,7 +108,7 @@ class Notify(StrictModel):
 
     url: BaseUrl = Field(examples=["https://api.example.com/uploads"])
     """URL that events are posted to."""
-    secret: SecretStr = Field(min_length=16, examples=["${NOTIFY_SECRET:-at-least-16-characters}"])
+    secret: SecretStr = Field(min_length=16, examples=["${NOTIFY_SECRET}"])
     """Key of the HMAC-SHA256 signature of each event."""
 
 

@@ -75,6 +75,9 @@ def _improve(each: Schema, entry: type[StrictModel]) -> None:
     descriptions = _field_docstrings(entry)
     for name, member in properties.items():
         member["description"] = descriptions[name]
+        if member.get("minLength", 1) > 1:
+            # A reference may be shorter than the value that it stands for.
+            member["minLength"] = 1
         if "default" in member:
             member["default"] = _as_written(entry.model_fields[name].default, member)
             if member["default"] is None:

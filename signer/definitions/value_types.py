@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from ipaddress import ip_network
 from typing import Annotated, Any
 
@@ -40,6 +41,10 @@ _WILDCARDS = f"* after one of {', '.join(f'{kind}/' for kind in WILDCARD_KINDS)}
 _CALLBACK_URLS = rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$"
 _ROLE_ARN = "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$"
 _SHA256 = "^[0-9a-f]{64}$"
+_EXAMPLE_KEYS = ("", "test", "KEY", "key", "secret", "password", "changeme")
+_HASHES_OF_EXAMPLES = frozenset(sha256(key.encode()).hexdigest() for key in _EXAMPLE_KEYS)
+EXAMPLE_HASH = "0" * 64
+"""Stands in examples for the hash of a key, and is the hash of no known key."""
 _MEDIA_TYPE = rf"^(?:[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+|(?:{'|'.join(WILDCARD_KINDS)})/\*)$"
 
 
@@ -181,6 +186,10 @@ def _sha256(value: str) -> str:
     if not re.fullmatch(_SHA256, value):
         # The value may be the API key itself, so the message must not repeat it.
         raise ValueError("this must be the SHA-256 of the API key in hex; make it with: printf %s KEY | sha256sum")
+    if value in _HASHES_OF_EXAMPLES:
+        raise ValueError(
+            "this is the SHA-256 of an example that anyone can guess; make a key with: openssl rand -hex 32"
+        )
     return value
 
 
@@ -227,9 +236,7 @@ OidcProviderArn = Annotated[
 SessionName = Annotated[
     str, _Text("session name", "^[A-Za-z0-9.@_-]{2,64}$", "use 2 to 64 letters, digits, . @ _ and -", "oss-signer")
 ]
-Sha256 = Annotated[
-    str, _Text("SHA-256", _SHA256, _sha256, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
-]
+Sha256 = Annotated[str, _Text("SHA-256", _SHA256, _sha256, EXAMPLE_HASH)]
 AppId = Annotated[
     str, _Text("app id", "^[A-Za-z0-9_-]{1,64}$", "use 1 to 64 letters, digits, _ and -", "wx1234567890abcdef")
 ]

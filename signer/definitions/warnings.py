@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from signer.definitions import caller_model, credential_model
+from signer.definitions.exposure import app_exposures, is_plain_http, role_exposures, server_exposures
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Violation, format_path
 from signer.definitions.places import locate
@@ -20,8 +20,6 @@ from signer.signing.form import open_fields
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
 """Secret keys with the address of a service, which is secret only if it contains a password."""
-
-_THIS_MACHINE = re.compile(r"https?://(?:127\.|localhost|\[::1\]).*")
 
 
 def find_warnings(registry: Registry) -> list[Mistake]:
@@ -38,6 +36,10 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
             for warning in _app_warnings(app, registry.roles[app.role]):
                 below = warning.below(("apps", app.id))
                 yield replace(below, path=document.written_path(below.path))
+    for warning in server_exposures(registry.server):
+        yield warning.below(("server",))
+    for role in registry.roles.values():
+        yield from role_exposures(role)
     yield from _overlapping_prefixes(registry, document)
     yield from _open_fields(registry)
     yield from _unused_credentials(registry, document)
@@ -64,16 +66,17 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
         yield Violation(("content_types",), message)
     if likely := likely_region(app.rules.region):
         yield Violation(("region",), f"{quote(app.rules.region)} is not a known region; did you mean {likely}?")
-    if not _THIS_MACHINE.fullmatch(app.rules.url):
-        if app.rules.url.startswith("http:"):
-            yield Violation(
-                ("domain",),
-                f"{quote(app.rules.url)} is not HTTPS, and mini-programs upload only over HTTPS; write https://",
-            )
-        if "-internal.aliyuncs.com" in app.rules.url:
-            yield Violation(
-                ("domain",), f"phones cannot reach OSS's internal endpoint {quote(app.rules.url)}; remove the key"
-            )
+    url, prefix = app.rules.url, app.rules.naming.prefix.text
+    if is_plain_http(url):
+        message = f"{quote(url)} is not HTTPS, and mini-programs upload only over HTTPS; write https://"
+        yield Violation(("domain",), message)
+    if "-internal.aliyuncs.com" in url:
+        message = f"phones cannot reach OSS's internal endpoint {quote(url)}; remove the key"
+        yield Violation(("domain",), message)
+    if prefix and not prefix.endswith("/"):
+        runs_into = f"{quote(prefix)} does not end with /, so it runs into the names of the objects"
+        yield Violation(("key_prefix",), f"{runs_into}; write {quote(f'{prefix}/')}")
+    yield from app_exposures(app)
 
 
 def _open_fields(registry: Registry) -> Iterator[Violation]:

@@ -27,7 +27,7 @@ version: 1
 credentials:
   good: {{type: static, access_key_id: LTAI, access_key_secret: {SECRET}}}
   gone: {{type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}}
-defaults: {{region: cn-hangzhou, bucket: photos, credentials: good}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: good}}
 apps:
 """
 APP = "  a: {name: Photo wall, max_size: 1MiB}\n"

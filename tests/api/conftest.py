@@ -28,7 +28,7 @@ credentials:
   key: {{type: static, access_key_id: LTAI, access_key_secret: secret}}
   gone: {{type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}}
 default_app: open
-defaults: {{bucket: photos, region: cn-hangzhou, credentials: key}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: key}}
 apps:
   open: {{}}
   {WX_APP}: {{key_prefix: wx/}}

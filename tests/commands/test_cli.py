@@ -27,7 +27,7 @@ COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, dem
 VALID = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
-apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}
+apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}
 """
 
 

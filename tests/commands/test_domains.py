@@ -15,7 +15,7 @@ version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
 defaults: {region: cn-hangzhou, credentials: r}
 apps:
-  wx1: {bucket: photos}
+  wx1: {key_prefix: '', bucket: photos}
   wx2: {bucket: photos, key_prefix: two/}
   wx3:
     bucket: own
@@ -23,8 +23,8 @@ apps:
     key_prefix: "{caller}/"
     downloads: {expires: 5m}
     callers: {type: wechat, secret: anything}
-  plain: {bucket: own, domain: http://upload.example.com}
-  off: {bucket: own, enabled: false}
+  plain: {key_prefix: '', bucket: own, domain: http://upload.example.com}
+  off: {key_prefix: '', bucket: own, enabled: false}
 """
 PHOTOS = "https://photos.oss-cn-hangzhou.aliyuncs.com"
 

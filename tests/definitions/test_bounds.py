@@ -58,8 +58,8 @@ def test_a_value_that_contains_itself_is_rejected(text: str) -> None:
 
 
 def test_a_few_aliases_are_accepted() -> None:
-    apps = "\n".join(f"  a{n}: {{bucket: photos-{n}, rate_limit: *limit}}" for n in range(200))
-    first = "  first: {bucket: photos, rate_limit: &limit {per_app: 5/s}}"
+    apps = "\n".join(f"  a{n}: {{key_prefix: '', bucket: photos-{n}, rate_limit: *limit}}" for n in range(200))
+    first = "  first: {key_prefix: '', bucket: photos, rate_limit: &limit {per_app: 5/s}}"
     registry = parse(
         {"a.yaml": f"{HEAD}defaults: {{region: cn-hangzhou, credentials: r}}\napps:\n{first}\n{apps}\n"}, {}
     )
@@ -70,10 +70,10 @@ def test_a_few_aliases_are_accepted() -> None:
     "app",
     [
         "{}",
-        "{bucket: Photos}",
-        "{bucket: '${A} ${B}'}",
+        "{key_prefix: '', bucket: Photos}",
+        "{key_prefix: '', bucket: '${A} ${B}'}",
         "{bukket: a}",
-        "{bucket: bbb, region: cn-hangzhou, credentials: xx%}",
+        "{key_prefix: '', bucket: bbb, region: cn-hangzhou, credentials: xx%}",
     ],
 )
 def test_ten_thousand_mistakes_give_a_bounded_report(app: str) -> None:
@@ -85,7 +85,7 @@ def test_ten_thousand_mistakes_give_a_bounded_report(app: str) -> None:
 
 
 def test_a_mistake_in_defaults_is_reported_once() -> None:
-    apps = "".join(f"  app-{n}: {{bucket: photos}}\n" for n in range(2_000))
+    apps = "".join(f"  app-{n}: {{key_prefix: '', bucket: photos}}\n" for n in range(2_000))
     error = rejected(f"{HEAD}defaults: {{region: oss-cn-hangzhou, credentials: r, bukket: x}}\napps:\n{apps}")
     assert [mistake.place.line for mistake in error.mistakes] == [3, 3]
 

@@ -88,7 +88,7 @@ def test_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     ]
     assert report["errors"][1]["source"] == "    bukket: photos"
     assert "did you mean bucket?" in report["errors"][1]["message"]
-    status, out, err = check(HEAD + "    bucket: photos\n", tmp_path, capsys, "--json")
+    status, out, err = check(HEAD + "    bucket: photos\n    key_prefix: ''\n", tmp_path, capsys, "--json")
     report = json.loads(out)
     assert (status, err, report["ok"], report["errors"], report["apps"], report["roles"]) == (0, "", True, [], 1, 1)
     assert (report["warnings"][0]["line"], report["warnings"][0]["column"]) == (4, 3)
@@ -127,7 +127,7 @@ def test_many_warnings_are_shortened_for_people_only(tmp_path: Path, capsys: pyt
     text = (
         "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, credentials: r}\napps:\n"
     )
-    text += "".join(f"  a{n}: {{bucket: b{n:03}}}\n" for n in range(120))
+    text += "".join(f"  a{n}: {{key_prefix: '', bucket: b{n:03}}}\n" for n in range(120))
     status, out, err = check(text, tmp_path, capsys)
     assert (status, err.count("warning: apps."), "and 70 more warnings" in err) == (0, 50, True)
     assert "120 warnings" in out

@@ -57,7 +57,7 @@ credentials:
     access_key_secret: >-
       {LITERAL}
 apps:
-  a: {{bucket: photos, region: cn-hangzhou, credentials: fixed}}
+  a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: fixed}}
   b: {{bucket: photos, region: cn-hangzhou, credentials: block, key_prefix: "照片/{{yyyy}}/"}}
 """
 ALIASES = """\
@@ -73,7 +73,7 @@ apps:
     rate_limit: *l
     content_types: &t
       - image/png
-  b: {bucket: others, content_types: *t}
+  b: {key_prefix: '', bucket: others, content_types: *t}
 ...
 """
 BASES = {
@@ -179,7 +179,7 @@ def test_mutated_bytes(base: str, cases: int, tmp_path: Path) -> None:
     assert all(count > subject.edits / 100 for count in (outcomes["accepted"], outcomes["rejected"])), outcomes
 
 
-VALID = {"a.yaml": FULL, "b.yaml": "apps: {c: {bucket: photos, credentials: uploader}}\n"}
+VALID = {"a.yaml": FULL, "b.yaml": "apps: {c: {key_prefix: '', bucket: photos, credentials: uploader}}\n"}
 STRUCTURED = Subject(VALID)
 
 

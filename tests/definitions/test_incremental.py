@@ -24,12 +24,12 @@ DEFAULTS = (
     "defaults: {region: cn-shanghai, credentials: s}\n",
 )
 APPS = (
-    "{bucket: photos, region: cn-hangzhou, credentials: r}",
+    "{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}",
     "{bucket: photos, key_prefix: 'p/', rate_limit: {per_caller: 5/s}}",
-    "{bucket: others, credentials: s, enabled: false}",
-    "{bucket: ${BUCKET:-photos}}",
-    "{bucket: Broken}",
-    "{bucket: photos, credentials: nobody}",
+    "{key_prefix: '', bucket: others, credentials: s, enabled: false}",
+    "{key_prefix: '', bucket: ${BUCKET:-photos}}",
+    "{key_prefix: '', bucket: Broken}",
+    "{key_prefix: '', bucket: photos, credentials: nobody}",
     "not: {closed",
 )
 
@@ -62,20 +62,24 @@ def test_parsing_again_gives_the_same_as_a_new_parser(states: list[Files]) -> No
 def test_unchanged_apps_are_not_parsed_again() -> None:
     files = {
         "base.yaml": BASE + DEFAULTS[1],
-        "a.yaml": "apps: {a: {bucket: photos}}",
-        "b.yaml": "apps: {b: {bucket: bbb}}",
+        "a.yaml": "apps: {a: {key_prefix: '', bucket: photos}}",
+        "b.yaml": "apps: {b: {key_prefix: '', bucket: bbb}}",
     }
     parser = Parser()
     first = parser.parse(files, ENVIRON)
     with pytest.raises(BadDefinitions):
-        parser.parse({**files, "b.yaml": "apps: {b: {bucket: B}}"}, ENVIRON)
-    second = parser.parse({**files, "b.yaml": "apps: {b: {bucket: bbc}}"}, ENVIRON)
+        parser.parse({**files, "b.yaml": "apps: {b: {key_prefix: '', bucket: B}}"}, ENVIRON)
+    second = parser.parse({**files, "b.yaml": "apps: {b: {key_prefix: '', bucket: bbc}}"}, ENVIRON)
     assert second.apps["a"] is first.apps["a"]
     assert (first.apps["b"].rules.bucket, second.apps["b"].rules.bucket) == ("bbb", "bbc")
 
 
 def test_a_changed_variable_changes_the_values_that_refer_to_it() -> None:
-    files = {"a.yaml": BASE + DEFAULTS[1] + "apps: {a: {bucket: '${BUCKET}'}, b: {bucket: plain}}"}
+    files = {
+        "a.yaml": BASE
+        + DEFAULTS[1]
+        + "apps: {a: {key_prefix: '', bucket: '${BUCKET}'}, b: {key_prefix: '', bucket: plain}}"
+    }
     parser = Parser()
     assert parser.parse(files, {**ENVIRON, "BUCKET": "one"}).apps["a"].rules.bucket == "one"
     assert parser.parse(files, {**ENVIRON, "BUCKET": "two"}).apps["a"].rules.bucket == "two"
@@ -86,14 +90,16 @@ def test_a_changed_variable_changes_the_values_that_refer_to_it() -> None:
 
 def test_a_new_app_without_keys_is_validated() -> None:
     parser = Parser()
-    files = {"a.yaml": BASE + DEFAULTS[1] + "apps:\n  a: {bucket: photos}\n"}
+    files = {"a.yaml": BASE + DEFAULTS[1] + "apps:\n  a: {key_prefix: '', bucket: photos}\n"}
     parser.parse(files, ENVIRON)
     with pytest.raises(BadDefinitions, match=r"apps\.b: the value is empty"):
         parser.parse({"a.yaml": files["a.yaml"] + "  b:\n"}, ENVIRON)
 
 
 def test_changed_defaults_and_credentials_reach_every_app() -> None:
-    apps = {"apps.yaml": "apps: {a: {bucket: photos}, b: {bucket: others, region: cn-beijing}}"}
+    apps = {
+        "apps.yaml": "apps: {a: {key_prefix: '', bucket: photos}, b: {key_prefix: '', bucket: others, region: cn-beijing}}"
+    }
     parser = Parser()
     for defaults in (DEFAULTS[1], DEFAULTS[2], DEFAULTS[1]):
         files = {"base.yaml": BASE + defaults, **apps}

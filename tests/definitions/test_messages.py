@@ -32,6 +32,7 @@ def compare(case: Path, output: str) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("OSS_", "ALIBABA_CLOUD_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("ADMIN_TOKEN", "what-the-examples-refer-to")
 
 
 @pytest.mark.parametrize("case", cases("invalid"), ids=lambda case: case.name)

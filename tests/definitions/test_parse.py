@@ -52,12 +52,12 @@ apps:
     headers: {X-Oss-Object-Acl: private, x-oss-forbid-overwrite: "true"}
     conditions:
       - [starts-with, $x-oss-meta-team, a]
-    callers: {type: api_key, keys: {shop: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}}
+    callers: {type: api_key, keys: {shop: 67e8302899e9dc9dfa999f77f5e49bf4b70284026748e5b1a31bc1487f3ab778}}
     rate_limit: {per_app: 100/s, per_caller: 30/m}
     cors_origins: [https://h5.example.com]
     callback: {url: https://api.example.com/oss, body: "bucket=${bucket}&object=${object}"}
-  plain: {bucket: plain-bucket, credentials: uploader}
-  off: {bucket: plain-bucket, credentials: uploader, enabled: false}
+  plain: {key_prefix: '', bucket: plain-bucket, credentials: uploader}
+  off: {key_prefix: '', bucket: plain-bucket, credentials: uploader, enabled: false}
 """
 SECRET = "Hunter2!"
 ENVIRON = {"AK": "LTAI-x", "SECRET": SECRET}
@@ -116,7 +116,10 @@ def test_no_secret_in_any_text() -> None:
 
 
 def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
-    text = HEAD + "apps: {a: {bucket: '${SECRET}', region: cn-hangzhou, credentials: r, max_size: '${SECRET}'}}"
+    text = (
+        HEAD
+        + "apps: {a: {key_prefix: '', bucket: '${SECRET}', region: cn-hangzhou, credentials: r, max_size: '${SECRET}'}}"
+    )
     with pytest.raises(BadDefinitions) as raised:
         parse({"a.yaml": text}, ENVIRON)
     assert len(raised.value.mistakes) == 2
@@ -124,11 +127,11 @@ def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
 
 
 def test_files_are_merged_and_an_app_in_two_of_them_is_rejected() -> None:
-    one = HEAD + "defaults: {region: cn-hangzhou, credentials: r}\napps: {a: {bucket: bbb}}\n"
-    registry = parse({"one.yaml": one, "two.yaml": "version: 1\napps: {b: {bucket: bbb}}\n"}, {})
+    one = HEAD + "defaults: {region: cn-hangzhou, credentials: r}\napps: {a: {key_prefix: '', bucket: bbb}}\n"
+    registry = parse({"one.yaml": one, "two.yaml": "version: 1\napps: {b: {key_prefix: '', bucket: bbb}}\n"}, {})
     assert set(registry.apps) == {"a", "b"}
     with pytest.raises(BadDefinitions) as raised:
-        parse({"one.yaml": one, "two.yaml": "apps:\n  a: {bucket: ccc}\n"}, {})
+        parse({"one.yaml": one, "two.yaml": "apps:\n  a: {key_prefix: '', bucket: ccc}\n"}, {})
     assert (
         str(raised.value)
         == "two.yaml:2:3: apps.a: this name is already used at one.yaml:4:8; rename or remove one of the two"
@@ -140,7 +143,7 @@ def test_references_are_interpolated(tmp_path: Path) -> None:
     text = (
         HEAD
         + f"""apps:
-  a: {{bucket: "${{B}}-x", region: "${{file:{tmp_path}/region}}", credentials: "${{C:-r}}", domain: "${{D:-}}"}}"""
+  a: {{key_prefix: '', bucket: "${{B}}-x", region: "${{file:{tmp_path}/region}}", credentials: "${{C:-r}}", domain: "${{D:-}}"}}"""
     )
     rules = parse({"a.yaml": text}, {"B": "photos"}).app("a").rules
     assert (rules.bucket, rules.region) == ("photos-x", "cn-beijing")
@@ -149,14 +152,17 @@ def test_references_are_interpolated(tmp_path: Path) -> None:
 
 def test_a_file_in_the_credentials_directory_of_systemd(tmp_path: Path) -> None:
     (tmp_path / "bucket").write_text("photos\n", encoding="utf-8")
-    text = HEAD + "apps: {a: {bucket: '${file:$CREDENTIALS_DIRECTORY/bucket}', region: cn-hangzhou, credentials: r}}\n"
+    text = (
+        HEAD
+        + "apps: {a: {key_prefix: '', bucket: '${file:$CREDENTIALS_DIRECTORY/bucket}', region: cn-hangzhou, credentials: r}}\n"
+    )
     assert parse({"a.yaml": text}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).app("a").rules.bucket == "photos"
     with pytest.raises(BadDefinitions, match=r"\$CREDENTIALS_DIRECTORY is not set; .*LoadCredential="):
         parse({"a.yaml": text}, {})
 
 
 def test_the_documented_variables_give_the_keys_of_assume_role() -> None:
-    apps = "apps: {a: {bucket: bbb, region: cn-hangzhou, credentials: r}}"
+    apps = "apps: {a: {key_prefix: '', bucket: bbb, region: cn-hangzhou, credentials: r}}"
     text = f"version: 1\ncredentials: {{r: {{type: assume_role}}}}\n{apps}"
     environ = {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "s", "OSS_STS_ROLE_ARN": "acs:ram::1:role/r"}
     entry = parse({"a.yaml": text}, environ).roles["r"].entry

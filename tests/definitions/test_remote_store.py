@@ -41,7 +41,7 @@ def definitions(**app: Any) -> dict[str, Any]:
         "version": 1,
         "server": {"callback_queue": "/tmp/queue.db"},
         "credentials": {"r": static},
-        "apps": {"a": {"bucket": "photos", "region": "cn-hangzhou", "credentials": "r", **app}},
+        "apps": {"a": {"bucket": "photos", "key_prefix": "", "region": "cn-hangzhou", "credentials": "r", **app}},
     }
 
 

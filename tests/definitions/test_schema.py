@@ -86,6 +86,7 @@ def test_valid_definitions_match_the_schema(text: str) -> None:
 
 NOT_SEEN_BY_A_SCHEMA = {
     # Mistakes in several values together, or with the environment.
+    "prefix-missing", "api-key-of-an-example",
     "absolute-prefix", "assume-role-without-key", "bad-condition", "bad-reference", "caller-with-open",
     "caller-in-a-segment", "caller-without-slash", "climbing-prefix", "dollar-in-header", "dollar-in-prefix",
     "domain-of-another-bucket",
@@ -189,7 +190,7 @@ def test_the_example_names_the_schema_for_editors() -> None:
     ],
 )
 def test_parser_and_schema_reject_the_same(app: str) -> None:
-    rest = {"bucket": "photos", "region": "cn-hangzhou", "credentials": "r"}
+    rest = {"bucket": "photos", "key_prefix": "p/", "region": "cn-hangzhou", "credentials": "r"}
     rest.pop(app.partition(":")[0], None)
     written = ", ".join([app, *(f"{key}: {value}" for key, value in rest.items())])
     text = f"version: 1\ncredentials: {{r: {{type: ecs_ram_role}}}}\napps: {{a: {{{written}}}}}\n"

@@ -120,7 +120,7 @@ def test_the_value_of_a_reference_is_not_shown(value: str) -> None:
 
 def _other_keys(value: str) -> list[str]:
     """Return the other required keys of an app."""
-    needed = {"bucket": "photos", "region": "cn-hangzhou", "credentials": "r"}
+    needed = {"bucket": "photos", "key_prefix": "p/", "region": "cn-hangzhou", "credentials": "r"}
     return [f"{key}: {text}, " for key, text in needed.items() if not value.startswith(key)]
 
 
@@ -128,14 +128,19 @@ def test_other_values_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """Hiding secrets must not hide the mistake."""
     config = tmp_path / "signer.yaml"
     config.write_text(
-        HEAD.replace("apps: {}", "apps: {a: {bucket: Photos, name: Secret garden}}")
+        HEAD.replace("apps: {}", "apps: {a: {key_prefix: '', bucket: Photos, name: Secret garden}}")
         + "  r: {type: assume_role, access_key_secret: '${file:/run/ak-secret}', access_key_id: '${AK}', scope: al}\n"
         + "  p: {type: oidc, token_file: /var/run/secrets/token, provider_arn: x}\n",
         encoding="utf-8",
     )
     main(["check", "--config", str(config)])
     output = capsys.readouterr().err
-    for shown in ("{bucket: Photos, name: Secret garden}", "${file:/run/ak-secret}", "${AK}", "/var/run/secrets/token"):
+    for shown in (
+        "{key_prefix: '', bucket: Photos, name: Secret garden}",
+        "${file:/run/ak-secret}",
+        "${AK}",
+        "/var/run/secrets/token",
+    ):
         assert shown in output
 
 

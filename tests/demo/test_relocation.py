@@ -32,12 +32,12 @@ credentials:
   fixed: {type: static, access_key_id: LTAI, access_key_secret: real}
 defaults: {region: cn-hangzhou}
 apps:
-  a: {bucket: photos, credentials: instance}
-  b: {bucket: photos, credentials: partner}
-  c: {bucket: others, credentials: key, domain: https://upload.example.com}
-  d: {bucket: others, credentials: pod, region: cn-shanghai}
-  e: {bucket: photos, credentials: chain}
-  f: {bucket: photos, credentials: fixed}
+  a: {key_prefix: '', bucket: photos, credentials: instance}
+  b: {key_prefix: '', bucket: photos, credentials: partner}
+  c: {key_prefix: '', bucket: others, credentials: key, domain: https://upload.example.com}
+  d: {key_prefix: '', bucket: others, credentials: pod, region: cn-shanghai}
+  e: {key_prefix: '', bucket: photos, credentials: chain}
+  f: {key_prefix: '', bucket: photos, credentials: fixed}
 """
 
 

@@ -28,7 +28,7 @@ credentials:
     endpoint: "{sts}"
     role_arn: acs:ram::1234567890123456:role/oss-two
     source: instance
-defaults: {{region: cn-hangzhou, bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}}}
 apps:
   fine:
     key_prefix: fine/{{caller}}/{{yyyy}}/

@@ -27,7 +27,7 @@ async def main() -> None:
             config.write_text(
                 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
                 "credentials: {r: {type: ecs_ram_role}}\n"
-                "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}\n",
+                "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}\n",
                 encoding="utf-8",
             )
             async with signer(session, config) as running:

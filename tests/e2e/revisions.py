@@ -16,7 +16,7 @@ version: 1
 server: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
 credentials:
   fixed: {type: static, access_key_id: LTAI-fixed, access_key_secret: "${OSS_ACCESS_KEY_SECRET}"}
-defaults: {bucket: photos, region: cn-hangzhou, credentials: fixed}
+defaults: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: fixed}
 """
 
 

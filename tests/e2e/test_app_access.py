@@ -205,7 +205,7 @@ version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 limits: redis://127.0.0.1:{redis.port}/0
 credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}
-defaults: {{bucket: photos, region: cn-hangzhou, credentials: r}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}
 apps:
   open: {{rate_limit: {{per_app: 10/h}}}}
   closed: {{rate_limit: {{per_app: 10/h, when_redis_is_gone: closed}}}}

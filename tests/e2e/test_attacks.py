@@ -44,7 +44,7 @@ def write(config: Path, cloud: Cloud) -> None:
 version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}
-apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r, cors_origins: [https://h5.example.com]}}}}
+apps: {{a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r, cors_origins: [https://h5.example.com]}}}}
 """,
         encoding="utf-8",
     )

@@ -47,7 +47,7 @@ server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials:
   r: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
   s: {{type: assume_role, endpoint: "{cloud.sts}"}}
-defaults: {{region: cn-hangzhou, credentials: r, max_size: 1MiB, bucket: photos, domain: "{cloud.oss}/photos"}}
+defaults: {{region: cn-hangzhou, credentials: r, max_size: 1MiB, key_prefix: '', bucket: photos, domain: "{cloud.oss}/photos"}}
 apps:
   a: {{key_prefix: a/, cors_origins: [https://h5.example.com]}}
   s: {{credentials: s}}
@@ -244,7 +244,7 @@ server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials:
   good: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}
   dead: {{type: assume_role, endpoint: "{cloud.sts}", access_key_secret: not-the-secret}}
-defaults: {{region: cn-hangzhou, bucket: photos}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos}}
 apps: {{a: {{credentials: good}}, b: {{credentials: dead}}}}
 """,
         encoding="utf-8",

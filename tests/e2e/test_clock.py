@@ -17,7 +17,7 @@ version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials:
   r: {{type: {kind}, endpoint: "{endpoint}"}}
-apps: {{a: {{bucket: photos, region: cn-hangzhou, credentials: r}}}}
+apps: {{a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}}}
 """
 
 

@@ -45,7 +45,7 @@ async def test_twenty_apps_on_five_roles_cause_five_fetches(
         )
         (config := tmp_path / "signer.yaml").write_text(
             f"{HEAD}credentials:\n{yaml}defaults: {{region: cn-hangzhou}}\napps:\n"
-            + "".join(f"  a{n}: {{bucket: photos, credentials: r{n % roles}}}\n" for n in range(apps)),
+            + "".join(f"  a{n}: {{key_prefix: '', bucket: photos, credentials: r{n % roles}}}\n" for n in range(apps)),
             encoding="utf-8",
         )
         async with signer(session, config, wait_for=LISTENING) as running:
@@ -66,7 +66,7 @@ async def test_ten_thousand_requests_without_a_token_cause_one_fetch(
         sts = await stack.enter_async_context(relay(cloud.sts, held=True))
         (config := tmp_path / "signer.yaml").write_text(
             f'{HEAD}credentials: {{r: {{type: assume_role, endpoint: "{sts.url}", timeout: {TIMEOUT}}}}}\n'
-            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}\n",
+            "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}\n",
             encoding="utf-8",
         )
         with open_files_limit(CROWD + SPARE_FILES):
@@ -101,7 +101,7 @@ async def test_two_hundred_tokens_that_expire_together_are_refreshed_at_a_limite
             for n in range(ROLES)
         )
         (config := tmp_path / "signer.yaml").write_text(
-            f"{HEAD}credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos, expires: 45s}}\napps:\n"
+            f"{HEAD}credentials:\n{roles}defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, expires: 45s}}\napps:\n"
             + "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(ROLES)),
             encoding="utf-8",
         )

@@ -52,7 +52,7 @@ async def test_a_token_is_used_until_min_remaining_while_sts_is_away(
         cloud = await stack.enter_async_context(local_cloud(session, *arguments))
         (config := tmp_path / "signer.yaml").write_text(
             f'{HEAD}credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}", min_remaining: 2s, timeout: 2s}}}}\n'
-            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
+            "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
             encoding="utf-8",
         )
         running = await stack.enter_async_context(signer(session, config))
@@ -118,7 +118,7 @@ async def test_a_role_without_a_token_does_not_delay_other_roles(
             for n in range(count)
         )
         (config := tmp_path / "signer.yaml").write_text(
-            f"{HEAD}credentials:\n{roles}defaults: {{region: cn-hangzhou, bucket: photos}}\napps:\n"
+            f"{HEAD}credentials:\n{roles}defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos}}\napps:\n"
             + "".join(f"  a{n}: {{credentials: r{n}}}\n" for n in range(count)),
             encoding="utf-8",
         )
@@ -140,7 +140,7 @@ async def test_a_form_ends_with_its_token_and_oss_agrees(
         url = await cloud.create_bucket("photos")
         (config := tmp_path / "signer.yaml").write_text(
             f'{HEAD}credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}\n'
-            f'apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r, expires: 15m}}}}\n',
+            f'apps: {{a: {{key_prefix: "", bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r, expires: 15m}}}}\n',
             encoding="utf-8",
         )
         async with signer(session, config) as running:

@@ -29,7 +29,7 @@ async def test_a_rotated_access_key_is_used_without_a_failed_request(
             'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
             f'credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}", min_remaining: 1s, '
             f"access_key_secret: '{reference}'}}}}\n"
-            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 10s}}\n",
+            "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r, expires: 10s}}\n",
             encoding="utf-8",
         )
         async with signer(session, config, environ=environ) as running, requesting_forms(running, ["a"]) as responses:

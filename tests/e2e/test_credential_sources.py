@@ -38,7 +38,7 @@ credentials:
     type: assume_role
     endpoint: "{cloud.sts}"
     access_key_secret: ${{file:{tmp_path}/ak-secret}}
-apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r}}}}
+apps: {{a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r}}}}
 """,
         encoding="utf-8",
     )
@@ -67,7 +67,7 @@ credentials:
     role_arn: acs:ram::1234567890123456:role/third
     endpoint: "{cloud.sts}"
     scope: app
-defaults: {{bucket: photos, region: cn-hangzhou, domain: "{url}"}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{url}"}}
 apps: {{a: {{credentials: third, key_prefix: a/}}, b: {{credentials: third, key_prefix: b/}}}}
 """,
         encoding="utf-8",
@@ -88,7 +88,7 @@ async def test_hardened_metadata_is_read_with_a_token(session: aiohttp.ClientSes
         config = tmp_path / "signer.yaml"
         config.write_text(
             f'{HEAD}credentials: {{r: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}\n'
-            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r}}\n",
+            "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}\n",
             encoding="utf-8",
         )
         async with signer(session, config) as running:
@@ -105,7 +105,7 @@ async def test_a_token_is_refreshed_before_forms_get_shorter(session: aiohttp.Cl
         config = tmp_path / "signer.yaml"
         config.write_text(
             f'{HEAD}credentials: {{r: {{type: assume_role, endpoint: "{cloud.sts}"}}}}\n'
-            "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
+            "apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r, expires: 5s}}\n",
             encoding="utf-8",
         )
         async with signer(session, config) as running:
@@ -152,7 +152,7 @@ credentials:
     role_arn: acs:ram::1234567890123456:role/other
     endpoint: "{cloud.sts}"
     min_remaining: 1s
-defaults: {{bucket: photos, region: cn-hangzhou, domain: "{url}", expires: 5s}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{url}", expires: 5s}}
 apps: {{a: {{credentials: other}}}}
 """,
             encoding="utf-8",

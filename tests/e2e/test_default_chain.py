@@ -16,7 +16,7 @@ CONFIG = """
 version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials: {{r: {{type: default}}}}
-apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r}}}}
+apps: {{a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: r}}}}
 """
 PATH = "/latest/meta-data/ram/security-credentials/oss-uploader"
 

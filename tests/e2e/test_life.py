@@ -26,7 +26,7 @@ DEFINITIONS = """\
 version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials: {{r: {{type: ecs_ram_role, endpoint: "{metadata}"}}}}
-defaults: {{region: cn-hangzhou, bucket: photos, credentials: r}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: r}}
 apps:
   a: {{key_prefix: u/}}
 """

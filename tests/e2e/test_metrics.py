@@ -26,7 +26,7 @@ server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials:
   good: {{type: assume_role, endpoint: "{cloud.sts}"}}
   dead: {{type: ecs_ram_role, endpoint: "http://127.0.0.1:1"}}
-defaults: {{bucket: photos, region: cn-hangzhou}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou}}
 apps:
   a: {{credentials: good, rate_limit: {{per_app: 2/h}}}}
   b: {{credentials: dead}}

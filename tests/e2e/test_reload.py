@@ -53,7 +53,10 @@ async def test_changed_defaults_are_reported_for_each_app_that_they_affect(
 
 async def test_sighup_reloads(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     write(tmp_path / "bucket", "photos-1")
-    write(config := tmp_path / "signer.yaml", f"{HEAD}apps: {{a: {{bucket: '${{file:{tmp_path}/bucket}}'}}}}\n")
+    write(
+        config := tmp_path / "signer.yaml",
+        f"{HEAD}apps: {{a: {{key_prefix: '', bucket: '${{file:{tmp_path}/bucket}}'}}}}\n",
+    )
     async with signer(session, config) as running:
         # No watched file changes, so only the signal can cause the reload.
         write(tmp_path / "bucket", "photos-2")
@@ -99,7 +102,7 @@ async def test_reload_keeps_the_previous_definitions_when_a_file_is_invalid(
 async def test_reload_reports_every_mistake(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
-        write(config, f"{HEAD}apps:\n  a: {{bucket: Photos}}\n  b: {{credentials: fixed, nmae: x}}\n")
+        write(config, f"{HEAD}apps:\n  a: {{key_prefix: '', bucket: Photos}}\n  b: {{credentials: fixed, nmae: x}}\n")
         status, outcome = await running.reload()
         assert status == 422
         assert [(each["line"], each["column"]) for each in outcome["mistakes"]] == [(7, 15), (8, 27)]

@@ -32,7 +32,7 @@ credentials:
     endpoint: http://127.0.0.1:1
     access_key_id: LTAI-assumed
     access_key_secret: {PLANTED}-{plain_secret}-assumed
-defaults: {{bucket: photos, region: cn-hangzhou, credentials: plain_secret}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: plain_secret}}
 apps:
   a: {{key_prefix: "{plain_secret}/"}}
 {app}"""

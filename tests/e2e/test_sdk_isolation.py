@@ -71,7 +71,7 @@ def write_definitions(
         'server: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}',
         "credentials:",
         *(f"  {name}: {{{role}, min_remaining: 1s}}" for name, role in roles.items()),
-        f"defaults: {{region: cn-hangzhou, bucket: photos, expires: {expires}}}",
+        f"defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, expires: {expires}}}",
         "apps:",
         *(f"  {name}: {{credentials: {name}}}" for name in roles),
     ]

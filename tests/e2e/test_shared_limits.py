@@ -21,7 +21,7 @@ version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 limits: {redis}
 credentials: {{r: {{type: assume_role, endpoint: "{sts}"}}}}
-defaults: {{bucket: photos, region: cn-hangzhou, credentials: r}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}}
 apps:
   limited: {{rate_limit: {{per_app: {limit}/h}}}}
   open: {{rate_limit: {{per_app: 200/s}}}}

@@ -32,7 +32,7 @@ credentials:
   named: {{type: ecs_ram_role, endpoint: "{cloud.metadata}", role_name: oss-uploader}}
   assumed: {{type: assume_role, endpoint: "{cloud.sts}"}}
   narrow: {{type: assume_role, endpoint: "{cloud.sts}", scope: app}}
-defaults: {{region: cn-hangzhou, credentials: instance, max_size: 1KiB, bucket: photos}}
+defaults: {{region: cn-hangzhou, credentials: instance, max_size: 1KiB, key_prefix: '', bucket: photos}}
 apps:
   {WECHAT_APP}: {{domain: "{cloud.oss}/photos", key_prefix: photos/}}
   named: {{domain: "{cloud.oss}/photos", credentials: named, key_prefix: named/}}
@@ -217,7 +217,7 @@ async def test_an_expired_form_is_rejected(cloud: Cloud, session: aiohttp.Client
 version: 1
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0"}}
 credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
-apps: {{a: {{bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: instance, expires: 10m}}}}
+apps: {{a: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{url}", credentials: instance, expires: 10m}}}}
 """,
         encoding="utf-8",
     )

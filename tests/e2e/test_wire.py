@@ -33,7 +33,7 @@ DEFINITIONS = """
 version: 1
 server: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
 credentials: {key: {type: static, access_key_id: LTAI, access_key_secret: secret}}
-apps: {a: {bucket: photos, region: cn-hangzhou, credentials: key, rate_limit: {per_app: 1000000/s}}}
+apps: {a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: key, rate_limit: {per_app: 1000000/s}}}
 """
 
 

@@ -19,8 +19,10 @@ LOCAL_ENVIRON = {
     "OSS_ACCESS_KEY_ID": "LTAI-local",
     "OSS_ACCESS_KEY_SECRET": "local-secret",
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/oss-upload",
+    "ADMIN_TOKEN": "admin-token-of-the-tests",
+    "NOTIFY_SECRET": "notify-secret-of-the-tests",
 }
-"""The AccessKey and the role that the local cloud has from its start."""
+"""The AccessKey and the role that the local cloud has from its start, and what the examples of the docs refer to."""
 LISTENING, READY = "listening", "ready"
 """Log events: the sockets accept connections; the first fetches of all credentials have ended."""
 

@@ -27,8 +27,8 @@ version: 1
 server: {trusted_proxies: [127.0.0.1]}
 credentials: {key: {type: static, access_key_id: LTAI, access_key_secret: secret}}
 apps:
-  a: {bucket: photos, region: cn-hangzhou, credentials: key}
-  "off": {bucket: photos, region: cn-hangzhou, credentials: key, enabled: false}
+  a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: key}
+  "off": {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: key, enabled: false}
 """
 
 Client = TestClient[Any, Any]

@@ -100,7 +100,7 @@ def definitions(bucket: str, metadata: str, wechat: str, app_server: str) -> str
 version: 1
 server: {{listen: 127.0.0.1:0, admin: 127.0.0.1:0}}
 credentials: {{r: {{type: ecs_ram_role, endpoint: "{metadata}"}}}}
-defaults: {{bucket: photos, region: cn-hangzhou, domain: "{bucket}", credentials: r, max_size: 1MiB, expires: 15m}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{bucket}", credentials: r, max_size: 1MiB, expires: 15m}}
 apps:
   free: {{key_prefix: free/}}
   exact: {{key_prefix: exact/, key: "{{uuid}}.{{ext}}", headers: {{x-oss-forbid-overwrite: "true"}}}}

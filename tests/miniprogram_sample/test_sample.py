@@ -64,7 +64,7 @@ credentials: {{instance: {{type: ecs_ram_role, endpoint: "{cloud.metadata}"}}}}
 defaults: {{region: cn-hangzhou, credentials: instance, max_size: 200KiB}}
 apps:
   tour: {{bucket: tour, domain: "{cloud.oss}/tour", key_prefix: tour/}}
-  unknown: {{bucket: unknown, domain: "{cloud.oss}/unknown", key: "{{uuid}}.{{ext}}", expires: 2s}}
+  unknown: {{key_prefix: '', bucket: unknown, domain: "{cloud.oss}/unknown", key: "{{uuid}}.{{ext}}", expires: 2s}}
   {DOCUMENTED_APP}: {{bucket: examplebucket, key_prefix: exampledir/}}
 """,
             encoding="utf-8",

@@ -27,7 +27,7 @@ from tests.monitoring.tools import MONITORING, Prometheus, prometheus
 HEAD = """\
 version: 1
 server: {{listen: "{listen}", admin: "127.0.0.1:0", callback_queue: "{queue}", callback_keys: "{cloud.oss}/-/"}}
-defaults: {{bucket: photos, region: cn-hangzhou, domain: "{cloud.oss}/photos", credentials: good}}
+defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{cloud.oss}/photos", credentials: good}}
 """
 GOOD_ROLE = """\
 credentials:
@@ -50,7 +50,7 @@ MORE_APPS = """\
   stuck: {credentials: dead}
   slowly: {credentials: fading, expires: 2m}
   timed: {credentials: clock}
-  shut: {callers: {type: api_key, keys: {shop: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}}}
+  shut: {callers: {type: api_key, keys: {shop: 67e8302899e9dc9dfa999f77f5e49bf4b70284026748e5b1a31bc1487f3ab778}}}
 """
 WAITING_CALLBACKS = 3
 
@@ -125,7 +125,7 @@ async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> As
     write_certificate(certificate, key, timedelta(days=5))
     server = f'{{listen: "127.0.0.1:0", admin: "127.0.0.1:0", tls: {{certificate: "{certificate}", key: "{key}"}}}}'
     role = "{type: static, access_key_id: LTAI-tls, access_key_secret: not-a-secret}"
-    apps = "{a: {bucket: photos, region: cn-hangzhou, credentials: fixed}}"
+    apps = "{a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: fixed}}"
     text = f"version: 1\nserver: {server}\ncredentials: {{fixed: {role}}}\napps: {apps}\n"
     write(file := directory / "tls.yaml", text)
     async with signer(session, file) as running:

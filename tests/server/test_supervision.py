@@ -21,7 +21,7 @@ from tests.harness.reloadable_service import reloadable_service
 DEFINITIONS = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
-defaults: {region: cn-hangzhou, bucket: photos, credentials: r}
+defaults: {region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: r}
 apps: {a: {}, b: {}}
 """
 Running = SimpleNamespace

@@ -18,7 +18,7 @@ from tests.harness.signer import Signer
 
 def definitions(*apps: str, extra: str = "") -> str:
     """Return YAML with these apps, which need no cloud to sign."""
-    listed = "".join(f"  {app}: {{bucket: photos}}\n" for app in apps)
+    listed = "".join(f"  {app}: {{key_prefix: '', bucket: photos}}\n" for app in apps)
     return (
         'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
         "credentials: {r: {type: static, access_key_id: LTAI-x, access_key_secret: '${KEY_SECRET:-fallback}'}}\n"

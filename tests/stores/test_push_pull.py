@@ -125,12 +125,12 @@ async def test_a_directory_is_stored_as_one_text(
 ) -> None:
     directory = tmp_path / "config"
     directory.mkdir()
-    (directory / "b.yaml").write_text("# the second\napps: {b: {bucket: photos}}", encoding="utf-8")
+    (directory / "b.yaml").write_text("# the second\napps: {b: {key_prefix: '', bucket: photos}}", encoding="utf-8")
     (directory / "a.yaml").write_text(definitions("a"), encoding="utf-8")
     pushed = await command("push", directory, "--config", http.url)
     assert pushed.status == 0, pushed.err
     pulled = await command("pull", "--config", http.url)
-    text = f"# file: a.yaml\n{definitions('a')}# file: b.yaml\n# the second\napps: {{b: {{bucket: photos}}}}\n"
+    text = f"# file: a.yaml\n{definitions('a')}# file: b.yaml\n# the second\napps: {{b: {{key_prefix: '', bucket: photos}}}}\n"
     assert (pulled.out, http.text) == (text, text.encode())
     assert (await command("pull", "--config", directory)).out == text
     source.write_text(text, encoding="utf-8")
@@ -154,7 +154,7 @@ async def test_comments_that_look_like_headings_are_rejected(http: HttpStoreServ
     directory = tmp_path / "config"
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("a") + "# file: old.yaml\n", encoding="utf-8")
-    (directory / "b.yaml").write_text("apps: {b: {bucket: photos}}\n", encoding="utf-8")
+    (directory / "b.yaml").write_text("apps: {b: {key_prefix: '', bucket: photos}}\n", encoding="utf-8")
     result = await command("push", directory, "--config", http.url)
     assert result.status == 1
     assert "a.yaml: contains a line '# file: ...', which starts a new file" in result.err

@@ -41,7 +41,7 @@ class Site:
             "  partner: {type: assume_role, role_arn: 'acs:ram::1234567890123456:role/oss-upload',\n"
             f"    endpoint: '{self.cloud.sts}', access_key_id: '${{OSS_ACCESS_KEY_ID}}',\n"
             "    access_key_secret: '${file:$CREDENTIALS_DIRECTORY/ak-secret}'}\n"
-            "defaults: {region: cn-hangzhou, bucket: photos-prod, credentials: machine}\n"
+            "defaults: {region: cn-hangzhou, key_prefix: '', bucket: photos-prod, credentials: machine}\n"
             f"apps:\n{entries}  partner-app: {{key_prefix: partner/, credentials: partner}}\n"
         )
 

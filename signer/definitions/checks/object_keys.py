@@ -29,6 +29,10 @@ def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with the names of an app's objects."""
     yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
     yield from _check_template(app, "key", key_template(app), KEY_PLACEHOLDERS)
+    if app.key == "client" and "key_prefix" not in app.model_fields_set:
+        danger = "key_prefix is missing, so clients could overwrite any object of the bucket"
+        message = f'{danger}; write a prefix such as photos/, or key_prefix: "" to allow it'
+        yield Violation((), message, at_key=True)
     if (placeholder := placeholder_in_segment(app.key_prefix, key_template(app))) is not None:
         key, text = ("key_prefix", app.key_prefix) if placeholder in app.key_prefix else ("key", app.key)
         message = (

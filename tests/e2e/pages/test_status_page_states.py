@@ -22,7 +22,7 @@ async def test_two_thousand_apps_are_paged_and_the_busiest_come_first(page: Page
     apps = "".join(f"  app-{number:04}: {{}}\n" for number in range(2000))
     credentials = f"credentials: {{r: {{type: static, access_key_id: LTAI, access_key_secret: {SECRET}}}}}\n"
     head = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
-    defaults = "defaults: {bucket: photos, region: cn-hangzhou, credentials: r}\n"
+    defaults = "defaults: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: r}\n"
     write(config := tmp_path / "many.yaml", head + credentials + defaults + "apps:\n" + apps)
     async with aiohttp.ClientSession() as session, signer(session, config) as many:
         await many.upload_status("app-1234")
@@ -43,7 +43,7 @@ async def test_the_charts_show_what_happened(tmp_path: Path) -> None:
     """By a clock that runs sixty times as fast as the machine's, a point is half a second."""
     credentials = f"credentials: {{r: {{type: static, access_key_id: LTAI, access_key_secret: {SECRET}}}}}\n"
     head = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
-    app = "{bucket: b-1, region: cn-hangzhou, credentials: r}"
+    app = "{key_prefix: '', bucket: b-1, region: cn-hangzhou, credentials: r}"
     write(config := tmp_path / "one.yaml", f"{head}{credentials}apps: {{a: {app}}}\n")
     async with (
         aiohttp.ClientSession() as session,
@@ -70,7 +70,7 @@ async def test_the_page_shows_that_the_signer_does_not_respond(page: Page, tmp_p
     head = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
     write(
         config := tmp_path / "one.yaml",
-        f"{head}{credentials}apps: {{a: {{bucket: b-1, region: cn-hangzhou, credentials: r}}}}",
+        f"{head}{credentials}apps: {{a: {{key_prefix: '', bucket: b-1, region: cn-hangzhou, credentials: r}}}}",
     )
     await page.clock.install()
     async with aiohttp.ClientSession() as session, signer(session, config) as one:

@@ -79,7 +79,7 @@ credentials:
     endpoint: "{cloud.sts}"
     min_remaining: {MIN_REMAINING.seconds}s
   narrow: {{type: assume_role, endpoint: "{cloud.sts}", scope: app, min_remaining: {MIN_REMAINING.seconds}s}}
-defaults: {{region: cn-hangzhou, bucket: photos, domain: "{cloud.oss}/photos", expires: {EXPIRES.seconds}s}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, domain: "{cloud.oss}/photos", expires: {EXPIRES.seconds}s}}
 apps:
   instance-a: {{credentials: instance, key_prefix: instance-a/}}
   instance-b: {{credentials: instance, key_prefix: instance-b/}}
