@@ -204,8 +204,8 @@ class CallerCheckBuilder:
 
             secret = entry.secret.get_secret_value()
             return WeChatCheck(
-                self._outbound,
-                SessionTokens(app_id, secret, entry.session),
+                outbound=self._outbound,
+                sessions=SessionTokens(app_id, secret, entry.session),
                 app_id=entry.app_id or app_id,
                 secret=secret,
                 endpoint=entry.endpoint,

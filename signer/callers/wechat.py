@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -38,34 +39,26 @@ AdmitLogin = Callable[[RequestContext[Any, Any]], Awaitable[None]]
 _LOGIN_AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
 
+@dataclass(eq=False, slots=True, kw_only=True)
 class WeChatCheck:
     """Identifies users by their session, or by their code at WeChat. A session needs no call to WeChat."""
 
-    def __init__(
-        self,
-        outbound: aiohttp.ClientSession,
-        sessions: SessionTokens,
-        *,
-        app_id: str,
-        secret: str,
-        endpoint: str,
-        timeout_seconds: float,
-        admit_login: AdmitLogin,
-    ) -> None:
-        """Create a check for the mini-program with this id and AppSecret.
-
-        `admit_login` is awaited before each call of WeChat; it raises `RateLimited` if there are too many.
-        """
-        self._outbound = outbound
-        self._sessions = sessions
-        self._app_id = app_id
-        self._secret = secret
-        self._url = endpoint.rstrip("/") + _PATH
-        self._timeout_seconds = timeout_seconds
-        self._admit_login = admit_login
-        self._breaker = CircuitBreaker(
+    outbound: aiohttp.ClientSession
+    sessions: SessionTokens
+    app_id: str
+    """The mini-program's id at WeChat."""
+    secret: str = field(repr=False)
+    """The mini-program's AppSecret."""
+    endpoint: str
+    timeout_seconds: float
+    admit_login: AdmitLogin
+    """Awaited before each call of WeChat; raises `RateLimited` if there are too many."""
+    _breaker: CircuitBreaker = field(
+        default_factory=lambda: CircuitBreaker(
             failure_threshold=_FAILURE_THRESHOLD, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
-        )
+        ),
+        init=False,
+    )
 
     def has_credential(self, context: RequestContext) -> bool:
         return context.has_header("X-Session") or context.has_header("X-WX-Code") or bool(context.login_code)
@@ -77,11 +70,11 @@ class WeChatCheck:
         if not code:
             if session is None:
                 raise Unauthenticated("call wx.login and send its code in X-WX-Code, or send a session in X-Session")
-            return self._sessions.resume(session)
+            return self.sessions.resume(session)
         if len(code) > _MAX_CODE_CHARACTERS or not code.isascii():
             raise Unauthenticated(f"this is not a code of wx.login; {_LOGIN_AGAIN}")
-        await self._admit_login(context)
-        return self._sessions.start(await self._openid(code))
+        await self.admit_login(context)
+        return self.sessions.start(await self._openid(code))
 
     async def _openid(self, code: str) -> str:
         if not self._breaker.allow_call():
@@ -92,7 +85,7 @@ class WeChatCheck:
         if errcode == _BUSY or (errcode == 0 and not (isinstance(openid, str) and openid)):
             self._breaker.record_failure()
             reason = "busy" if errcode == _BUSY else "no answer"
-            log.warning("WeChat unavailable", extra={"wechat_app": self._app_id, "reason": reason})
+            log.warning("WeChat unavailable", extra={"wechat_app": self.app_id, "reason": reason})
             raise _unavailable()
         self._breaker.record_success()
         if errcode != 0:
@@ -101,10 +94,12 @@ class WeChatCheck:
 
     async def _code2session(self, code: str) -> dict[str, Any]:
         """Return the response, or an empty one on failure: aiohttp's exceptions contain the URL with the secret."""
-        query = {"appid": self._app_id, "secret": self._secret, "js_code": code, "grant_type": "authorization_code"}
+        query = {"appid": self.app_id, "secret": self.secret, "js_code": code, "grant_type": "authorization_code"}
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                body = await fetch_document(self._outbound, self._url, query=query, max_bytes=_MAX_RESPONSE_BYTES)
+            async with asyncio.timeout(self.timeout_seconds):
+                body = await fetch_document(
+                    self.outbound, self.endpoint.rstrip("/") + _PATH, query=query, max_bytes=_MAX_RESPONSE_BYTES
+                )
             # The Content-Type of the JSON is text/plain.
             document = json.loads(body)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, RecursionError):
@@ -126,7 +121,7 @@ class WeChatCheck:
             case 40226:
                 return Forbidden("WeChat blocks this user's login as risky")
         number = errcode if isinstance(errcode, int) and abs(errcode) < _MAX_ERRCODE else None
-        log.error("WeChat rejected the app", extra={"wechat_app": self._app_id, "errcode": number})
+        log.error("WeChat rejected the app", extra={"wechat_app": self.app_id, "errcode": number})
         if errcode in (40013, 40125):
             reason = "WeChat rejects this app's id or secret; its operator must fix app_id or secret"
             return IdentityUnavailable(reason, retry_after_seconds=60)

@@ -44,7 +44,6 @@ class Keeper:
         *,
         tokens: TokenCache,
         pacer: FetchPacer,
-        wall_clock: Callable[[], float],
         on_attempt: Callable[[RefreshAttempt], None],
     ) -> None:
         """Create a keeper; `start` starts its task. All keepers have the same cache and the same pacer."""
@@ -55,7 +54,6 @@ class Keeper:
         self._windows = plan.windows
         self._tokens = tokens
         self._pacer = pacer
-        self._wall_clock = wall_clock
         self._on_attempt = on_attempt
         self._breaker = CircuitBreaker(
             failure_threshold=3, first_delay_seconds=0.5, max_delay_seconds=30.0, jitter=(0.5, 1.0)
@@ -120,7 +118,7 @@ class Keeper:
         if not self._retired:
             return self._tokens[self]
         token = self._final_token
-        return token if token is not None and self._wall_clock() < self.usable_until(token) else None
+        return token if token is not None and self._tokens.timer() < self.usable_until(token) else None
 
     async def get(self) -> Credential:
         """Return the role's token, waiting for the current attempt, or raise `CredentialsUnavailable`."""
@@ -255,7 +253,7 @@ class Keeper:
             delay_seconds = self._breaker.record_failure(max_delay_seconds=_MAX_URGENT_RETRY_SECONDS)
         else:
             # When the token becomes unusable, the shorter delays of the other case apply.
-            usable_seconds = self.usable_until(token) - self._wall_clock()
+            usable_seconds = self.usable_until(token) - self._tokens.timer()
             delay_seconds = min(self._breaker.record_failure(), usable_seconds)
         fields = {
             "error": str(error),
@@ -284,7 +282,7 @@ class Keeper:
         return _UNLIMITED if expiration is None else expiration - self._now()
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._wall_clock(), UTC)
+        return datetime.fromtimestamp(self._tokens.timer(), UTC)
 
 
 def _log_fields(attempt: RefreshAttempt) -> dict[str, object]:

@@ -64,7 +64,6 @@ class KeeperPool:
         on_attempt: Callable[[RefreshAttempt], None] = lambda _attempt: None,
     ) -> None:
         """Create an empty pool; `on_attempt` is called after each attempt to fetch a token."""
-        self._wall_clock = wall_clock
         self._on_attempt = on_attempt
         self._tokens = TokenCache(wall_clock)
         self._pacer = FetchPacer()
@@ -79,14 +78,7 @@ class KeeperPool:
         """
         merged = _merge_equal_roles(plans)
         new_keepers = {
-            identity: Keeper(
-                name,
-                plan,
-                tokens=self._tokens,
-                pacer=self._pacer,
-                wall_clock=self._wall_clock,
-                on_attempt=self._on_attempt,
-            )
+            identity: Keeper(name, plan, tokens=self._tokens, pacer=self._pacer, on_attempt=self._on_attempt)
             for identity, (name, plan) in merged.items()
             if identity not in self._keepers
         }

@@ -40,8 +40,8 @@ def session(subject: str = "user") -> tuple[str, str]:
 @pytest.fixture
 def kinds(outbound: aiohttp.ClientSession) -> FirstMatchCheck:
     wechat = WeChatCheck(
-        outbound,
-        SESSIONS,
+        outbound=outbound,
+        sessions=SESSIONS,
         app_id="wx1",
         secret=SECRET,
         endpoint="http://127.0.0.1:1",

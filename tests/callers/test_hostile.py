@@ -72,7 +72,13 @@ class Checks:
         sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
         url = self.wechat.url
         return WeChatCheck(
-            self.outbound, sessions, app_id="wx1", secret=SECRET, endpoint=url, timeout_seconds=5, admit_login=admit_all
+            outbound=self.outbound,
+            sessions=sessions,
+            app_id="wx1",
+            secret=SECRET,
+            endpoint=url,
+            timeout_seconds=5,
+            admit_login=admit_all,
         )
 
     def new_jwks(self) -> JwtBearerCheck:

@@ -71,7 +71,13 @@ def all_records(log: pytest.LogCaptureFixture) -> str:
 def wechat(outbound: aiohttp.ClientSession, endpoint: str) -> WeChatCheck:
     sessions = SessionTokens("photos", SECRET, timedelta(hours=2))
     return WeChatCheck(
-        outbound, sessions, app_id="wx1", secret=SECRET, endpoint=endpoint, timeout_seconds=0.5, admit_login=admit_all
+        outbound=outbound,
+        sessions=sessions,
+        app_id="wx1",
+        secret=SECRET,
+        endpoint=endpoint,
+        timeout_seconds=0.5,
+        admit_login=admit_all,
     )
 
 

@@ -37,8 +37,8 @@ def check(
 ) -> WeChatCheck:
     """Return a check; `own_app` is the app's id in the definitions, `app` that of the mini-program at WeChat."""
     return WeChatCheck(
-        outbound,
-        SessionTokens(own_app, secret, timedelta(hours=2)),
+        outbound=outbound,
+        sessions=SessionTokens(own_app, secret, timedelta(hours=2)),
         app_id=app,
         secret=secret,
         endpoint=address,

@@ -4,7 +4,9 @@
 |---|---|
 | replayed code, token of another app, expired | tests/callers/test_wechat.py, test_session_tokens.py |
 | alg none, key confusion | tests/callers/test_jwt_bearer.py |
-| JWKS flood | tests/callers/test_jwks.py |
+| JWKS flood: unknown key ids, forged signatures | tests/callers/test_jwks.py |
+| garbage wx.login codes, changing IPv6 addresses, a caller id like an address | tests/limits/test_limits_of_an_app.py |
+| a forwarded address that cannot be read | tests/http/test_client_address.py |
 | forged callback; key URL with userinfo, similar host, redirect, huge body | tests/delivery/test_callback_signature.py |
 | header injection, path tricks, slow body, huge headers | here |
 """
