@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 _COMMAND_SECONDS = 600.0
 """The deadline of a command, which may build or install something."""
 _LONGEST_LINE_BYTES = 2**24
-_SET_BY_SYSTEMD = ("LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
+_SET_BY_SYSTEMD = {"LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC"}
+_SLOWS_STARTS = "PYTHONDONTWRITEBYTECODE"
+"""Without stored bytecode, each process would compile the signer again."""
+_NO_DRAIN = {"OSS_SIGNER_DRAIN_SECONDS": "0"}
+"""A signer does not wait for idle connections of the tests when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,12 @@ async def launch(
         environ: Variables that are added to those of the tests.
         pass_fds: File descriptors that it inherits.
     """
-    inherited = {name: value for name, value in os.environ.items() if name not in _SET_BY_SYSTEMD}
+    inherited = {name: os.environ[name] for name in os.environ.keys() - _SET_BY_SYSTEMD - {_SLOWS_STARTS}}
     process = Process(
         await asyncio.create_subprocess_exec(
             *map(str, command),
             cwd=cwd,
-            env={**inherited, **(environ or {})},
+            env={**inherited, **_NO_DRAIN, **(environ or {})},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
