@@ -46,9 +46,10 @@ class Keeper:
         pacer: FetchPacer,
         on_attempt: Callable[[RefreshAttempt], None],
     ) -> None:
-        """Create a keeper; `start` starts its task. All keepers have the same cache and the same pacer."""
+        """Create a keeper; `start` starts its task. All keepers share the cache and the pacer."""
         self.permissions = plan.permissions
-        self.first_attempt_done = asyncio.Event()
+        self.is_settled = asyncio.Event()
+        """Set after the first attempt, or by `start` if it gets a token."""
         self._name = name
         self._source = plan.source
         self._windows = plan.windows
@@ -61,9 +62,9 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._wake_up = asyncio.Event()
         self._attempt_done: asyncio.Future[None] | None = None
-        """Set when the attempt that is due or under way is done; None while the keeper sleeps."""
+        """Resolved at the end of the attempt that requests may wait for; None if there is no such attempt."""
         self._reason = RefreshReason.START
-        self._last_expiration: datetime | None = None
+        self._token_expires_at: datetime | None = None
         self._fetched_at: datetime | None = None
         self._last_error: str | None = None
         self._next_attempt_at: datetime | None = None
@@ -71,17 +72,18 @@ class Keeper:
         self._final_token: Credential | None = None
         """The token of a retired keeper, for requests that started with earlier definitions."""
 
-    def start(self, token_of_previous_key: Credential | None = None) -> None:
-        """Start the task; until its first attempt succeeds, requests use the given token, if there is one."""
-        self._schedule_attempt()
-        if token_of_previous_key is not None:
+    def start(self, inherited_token: Credential | None = None) -> None:
+        """Start the task. A role whose AccessKey changed inherits its token until the first attempt succeeds."""
+        if inherited_token is None:
+            self._make_attempt_due()
+        else:
             self._reason = RefreshReason.CHANGED
-            self._store(token_of_previous_key)
-            self._finish_attempt()
+            self._store(inherited_token)
+            self.is_settled.set()
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
     def reconfigure(self, name: str, windows: RefreshWindows) -> None:
-        """Apply new definitions to the role, and refresh its token if it is too short for them."""
+        """Apply the role's new name and windows; refresh its token if too little of its life is left for them."""
         self._name = name
         if windows == self._windows:
             return
@@ -95,7 +97,7 @@ class Keeper:
     def refresh(self) -> None:
         """Refresh the token now, unless the last attempt failed: then the next retry is early enough."""
         if not self._breaker.failures and not self._retired:
-            self._schedule_attempt()
+            self._make_attempt_due()
 
     def retire(self) -> None:
         """Remove the token from the cache, and end the task after the current attempt."""
@@ -139,8 +141,8 @@ class Keeper:
         return token
 
     def state(self, name: str) -> RoleState:
-        """Return what is known of the role; safe in any thread."""
-        expires_at = self._last_expiration
+        """Return what is known of the role under one of its names; safe in any thread."""
+        expires_at = self._token_expires_at
         return RoleState(
             role=name,
             token_state=self._token_state(),
@@ -171,7 +173,7 @@ class Keeper:
                 await self._wake_up.wait()
         if not self._retired:
             self._reason = self._next_reason()
-            self._schedule_attempt()
+            self._make_attempt_due()
 
     def _next_reason(self) -> RefreshReason:
         if self._breaker.failures:
@@ -179,17 +181,17 @@ class Keeper:
         return {
             TokenState.FRESH: RefreshReason.ADVISORY,
             TokenState.SHORT: RefreshReason.MANDATORY,
-            TokenState.UNUSABLE: RefreshReason.ENDED,
+            TokenState.UNUSABLE: RefreshReason.NO_TOKEN,
         }[self._token_state()]
 
-    def _schedule_attempt(self) -> None:
+    def _make_attempt_due(self) -> None:
         if self._attempt_done is None:
             self._attempt_done = asyncio.get_running_loop().create_future()
         self._wake_up.set()
 
     def _finish_attempt(self) -> None:
         attempt_done, self._attempt_done = self._attempt_done, None
-        self.first_attempt_done.set()
+        self.is_settled.set()
         if attempt_done is not None and not attempt_done.done():
             attempt_done.set_result(None)
 
@@ -252,7 +254,7 @@ class Keeper:
         if token is None:
             delay_seconds = self._breaker.record_failure(max_delay_seconds=_MAX_URGENT_RETRY_SECONDS)
         else:
-            # When the token becomes unusable, the shorter delays of the other case apply.
+            # Retry no later than the token becomes unusable: from then on, the shorter delays above apply.
             usable_seconds = self.usable_until(token) - self._tokens.timer()
             delay_seconds = min(self._breaker.record_failure(), usable_seconds)
         fields = {
@@ -267,7 +269,7 @@ class Keeper:
         return delay_seconds
 
     def _store(self, token: Credential) -> None:
-        self._last_expiration = token.expiration
+        self._token_expires_at = token.expiration
         if self._retired:
             self._final_token = token
         else:
@@ -276,7 +278,7 @@ class Keeper:
     def _token_state(self) -> TokenState:
         if self not in self._tokens:
             return TokenState.UNUSABLE
-        return self._windows.token_state(self._remaining_life(self._last_expiration))
+        return self._windows.token_state(self._remaining_life(self._token_expires_at))
 
     def _remaining_life(self, expiration: datetime | None) -> timedelta:
         return _UNLIMITED if expiration is None else expiration - self._now()

@@ -51,7 +51,7 @@ class RoleSet:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 for keeper in self.new_keepers:
-                    await keeper.first_attempt_done.wait()
+                    await keeper.is_settled.wait()
 
 
 class KeeperPool:

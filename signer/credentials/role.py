@@ -35,7 +35,7 @@ class RefreshReason(StrEnum):
     """The current token is fresh and is refreshed early."""
     MANDATORY = "mandatory"
     """The current token is shorter than the `expires` of the role's apps."""
-    ENDED = "ended"
+    NO_TOKEN = "ended"  # noqa: S105
     """The role has no usable token."""
     RETRY = "retry"
     """The last attempt failed."""

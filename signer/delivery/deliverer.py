@@ -1,6 +1,7 @@
 """Deliver queued events to the apps' own servers, and retry until a server accepts them or they are too old.
 
-Each event is delivered at least once, and the events of one object are delivered in order.
+An event is a callback of OSS after an upload; delivering it means posting it to the URL of `callback.notify`. Each event
+is delivered at least once. The queue hands out the events of one object in order, see `EventQueue`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ DELIVERED, FAILED, GIVEN_UP = "delivered", "failed", "given_up"
 
 @dataclass(slots=True)
 class _AppServer:
-    """The deliveries to the server of one app. A server that keeps failing gets one event at a time, as a trial."""
+    """The state of one app's server. A server that keeps failing gets one event at a time, as a trial."""
 
     breaker: CircuitBreaker
     in_flight: int = 0
@@ -68,7 +69,7 @@ class Deliverer:
     ) -> None:
         """`target_of` returns where the events of an app id go at the moment, or None for nowhere.
 
-        `count_attempt` is called with the outcome of each attempt: DELIVERED, FAILED or GIVEN_UP.
+        `count_attempt` is called with the outcome of each attempt that ends within its lease.
         """
         self._queue = queue
         self._session = session
@@ -94,7 +95,7 @@ class Deliverer:
         self._wake_up.set()
 
     async def stop(self) -> None:
-        """Stop the background task. Attempts in flight get a moment to end; the others are repeated after a restart."""
+        """Stop the background task. Attempts in flight get 2 s to end; the events of the others are sent again later."""
         if self._background_task is not None:
             self._background_task.cancel()
             await asyncio.gather(self._background_task, return_exceptions=True)
@@ -160,7 +161,7 @@ class Deliverer:
             if time.monotonic() + self._timeout_seconds > claimed.lease_ends_at:
                 return  # The lease could end during the attempt, and another process could send the event meanwhile.
             failure = await self._send(event)
-            if time.monotonic() < claimed.lease_ends_at:
+            if time.monotonic() < claimed.lease_ends_at:  # else the outcome of another process counts
                 await self._record_outcome(claimed, server, failure)
         except asyncio.CancelledError:
             await self._release(claimed)
@@ -178,7 +179,7 @@ class Deliverer:
         """Post the event without following redirects. Return the reason of a failure, or None after a success."""
         target = self._target_of(event.app_id)
         if target is None:
-            return "the app has no notify any more"
+            return "callback.notify of the app is no longer set"
         timestamp = str(int(self._now()))
         headers = {
             "Content-Type": "application/json",
@@ -204,11 +205,11 @@ class Deliverer:
             if server.breaker.is_open:
                 log.info("deliveries accepted again", extra={"app": event.app_id})
             server.breaker.record_success()
-            await self._queue.complete(claimed)
+            await self._queue.remove(claimed)
         elif self._now() - event.received_at > self._max_age_seconds:
             self._count_attempt(GIVEN_UP)
-            log.error("delivery given up", extra=_log_fields_of_dropped(event, failure))
-            await self._queue.complete(claimed)
+            log.error("delivery given up", extra=_log_fields_of_given_up(event, failure))
+            await self._queue.remove(claimed)
         else:
             self._count_attempt(FAILED)
             server.breaker.record_failure()
@@ -248,7 +249,7 @@ def event_signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.digest(secret, timestamp.encode() + b"." + body, "sha256").hex()
 
 
-def _log_fields_of_dropped(event: UploadEvent, reason: str) -> dict[str, object]:
+def _log_fields_of_given_up(event: UploadEvent, reason: str) -> dict[str, object]:
     """Return the whole event, so that an operator can deliver it by hand."""
     return {
         "app": event.app_id,

@@ -1,7 +1,7 @@
 """Upload events, and the protocol of a queue of them, which a file or Redis implements.
 
 Only the oldest event of each object can be claimed, so events stay in order however many processes deliver them. A
-claim ends with `complete`, `retry_later` or `release`; when its process has died, it ends with its lease.
+claim ends with `remove`, `retry_later` or `release`; when its process has died, it ends with its lease.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class EventQueue(Protocol):
         """Claim at most `max_events` events that are due, and of each app at most its slots."""
         ...
 
-    async def complete(self, claimed: ClaimedEvent) -> None:
+    async def remove(self, claimed: ClaimedEvent) -> None:
         """Remove the event and make the next one of its object due. Does nothing after the end of the lease."""
         ...
 

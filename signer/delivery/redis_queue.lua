@@ -97,7 +97,7 @@ function operations.claim(consumer, lease, max_events, default_slots, slots)
     return {depth(), claimed}
 end
 
-function operations.complete(consumer, app, entry, id, object)
+function operations.remove(consumer, app, entry, id, object)
     if not end_claim(consumer, app, entry) then return 0 end
     redis.call('HDEL', key('events'), id)
     redis.call('HDEL', key('failures'), id)

@@ -83,8 +83,8 @@ class RedisQueue:
         )
         return [_claimed_event(entry, lease_ends_at) for entry in entries]
 
-    async def complete(self, claimed: ClaimedEvent) -> None:
-        depth = await self._end_claim("complete", claimed, claimed.event.object_id)
+    async def remove(self, claimed: ClaimedEvent) -> None:
+        depth = await self._end_claim("remove", claimed, claimed.event.object_id)
         self._depth = depth or self._depth
 
     async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:

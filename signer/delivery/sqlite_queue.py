@@ -92,10 +92,10 @@ class SqliteQueue:
 
         return await self._thread.run(claim)
 
-    async def complete(self, claimed: ClaimedEvent) -> None:
+    async def remove(self, claimed: ClaimedEvent) -> None:
         now = self._now()
 
-        def complete(connection: sqlite3.Connection) -> None:
+        def remove(connection: sqlite3.Connection) -> None:
             if not _is_current(connection, claimed):
                 return
             object_id = claimed.event.object_id
@@ -108,7 +108,7 @@ class SqliteQueue:
                 _end_claim(connection, object_id, now, 0)
             self._read_depth(connection)
 
-        await self._thread.run(complete)
+        await self._thread.run(remove)
 
     async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
         await self._return(claimed, self._now() + delay_seconds, claimed.failures + 1)

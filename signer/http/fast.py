@@ -5,25 +5,26 @@ cancelled, or set context variables. No handler of this service does, and those 
 This adapter keeps aiohttp's parser, timers and flow control and replaces the loop that answers requests.
 
 Everything works the same without it, only slower. It runs only with the versions of aiohttp that it was verified with:
-the tests in tests/http and tests/e2e/test_wire.py passed, and the names below meant the same as before. The whole file can
-go when aiohttp offers a public protocol class that passes each parsed request to a coroutine and sends the bytes that it
-returns.
+the tests in tests/http and tests/e2e/test_wire.py passed, and the names below meant the same as before. It can go when
+aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the bytes that it returns.
 
-What is used of `aiohttp.web.RequestHandler` without being documented, why, and which change of aiohttp would end it:
+Undocumented parts of `aiohttp.web.RequestHandler` that this file uses. Each entry gives the purpose, and after the arrow
+the change of aiohttp that would make it unnecessary:
 
-- `start`, `_messages`, `_waiter`: the loop over the requests of one connection is replaced here; it takes parsed requests
-  from a queue, and waits on a future that `data_received` completes. A public hook to answer a parsed request.
+- `start`, `_messages`, `_waiter`: take parsed requests from the queue of the connection, and wait for the next one.
+  -> a public hook to answer a parsed request
 - `_parser.message_consumed`, `_buffer_paused`, `_msg_queue_resume_size`, `_resume_reading_if_drained`: flow control of
-  pipelined requests. A public method that takes the next request from the queue.
-- `resume_reading`, `_reading_paused`: each read of a body would resume a transport that was never paused. The same check
-  in aiohttp.
-- `_paused`, `_drain_helper`: wait until the client has read what was sent. A public `drain` of the protocol.
-- `_close`, `_force_close`, `_upgraded`: whether the connection ends after this request. Public properties.
-- `_request_in_progress`, `_handler_waiter`, `_task_handler`: let a shutdown wait for the request in progress. The hook.
-- `_keepalive_handle`, `_keepalive_timeout`, `_next_keepalive_close_time`, `_process_keepalive`: close idle connections. The
-  hook.
-- `_loop`: the event loop. A public property.
-- `EMPTY_PAYLOAD`, `RawRequestMessage`: the body of a request without one, and a parsed request. Documentation of both.
+  pipelined requests. -> a public method that takes the next request from the queue
+- `resume_reading`, `_reading_paused`: each read of a body would resume a transport that was never paused.
+  -> the same check in aiohttp
+- `_paused`, `_drain_helper`: wait until the client has read what was sent. -> a public `drain` of the protocol
+- `_close`, `_force_close`, `_upgraded`: whether the connection ends after this request. -> public properties
+- `_request_in_progress`, `_handler_waiter`, `_task_handler`: let a shutdown wait for the request in progress.
+  -> a public hook to answer a parsed request
+- `_keepalive_handle`, `_keepalive_timeout`, `_next_keepalive_close_time`, `_process_keepalive`: close idle connections.
+  -> a public hook to answer a parsed request
+- `_loop`: the event loop. -> a public property
+- `EMPTY_PAYLOAD`, `RawRequestMessage`: the body of a request without one, and a parsed request. -> documentation
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ log = logging.getLogger("oss_signer")
 VERIFIED_AIOHTTP_VERSIONS = frozenset({"3.14.4", "3.14.5"})
 
 RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awaitable[Reply]]
-"""`Dispatcher.handle`."""
+"""`Dispatcher.handle`: method, target, headers, body and peer address of a request."""
 
 _NO_CONTENT = HTTPStatus.NO_CONTENT.value
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
@@ -77,7 +78,7 @@ class FastServer(DrainingServer):
 class FastConnection(web.RequestHandler):
     """One connection: reads requests with aiohttp's parser and answers them in turn."""
 
-    __slots__ = ("_body", "_handle", "_peer", "_server")
+    __slots__ = ("_handle", "_peer", "_server", "_stream")
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class FastConnection(web.RequestHandler):
         self._server = server
         self._handle = handle
         self._peer = ""
-        self._body: StreamReader | None = None
+        self._stream: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to answer requests."""
@@ -102,16 +103,16 @@ class FastConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Wake the handler that waits for the rest of a body."""
         super().connection_lost(exc)
-        if self._body is not None:
-            self._body.set_exception(ConnectionResetError("the client disconnected"))
+        if self._stream is not None:
+            self._stream.set_exception(ConnectionResetError("the client disconnected"))
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the client."""
         super().data_received(data)
-        body = self._body
-        if body is not None and self._messages and not body.is_eof():
-            # Only a parser error can follow an unfinished body. aiohttp does not wake those who wait for that body.
-            body.set_exception(ConnectionError("the body is malformed"))
+        stream = self._stream
+        if stream is not None and self._messages and not stream.is_eof():
+            # A message behind an unfinished body is a parser error: the body will not end. aiohttp does not wake its readers.
+            stream.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Resume reading if it is paused. Each read of a body calls this, and most bodies were never paused."""
@@ -136,18 +137,18 @@ class FastConnection(web.RequestHandler):
                 self.transport.close()
 
     def _next_message(self) -> tuple[Any, StreamReader]:
-        """Return the next parsed message and its body; after a parser error it is not a `RawRequestMessage`."""
-        message = self._messages.popleft()
+        """Return the next message, a `RawRequestMessage` or the error of a request that cannot be parsed, and its body."""
+        message_and_body = self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        return message
+        return message_and_body
 
     async def _answer(self, message: Any, stream: StreamReader) -> bool:
         """Answer one message; return whether the connection stays open."""
         self._request_in_progress = True
-        self._body = stream
+        self._stream = stream
         try:
             if isinstance(message, RawRequestMessage):
                 method = message.method
@@ -155,7 +156,7 @@ class FastConnection(web.RequestHandler):
                     EMPTY_BODY if stream is EMPTY_PAYLOAD else StreamBody(stream, message, self.transport)
                 )
                 reply = await self._handle(method, message.path, message.headers, body, self._peer)
-                # What follows a malformed body, or a request for another protocol, cannot be read as HTTP.
+                # Close after a malformed body or an Upgrade request: the next bytes are not HTTP.
                 is_open = not (
                     message.should_close
                     or self._upgraded
@@ -163,10 +164,10 @@ class FastConnection(web.RequestHandler):
                     or stream.exception() is not None
                     or self._server.is_draining
                 )
-                connection = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
-                data = encode(reply, connection, with_body=method != "HEAD")
+                connection_header = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
+                data = encode(reply, connection_header, with_body=method != "HEAD")
             else:
-                data, is_open = encode(_MALFORMED_REQUEST, "close"), False
+                data, is_open = encode(_MALFORMED_REQUEST_REPLY, "close"), False
             if self.transport is None:
                 return False
             self.transport.write(data)
@@ -180,7 +181,7 @@ class FastConnection(web.RequestHandler):
             log.exception("response not sent")
             return False
         finally:
-            self._body = None
+            self._stream = None
             self._request_in_progress = False
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
@@ -192,24 +193,18 @@ class FastConnection(web.RequestHandler):
         return True
 
 
-def encode(reply: Reply, connection: str = "", *, with_body: bool = True) -> bytes:
-    """Return the bytes of a response.
+def encode(reply: Reply, connection_header: str = "", *, with_body: bool = True) -> bytes:
+    """Return the bytes of a response; raise ValueError if a header contains a line break.
 
-    Args:
-        reply: The reply with all its headers.
-        connection: The value of the header Connection; empty to leave it out.
-        with_body: False for the response to a HEAD request.
-
-    Raises:
-        ValueError: A header contains a line break.
+    An empty `connection_header` omits the header. `with_body` is false for the response to a HEAD request.
     """
-    head = f"{_STATUS_LINES[reply.status]}X-Request-Id: {reply.request_id}\r\n{_headers_of_second(int(time.time()))}"
-    if reply.status != _NO_CONTENT:
+    head = f"{_STATUS_LINES[reply.status]}X-Request-Id: {reply.request_id}\r\n{_shared_headers(int(time.time()))}"
+    if reply.status != _NO_CONTENT:  # RFC 9110, section 8.6
         head += f"Content-Length: {len(reply.body)}\r\n"
     if reply.content_type is not None:
         head += f"Content-Type: {reply.content_type}\r\n"
-    if connection:
-        head += f"Connection: {connection}\r\n"
+    if connection_header:
+        head += f"Connection: {connection_header}\r\n"
     for name, value in reply.headers.items():
         if "\r" in value or "\n" in value:
             raise ValueError(f"the response header {name} contains a line break")
@@ -219,15 +214,15 @@ def encode(reply: Reply, connection: str = "", *, with_body: bool = True) -> byt
 
 
 @lru_cache(maxsize=2)
-def _headers_of_second(second: int) -> str:
+def _shared_headers(epoch_second: int) -> str:
     """Return the headers that all responses of one second share."""
     fixed = "".join(f"{name}: {value}\r\n" for name, value in FIXED_HEADERS.items())
-    return f"{fixed}Date: {formatdate(second, usegmt=True)}\r\n"
+    return f"{fixed}Date: {formatdate(epoch_second, usegmt=True)}\r\n"
 
 
 async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
     raise AssertionError("FastConnection answers requests itself")
 
 
-_MALFORMED_REQUEST = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
-_MALFORMED_REQUEST.request_id = "-"
+_MALFORMED_REQUEST_REPLY = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
+_MALFORMED_REQUEST_REPLY.request_id = "-"

@@ -13,7 +13,7 @@ from signer.stores.protocol import CannotRead, Snapshot
 async def poll(
     has_changed: Callable[[], Awaitable[bool]], interval_seconds: float, wake: asyncio.Event | None = None
 ) -> AsyncIterator[None]:
-    """Yield whenever `has_changed` returns true, which is called at an interval, and at once when `wake` is set."""
+    """Call `has_changed` after each interval, or earlier when `wake` is set, and yield when it returns true."""
     wake = wake or asyncio.Event()
     while True:
         with contextlib.suppress(TimeoutError):
@@ -31,7 +31,7 @@ class PolledStore(ABC):
         self.location = location
         self._poll_seconds = poll_seconds
         self._loaded_version: str | None = None
-        """None if the last load failed."""
+        """None before the first load, during a load, and after a failed load."""
 
     async def load(self) -> Snapshot:
         """Return the definitions; see `Store.load`."""
@@ -41,11 +41,12 @@ class PolledStore(ABC):
         return snapshot
 
     async def watch(self) -> AsyncIterator[None]:
-        """Yield when the content changed; see `Store.watch`."""
+        """Yield when the content differs from the last load, again after each interval until it is loaded."""
         async for _ in self._poll():
             yield
 
     def _poll(self, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
+        """Poll; a store that is notified of changes sets `wake` to poll at once."""
         return poll(self._has_changed, self._poll_seconds, wake)
 
     @abstractmethod
@@ -53,11 +54,11 @@ class PolledStore(ABC):
         """Return the content and its version; raises `CannotRead`."""
 
     async def _fetch_version(self) -> str:
-        """Return the current version, such as a revision or an ETag; raises `CannotRead`."""
+        """Return the current version, such as an ETag. Stores override this if they need not fetch the content for it."""
         return (await self._fetch())[1]
 
     async def _has_changed(self) -> bool:
-        """Compare the versions; that of an unreachable store is None, so an outage and its end are changes too."""
+        """Return whether the store differs from the last load. An outage counts until a load fails."""
         try:
             version = await self._fetch_version()
         except CannotRead:

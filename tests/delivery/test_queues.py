@@ -69,7 +69,7 @@ async def test_claimed_event_equals_the_event_put(queue: EventQueue) -> None:
     assert claimed.event == put
     assert claimed.failures == 0
     assert queue.depth() == 1
-    await queue.complete(claimed)
+    await queue.remove(claimed)
     assert await claim(queue) == []
     assert queue.depth() == 0
 
@@ -82,7 +82,7 @@ async def test_only_the_oldest_event_of_an_object_can_be_claimed(queue: EventQue
         [claimed] = await claim(queue)
         assert claimed.event == each
         assert await claim(queue) == []
-        await queue.complete(claimed)
+        await queue.remove(claimed)
     assert await claim(queue) == []
 
 
@@ -119,7 +119,7 @@ async def test_retried_event_is_due_later_and_counted(queue: EventQueue) -> None
     await queue.put(event("b.jpg"))
     [other] = await claim(queue)
     assert other.event.object_id == "a/photos/b.jpg"
-    await queue.complete(other)
+    await queue.remove(other)
     assert queue.depth() == 2
 
 
@@ -131,7 +131,7 @@ async def test_retried_event_stays_before_later_events_of_its_object(queue: Even
         claimed = await claim_one(queue)
         assert (claimed.event, claimed.failures) == (first, failures)
         await queue.retry_later(claimed, 0.05)
-    await queue.complete(await claim_one(queue))
+    await queue.remove(await claim_one(queue))
     claimed = await claim_one(queue)
     assert (claimed.event, claimed.failures) == (second, 0)
 
@@ -149,7 +149,7 @@ async def test_events_survive_a_restart(address: str) -> None:
     async with opened(address) as queue:
         for each in events:
             await queue.put(each)
-        await queue.complete(await claim_one(queue))
+        await queue.remove(await claim_one(queue))
     async with opened(address) as queue:
         assert len(await claim(queue)) == 2
         assert queue.depth() == 2
@@ -177,10 +177,10 @@ async def test_claim_ends_with_its_lease(address: str) -> None:
             await dead.release(await claim_one(dead))
         taken = await claim_one(other)
         assert taken.event == first
-        for outcome in (dead.complete(lost), dead.retry_later(lost, 0), dead.release(lost)):
+        for outcome in (dead.remove(lost), dead.retry_later(lost, 0), dead.release(lost)):
             await outcome
         assert await claim(other) == []
-        await other.complete(taken)
+        await other.remove(taken)
         assert (await claim_one(other)).event == second
 
 
@@ -192,7 +192,7 @@ async def test_full_queue_rejects_events_and_drops_none(address: str) -> None:
         assert len(claims) == 10
         with pytest.raises(QueueFull):
             await queue.put(event("11.jpg"))
-        await queue.complete(claims[0])
+        await queue.remove(claims[0])
         await queue.put(event("11.jpg"))
 
 
@@ -281,11 +281,11 @@ async def test_redis_restart_loses_no_event(redis: RedisServer) -> None:
             await queue.put(event(f"{number}.jpg"))
         held = await claim(queue, 2)
         await redis.stop()
-        for work in (queue.put(event("x.jpg")), claim(queue), queue.complete(held[0])):
+        for work in (queue.put(event("x.jpg")), claim(queue), queue.remove(held[0])):
             with pytest.raises(QueueUnavailable):
                 await work
         await redis.start()
-        await queue.complete(held[0])
+        await queue.remove(held[0])
         assert len(await claim(queue, 10)) == 3
         assert queue.depth() == 4
 
@@ -297,7 +297,7 @@ async def test_redis_keeps_nothing_of_completed_events(redis: RedisServer) -> No
         for _ in range(6):
             claimed = await claim_one(queue)
             await queue.retry_later(claimed, 0)
-            await queue.complete(await claim_one(queue))
+            await queue.remove(await claim_one(queue))
         assert await claim(queue) == []
     async with Redis.from_url(f"redis://127.0.0.1:{redis.port}/0") as client:
         left = {key: await client.type(key) for key in await client.keys("*")}
