@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from ssl import SSLContext
 from typing import Any
 
-from signer.admin.access import TokenGuard
+from signer.admin.access import TokenGuard, refuse_web_pages
 from signer.admin.routes import admin_routes
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.api.routes import public_routes
@@ -85,8 +85,11 @@ async def serve(
         dispatcher = Dispatcher(service, router, request_log)
         public_listener = await _listen(stack, create_server(dispatcher), public_sockets, tls)
         admin_router = admin_routes(service, reloader, status, guard)
-        admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=guard, is_timed=False)
-        await _listen(stack, create_server(admin_dispatcher), admin_sockets)
+        for sock in admin_sockets:
+            # Pages in a browser cannot connect to a unix socket.
+            admin_guard = guard or (None if sock.family == socket.AF_UNIX else refuse_web_pages)
+            admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=admin_guard, is_timed=False)
+            await _listen(stack, create_server(admin_dispatcher), [sock])
         stack.enter_context(signals.handlers())
         urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
         log.info("listening", extra={"public": urls[0], "admin": urls[1]})

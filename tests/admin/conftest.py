@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient
 from pydantic import SecretStr
 from pytest_aiohttp import AiohttpClient
 
-from signer.admin.access import TokenGuard
+from signer.admin.access import TokenGuard, refuse_web_pages
 from signer.admin.routes import admin_routes
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.live.reloader import Reloader
@@ -78,7 +78,7 @@ async def start_admin(tmp_path: Path, aiohttp_client: AiohttpClient) -> AsyncIte
             guard = None if token is None else TokenGuard(SecretStr(token))
             router = admin_routes(service, reloader, status, guard)
             client: TestClient[Any, Any] = await aiohttp_client(
-                HttpTestServer(service, router, ADAPTERS[adapter], guard)
+                HttpTestServer(service, router, ADAPTERS[adapter], guard or refuse_web_pages)
             )
             return Admin(client, service, reloader, status, config)
 

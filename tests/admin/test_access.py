@@ -1,4 +1,4 @@
-"""The admin token: every route requires it, except the details-free health routes."""
+"""Every route requires the admin token, except probes; without a token, no web page of another origin gets in."""
 
 from __future__ import annotations
 
@@ -49,3 +49,72 @@ async def test_the_token_opens_every_route(start_admin: StartAdmin, scheme: str)
         assert (response.status, (await response.json())["unusable_roles"]) == (503, ["gone"])
     async with admin.client.get("/unknown", headers=headers) as response:
         assert response.status == 404
+
+
+ROUTES = (
+    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"),
+    ("GET", "/-/definitions"), ("POST", "/-/reload"), ("GET", "/unknown"), ("HEAD", "/readyz"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:9180"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "evil.example:127.0.0.1"},
+        {"Host": "127.0.0.1@evil.example"},
+        {"Host": "192.0.2.7:9180"},
+        {"Host": "[2001:db8::1]:9180"},
+        {"Host": ""},
+        {"Host": "127.0.0.1:9180", "Origin": "https://evil.example"},
+        {"Host": "127.0.0.1:9180", "Origin": "http://127.0.0.1:3000"},
+        {"Host": "127.0.0.1:9180", "Origin": "http://localhost:9180"},
+        {"Host": "127.0.0.1:9180", "Origin": "null"},
+        {"Host": "127.0.0.1:9180", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+async def test_without_a_token_web_pages_of_other_origins_are_refused(
+    start_admin: StartAdmin, adapter: str, headers: dict[str, str]
+) -> None:
+    admin = await start_admin(adapter=adapter)
+    admin.edit(APP.replace("1MiB", "2MiB"))
+    for method, path in ROUTES:
+        async with admin.client.request(method, path, headers=headers) as response:
+            assert response.status == 403, path
+            if method != "HEAD":
+                problem = await response.json(content_type=None)
+                assert problem["code"] == "forbidden" and "set server.admin_token" in problem["detail"]
+    assert "2MiB" not in await (await admin.client.get("/-/definitions")).text()
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "127.0.0.1:9180"},
+        {"Host": "127.8.8.8"},
+        {"Host": "[::1]:9180"},
+        {"Host": "LOCALHOST:9180"},
+        {"Host": "localhost", "Origin": "http://localhost"},
+        {"Host": "127.0.0.1:9180", "Origin": "http://127.0.0.1:9180", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "127.0.0.1:9180", "Sec-Fetch-Site": "none"},
+    ],
+)
+async def test_without_a_token_programs_and_the_own_page_get_in(
+    start_admin: StartAdmin, adapter: str, headers: dict[str, str]
+) -> None:
+    admin = await start_admin(adapter=adapter)
+    for method, path in ROUTES:
+        async with admin.client.request(method, path, headers=headers) as response:
+            assert response.status == (404 if path == "/unknown" else 200), path
+
+
+async def test_with_a_token_any_host_and_origin_gets_in(start_admin: StartAdmin) -> None:
+    admin = await start_admin(token=TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Host": "signer.example", "Origin": "https://ops.example"}
+    async with admin.client.get("/status", headers=headers) as response:
+        assert response.status == 200

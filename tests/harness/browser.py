@@ -23,12 +23,12 @@ TIMEOUT_MS = DEADLINE_SECONDS * 1000
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """Run a browser without a window; expectations of pages have the deadline of the tests."""
     expect.set_options(timeout=TIMEOUT_MS)
     program = require_program("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=TIMEOUT_MS)
+        browser = await playwright.chromium.launch(executable_path=program, args=[*_FLAGS, *flags], timeout=TIMEOUT_MS)
         yield browser
         await browser.close()
 

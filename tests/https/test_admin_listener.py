@@ -93,11 +93,11 @@ async def test_check_diff_uses_the_token_of_the_definitions_or_of_the_environmen
     assert status == 1 and "rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN" in output, output
 
 
-async def healthy(path: Path) -> bool:
+async def healthy(path: Path, host: str = "localhost") -> bool:
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
-            session.get("http://localhost/healthz") as response,
+            session.get(f"http://{host}/healthz") as response,
         ):
             return response.status == 200
     except aiohttp.ClientConnectionError:
@@ -114,6 +114,7 @@ async def test_a_unix_socket_is_for_its_group_and_is_removed_by_the_signer(tmp_p
         assert running.admin == f"unix:{path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert await healthy(path)
+        assert await healthy(path, host="proxy.example")
         for arguments in (["--diff"], ["--diff", running.admin]):
             checked = await run_command("check", "--config", config, *arguments, environ=LOCAL_ENVIRON)
             assert (checked.status, checked.out.splitlines()[0]) == (0, "no changes"), checked.err
