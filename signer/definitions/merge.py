@@ -51,7 +51,7 @@ class Document:
 
     def is_unreadable(self, path: KeyPath) -> bool:
         """Return whether the value could not be read, which is reported already."""
-        return path in self.owner(path).unreadable
+        return path in self.owner(path).reported
 
 
 def merge(files: Sequence[SourceFile], *, is_complete: bool = True) -> Document:

@@ -1,6 +1,7 @@
-"""Stage 1, read: one YAML file to plain values with `${...}` interpolated.
+"""The first of four stages: turns the YAML text of one file into plain values, with `${...}` interpolated.
 
-Scalars follow YAML 1.2: only `true` and `false` are booleans, and numbers are decimal.
+Unquoted `true` and `false` are booleans, decimal integers are numbers, and `null`, `~` or nothing is None. Everything
+else, such as `yes`, `0x10` or `1.5`, stays text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from signer.definitions.yaml_syntax import MAX_DEPTH, YamlTree, parse_yaml
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _MAX_ALIAS_VALUES = 10_000
-"""How many values aliases may add to a file, so that a few lines cannot become millions of values."""
+"""The number of values that aliases may add to a file, so that a few lines cannot become millions of values."""
+_MAX_INTEGER_CHARACTERS = 19
+"""A longer number stays text: no key takes one, and converting it could be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,12 @@ class SourceFile:
     """The text of each value that contains `${...}`, as written."""
     interpolated: dict[str, str] = field(repr=False)
     """The result of each template."""
-    unreadable: set[KeyPath]
-    """Values that could not be read, as `mistakes` says; they are empty here."""
+    reported: set[KeyPath]
+    """Values with a mistake that is already in `mistakes`, so that validation does not report them again."""
     mistakes: list[Mistake]
 
     def is_current(self, text: str, environ: Mapping[str, str]) -> bool:
-        """Return whether reading this text in this environment would give the same values."""
+        """Return whether this text in this environment gives the same values; after mistakes, read the file again."""
         if text != self.text or self.mistakes:
             return False
         try:
@@ -65,14 +68,12 @@ def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
     """
     tree = parse_yaml(name, text)
     reader = _Reader(tree, environ)
-    value = None if tree.root is None else reader.value(tree.root, ())
+    value = None if tree.root is None else reader.read_node(tree.root, ())
     if tree.root is not None and value is not None and not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
         message = f"this file contains {kind}; write keys and values, starting with version: 1"
         raise BadDefinitions([*reader.mistakes, Mistake(tree.place(tree.root), message)])
-    return SourceFile(
-        name, text, value or {}, reader.templates, reader.interpolated, reader.unreadable, reader.mistakes
-    )
+    return SourceFile(name, text, value or {}, reader.templates, reader.interpolated, reader.reported, reader.mistakes)
 
 
 class _Reader:
@@ -81,35 +82,35 @@ class _Reader:
     def __init__(self, tree: YamlTree, environ: Mapping[str, str]) -> None:
         self.templates: dict[KeyPath, str] = {}
         self.interpolated: dict[str, str] = {}
-        self.unreadable: set[KeyPath] = set()
+        self.reported: set[KeyPath] = set()
         self.mistakes: list[Mistake] = []
         self._tree = tree
         self._environ = environ
         self._values_left = tree.node_count + _MAX_ALIAS_VALUES
-        self._section: yaml.Node | None = None
+        self._section_key: yaml.Node | None = None
         """The top-level key that is being read."""
 
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+    def read_node(self, node: yaml.Node, path: KeyPath) -> Any:
         self._values_left -= 1
         if self._values_left < 0:
-            message = f"the aliases (*name) up to here add more than {_MAX_ALIAS_VALUES:,} values; write the values out"
-            raise BadDefinitions([Mistake(self._tree.place(self._section or node), message)])
-        if node.tag:
+            message = f"by here the aliases (*name) repeat more than {_MAX_ALIAS_VALUES:,} values; repeat fewer or smaller ones"
+            raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
+        if node.tag:  # `parse_yaml` resolves no tags, so the file has one
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._reject(path, node, f"tags are not supported; remove {printable_name(tag)}")
+            self._mark_reported(path, node, f"tags are not supported; remove {printable_name(tag)}")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path)
+            return self._read_scalar(node, path)
         if len(path) >= MAX_DEPTH:
-            message = f"aliases (*name) nest this value deeper than {MAX_DEPTH} levels; write it out"
-            self._reject(path, node, message)
+            message = f"this is nested deeper than {MAX_DEPTH} levels, counting aliases (*name); nest it less"
+            self._mark_reported(path, node, message)
             return None
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return self._read_mapping(node, path)
+        return [self.read_node(item, (*path, index)) for index, item in enumerate(node.value)]
 
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    def _read_mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        first: dict[str, yaml.Node] = {}
+        key_nodes: dict[str, yaml.Node] = {}
         for key_node, value_node in node.value:
             self._values_left -= 1
             if not isinstance(key_node, yaml.ScalarNode):
@@ -122,24 +123,24 @@ class _Reader:
                 message = "merge keys (<<) are not supported; put what apps share under defaults"
                 self._add_mistake(path, key_node, message)
             elif key in result:
-                message = f"this key is already set at {self._tree.place(first[key])}; remove one of the two"
+                message = f"this key is already set at {self._tree.place(key_nodes[key])}; remove one of the two"
                 self._add_mistake((*path, key), key_node, message)
             else:
-                first[key] = key_node
+                key_nodes[key] = key_node
                 if not path:
-                    self._section = key_node
-                result[key] = self.value(value_node, (*path, key))
+                    self._section_key = key_node
+                result[key] = self.read_node(value_node, (*path, key))
         return result
 
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+    def _read_scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         text: str = node.value
-        if not node.style:
+        if not node.style:  # neither quoted nor a block
             if text in {"", "~", "null"}:
                 return None
             if text in {"true", "false"}:
                 return text == "true"
             if _INTEGER.fullmatch(text):
-                return int(text) if len(text) < 20 else text
+                return int(text) if len(text) <= _MAX_INTEGER_CHARACTERS else text
         # In the body of a callback, `${...}` are OSS's own variables.
         if "${" not in text or path[-2:] == ("callback", "body"):
             return text
@@ -148,20 +149,20 @@ class _Reader:
             self.interpolated[text] = interpolate(text, self._environ)
         except BadReference as error:
             for reference in error.unresolved:
-                self._reject(path, self._part(node, reference.start, reference.end), reference.reason)
+                self._mark_reported(path, self._part(node, reference.start, reference.end), reference.reason)
             return ""
         return self.interpolated[text]
 
     def _part(self, node: yaml.ScalarNode, start: int, end: int) -> Place:
-        """Return the place of `value[start:end]`; that of the whole value where escapes or line breaks move it."""
+        """Return the place of a part of the value, or of the whole value if escapes or line breaks shift its columns."""
         whole = self._tree.place(node)
-        lead = 1 if node.style in ("'", '"') else 0
-        if whole.width != len(node.value) + 2 * lead:
+        quote_width = 1 if node.style in ("'", '"') else 0
+        if whole.width != len(node.value) + 2 * quote_width:
             return whole
-        return Place(whole.file, whole.line, whole.column + lead + start, end - start)
+        return Place(whole.file, whole.line, whole.column + quote_width + start, end - start)
 
-    def _reject(self, path: KeyPath, at: yaml.Node | Place, message: str) -> None:
-        self.unreadable.add(path)
+    def _mark_reported(self, path: KeyPath, at: yaml.Node | Place, message: str) -> None:
+        self.reported.add(path)
         self._add_mistake(path, at, message)
 
     def _add_mistake(self, path: KeyPath, at: yaml.Node | Place, message: str) -> None:
