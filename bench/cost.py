@@ -1,8 +1,9 @@
 """Machine instructions of each kind of request. `python -m bench.cost`
 
 The signer and a hello server run under valgrind's callgrind, which counts instructions. They run in frozen time
-(`frozen_time`), so the same code gives the same count on a fast or slow, idle or busy machine. Counts are divided by those of a hello on the same Python and aiohttp, so they also compare between
-machines. tests/guard compares them with tests/guard/cost.json, which `--store` writes.
+(`frozen_time`), so the same code gives the same count on a fast or slow, idle or busy machine. Counts are divided by
+those of a hello on the same Python and aiohttp, so they also compare between machines. tests/guard compares them with
+tests/guard/cost.json, which `--store` writes.
 
 The kinds are the sample answer as it is usually given (cached for its second), the first sample answer of a second,
 which is signed, and an upload, which is signed for each request.

@@ -1,6 +1,6 @@
-"""The reference of all figures: aiohttp on uvloop with one handler that returns a constant. `python -m bench.hello FD FILE`
+"""The reference of all figures: aiohttp on uvloop, one handler, a constant body. `python -m bench.hello FD FILE`
 
-FD is a listening socket; FILE is JSON with the `body` and the `headers` of every response. A body that is posted is read
+FD is a listening socket; FILE is JSON with the `body` and the `headers` of every response. A posted body is read
 first. There is no access log.
 """
 

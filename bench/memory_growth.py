@@ -1,6 +1,6 @@
 """Does the signer's memory grow under load? `python -m bench.memory_growth --seconds 600`
 
-Full load is the throughput of a mix of endpoints. The signer then gets half of that, while its memory and its open files
+Full load is the throughput of a mix of endpoints. Then the signer gets half of it, while its memory and its open files
 are sampled. Growth is the difference between the second and the last quarter: in the first, caches fill.
 """
 

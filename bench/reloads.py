@@ -1,8 +1,8 @@
 """What do ten thousand apps cost at start and reload? `python -m bench.reloads`
 
-10,000 apps in 100 files are compared with 10 apps: the time from the start of the process until it is ready, its memory,
-the reload of one changed file and of all apps (their `defaults` changed), and how long a reload blocks the event loop.
-The latter is measured from outside: a client requests signatures a thousand times a second on one keep-alive connection.
+10,000 apps in 100 files are compared with 10 apps: the time from the start of the process until it is ready, its
+memory, the reload of one changed file and of all apps (their `defaults` changed), and how long a reload blocks the
+event loop. That is measured from outside: a client requests a thousand signatures a second on one connection.
 Its longest wait during a reload is shown next to its longest wait in an equal time without one, which is the machine's.
 """
 

@@ -43,7 +43,7 @@ class _Scope:
 
 
 def authorize(world: World, request: web.Request, bucket: Bucket, key: str, action: str) -> None:
-    """Raise `OssError` if the signature is wrong or its signer lacks the permission. Unsigned, only reads are allowed."""
+    """Raise `OssError` if the signature is wrong or its signer lacks the permission. Unsigned reads are allowed."""
     if action == "GetBucketInfo":
         # Every region's endpoint serves it, so the endpoint's own region counts.
         bucket = replace(bucket, region=region_of_host(request.host) or _signing_region(request) or bucket.region)

@@ -21,7 +21,7 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     Raises:
         OSError: the file cannot be read.
     """
-    # Opening a device can have effects, hence the first check. The second one is for a path that was replaced meanwhile.
+    # Opening a device can have effects, hence the first check. The second is for a path replaced meanwhile.
     _check_mode(path, path.stat())
     with open(path, "rb", opener=_open_without_waiting) as stream:
         _check_mode(path, os.fstat(stream.fileno()))

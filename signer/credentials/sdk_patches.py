@@ -13,7 +13,7 @@ and which change in the SDKs makes it unnecessary:
   Unnecessary when they attach none.
 - `EcsRamRoleCredentialsProvider.__metadata_service_host`: the only way to set the address of the metadata service.
   Unnecessary when `Config.host` is used, which the provider accepts and ignores.
-- `DefaultCredentialsProvider.__last_used_provider`: the only way to the expiration of a credential of the default chain.
+- `DefaultCredentialsProvider.__last_used_provider`: the only way to the expiration of the default chain's credential.
   Unnecessary when the chain passes the expiration on.
 """
 

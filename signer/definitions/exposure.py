@@ -1,4 +1,4 @@
-"""What lets others than the intended ones read or forge something: plain HTTP, proxies that anyone can be, other keys."""
+"""Warns of what lets others read or forge something: plain HTTP, proxies that anyone can be, foreign keys."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Server(StrictModel):
     admin: Address = Field("127.0.0.1:9180", examples=["127.0.0.1:9180", "unix:/run/oss-signer/admin.sock"])
     """Address of health checks, metrics and status page, `host:port` or `unix:/path`; keep it private."""
     admin_token: SecretStr | None = Field(None, min_length=16, examples=["${ADMIN_TOKEN}"])
-    """Token that `Authorization: Bearer` must contain at the admin address; required where other machines can reach it."""
+    """Token for `Authorization: Bearer` at the admin address; required where other machines can reach it."""
     callback_queue: SecretStr | None = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
     """Queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share."""
     callback_queue_limit: int = Field(100_000, ge=1, examples=[100_000])
@@ -97,7 +97,7 @@ class RateLimit(StrictModel):
 
 
 class Downloads(StrictModel):
-    """Signed URLs of a caller's own objects; needs `{caller}` in `key_prefix` and a role that allows `oss:GetObject`."""
+    """Signed URLs of a caller's own objects; needs `{caller}` in `key_prefix` and `oss:GetObject` for the role."""
 
     expires: Duration = Field(timedelta(minutes=5), examples=["5m"])
     """Lifetime of a URL."""

@@ -93,7 +93,8 @@ class _Reader:
     def read_node(self, node: yaml.Node, path: KeyPath) -> Any:
         self._values_left -= 1
         if self._values_left < 0:
-            message = f"by here the aliases (*name) repeat more than {_MAX_ALIAS_VALUES:,} values; repeat fewer or smaller ones"
+            limit = f"{_MAX_ALIAS_VALUES:,} values"
+            message = f"by here the aliases (*name) repeat more than {limit}; repeat fewer or smaller ones"
             raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
         if node.tag:  # `parse_yaml` resolves no tags, so the file has one
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
@@ -154,7 +155,7 @@ class _Reader:
         return self.interpolated[text]
 
     def _part(self, node: yaml.ScalarNode, start: int, end: int) -> Place:
-        """Return the place of a part of the value, or of the whole value if escapes or line breaks shift its columns."""
+        """Return the place of a part of the value, or of the whole value if escapes or breaks shift its columns."""
         whole = self._tree.place(node)
         quote_width = 1 if node.style in ("'", '"') else 0
         if whole.width != len(node.value) + 2 * quote_width:

@@ -28,8 +28,8 @@ _NOT_A_START = "a value cannot start with {at}; put it in quotes"
 _AT_THE_PROBLEM = {
     "cannot start any token": _NOT_A_START,
     "tab character": _TABS,
-    "unknown escape character": "in double quotes, \\ starts an escape, and this one is unknown; write \\\\ or use single quotes",
-    "block sequence entries are not allowed": "a list item cannot follow its key on the same line; put it on the next line, or write the list as [a, b]",
+    "unknown escape character": "unknown escape with \\ in double quotes; write \\\\ or use single quotes",
+    "block sequence entries are not allowed": "a list item cannot follow its key on one line; write the list as [a, b]",
     "comment or line break": "text cannot follow | or > on the same line; start it on the next line",
 }
 """What to print at the place that libyaml reports, by a part of its message."""
@@ -69,7 +69,7 @@ def _by_problem(problem: str, context: str, reported: Span, start: Span, lines: 
         if part in problem:
             return reported, message.replace("{at}", at)
     if "another document" in problem or "<document start>" in problem:
-        message = "a second document starts here, but a file contains only one; remove the --- or use one file for each document"
+        message = "a second document starts here; remove the --- or use one file for each document"
         return _whole_line(reported, lines), message
     if "undefined alias" in problem or context in ("while scanning an alias", "while scanning an anchor"):
         first = lines[start[0]][start[1] : start[1] + 1]

@@ -1,7 +1,7 @@
 """Deliver queued events to the apps' own servers, and retry until a server accepts them or they are too old.
 
-An event is a callback of OSS after an upload; delivering it means posting it to the URL of `callback.notify`. Each event
-is delivered at least once. The queue hands out the events of one object in order, see `EventQueue`.
+An event is a callback of OSS after an upload; delivering it means posting it to the URL of `callback.notify`. Each
+event is delivered at least once. The queue hands out the events of one object in order, see `EventQueue`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Deliverer:
         self._wake_up.set()
 
     async def stop(self) -> None:
-        """Stop the background task. Attempts in flight get 2 s to end; the events of the others are sent again later."""
+        """Stop the background task. Attempts in flight get 2 s to end; events of the others are sent again later."""
         if self._background_task is not None:
             self._background_task.cancel()
             await asyncio.gather(self._background_task, return_exceptions=True)

@@ -8,8 +8,8 @@ Everything works the same without it, only slower. It runs only with the version
 the tests in tests/http and tests/e2e/test_wire.py passed, and the names below meant the same as before. It can go when
 aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the bytes that it returns.
 
-Undocumented parts of `aiohttp.web.RequestHandler` that this file uses. Each entry gives the purpose, and after the arrow
-the change of aiohttp that would make it unnecessary:
+Undocumented parts of `aiohttp.web.RequestHandler` that this file uses. Each entry gives the purpose, and after the
+arrow the change of aiohttp that would make it unnecessary:
 
 - `start`, `_messages`, `_waiter`: take parsed requests from the queue of the connection, and wait for the next one.
   -> a public hook to answer a parsed request
@@ -111,7 +111,7 @@ class FastConnection(web.RequestHandler):
         super().data_received(data)
         stream = self._stream
         if stream is not None and self._messages and not stream.is_eof():
-            # A message behind an unfinished body is a parser error: the body will not end. aiohttp does not wake its readers.
+            # A message behind an unfinished body is a parser error. aiohttp does not wake the readers of the body.
             stream.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -137,7 +137,7 @@ class FastConnection(web.RequestHandler):
                 self.transport.close()
 
     def _next_message(self) -> tuple[Any, StreamReader]:
-        """Return the next message, a `RawRequestMessage` or the error of a request that cannot be parsed, and its body."""
+        """Return the next message, a `RawRequestMessage` or the error of an unparsable request, and its body."""
         message_and_body = self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()

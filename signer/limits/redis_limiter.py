@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 0.1
 _TRIAL_SECONDS = 1.0
 """After a failure one request in this time is tried at Redis, so that a dead Redis delays no other request."""
 
-# The time is that of Redis, so that the clocks of the signers do not matter. A bucket expires when it is full again: only
+# The time is that of Redis: the clocks of the signers do not matter. A bucket expires when it is full again: only
 # clients of the last moments cost memory, not all clients of a day.
 _ACQUIRE = """
 local time = redis.call('TIME')

@@ -75,7 +75,7 @@ class Reloader:
             await asyncio.sleep(self._watch_retry_seconds)
 
     async def reload(self, trigger: str) -> ReloadResult:
-        """Activate the current content of the store, and return how that ended, also if it cannot be read or is invalid.
+        """Activate the store's current content, and return how that ended, also if it is unreadable or invalid.
 
         Args:
             trigger: `change` if the store reported it, else what requested the reload.

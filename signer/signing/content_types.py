@@ -1,6 +1,6 @@
 """Media types: the safe ones that a wildcard stands for, and those whose objects run script in a browser.
 
-An object is served with the type that its upload gave it, on a domain of the bucket. HTML, SVG and XML run script there,
+An object is served with the type of its upload, on a domain of the bucket. HTML, SVG and XML run script there,
 with access to everything else on that domain.
 """
 

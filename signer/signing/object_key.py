@@ -93,7 +93,7 @@ class Template:
 def placeholder_in_segment(prefix: str, name: str) -> str | None:
     """Return `{caller}` or `{app}` if it is only a part of a path segment, or None.
 
-    An id can contain any separator but `/`. So with `{caller}-{filename}`, the file `b-x` of caller `a` and the file `x`
+    An id can contain any separator but `/`. With `{caller}-{filename}`, the file `b-x` of caller `a` and the file `x`
     of caller `a-b` would have one key. An empty `name` stands for any names that clients choose.
     """
     for segment in (prefix + (name or "{filename}")).split("/"):

@@ -54,7 +54,7 @@ class PolledStore(ABC):
         """Return the content and its version; raises `CannotRead`."""
 
     async def _fetch_version(self) -> str:
-        """Return the current version, such as an ETag. Stores override this if they need not fetch the content for it."""
+        """Return the current version, such as an ETag. Stores override it if they need not fetch the content."""
         return (await self._fetch())[1]
 
     async def _has_changed(self) -> bool:

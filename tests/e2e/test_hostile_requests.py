@@ -1,4 +1,4 @@
-"""50,000 mutated_request requests, and the ones that schemathesis generates from /openapi.json: no 500, traceback or secret."""
+"""50,000 mutated requests, and those that schemathesis generates from /openapi.json: no 500, traceback or secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The upload library: its app_server tests in Node.js, its types, and that the built files are what their sources give."""
+"""The upload library: its own tests in Node.js, its types, and the built files compared with their sources."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_the_declarations_fit_wechats_typings_and_those_of_browsers(tools:
 
 @pytest.fixture
 async def environ(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """The addresses of a local cloud and of a signer with an app of each kind, whose callbacks an app's app_server server gets."""
+    """The addresses of a local cloud and of a signer with an app of each kind, whose callbacks an app's own server receives."""
 
     async def answer_callback(request: web.Request) -> web.Response:
         if request.path == "/bad":

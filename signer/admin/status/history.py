@@ -30,7 +30,7 @@ _COUNTS_SECONDS = 300.0
 _QUANTILES = (0.5, 0.99)
 
 SIGNED, REFUSED, FAILED = "signed", "refused", "failed"
-"""The kinds of outcomes: refused because of the request or a rate limit, failed because of this signer or its sources."""
+"""The kinds of outcomes: refused because of the request or a limit, failed because of this signer or its sources."""
 
 
 @dataclass(frozen=True, slots=True)

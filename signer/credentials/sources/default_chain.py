@@ -1,6 +1,6 @@
 """`type: default`: the credential chain of Alibaba's SDK, which Alibaba's other tools use too.
 
-It returns the first credential of: environment, OIDC, profile of the CLI, profile of the SDK, ECS role, credentials URI.
+It returns the first credential of: environment, OIDC, CLI profile, SDK profile, ECS role, credentials URI.
 
 See: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials
 """
