@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ from tests.doctor.reports import PAGE, SECRETS, DoctorRuns, allow, free_port, ot
 from tests.harness.local_cloud import local_cloud
 from tests.harness.signer import signer
 
+KEY_HASH = sha256(b"the-key-of-the-shop").hexdigest()
 HEALTHY = """
 version: 1
 server: {{listen: "{listen}", admin: "{admin}", callback_keys: "{oss}/-"}}
@@ -28,7 +30,7 @@ credentials:
     endpoint: "{sts}"
     role_arn: acs:ram::1234567890123456:role/oss-two
     source: instance
-defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}}}
+defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}, callers: {{type: api_key, keys: {{shop: KEY_HASH}}}}}}
 apps:
   fine:
     key_prefix: fine/{{caller}}/{{yyyy}}/
@@ -118,7 +120,7 @@ def _definitions(runs: DoctorRuns, listen: str) -> tuple[str, str]:
         "tls": runs.tls_port,
         "page": PAGE,
     }
-    return HEALTHY.format(**places), FAULTY.format(**places)
+    return HEALTHY.replace("KEY_HASH", KEY_HASH).format(**places), FAULTY.format(**places)
 
 
 async def _run_scenarios(runs: DoctorRuns) -> None:

@@ -102,7 +102,7 @@ async def test_reload_keeps_the_previous_definitions_when_a_file_is_invalid(
 async def test_reload_reports_every_mistake(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     write(config := tmp_path / "signer.yaml", revision(1))
     async with signer(session, config) as running:
-        write(config, f"{HEAD}apps:\n  a: {{key_prefix: '', bucket: Photos}}\n  b: {{credentials: fixed, nmae: x}}\n")
+        write(config, f"{HEAD}apps:\n  a: {{bucket: Photos}}\n  b: {{credentials: fixed, nmae: x}}\n")
         status, outcome = await running.reload()
         assert status == 422
         assert [(each["line"], each["column"]) for each in outcome["mistakes"]] == [(7, 15), (8, 27)]
