@@ -8,6 +8,7 @@ from typing import Any
 
 from signer.commands.definition_options import add_definition_options, open_definitions
 from signer.commands.mistake_output import print_warnings
+from signer.definitions.exposure import store_exposures
 from signer.definitions.mistake_report import summary
 from signer.definitions.mistakes import BadDefinitions, Mistake
 from signer.definitions.quantities import format_count
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Check the definitions; return 1 when they cannot be used."""
     try:
         location, registry, changes = event_loop.run(_load(options))
-        warnings = [*find_warnings(registry), *certificate_warnings(registry)]
+        warnings = [*store_exposures(location), *find_warnings(registry), *certificate_warnings(registry)]
     except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCompare) as error:
         if not options.json:
             raise

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from signer.definitions.caller_model import JwtCallers, WeChatCallers
 from signer.definitions.credential_model import StsRole
-from signer.definitions.mistakes import KeyPath, Violation
+from signer.definitions.mistakes import KeyPath, Mistake, Place, Violation
 from signer.definitions.model import Server
 from signer.definitions.redaction import quote
 from signer.definitions.registry import App, Role
@@ -35,6 +35,12 @@ def server_exposures(server: Server) -> Iterator[Violation]:
     if (keys := server.callback_keys) is not None and not is_loopback(keys) and urlsplit(keys).hostname != _KEY_HOST:
         message = f"{quote(keys)} is not Alibaba's host {_KEY_HOST}, so its owner can forge callbacks; remove the key"
         yield Violation(("callback_keys",), message)
+
+
+def store_exposures(location: str) -> list[Mistake]:
+    """Return what is dangerous in reading definitions from a store."""
+    message = "this store is read over plain HTTP, so others in the network can change the definitions; write https://"
+    return [Mistake(Place(location, 1, 1), message)] if is_plain_http(location) else []
 
 
 def app_exposures(app: App) -> Iterator[Violation]:
