@@ -44,13 +44,9 @@ class _Unresolvable(Exception):
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
-    """Return the text with every reference replaced; files are read each time.
+    """Return the text with every reference replaced, or raise `BadReference` with all that cannot be resolved.
 
-    Args:
-        environ: a plain mapping allows every variable and file.
-
-    Raises:
-        BadReference: with all references that cannot be resolved.
+    Files are read each time. A plain mapping allows every variable and file.
     """
     unresolved: list[UnresolvedReference] = []
     variables = _variables(environ)

@@ -16,13 +16,7 @@ _RESET = "\x1b[0m"
 
 
 def render_mistakes(mistakes: Iterable[Mistake], *, kind: str = "", color: bool = False) -> str:
-    """Return each mistake with its line and a caret.
-
-    Args:
-        mistakes: what to print.
-        kind: a word before each message, such as `warning`.
-        color: whether to use the colors of a terminal.
-    """
+    """Return each mistake with its line and a caret; `kind` is a word before the message, such as `warning`."""
     return "".join(_render(mistake, kind, _COLORS if color else {}) for mistake in mistakes)
 
 

@@ -15,15 +15,7 @@ from signer.definitions.validate import Baseline, validate
 
 
 def parse(files: Mapping[str, str], environ: Mapping[str, str]) -> Registry:
-    """Return the registry of YAML files.
-
-    Args:
-        files: the text of each file by its name.
-        environ: the variables for `${NAME}`.
-
-    Raises:
-        BadDefinitions: with all mistakes in the files.
-    """
+    """Return the registry of YAML files, given by name, or raise `BadDefinitions` with all mistakes in them."""
     return Parser().parse(files, environ)
 
 

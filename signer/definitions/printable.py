@@ -27,10 +27,7 @@ _REFERENCE = re.compile(r"\$\{(?!.*:-)[^}]*\}")
 def printable(value: Any, path: KeyPath, document: Document) -> Any:
     """Return a value of the definitions, masked below each key that contains a secret, without passwords of URLs.
 
-    Args:
-        value: a scalar, list or mapping.
-        path: its path in the document; an app's path may lead to what it inherits.
-        document: where it is from.
+    The path in an app may lead to a value that the app inherits.
     """
     if isinstance(value, dict):
         return {key: printable(each, (*path, key), document) for key, each in value.items()}

@@ -61,11 +61,7 @@ class SourceFile:
 
 
 def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
-    """Return the values of one file; mistakes in single values are kept in `mistakes`.
-
-    Raises:
-        BadDefinitions: the file as a whole cannot be used.
-    """
+    """Return the values of one file and mistakes in them; raise `BadDefinitions` if it cannot be used as a whole."""
     tree = parse_yaml(name, text)
     reader = _Reader(tree, environ)
     value = None if tree.root is None else reader.read_node(tree.root, ())

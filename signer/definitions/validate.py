@@ -76,10 +76,8 @@ class Validation:
 def validate(document: Document, environ: Mapping[str, str], previous: Baseline | None = None) -> Validation:
     """Return the violations in a document, or its validated models.
 
-    Args:
-        document: all files as one.
-        environ: the variables for credentials that an entry does not give.
-        previous: what was accepted last; apps that are the same there are not validated again.
+    Variables of the environment stand in for keys of credentials. Apps that are the same in `previous`, which was
+    accepted last, are not validated again.
     """
     if not document.value:
         return Validation([Violation((), _EMPTY)] if document.is_complete else [])

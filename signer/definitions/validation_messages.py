@@ -32,13 +32,7 @@ _IS_MAPPING = frozenset({"model_type", "dict_type", "model_attributes_type"})
 
 
 def explain(detail: ErrorDetails, document: Document, value: Any) -> Violation:
-    """Return one finding of pydantic as a violation with the path as written.
-
-    Args:
-        detail: the finding.
-        document: what is validated.
-        value: the value that was validated, which for an app includes what it inherits.
-    """
+    """Return one finding of pydantic as a violation; an app in `value` includes what it inherits."""
     inner = _path(detail["loc"], value)
     path = document.written_path(inner)
     kind, context = detail["type"], detail.get("ctx", {})

@@ -73,11 +73,7 @@ class YamlTree:
 
 
 def parse_yaml(name: str, text: str) -> YamlTree:
-    """Return the nodes of a file.
-
-    Raises:
-        BadDefinitions: the text is not YAML, contains several documents, or is nested too deeply.
-    """
+    """Return the nodes of a file, or raise `BadDefinitions` if it is not one document of YAML, or nested too deeply."""
     text = text.removeprefix("\ufeff")
     try:
         loader = _Loader(text)
