@@ -154,11 +154,7 @@ def parse_refusal(status: int, text: str) -> OssRefusal:
     except ElementTree.ParseError:
         fields = {}
     return OssRefusal(
-        status,
-        fields.get("Code", ""),
-        fields.get("EC", ""),
-        fields.get("Message", ""),
-        fields.get("Endpoint", ""),
+        status, fields.get("Code", ""), fields.get("EC", ""), fields.get("Message", ""), fields.get("Endpoint", "")
     )
 
 

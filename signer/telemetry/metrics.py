@@ -116,8 +116,7 @@ class Metrics:
             "oss_signer_config_reloads", "Attempts to load definitions, including the one at start.", ["outcome"]
         )
         self._reload_successful = self._gauge(
-            "oss_signer_config_last_reload_successful",
-            "1 if the last attempt to load definitions succeeded, else 0.",
+            "oss_signer_config_last_reload_successful", "1 if the last attempt to load definitions succeeded, else 0."
         )
         self._reload_timestamp = self._gauge(
             "oss_signer_config_last_reload_success_timestamp_seconds",
