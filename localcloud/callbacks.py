@@ -48,6 +48,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:-]+", re.ASCII)
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 
 Variables = Mapping[str, str | int]
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _invalid(message: str, ec: str, value: str) -> OssError:
     return invalid_argument(message, ec, "callback", value)
 
 
-def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str, str]) -> Variables:
+def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str, str], request_id: str) -> Variables:
     """Return the system variables and the `x:name` fields. `imageInfo` is empty for files that are not images."""
     with file.open("rb") as stream:
         image = image_info(stream.read(HEAD_BYTES))
@@ -124,6 +125,9 @@ def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str
         "etag": stored.etag.strip('"'),
         "size": stored.size_bytes,
         "mimeType": stored.content_type,
+        "crc64": stored.crc64,
+        "reqId": request_id,
+        "operation": "PostObject",
         "imageInfo.height": image.height if image else "",
         "imageInfo.width": image.width if image else "",
         "imageInfo.format": image.format if image else "",

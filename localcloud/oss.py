@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from localcloud.bucket_queries import QUERIES, check_endpoint, get_bucket_info, get_bucket_location
-from localcloud.callbacks import Callbacks
+from localcloud.callbacks import REQUEST_ID, Callbacks
 from localcloud.cors import allow_origin, get_bucket_cors, preflight
 from localcloud.header_signature import authorize
 from localcloud.objects import Objects, StoredObject, http_date
@@ -54,7 +54,7 @@ class Oss:
         return bucket, key
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        request_id = uuid.uuid4().hex[:24].upper()
+        request_id = request[REQUEST_ID] = uuid.uuid4().hex[:24].upper()
         name, key = self._address(request)
         bucket = self._world.buckets.get(name)
         response: web.StreamResponse

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from localcloud.callbacks import Callbacks, parse_callback, variables
+from localcloud.callbacks import REQUEST_ID, Callbacks, parse_callback, variables
 from localcloud.calls import CALL
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
@@ -71,7 +71,7 @@ async def post_object(
         await asyncio.to_thread(objects.store, bucket.name, incoming, stored)
     if callback is not None:
         values = await asyncio.to_thread(
-            variables, bucket.name, stored, objects.file(bucket.name, stored.key), form.fields
+            variables, bucket.name, stored, objects.file(bucket.name, stored.key), form.fields, request[REQUEST_ID]
         )
         return await callbacks.send(request, callback, values, stored)
     return _success(request, form.fields, bucket, stored)

@@ -22,9 +22,11 @@ from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits.limiter_factory import new_limiter
+from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit, Rate, address_bucket
 from signer.outbound import new_session
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
+from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
 from signer.signing.key_ownership import is_key_of_caller
 from signer.signing.presigned_url import SignedDownload, sign_download
@@ -33,6 +35,12 @@ from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
 SignedT = TypeVar("SignedT")
+
+_CALLBACKS_PER_APP, _CALLBACKS_PER_PREFIX, _CALLBACKS_PER_OBJECT = (12_000, 60), (1_200, 60), (60, 60)
+"""How many callbacks of an app and of one form are verified, in how many seconds, in each process.
+
+The clients of an app that get their signatures within one second from `/generate_signature` have the same form.
+"""
 
 
 @dataclass(slots=True)
@@ -62,6 +70,7 @@ class Service:
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = new_session()
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
+        self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
         self._credentials = KeeperPool(on_attempt=self.metrics.record_refresh)
@@ -230,12 +239,20 @@ class Service:
             timeout_seconds=server.callback_timeout.total_seconds(),
             extra_key_url=server.callback_keys,
             target_of=self._notify_target,
+            limit=self._limit_callback,
             audit=self._audit_callback,
             count_callback=self.metrics.count_callback,
             count_attempt=self.metrics.count_notification,
         ) as (receiver, depth):
             self.metrics.expose_queue_depth(depth)
             yield receiver
+
+    async def _limit_callback(self, app_id: str, proof: CallbackProof | None) -> None:
+        limits = [Limit(f"app:{app_id}", _CALLBACKS_PER_APP)]
+        if proof is not None:
+            rate = _CALLBACKS_PER_OBJECT if proof.scope.is_exact else _CALLBACKS_PER_PREFIX
+            limits.insert(0, Limit(f"proof:{app_id}:{proof.text}", rate))
+        await self._callback_limiter.acquire(limits)
 
     def _notify_target(self, app_id: str) -> NotifyTarget | None:
         app = self.current.registry.apps.get(app_id)

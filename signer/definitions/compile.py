@@ -11,7 +11,7 @@ from signer.definitions.merge import Document
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import role_of_app
 from signer.definitions.validate import Baseline
-from signer.delivery.callback_body import InvalidBodyTemplate
+from signer.delivery.callback_body import InvalidBodyTemplate, add_request_id
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
 from signer.signing.callback_field import CallbackField
 from signer.signing.content_types import expand_wildcards
@@ -87,7 +87,8 @@ def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:
 
 def _callback_field(callback: model.Callback, notify: NotifyTarget | None) -> CallbackField:
     urls = tuple(callback.url.split(";"))
-    return CallbackField(urls, callback.body, callback.body_type, callback.host, derive_proof_secret(notify))
+    body = callback.body if notify is None else add_request_id(callback.body, callback.body_type)
+    return CallbackField(urls, body, callback.body_type, callback.host, derive_proof_secret(notify))
 
 
 def _callback_rules(

@@ -82,6 +82,22 @@ class CallbackBodyFormat:
         return ReportedUpload(bucket, key, members)
 
 
+def add_request_id(template: str, body_type: str) -> str:
+    """Return a valid template with OSS's request id, so that each upload has a body of its own.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/callback
+    """
+    if "${reqId}" in template:
+        return template
+    members = _json_template(template) if body_type == JSON_BODY else _form_template(template)
+    name = "reqId"
+    while name in dict(members):
+        name = f"_{name}"
+    if body_type == JSON_BODY:
+        return template.rstrip().removesuffix("}") + f', "{name}": ${{reqId}}}}'
+    return f"{template}&{name}=${{reqId}}"
+
+
 def _example(body_type: str) -> str:
     if body_type == JSON_BODY:
         return '{"bucket": ${bucket}, "object": ${object}}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 
@@ -14,6 +14,7 @@ from signer.delivery.public_keys import PublicKeys
 from signer.delivery.queue import DEFAULT_MAX_EVENTS
 from signer.delivery.queue_factory import open_queue
 from signer.delivery.receiver import CallbackReceiver
+from signer.signing.callback_field import CallbackProof
 
 
 @contextlib.asynccontextmanager
@@ -22,6 +23,7 @@ async def callback_service(
     *,
     queue_address: str | None,
     target_of: Callable[[str], NotifyTarget | None],
+    limit: Callable[[str, CallbackProof | None], Awaitable[object]],
     audit: Callable[[dict[str, object]], None],
     count_callback: Callable[[str, str], None],
     count_attempt: Callable[[str], None],
@@ -45,7 +47,7 @@ async def callback_service(
         stack.push_async_callback(keys.close)
         verifier = CallbackVerifier(keys, extra_key_url=extra_key_url)
         if queue_address is None:
-            yield CallbackReceiver(verifier, None, audit=audit, count_callback=count_callback), lambda: 0
+            yield CallbackReceiver(verifier, None, limit=limit, audit=audit, count_callback=count_callback), lambda: 0
             return
         queue = await open_queue(queue_address, lease_seconds=2 * timeout_seconds, max_events=max_events)
         stack.push_async_callback(queue.close)
@@ -53,6 +55,6 @@ async def callback_service(
         deliverer.start()
         stack.push_async_callback(deliverer.stop)
         receiver = CallbackReceiver(
-            verifier, queue, wake_deliverer=deliverer.wake, audit=audit, count_callback=count_callback
+            verifier, queue, wake_deliverer=deliverer.wake, limit=limit, audit=audit, count_callback=count_callback
         )
         yield receiver, queue.depth

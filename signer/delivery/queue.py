@@ -41,7 +41,7 @@ class ClaimedEvent:
 
 
 class QueueFull(Exception):
-    """The queue has its maximum of events; nothing was added."""
+    """The app has its share of the queue; nothing was added."""
 
 
 class QueueUnavailable(Exception):
@@ -55,8 +55,14 @@ class CannotOpenQueue(Exception):
 class EventQueue(Protocol):
     """Every method but `depth` and `close` raises `QueueUnavailable`."""
 
-    async def put(self, event: UploadEvent) -> None:
-        """Add an event. It is durable when this returns. Raises `QueueFull` at the maximum of events."""
+    async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
+        """Add an event, durably, and return True; or return False if its id was added before and is remembered.
+
+        The id is remembered until `remember_until`, in epoch seconds; of one app, at most the last `max_events` ids.
+
+        Raises `QueueFull` if the app has its share, which is half as many events as the queue has free places. So one
+        app can have a third of the queue, and never fills it for others.
+        """
         ...
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:

@@ -1,4 +1,9 @@
-"""Receive a callback of OSS: verify its signature, check its object, and queue its event before responding."""
+"""Receive a callback of OSS: verify it, check its object, and queue its event before responding.
+
+The checks are in the order of their cost, so that a flood of forged callbacks costs little. Without the proof of a form,
+a callback counts against no limit. Each limit belongs to one form or one app, so a client that repeats its callbacks
+stops nobody else.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,17 @@ import asyncio
 import json
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
 from signer.delivery.callback_signature import CallbackVerifier
 from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable, UploadEvent
 from signer.errors import Forbidden, Problem
-from signer.signing.callback_field import check_proof
+from signer.signing.callback_field import CallbackProof, check_proof
 from signer.signing.key_ownership import is_key_of_app
 
 log = logging.getLogger("oss_signer.callbacks")
@@ -27,8 +32,10 @@ RESPONSE_SECONDS = 2.5
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 _LOG_INTERVAL_SECONDS = 60.0
+_CLOCK_DIFFERENCE_SECONDS = 5 * 60
+"""Between signers that share a queue: an id is remembered until every one of them rejects its proof."""
 
-ACCEPTED = "accepted"
+ACCEPTED, REPEATED = "accepted", "repeated"
 
 
 class CallbackNotAccepted(Problem):
@@ -62,6 +69,7 @@ class CallbackReceiver:
         queue: EventQueue | None,
         *,
         wake_deliverer: Callable[[], None] = lambda: None,
+        limit: Callable[[str, CallbackProof | None], Awaitable[object]] | None = None,
         audit: Callable[[dict[str, object]], None] = lambda fields: None,
         count_callback: Callable[[str, str], None] = lambda app_id, outcome: None,
         now: Callable[[], float] = time.time,
@@ -69,12 +77,14 @@ class CallbackReceiver:
     ) -> None:
         """`queue` is None where no app has a `notify`; `wake_deliverer` is called after an event was queued.
 
+        `limit` is awaited with the app id and the proof, and raises `RateLimited` for too many callbacks.
         `audit` is called with the fields of each callback whose signature and object are valid, and `count_callback`
         with the app id and the outcome of each callback.
         """
         self._verifier = verifier
         self._queue = queue
         self._wake_deliverer = wake_deliverer
+        self._limit = limit
         self._audit = audit
         self._count_callback = count_callback
         self._now = now
@@ -85,7 +95,7 @@ class CallbackReceiver:
         """Return the key of the uploaded object once its event is stored durably. Raises a `Problem` otherwise."""
         try:
             async with asyncio.timeout(self._response_seconds):
-                key = await self._receive(rules, request)
+                key, outcome = await self._receive(rules, request)
         except TimeoutError:
             self._count_callback(rules.app_id, "timeout")
             detail = f"the callback was not stored within {self._response_seconds:g} s"
@@ -96,86 +106,80 @@ class CallbackReceiver:
         except Problem as problem:
             self._count_callback(rules.app_id, problem.code)
             raise
-        self._count_callback(rules.app_id, ACCEPTED)
+        self._count_callback(rules.app_id, outcome)
         return key
 
-    async def _receive(self, rules: CallbackRules, request: CallbackRequest) -> str:
-        body = await request.read_body()
+    async def _receive(self, rules: CallbackRules, request: CallbackRequest) -> tuple[str, str]:
+        """Return the key of the object and the outcome."""
         _, mark, query = request.target.partition("?")
+        proof = None
+        if rules.proof_secret is not None:
+            proof = check_proof(query, rules.proof_secret, app_id=rules.app_id, now=self._now())
+            await self._apply_limits(rules, proof)
+        body = await request.read_body()
         # A proxy can have changed the path; OSS has signed the one in the app's callback.url.
         targets = dict.fromkeys((request.target, *(path + mark + query for path in rules.paths)))
         await self._verifier.verify(request.headers, tuple(targets), body)
+        if proof is None:
+            await self._apply_limits(rules, None)
         upload = rules.body_format.parse(body, request.headers.get("Content-Type", ""))
-        caller = self._check_object(rules, upload, query)
-        event = self._new_event(rules, upload, caller)
+        _check_object(rules, upload, proof)
+        event_id = _event_id(rules.app_id, proof, body)
         outcome = "timeout"
         try:
-            if rules.notify is not None:
-                await self._enqueue(event)
-            outcome = ACCEPTED
+            # Without a proof, the app has no `notify`, and its events go nowhere.
+            outcome = ACCEPTED if proof is None else await self._enqueue(rules, event_id, upload, proof)
         except CallbackNotAccepted as problem:
             outcome = problem.outcome
             raise
         finally:
-            self._audit(
-                {
-                    "event_id": event.id,
-                    "app": rules.app_id,
-                    "caller": caller,
-                    "bucket": upload.bucket,
-                    "key": upload.key,
-                    "outcome": outcome,
-                    "address": request.client_address,
-                    "request_id": request.request_id,
-                }
-            )
-        return upload.key
+            if outcome != REPEATED:
+                self._audit(
+                    {
+                        "event_id": event_id,
+                        "app": rules.app_id,
+                        "caller": None if proof is None else proof.scope.caller,
+                        "bucket": upload.bucket,
+                        "key": upload.key,
+                        "outcome": outcome,
+                        "address": request.client_address,
+                        "request_id": request.request_id,
+                    }
+                )
+        return upload.key, outcome
 
-    def _check_object(self, rules: CallbackRules, upload: ReportedUpload, query: str) -> str | None:
-        """Return the caller who uploaded the object, where the proof names one.
+    async def _apply_limits(self, rules: CallbackRules, proof: CallbackProof | None) -> None:
+        if self._limit is not None:
+            await self._limit(rules.app_id, proof)
 
-        Raises:
-            Forbidden: No form of the app can have uploaded the object.
-        """
-        if rules.proof_secret is not None:
-            scope = check_proof(query, rules.proof_secret, app_id=rules.app_id, bucket=upload.bucket)
-            if not scope.allows(upload.key, self._now()):
-                raise Forbidden("the form of this callback has expired, or is for another object")
-            return scope.caller
-        if upload.bucket != rules.bucket:
-            raise Forbidden("the object is in another bucket than the one of this app")
-        if not is_key_of_app(rules.naming, upload.key, app_id=rules.app_id):
-            raise Forbidden("the object is not one of this app: its key has another prefix or name")
-        return None
-
-    def _new_event(self, rules: CallbackRules, upload: ReportedUpload, caller: str | None) -> UploadEvent:
+    async def _enqueue(self, rules: CallbackRules, event_id: str, upload: ReportedUpload, proof: CallbackProof) -> str:
         now = self._now()
-        event_id = uuid.uuid4().hex
         document = {
             "id": event_id,
             "type": "upload",
             "app": rules.app_id,
             "bucket": upload.bucket,
             "key": upload.key,
-            "caller": caller,
+            "caller": proof.scope.caller,
             "received_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "callback": upload.members,
         }
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        return UploadEvent(event_id, rules.app_id, f"{rules.app_id}/{upload.bucket}/{upload.key}", body, now)
-
-    async def _enqueue(self, event: UploadEvent) -> None:
+        event = UploadEvent(event_id, rules.app_id, f"{rules.app_id}/{upload.bucket}/{upload.key}", body, now)
         if self._queue is None:
             raise CallbackNotAccepted("this signer has no callback queue", "queue_unavailable")
         try:
-            await self._queue.put(event)
+            is_new = await self._queue.put(event, remember_until=proof.ends_at + _CLOCK_DIFFERENCE_SECONDS)
         except QueueFull:
-            self._log_sometimes("callback queue full", waiting=self._queue.depth())
-            raise CallbackNotAccepted("the callback queue is full", "queue_full") from None
+            self._log_sometimes("callback queue full", app=event.app_id, waiting=self._queue.depth())
+            raise CallbackNotAccepted("the app has its share of the callback queue", "queue_full") from None
         except QueueUnavailable as error:
             self._log_sometimes("callback not stored", reason=str(error))
             raise CallbackNotAccepted("the callback queue is unavailable", "queue_unavailable") from None
+        if not is_new:
+            return REPEATED
         self._wake_deliverer()
+        return ACCEPTED
 
     def _log_sometimes(self, message: str, **fields: object) -> None:
         """Log an error at most once a minute, however many callbacks fail."""
@@ -183,3 +187,21 @@ class CallbackReceiver:
         if now - self._logged_at.get(message, float("-inf")) > _LOG_INTERVAL_SECONDS:
             self._logged_at[message] = now
             log.error(message, extra=fields)
+
+
+def _check_object(rules: CallbackRules, upload: ReportedUpload, proof: CallbackProof | None) -> None:
+    """Raise `Forbidden` if no form of the app can have uploaded the object."""
+    if proof is not None:
+        if not proof.scope.allows(upload.bucket, upload.key):
+            raise Forbidden("the form of this callback is for another object")
+        return
+    if upload.bucket != rules.bucket:
+        raise Forbidden("the object is in another bucket than the one of this app")
+    if not is_key_of_app(rules.naming, upload.key, app_id=rules.app_id):
+        raise Forbidden("the object is not one of this app: its key has another prefix or name")
+
+
+def _event_id(app_id: str, proof: CallbackProof | None, body: bytes) -> str:
+    """Return the same id for each repeat of a callback, and another one for each upload."""
+    text = f"{app_id}\n{'' if proof is None else proof.text}\n".encode()
+    return sha256(text + body).hexdigest()[:32]

@@ -8,6 +8,8 @@
 -- later          zset    events that failed, as APP:ID with the time in milliseconds at which they are due
 -- failures       hash    the number of failed attempts of each event, by id
 -- apps           set     the apps whose stream can have entries
+-- counts         hash    the number of events of each app
+-- accepted:APP   zset    the ids of events that were added, with the time in milliseconds until which to remember them
 --
 -- A consumer group gives the entries of a stream to any of its consumers. Events stay in order all the same, because
 -- only the oldest event of an object is ever in a stream. XAUTOCLAIM gives the entries of a dead signer to another one.
@@ -64,12 +66,20 @@ end
 
 local operations = {}
 
-function operations.put(id, app, object, record, max_events)
-    if redis.call('HEXISTS', key('events'), id) == 1 then return 1 end
-    if depth() >= tonumber(max_events) then return 0 end
+function operations.put(id, app, object, record, remember_until, max_events)
+    local accepted = key('accepted:' .. app)
+    redis.call('ZREMRANGEBYSCORE', accepted, '-inf', now())
+    if redis.call('ZSCORE', accepted, id) or redis.call('HEXISTS', key('events'), id) == 1 then return 'repeated' end
+    local own_events = tonumber(redis.call('HGET', key('counts'), app) or 0)
+    local free = tonumber(max_events) - depth()
+    if free <= 0 or 2 * own_events >= free then return 'full' end
     redis.call('HSET', key('events'), id, record)
+    redis.call('HINCRBY', key('counts'), app, 1)
     if redis.call('RPUSH', key('object:' .. object), id) == 1 then make_ready(app, id) end
-    return 1
+    redis.call('ZADD', accepted, remember_until, id)
+    if redis.call('ZCARD', accepted) > tonumber(max_events) then redis.call('ZPOPMIN', accepted) end
+    redis.call('PEXPIREAT', accepted, redis.call('ZRANGE', accepted, -1, -1, 'WITHSCORES')[2])
+    return 'added'
 end
 
 -- `lease` is in milliseconds; `slots` is a JSON object of slots by app.
@@ -99,7 +109,9 @@ end
 
 function operations.remove(consumer, app, entry, id, object)
     if not end_claim(consumer, app, entry) then return 0 end
-    redis.call('HDEL', key('events'), id)
+    if redis.call('HDEL', key('events'), id) == 1 and redis.call('HINCRBY', key('counts'), app, -1) <= 0 then
+        redis.call('HDEL', key('counts'), app)
+    end
     redis.call('HDEL', key('failures'), id)
     local list = key('object:' .. object)
     redis.call('LREM', list, 1, id)

@@ -67,11 +67,16 @@ class RedisQueue:
         self._cleaned_up_at = time.monotonic()
         self._script = self._redis.register_script(_SCRIPT)
 
-    async def put(self, event: UploadEvent) -> None:
+    async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
         record = {"app": event.app_id, "object": event.object_id, "at": event.received_at, "body": event.body.decode()}
         text = json.dumps(record, ensure_ascii=False)
-        if not await self._run("put", event.id, event.app_id, event.object_id, text, self._max_events):
+        end_milliseconds = int(remember_until * 1000)
+        outcome = await self._run(
+            "put", event.id, event.app_id, event.object_id, text, end_milliseconds, self._max_events
+        )
+        if outcome == b"full":
             raise QueueFull
+        return bool(outcome == b"added")
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
         await self._check_settings()

@@ -30,6 +30,9 @@ SELECT app FROM known WHERE app IS NOT NULL
 See: https://www.sqlite.org/lang_with.html
 """
 
+_FORGET_ENDED = "DELETE FROM accepted WHERE id IN (SELECT id FROM accepted WHERE until < ? LIMIT 8)"
+_FORGET_FIRST = "DELETE FROM accepted WHERE id = (SELECT id FROM accepted WHERE app = ? ORDER BY until LIMIT 1)"
+
 _DUE = """
 SELECT object FROM objects WHERE app = :app AND due_at <= :now
 UNION ALL
@@ -55,12 +58,23 @@ class SqliteQueue:
         """Open the file, or create it. Raises `CannotOpenQueue`."""
         return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, max_events)
 
-    async def put(self, event: UploadEvent) -> None:
+    async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
         now = self._now()
 
-        def put(connection: sqlite3.Connection) -> None:
-            if self._read_depth(connection) >= self._max_events:
+        def put(connection: sqlite3.Connection) -> bool:
+            connection.execute(_FORGET_ENDED, (now,))
+            if connection.execute("SELECT 1 FROM accepted WHERE id = ?", (event.id,)).fetchone() is not None:
+                return False
+            free = self._max_events - self._read_depth(connection)
+            counted = connection.execute(
+                "SELECT events, accepted FROM counts WHERE app = ?", (event.app_id,)
+            ).fetchone()
+            own_events, remembered = counted or (0, 0)
+            if free <= 0 or 2 * own_events >= free:
                 raise QueueFull
+            if remembered >= self._max_events:
+                connection.execute(_FORGET_FIRST, (event.app_id,))
+            connection.execute("INSERT INTO accepted VALUES (?, ?, ?)", (event.id, event.app_id, remember_until))
             row = (event.id, event.app_id, event.object_id, event.body, event.received_at)
             connection.execute("INSERT INTO events (id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?)", row)
             connection.execute(
@@ -68,8 +82,9 @@ class SqliteQueue:
                 (event.object_id, event.app_id, now),
             )
             self._depth += 1
+            return True
 
-        await self._thread.run(put, QueueFull)
+        return await self._thread.run(put, QueueFull)
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
         now, lease_ends_at = self._now(), time.monotonic() + self._lease_seconds
@@ -124,7 +139,7 @@ class SqliteQueue:
         await self._thread.run(return_to_queue)
 
     def _read_depth(self, connection: sqlite3.Connection) -> int:
-        (self._depth,) = connection.execute("SELECT events FROM depth").fetchone()
+        (self._depth,) = connection.execute("SELECT events FROM counts WHERE app = ''").fetchone()
         return self._depth
 
     def depth(self) -> int:

@@ -1,5 +1,7 @@
 -- The schema of the queue in a file. An object has a row while it has events. `due_at`, in epoch seconds, is also when
 -- the lease of a claim ends.
+BEGIN IMMEDIATE;
+
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL,
@@ -19,7 +21,35 @@ CREATE TABLE IF NOT EXISTS objects (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS objects_due ON objects (app, due_at);
 
-CREATE TABLE IF NOT EXISTS depth (only INTEGER PRIMARY KEY CHECK (only = 1), events INTEGER NOT NULL);
-INSERT OR IGNORE INTO depth VALUES (1, 0);
-CREATE TRIGGER IF NOT EXISTS more AFTER INSERT ON events BEGIN UPDATE depth SET events = events + 1; END;
-CREATE TRIGGER IF NOT EXISTS fewer AFTER DELETE ON events BEGIN UPDATE depth SET events = events - 1; END;
+-- The ids of events that were added, so that a repeat is recognized after its event was delivered.
+CREATE TABLE IF NOT EXISTS accepted (id TEXT PRIMARY KEY, app TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS accepted_until ON accepted (until);
+CREATE INDEX IF NOT EXISTS accepted_of_an_app ON accepted (app, until);
+
+-- How many events and accepted ids each app has; the empty app id is the sum of all.
+CREATE TABLE IF NOT EXISTS counts (
+    app TEXT PRIMARY KEY,
+    events INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- A file of an older version has events and no counts.
+INSERT OR IGNORE INTO counts (app, events) SELECT '', count(*) FROM events;
+INSERT OR IGNORE INTO counts (app, events) SELECT app, count(*) FROM events GROUP BY app;
+CREATE TRIGGER IF NOT EXISTS event_added AFTER INSERT ON events BEGIN
+    INSERT OR IGNORE INTO counts (app) VALUES (new.app);
+    UPDATE counts SET events = events + 1 WHERE app IN ('', new.app);
+END;
+CREATE TRIGGER IF NOT EXISTS event_removed AFTER DELETE ON events BEGIN
+    UPDATE counts SET events = events - 1 WHERE app IN ('', old.app);
+    DELETE FROM counts WHERE app = old.app AND events = 0 AND accepted = 0;
+END;
+CREATE TRIGGER IF NOT EXISTS id_accepted AFTER INSERT ON accepted BEGIN
+    INSERT OR IGNORE INTO counts (app) VALUES (new.app);
+    UPDATE counts SET accepted = accepted + 1 WHERE app IN ('', new.app);
+END;
+CREATE TRIGGER IF NOT EXISTS id_forgotten AFTER DELETE ON accepted BEGIN
+    UPDATE counts SET accepted = accepted - 1 WHERE app IN ('', old.app);
+    DELETE FROM counts WHERE app = old.app AND events = 0 AND accepted = 0;
+END;
+
+COMMIT;

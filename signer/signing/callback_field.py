@@ -16,7 +16,7 @@ import hmac
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from urllib.parse import parse_qs
 
 import orjson
@@ -35,6 +35,7 @@ _CUSTOM_VARIABLE = re.compile(r"\$\{(x:[^{}]*)\}", re.IGNORECASE)
 class FormScope:
     """What one form may upload, by whom, and until when."""
 
+    bucket: str
     key: str
     """The exact object key, or the prefix below which the client chooses a name."""
     is_exact: bool
@@ -42,10 +43,23 @@ class FormScope:
     expires_at: int
     """Epoch seconds."""
 
-    def allows(self, key: str, now: float) -> bool:
-        """Return whether the form can have uploaded `key` by `now`, in epoch seconds."""
-        is_in_scope = key == self.key if self.is_exact else key.startswith(self.key) and key != self.key
-        return is_in_scope and now < self.expires_at + _CLOCK_TOLERANCE_SECONDS
+    def allows(self, bucket: str, key: str) -> bool:
+        """Return whether the form can have uploaded this object."""
+        is_key_allowed = key == self.key if self.is_exact else key.startswith(self.key) and key != self.key
+        return is_key_allowed and bucket == self.bucket
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackProof:
+    """The valid proof of a callback."""
+
+    text: str = field(repr=False)
+    scope: FormScope
+
+    @property
+    def ends_at(self) -> int:
+        """When the proof is no longer valid, in epoch seconds: OSS's clock and this one may differ."""
+        return self.scope.expires_at + _CLOCK_TOLERANCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class CallbackField:
     proof_secret: bytes | None = field(default=None, repr=False)
     """With a secret, each form has its own URLs, which carry a proof of what the form may upload."""
 
-    def encode(self, scope: FormScope, *, app_id: str, bucket: str, variables: Collection[str] | None = None) -> str:
+    def encode(self, scope: FormScope, *, app_id: str, variables: Collection[str] | None = None) -> str:
         """Return the Base64 JSON for a form that may upload what `scope` allows.
 
         With `variables`, such as `x:order`, the body contains no other custom variable: a client could set it, because
@@ -72,7 +86,7 @@ class CallbackField:
             body = _CUSTOM_VARIABLE.sub(lambda match: match[0] if match[1] in variables else absent, body)
         urls = self.urls
         if self.proof_secret is not None:
-            urls = tuple(add_proof(url, self.proof_secret, scope, app_id=app_id, bucket=bucket) for url in urls)
+            urls = tuple(add_proof(url, self.proof_secret, scope, app_id=app_id) for url in urls)
         document: dict[str, object] = {
             "callbackUrl": ";".join(urls),
             "callbackBody": body,
@@ -86,27 +100,30 @@ class CallbackField:
         return base64.b64encode(orjson.dumps(document)).decode()
 
 
-def add_proof(url: str, secret: bytes, scope: FormScope, *, app_id: str, bucket: str) -> str:
+def add_proof(url: str, secret: bytes, scope: FormScope, *, app_id: str) -> str:
     """Return `url` with the query `?scope=...&proof=...`."""
-    text = json.dumps([scope.key, int(scope.is_exact), scope.caller, scope.expires_at], separators=(",", ":"))
+    text = json.dumps(astuple(scope), separators=(",", ":"))
     encoded_scope = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-    return f"{url}?scope={encoded_scope}&proof={_proof(secret, app_id, bucket, encoded_scope)}"
+    return f"{url}?scope={encoded_scope}&proof={_proof(secret, app_id, encoded_scope)}"
 
 
-def check_proof(query: str, secret: bytes, *, app_id: str, bucket: str) -> FormScope:
-    """Return the scope of a callback's form. Raises `Forbidden` without a valid proof for this app and bucket."""
+def check_proof(query: str, secret: bytes, *, app_id: str, now: float) -> CallbackProof:
+    """Return the proof in the query of a callback. Raises `Forbidden` without one that is valid for this app now."""
     try:
         parameters = parse_qs(query, strict_parsing=True, max_num_fields=8)
         [encoded_scope], [proof] = parameters["scope"], parameters["proof"]
-        if not hmac.compare_digest(proof.encode(), _proof(secret, app_id, bucket, encoded_scope).encode()):
+        if not hmac.compare_digest(proof.encode(), _proof(secret, app_id, encoded_scope).encode()):
             raise ValueError
         padding = "=" * (-len(encoded_scope) % 4)
-        key, is_exact, caller, expires_at = json.loads(base64.urlsafe_b64decode(encoded_scope + padding))
+        scope = FormScope(*json.loads(base64.urlsafe_b64decode(encoded_scope + padding)))
     except (KeyError, ValueError, binascii.Error):
-        raise Forbidden("the callback belongs to no form of this app and bucket") from None
-    return FormScope(key, bool(is_exact), caller, expires_at)
+        raise Forbidden("the callback belongs to no form of this app") from None
+    checked = CallbackProof(proof, scope)
+    if now >= checked.ends_at:
+        raise Forbidden("the form of this callback has expired")
+    return checked
 
 
-def _proof(secret: bytes, app_id: str, bucket: str, encoded_scope: str) -> str:
-    text = "\n".join((_LABEL, app_id, bucket, encoded_scope))
+def _proof(secret: bytes, app_id: str, encoded_scope: str) -> str:
+    text = "\n".join((_LABEL, app_id, encoded_scope))
     return hmac.digest(secret, text.encode(errors="surrogatepass"), "sha256").hex()

@@ -149,8 +149,10 @@ class Forms:
         head: PolicyHead,
         variables: Collection[str] | None = None,
     ) -> str:
-        scope = FormScope(prefix if key is None else key, key is not None, caller, int(head.expires_at.timestamp()))
-        return callback.encode(scope, app_id=self._app_id, bucket=self.rules.bucket, variables=variables)
+        is_exact = key is not None
+        expires_at = int(head.expires_at.timestamp())
+        scope = FormScope(self.rules.bucket, prefix if key is None else key, is_exact, caller, expires_at)
+        return callback.encode(scope, app_id=self._app_id, variables=variables)
 
     def _sign(
         self, head: PolicyHead, prefix: str, key: str | None, fields: Mapping[str, str], conditions: bytes

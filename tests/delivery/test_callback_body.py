@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
+from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate, add_request_id
 from signer.errors import InvalidRequest, Problem, UnsupportedType
 from signer.signing.callback_field import FORM_BODY, JSON_BODY
 
@@ -101,3 +101,18 @@ def test_any_body_is_parsed_or_rejected(body: bytes, content_type: str) -> None:
         CallbackBodyFormat("bucket", "object").parse(body, content_type)
     except Problem as problem:
         assert problem.status == 400
+
+
+@pytest.mark.parametrize(
+    ("template", "body_type", "expected"),
+    [
+        ("a=${bucket}", FORM_BODY, "a=${bucket}&reqId=${reqId}"),
+        ("a=${bucket}&id=${reqId}", FORM_BODY, "a=${bucket}&id=${reqId}"),
+        ("a=${bucket}&reqId=1", FORM_BODY, "a=${bucket}&reqId=1&_reqId=${reqId}"),
+        ('{"a": ${bucket}} ', JSON_BODY, '{"a": ${bucket}, "reqId": ${reqId}}'),
+        ('{"a": {"b": ${bucket}}}', JSON_BODY, '{"a": {"b": ${bucket}}, "reqId": ${reqId}}'),
+        ('{"reqId": ${bucket}}', JSON_BODY, '{"reqId": ${bucket}, "_reqId": ${reqId}}'),
+    ],
+)
+def test_request_id_is_added(template: str, body_type: str, expected: str) -> None:
+    assert add_request_id(template, body_type) == expected

@@ -92,7 +92,7 @@ async def test_delivery_is_signed(queue: EventQueue, outbound: aiohttp.ClientSes
         running_deliverer(queue, outbound, {"a": f"{server.url}/hook?x=1"}, counts) as deliverer,
     ):
         put = event("照片.jpg")
-        await queue.put(put)
+        await queue.put(put, remember_until=0)
         deliverer.wake()
         await wait_until(lambda: queue.depth() == 0)
     [(headers, data)] = sent.requests
@@ -120,7 +120,7 @@ async def test_response_other_than_2xx_is_retried(
 ) -> None:
     sent, counts = Recorder(), Counter[str]()
     async with stub(sent(answer)) as server, running_deliverer(queue, outbound, {"a": server.url}, counts) as deliverer:
-        await queue.put(event("a.jpg"))
+        await queue.put(event("a.jpg"), remember_until=0)
         deliverer.wake()
         await wait_until(lambda: len(sent.requests) >= 2)
         server.answer = sent(body(b"", 204))
@@ -149,7 +149,7 @@ async def test_events_of_one_object_stay_in_order_through_failures(
     async with stub(sent(flapping)) as server, running_deliverer(queue, outbound, {"a": server.url}) as deliverer:
         for number in range(5):
             for name in ("x", "y", "z"):
-                await queue.put(event(name, number))
+                await queue.put(event(name, number), remember_until=0)
         deliverer.wake()
         await wait_until(lambda: queue.depth() == 0)
     for name in ("x", "y", "z"):
@@ -164,7 +164,7 @@ async def test_slow_server_exceeds_the_time_limit(queue: EventQueue, outbound: a
         stub(sent(gate)) as server,
         running_deliverer(queue, outbound, {"a": server.url}, counts, timeout_seconds=0.1) as deliverer,
     ):
-        await queue.put(event("a.jpg"))
+        await queue.put(event("a.jpg"), remember_until=0)
         deliverer.wake()
         await wait_until(lambda: counts["failed"] >= 1)
         gate.open()
@@ -178,10 +178,10 @@ async def test_dead_server_of_one_app_delays_no_other_app(queue: EventQueue, out
     async with stub(hanging(gate)) as dead, stub(working(OK)) as alive:
         urls = {"dead": dead.url, "alive": alive.url}
         async with running_deliverer(queue, outbound, urls, timeout_seconds=5.0) as deliverer:
-            await asyncio.gather(*(queue.put(event(f"{n}.jpg", app="dead")) for n in range(200)))
+            await asyncio.gather(*(queue.put(event(f"{n}.jpg", app="dead"), remember_until=0) for n in range(200)))
             deliverer.wake()
             await gate.reached.wait()
-            await asyncio.gather(*(queue.put(event(f"{n}.jpg", n, app="alive")) for n in range(50)))
+            await asyncio.gather(*(queue.put(event(f"{n}.jpg", n, app="alive"), remember_until=0) for n in range(50)))
             deliverer.wake()
             await wait_until(lambda: len(working.requests) == 50)
             assert 0 < len(hanging.requests) <= 16
@@ -206,7 +206,7 @@ async def test_failing_server_gets_few_attempts(
     async with stub(sent(body(b"", 500))) as server:
         options = {"first_retry_seconds": 10.0}
         async with running_deliverer(queue, outbound, {"a": server.url}, counts, **options) as deliverer:
-            await asyncio.gather(*(queue.put(event(f"{n}.jpg")) for n in range(300)))
+            await asyncio.gather(*(queue.put(event(f"{n}.jpg"), remember_until=0) for n in range(300)))
             deliverer.wake()
             await wait_until(lambda: counts["failed"] >= 16)
             claims_before = claims
@@ -224,8 +224,8 @@ async def test_event_that_is_too_old_is_dropped_and_logged(
         options = {"max_age_seconds": 3600.0}
         async with running_deliverer(queue, outbound, {"a": server.url}, counts, **options) as deliverer:
             old = event("a.jpg", 1, received_at=time.time() - 3700)
-            await queue.put(old)
-            await queue.put(event("a.jpg", 2))
+            await queue.put(old, remember_until=0)
+            await queue.put(event("a.jpg", 2), remember_until=0)
             deliverer.wake()
             await wait_until(lambda: counts["given_up"] == 1)
             server.answer = sent(OK)
@@ -241,7 +241,7 @@ async def test_event_that_is_too_old_is_dropped_and_logged(
 async def test_events_of_an_app_without_a_target_are_kept(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     counts = Counter[str]()
     async with running_deliverer(queue, outbound, {}, counts) as deliverer:
-        await queue.put(event("a.jpg"))
+        await queue.put(event("a.jpg"), remember_until=0)
         deliverer.wake()
         await wait_until(lambda: counts["failed"] >= 1)
     assert queue.depth() == 1
@@ -254,7 +254,7 @@ async def test_attempt_that_stop_interrupts_is_repeated(queue: EventQueue, outbo
     gate = Gate(OK)
     async with stub(sent(gate)) as server:
         async with running_deliverer(queue, outbound, {"a": server.url}) as deliverer:
-            await queue.put(event("a.jpg"))
+            await queue.put(event("a.jpg"), remember_until=0)
             deliverer.wake()
             await gate.reached.wait()
         server.answer = sent(OK)
@@ -265,7 +265,7 @@ async def test_attempt_that_stop_interrupts_is_repeated(queue: EventQueue, outbo
 
 async def test_events_queued_while_stopped_are_delivered(queue: EventQueue, outbound: aiohttp.ClientSession) -> None:
     for number in range(10):
-        await queue.put(event(f"{number}.jpg"))
+        await queue.put(event(f"{number}.jpg"), remember_until=0)
     sent = Recorder()
     async with stub(sent(OK)) as server, running_deliverer(queue, outbound, {"a": server.url}):
         await wait_until(lambda: queue.depth() == 0)

@@ -32,7 +32,7 @@ async def test_example_accepts_signed_events_only(outbound: aiohttp.ClientSessio
     try:
         environ = {"NOTIFY_SECRET": "shared", "PORT": str(port), "PYTHONIOENCODING": "utf-8"}
         async with launch(sys.executable, "-c", example, environ=environ) as process:
-            await queue.put(UploadEvent(uuid.uuid4().hex, "a", "a/photos/x", BODY, time.time()))
+            await queue.put(UploadEvent(uuid.uuid4().hex, "a", "a/photos/x", BODY, time.time()), remember_until=0)
             deliverer.wake()
             assert await process.read_line() == "a photos 照片.jpg"
             await wait_until(lambda: not queue.depth())

@@ -8,6 +8,9 @@
 | garbage wx.login codes, changing IPv6 addresses, a caller id like an address | tests/limits/test_limits_of_an_app.py |
 | a forwarded address that cannot be read | tests/http/test_client_address.py |
 | forged callback; key URL with userinfo, similar host, redirect, huge body | tests/delivery/test_callback_signature.py |
+| callback sent again and again, forged reports that fill the queue | tests/delivery/test_receiver.py, tests/e2e/callbacks |
+| changed, dropped and added form fields; types that run script | tests/signing/test_forged_forms.py |
+| caller ids and file names that make one key | tests/signing/test_key_ownership.py |
 | header injection, path tricks, slow body, huge headers | here |
 """
 

@@ -42,7 +42,7 @@ CALLBACK_APP = """\
   notified:
     callback:
       url: "{public}/v1/apps/notified/callback"
-      body: bucket=${{bucket}}&object=${{object}}&size=${{size}}
+      body: bucket=${{bucket}}&object=${{object}}&etag=${{etag}}&size=${{size}}
       notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
 """
 APPS = "apps:\n  plain: {}\n  limited: {rate_limit: {per_app: 2/h}}\n"

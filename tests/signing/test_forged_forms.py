@@ -122,7 +122,7 @@ FIELDS = {
     "success_action_redirect": "https://evil.example.com/",
     "success_action_status": "201",
     "callback": CallbackField(("http://127.0.0.1:1/theirs",), "a=b").encode(
-        FormScope("p/", False, None, 0), app_id="", bucket=""
+        FormScope("photos", "p/", False, None, 0), app_id=""
     ),
     "x:*": "theirs",
 }

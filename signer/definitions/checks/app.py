@@ -16,6 +16,7 @@ from signer.definitions.quantities import format_duration, format_size
 from signer.definitions.redaction import quote
 from signer.definitions.suggestions import KnownNames
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
+from signer.signing.callback_field import JSON_BODY
 from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 
 _OSS_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
@@ -73,6 +74,10 @@ def _check_callback(app: model.AppEntry, *, has_callback_queue: bool) -> Iterato
         return
     try:
         CallbackBodyFormat.from_template(callback.body, callback.body_type)
+        if "${etag}" not in callback.body:
+            example = '"etag": ${etag}' if callback.body_type == JSON_BODY else "etag=${etag}"
+            message = f"has no ${{etag}}, so an upload could look like a repeat of another one; add {example}"
+            yield Violation(("callback", "body"), message)
     except InvalidBodyTemplate as error:
         yield Violation(("callback", "body"), str(error))
     if not has_callback_queue:

@@ -10,7 +10,7 @@ from tests.e2e.callbacks.callback_signer import CallbackSigner, callback_signer
 from tests.e2e.callbacks.notify_server import NotifyServer, notify_server
 from tests.harness.local_cloud import Cloud, local_cloud
 
-JSON_BODY = '{"bucket": ${bucket}, "object": ${object}, "size": ${size}, "who": ${x:who}}'
+JSON_BODY = '{"bucket": ${bucket}, "object": ${object}, "etag": ${etag}, "size": ${size}, "who": ${x:who}}'
 
 
 @pytest.fixture
