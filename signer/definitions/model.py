@@ -59,8 +59,8 @@ class Server(StrictModel):
     callback_queue: SecretStr | None = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
     """Queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share."""
     callback_queue_limit: int = Field(100_000, ge=1, examples=[100_000])
-    """Maximum number of callbacks in the queue. One app can have half as many as there are free places, so a third of the
-    queue; beyond that, its callbacks are rejected and OSS answers its clients 203."""
+    """Maximum number of callbacks in the queue. One app can have half as many as there are free places, so a third of
+    the queue; beyond that, its callbacks are rejected and OSS answers its clients 203."""
     callback_timeout: Duration = Field(timedelta(seconds=10), examples=["10s"])
     """Timeout of one delivery to your server."""
     callback_keys: BaseUrl | None = None
@@ -122,8 +122,8 @@ class Callback(StrictModel):
     url: CallbackUrls = Field(examples=["https://api.example.com/oss"])
     """URL that OSS posts to; up to 5, separated by `;`, which OSS tries in order."""
     body: str = Field(min_length=1, examples=["bucket=${bucket}&object=${object}&etag=${etag}&size=${size}"])
-    """Body that OSS posts; `${...}` in it are variables of OSS and not interpolated. With `notify`, it needs `${bucket}`,
-    `${object}` and `${etag}`, and the signer adds OSS's `${reqId}`."""
+    """Body that OSS posts; `${...}` in it are variables of OSS and not interpolated. With `notify`, it needs
+    `${bucket}`, `${object}` and `${etag}`, and the signer adds OSS's `${reqId}`."""
     body_type: Literal["application/x-www-form-urlencoded", "application/json"] = Field(
         "application/x-www-form-urlencoded", examples=["application/x-www-form-urlencoded"]
     )
@@ -190,8 +190,8 @@ class Defaults(StrictModel):
             }
         },
     )
-    """Form fields with fixed values; put `true` and numbers in quotes. Full forms also fix `x-oss-object-acl: default` and
-    `x-oss-storage-class: Standard`, unless they are set here."""
+    """Form fields with fixed values; put `true` and numbers in quotes. Full forms also fix
+    `x-oss-object-acl: default` and `x-oss-storage-class: Standard`, unless they are set here."""
     conditions: tuple[Any, ...] = Field((), examples=[[["starts-with", "$x-oss-meta-team", "a"]]])
     """Additional PostObject conditions, as in https://help.aliyun.com/zh/oss/developer-reference/postobject."""
     meta: tuple[MetaName, ...] = Field((), examples=[["team", "taken-at"]])

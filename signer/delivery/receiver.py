@@ -1,8 +1,8 @@
 """Receive a callback of OSS: verify it, check its object, and queue its event before responding.
 
-The checks are in the order of their cost, so that a flood of forged callbacks costs little. Without the proof of a form,
-a callback counts against no limit. Each limit belongs to one form or one app, so a client that repeats its callbacks
-stops nobody else.
+The checks are in the order of their cost, so that a flood of forged callbacks costs little. Without the proof of a
+form, a callback counts against no limit. Each limit belongs to one form or one app, so a client that repeats its
+callbacks does not stop others.
 """
 
 from __future__ import annotations
