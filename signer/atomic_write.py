@@ -13,16 +13,9 @@ if os.name == "posix":
 
 
 def replace_file(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Write a new file and rename it to `path`.
+    """Write `data` to a new file and rename it to `path`, which stays unchanged if that raises OSError.
 
-    Args:
-        path: the file to replace or create; its directory must exist.
-        data: its whole content.
-        mode: its permissions.
-        owner: user id and group id; ignored if this process must not set them.
-
-    Raises:
-        OSError: the file cannot be written; `path` is unchanged.
+    `owner` is a user id and a group id; it is ignored if this process must not set them.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -48,11 +41,7 @@ def replace_file(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] |
 
 @contextlib.contextmanager
 def lock_directory(directory: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a directory for the block; does nothing on Windows.
-
-    Raises:
-        BlockingIOError: another process holds the lock.
-    """
+    """Hold an exclusive lock on a directory for the block, or raise BlockingIOError; do nothing on Windows."""
     if os.name != "posix":
         yield
         return

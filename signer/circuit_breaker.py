@@ -13,12 +13,10 @@ _RANDOM = random.Random()  # noqa: S311
 def backoff_seconds(
     failures: int, *, first_seconds: float, max_seconds: float, jitter: tuple[float, float] = (1.0, 1.0)
 ) -> float:
-    """Return the delay before the next attempt: it doubles with each failure up to a maximum.
+    """Return the delay before the next attempt: it doubles with each failure in a row up to a maximum.
 
-    Args:
-        failures: Failures in a row, at least 1.
-        jitter: The delay is multiplied by a random number from this range, so that clients that failed together do
-            not retry together.
+    It is multiplied by a random number from the range `jitter`, so that clients that failed together do not retry
+    together.
     """
     delay_seconds = first_seconds * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
     return min(max_seconds, delay_seconds) * _RANDOM.uniform(*jitter)
@@ -77,11 +75,7 @@ class CircuitBreaker:
         self.failures = 0
 
     def record_failure(self, *, max_delay_seconds: float | None = None) -> float:
-        """Count a failure and return the seconds until the next attempt.
-
-        Args:
-            max_delay_seconds: Replaces the maximum of the constructor for this delay.
-        """
+        """Count a failure and return the seconds until the next attempt; a maximum given here applies to it alone."""
         self.failures += 1
         self._delay_seconds = backoff_seconds(
             self.failures,

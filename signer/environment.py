@@ -71,11 +71,7 @@ class Environment:
     """For definitions from a remote store; None allows everything."""
 
     def read(self) -> Variables:
-        """Return the current variables; reads the file anew.
-
-        Raises:
-            CannotReadEnvironment: the file is missing, unreadable, too large or not UTF-8.
-        """
+        """Read the file anew and return the current variables; raise `CannotReadEnvironment` if it is unusable."""
         if self.file is None:
             return Variables(self.process, self.allowed)
         try:

@@ -20,13 +20,7 @@ class Problem(Exception):
     def __init__(
         self, detail: str = "", *, retry_after_seconds: float | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Create a problem.
-
-        Args:
-            detail: What is wrong, then how to fix it.
-            retry_after_seconds: When a retry can succeed; at least a second is sent to the client.
-            headers: Response headers that belong to the problem, such as `Allow`.
-        """
+        """Create a problem: `detail` is what is wrong, then how to fix it; `headers` go into the response."""
         super().__init__(detail)
         self.detail = detail
         self.headers: dict[str, str] = {} if headers is None else dict(headers)

@@ -36,10 +36,9 @@ def new_session() -> aiohttp.ClientSession:
 async def fetch_document(
     session: aiohttp.ClientSession, url: str, *, max_bytes: int, query: Mapping[str, str] | None = None
 ) -> bytes:
-    """Return the body of a GET response with status 200, without following redirects; the caller sets a timeout.
+    """Return the body of a GET response, or raise `UnusableResponse` unless its status is 200 and its size allowed.
 
-    Raises:
-        UnusableResponse: The status is another one, or the body is too large.
+    Follows no redirects; the caller sets a timeout.
     """
     async with session.get(url, params=query, allow_redirects=False) as response:
         if response.status != 200:

@@ -32,12 +32,9 @@ class RedisPermissionDenied(RedisCommandRejected):
 
 
 async def run_command(command: Awaitable[T], *, deadline_seconds: float) -> T:
-    """Await a command of redis-py and return its result.
+    """Await a command of redis-py, or raise `RedisUnavailable` if it fails or does not complete within the deadline.
 
     An error text of Redis can repeat arguments of the command, and so a password: only its error code is kept.
-
-    Raises:
-        RedisUnavailable: the command failed, or did not complete within the deadline.
     """
     try:
         async with asyncio.timeout(deadline_seconds):

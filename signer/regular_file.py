@@ -16,11 +16,7 @@ class NotARegularFile(OSError):
 
 
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of a file, of a longer one the first `max_bytes + 1` bytes; never waits for data.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Return the content of a file, of a longer one the first `max_bytes + 1` bytes; never wait for data."""
     # Opening a device can have effects, hence the first check. The second is for a path replaced meanwhile.
     _check_mode(path, path.stat())
     with open(path, "rb", opener=_open_without_waiting) as stream:

@@ -19,13 +19,7 @@ class RequestBody(Protocol):
     """The body of a request, read on demand."""
 
     async def read(self) -> bytes:
-        """Return the whole body.
-
-        Raises:
-            TooLarge: It is larger than any request of this API.
-            InvalidRequest: It is incomplete, malformed or too slow.
-        """
-        ...
+        """Return the whole body; raise `TooLarge`, or `InvalidRequest` if it is incomplete, malformed or too slow."""
 
 
 class EmptyBody:
@@ -81,12 +75,8 @@ class RequestContext(NamedTuple, Generic[RevisionT, AppT]):
         return any(self.headers.getall(name, ()))
 
     def header(self, name: str) -> str | None:
-        """Return the header's value, or None if it is absent or empty.
-
-        Raises:
-            InvalidRequest: The header occurs twice. A proxy in front may have checked the other one.
-        """
+        """Return the header's value, or None if it is absent or empty; raise `InvalidRequest` if it occurs twice."""
         values = self.headers.getall(name, ())
-        if len(values) > 1:
+        if len(values) > 1:  # a proxy in front may have checked the other one
             raise InvalidRequest(f"the header {name} occurs twice; send it once")
         return values[0] or None if values else None

@@ -61,21 +61,14 @@ class RolePlanner:
     """Plans how to fetch the credentials of roles."""
 
     def __init__(self, sdk: SdkThread, environment: Environment) -> None:
-        """Create a planner.
-
-        Args:
-            sdk: The thread in which Alibaba's SDKs run.
-            environment: Resolves the `${...}` references of AccessKeys, anew for each fetch.
-        """
+        """Create a planner; `environment` resolves the `${...}` references of AccessKeys, anew for each fetch."""
         self._sdk = sdk
         self._environment = environment
 
     def plans(self, registry: Registry, credentials: RoleCredentials) -> dict[str, RolePlan]:
         """Return a plan for each role that an enabled app uses, and for the roles that those are assumed with.
 
-        Args:
-            registry: The definitions.
-            credentials: Where a role finds the token of the role that it is assumed with.
+        `credentials` is where a role finds the token of the role that it is assumed with.
         """
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
         required_lives = dict(registry.longest_expires())

@@ -57,13 +57,7 @@ class Service:
     """Signs uploads and downloads for every app. Create and close it in the same running event loop."""
 
     def __init__(self, registry: Registry, environment: Environment, *, now: Callable[[], datetime] = utc_now) -> None:
-        """Create a service.
-
-        Args:
-            registry: The first definitions.
-            environment: Resolves the `${...}` references of AccessKeys, anew for each fetch.
-            now: The clock.
-        """
+        """Create a service; `environment` resolves the `${...}` references of AccessKeys, anew for each fetch."""
         self.clock_skew = ClockSkew()
         self.metrics = Metrics()
         self._now = now
@@ -89,9 +83,7 @@ class Service:
     async def activate(self, registry: Registry, *, settle_seconds: float) -> None:
         """Answer new requests from another registry. Requests in progress keep the revision they started with.
 
-        Args:
-            registry: The new definitions.
-            settle_seconds: How long to wait for the first credentials of new roles before the change.
+        Before the change, wait at most `settle_seconds` for the first credentials of new roles.
         """
         roles = RoleSet()
         plans = await asyncio.to_thread(self._role_planner.plans, registry, roles)
@@ -104,15 +96,9 @@ class Service:
     async def sign_upload(
         self, context: Context, request: UploadRequest, *, sample: bool = False
     ) -> SigningResult[SignedUpload]:
-        """Sign an upload for the caller of a request.
+        """Sign an upload for the caller of a request, or raise the `Problem` that refuses it.
 
-        Args:
-            context: The request.
-            request: What the client wants to upload.
-            sample: Whether to sign the form of Alibaba's sample server instead of the full form.
-
-        Raises:
-            Problem: The request is refused, or no credential is available.
+        With `sample`, sign the form of Alibaba's sample server instead of the full form.
         """
         try:
             app = _enabled_app(context)
@@ -135,11 +121,7 @@ class Service:
         return SigningResult(upload, caller, allowance)
 
     async def sign_download(self, context: Context, key: str) -> SigningResult[SignedDownload]:
-        """Sign a URL to read an object below the caller's own prefix.
-
-        Raises:
-            Problem: The request is refused, or no credential is available.
-        """
+        """Sign a URL to read an object below the caller's own prefix, or raise the `Problem` that refuses it."""
         try:
             app = _enabled_app(context)
             if app.downloads is None:
@@ -161,11 +143,7 @@ class Service:
     async def sign_form(
         self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, sample: bool = False
     ) -> SignedUpload:
-        """Sign a form for a caller who is identified already.
-
-        Raises:
-            Problem: The request breaks the app's rules, or no credential is available.
-        """
+        """Sign a form for a caller who is identified already, or raise the `Problem` that refuses it."""
         sign = app.forms.sample_form if sample else app.forms.full_form
         now = self._now()
         credential = revision.roles.current(app.role)
@@ -226,11 +204,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
-        """Receive OSS's callbacks and deliver them inside the block.
-
-        Raises:
-            CannotOpenQueue: The queue of events cannot be opened.
-        """
+        """Receive OSS's callbacks and deliver them inside the block; raise `CannotOpenQueue` without their queue."""
         server = self.current.registry.server
         async with callback_service(
             self._outbound,

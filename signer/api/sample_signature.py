@@ -51,11 +51,7 @@ class SampleQuery:
     size: str | None
 
     def upload_request(self) -> UploadRequest:
-        """Return what the client wants to upload.
-
-        Raises:
-            InvalidRequest: A parameter is malformed.
-        """
+        """Return what the client wants to upload, or raise `InvalidRequest` for a malformed parameter."""
         if self.filename is None and self.content_type is None and self.size is None:
             return EMPTY_REQUEST
         if self.size is not None and not _SIZE.fullmatch(self.size):

@@ -15,14 +15,9 @@ _BODIES = TypeAdapter(UploadRequestBody).validator
 
 
 async def parse_upload_request(body: RequestBody, headers: MultiMapping[str]) -> tuple[UploadRequest, str | None]:
-    """Read and validate the JSON body; no body is an empty request.
+    """Read the JSON body and return what the client wants to upload, and the wx.login code in the body.
 
-    Returns:
-        What the client wants to upload, and the wx.login code in the body.
-
-    Raises:
-        TooLarge: The body is too large.
-        InvalidRequest: The body is malformed; the detail names the member.
+    No body is an empty request. Raises `TooLarge`, or `InvalidRequest` whose detail names the malformed member.
     """
     data = await body.read()
     if not data.strip():

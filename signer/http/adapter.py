@@ -23,12 +23,7 @@ STANDARD_HTTP_VARIABLE = "OSS_SIGNER_STANDARD_HTTP"
 def choose_adapter(
     environ: Mapping[str, str] = os.environ, aiohttp_version: str = aiohttp.__version__
 ) -> ServerFactory:
-    """Return the adapter to use; log why if it is the standard one.
-
-    Args:
-        environ: `OSS_SIGNER_STANDARD_HTTP=1` selects the standard adapter.
-        aiohttp_version: The installed version of aiohttp.
-    """
+    """Return the adapter to use; log why if it is the standard one, which an environment variable can select."""
     if environ.get(STANDARD_HTTP_VARIABLE) == "1":
         reason = f"{STANDARD_HTTP_VARIABLE} is 1"
     elif aiohttp_version not in VERIFIED_AIOHTTP_VERSIONS:

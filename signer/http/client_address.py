@@ -29,25 +29,14 @@ def trusted_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(
-    peer: str,
-    headers: MultiMapping[str],
-    trusted: Networks,
-    on_unreadable: Callable[[str, str], None] | None = None,
+    peer: str, headers: MultiMapping[str], trusted: Networks, on_unreadable: Callable[[str, str], None] | None = None
 ) -> str:
-    """Return the client's IP address; IPv4-mapped IPv6 addresses become IPv4 addresses.
+    """Return the client's IP address, empty if it has none; IPv4-mapped IPv6 addresses become IPv4 addresses.
 
     If the peer is a trusted proxy, the client is the last address in X-Forwarded-For that is not a trusted proxy:
-    everything to the left of it can be forged.
-
-    Args:
-        peer: The address of the connection; empty for a unix socket, which counts as a trusted proxy because its file
-            mode already decides who may connect.
-        headers: The request's headers.
-        trusted: The networks of trusted proxies.
-        on_unreadable: Called with a hop that is not an address, and with the proxy whose address is returned instead.
-
-    Returns:
-        The address; empty if there is none.
+    everything to the left of it can be forged. A unix socket, whose peer is empty, counts as a trusted proxy because
+    its file mode already decides who may connect. `on_unreadable` is called with a hop that is not an address, and with
+    the proxy whose address is returned instead.
 
     See: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
     """

@@ -46,12 +46,8 @@ class Dispatcher:
     ) -> None:
         """Create a dispatcher.
 
-        Args:
-            service: Has the current revision and the metrics.
-            router: The routes of the listener.
-            request_log: Receives a line for each request.
-            guard: Checks each request before its route is used, paths without a route included.
-            is_timed: Whether responses count in the duration histogram, which describes signatures only.
+        `guard` checks each request before its route is used, paths without a route included. `is_timed` is whether
+        responses count in the duration histogram, which describes signatures only.
         """
         self._service = service
         self._router = router
@@ -64,12 +60,7 @@ class Dispatcher:
     async def handle(self, method: str, target: str, headers: MultiMapping[str], body: RequestBody, peer: str) -> Reply:
         """Return the reply to a request; a failure is a reply too.
 
-        Args:
-            method: The HTTP method.
-            target: Path and query as the client sent them.
-            headers: The request's headers.
-            body: Reads the request's body.
-            peer: The address of the connection; empty for a unix socket.
+        `target` is path and query as the client sent them; `peer` is empty for a unix socket.
         """
         started = time.perf_counter()
         revision = self._service.current

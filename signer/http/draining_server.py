@@ -16,12 +16,6 @@ class DrainingServer(web.Server):
     """The part of both adapters that does not depend on how requests are answered. Create it in the event loop."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any) -> None:
-        """Create a server.
-
-        Args:
-            handler: Answers a request.
-            options: Further options of `web.Server`.
-        """
         self.connection_options = {
             "access_log": None,
             "keepalive_timeout": _KEEPALIVE_SECONDS,

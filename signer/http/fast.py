@@ -81,12 +81,7 @@ class FastConnection(web.RequestHandler):
     __slots__ = ("_handle", "_peer", "_server", "_stream")
 
     def __init__(
-        self,
-        server: FastServer,
-        handle: RequestFunction,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        **options: Any,
+        self, server: FastServer, handle: RequestFunction, *, loop: asyncio.AbstractEventLoop, **options: Any
     ) -> None:
         super().__init__(server, loop=loop, **options)
         self._server = server

@@ -32,13 +32,8 @@ class Reply:
     ) -> None:
         """Create a reply.
 
-        Args:
-            status: The HTTP status.
-            body: The body; empty for 204.
-            content_type: The media type of the body; None if there is none.
-            headers: Further headers of this reply.
-            allowance: What is left of the caller's limits, for the RateLimit headers.
-            session: A session that the client may send from now on, for the X-Session headers.
+        `allowance` is what is left of the caller's limits, for the RateLimit headers; `session` is one that the
+        client may send from now on, for the X-Session headers.
         """
         self.status = status
         self.body = body

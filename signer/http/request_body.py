@@ -32,13 +32,7 @@ class StreamBody:
     __slots__ = ("_head", "_stream", "_transport")
 
     def __init__(self, stream: StreamReader, head: RequestHead, transport: asyncio.WriteTransport | None) -> None:
-        """Create a body.
-
-        Args:
-            stream: The bytes of the body as they arrive.
-            head: The version and the headers of the request.
-            transport: The connection to the client, for 100 Continue; None if it is closed.
-        """
+        """Create a body; `transport`, the connection to the client for 100 Continue, is None if it is closed."""
         self._stream = stream
         self._head = head
         self._transport = transport
@@ -46,9 +40,7 @@ class StreamBody:
     async def read(self) -> bytes:
         """Return the whole body; ask a client that waits for 100 Continue to send it.
 
-        Raises:
-            TooLarge: It is larger than `MAX_BODY_BYTES`.
-            InvalidRequest: It is incomplete, malformed or too slow.
+        Raises `TooLarge`, or `InvalidRequest` if the body is incomplete, malformed or too slow.
 
         See: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
         """
@@ -92,12 +84,10 @@ def _too_large() -> TooLarge:
 
 
 async def skip(stream: StreamReader) -> bool:
-    """Read and discard the rest of a body that no handler read.
+    """Discard the rest of a body that no handler read; return whether it ended within 16 MiB and 10 s.
 
-    Closing the connection instead could destroy the response before a client that still sends has read it.
-
-    Returns:
-        Whether the body ended within 16 MiB and 10 s, so that the connection can serve another request.
+    If so, the connection can serve another request. Closing the connection instead could destroy the response before a
+    client that still sends has read it.
     """
     skipped = 0
     try:

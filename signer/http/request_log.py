@@ -33,14 +33,7 @@ class RequestLog:
         self._second_text = ""
 
     def add(self, context: Context, status: int, code: str | None, seconds: float) -> None:
-        """Log one request.
-
-        Args:
-            context: The request.
-            status: The status of its response.
-            code: The code of the problem that the response reports, if it reports one.
-            seconds: How long the response took.
-        """
+        """Log one request; `code` is that of the problem that its response reports, if it reports one."""
         if not self._is_enabled:
             return
         now = time.time()

@@ -25,13 +25,7 @@ def all_headers(reply: Reply) -> dict[str, str]:
 
 
 def add_response_headers(reply: Reply, context: Context, problem: Problem | None) -> None:
-    """Add the headers that depend on the request to a reply.
-
-    Args:
-        reply: The reply, with the headers of its own.
-        context: The request.
-        problem: The problem that the reply reports, if it reports one.
-    """
+    """Add the headers that depend on the request, and on the problem that the reply reports, if it reports one."""
     headers = reply.headers
     reply.request_id = context.request_id
     if (app := context.app) is not None and app.cors_origins:

@@ -38,11 +38,7 @@ class Route:
             self._handlers["HEAD"] = handler
 
     def handler(self, method: str) -> Handler:
-        """Return the handler of a method.
-
-        Raises:
-            MethodNotAllowed: The path has no such method.
-        """
+        """Return the handler of a method; raise `MethodNotAllowed` if the path has none."""
         handler = self._handlers.get(method)
         if handler is None:
             methods = sorted(self._handlers)
@@ -62,14 +58,9 @@ class Router:
         """By the path before the variable segment and the segment after it, which is None at the end of the path."""
 
     def add(self, method: str, path: str, handler: Handler, *, app_naming: AppNaming | None = None) -> None:
-        """Add a handler.
+        """Add a handler for a path with at most one variable segment, in braces; GET includes HEAD.
 
-        Args:
-            method: The HTTP method; GET includes HEAD.
-            path: The path, with at most one variable segment in braces.
-            handler: Answers the requests.
-            app_naming: How requests to this path name their app; None if they have none. The first handler of a path
-                decides for all its methods.
+        `app_naming` is how requests to a path name their app; the first handler of a path decides for all its methods.
         """
         before, brace, rest = path.partition("/{")
         if not brace:

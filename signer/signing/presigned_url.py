@@ -82,11 +82,7 @@ def presign(
     date = v4.format_date(signed_at)
     sent = {name.lower(): value.strip() for name, value in headers.items()}
     additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
-    parameters = {
-        **query,
-        **v4.signature_parameters(credential, date, region),
-        "x-oss-expires": str(expires_seconds),
-    }
+    parameters = {**query, **v4.signature_parameters(credential, date, region), "x-oss-expires": str(expires_seconds)}
     if additional:
         parameters["x-oss-additional-headers"] = ";".join(additional)
     canonical_query = _canonical_query(parameters)
