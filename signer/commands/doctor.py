@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run every step; return 1 when one of them failed."""
     # The steps import every SDK, which takes longer than everything else that a command does at its start.
-    from signer.doctor.diagnosis import diagnose
+    from signer.doctor.checkup import diagnose
     from signer.doctor.report import any_failed, as_json, as_text
 
     # The findings say everything that the service would log.

@@ -1,24 +1,28 @@
-"""Runs all steps: first those that depend on nothing, then those that need the clock, tokens and buckets."""
+"""Runs every step of `doctor` that the definitions need."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.definitions import credential_model
-from signer.doctor.findings import Finding, Subject, Verdict
+from signer.definitions.redaction import printable_name
+from signer.definitions.suggestions import KnownNames
+from signer.doctor.findings import STEPS, Finding, Subject, Verdict
 from signer.doctor.http_probe import HttpProbe, NoResponse, Step
 from signer.doctor.oss_probe import OssEndpoint, OssProbe
-from signer.doctor.plan import AppIds, BucketUse, Plan, PrefixUse
+from signer.doctor.plan import AppIds, BucketUse, Plan, PrefixUse, make_plan
 from signer.doctor.steps.bucket import check_signed, check_unsigned
 from signer.doctor.steps.callback_keys import check_callback_keys
 from signer.doctor.steps.clock import check_clocks, is_clock_wrong
 from signer.doctor.steps.cors import check_cors
 from signer.doctor.steps.credential import TokenFetcher, check_credential
+from signer.doctor.steps.definitions import check_definitions
 from signer.doctor.steps.domain import check_certificate, check_domain
 from signer.doctor.steps.listen import check_listen
 from signer.doctor.steps.metadata import check_metadata
@@ -32,10 +36,40 @@ from signer.signing.v4 import Credential
 Steps = Iterator[tuple[Subject, Step]]
 
 _WRONG_CLOCK = "because this machine's clock is wrong"
-_FAILED_BUCKET = "because the bucket is not as defined"
+
+
+async def diagnose(
+    address: str,
+    environment: Environment,
+    *,
+    app_id: str | None,
+    timeout_seconds: float,
+    oss_endpoint: str,
+    write: bool,
+) -> list[Finding]:
+    """Return the findings of all steps, in order: for the definitions at `address`, or for one app of them."""
+    registry, found = await check_definitions(address, environment)
+    if registry is None:
+        found.append(Subject("credential", "").not_checked("because there are no usable definitions"))
+    elif app_id is not None and app_id not in registry.apps:
+        subject = Subject("definitions", f"--app {printable_name(app_id)}")
+        found.append(subject.failed("there is no such app", KnownNames(registry.apps).suggestion(app_id)))
+    else:
+        plan = await asyncio.to_thread(make_plan, registry, app_id)
+        async with HttpProbe.open(timeout_seconds) as http:
+            sdk = SdkThread(http.observe)
+            checkup = Checkup(plan, http, sdk, environment, OssEndpoint(oss_endpoint))
+            try:
+                found += await checkup.run(write=write)
+            finally:
+                await checkup.close()
+                sdk.close()
+    return sorted(found, key=lambda finding: STEPS.index(finding.step))
 
 
 class Checkup:
+    """Runs the steps: first those that depend on nothing, then those that need the clock, tokens and buckets."""
+
     def __init__(
         self, plan: Plan, http: HttpProbe, sdk: SdkThread, environment: Environment, endpoint: OssEndpoint
     ) -> None:
@@ -107,28 +141,24 @@ class Checkup:
 
     async def _check_unsigned(self, use: BucketUse, apps: AppIds) -> list[Finding]:
         found = await check_unsigned(self._oss, use, apps)
-        if found is None:
-            return []
-        self._failed_buckets.add(use)
-        return [found]
+        if found is not None:
+            self._failed_buckets.add(use)
+        return [] if found is None else [found]
 
     def _credential_steps(self, roleless: set[str]) -> Steps:
         for name, role in self._plan.roles.items():
-            apps = self._plan.role_apps[name]
-            subject = Subject("credential", name, apps)
             if is_clock_wrong(self._http) and isinstance(role.entry, credential_model.StsRole):
-                yield subject, self._skip_credential(subject, _WRONG_CLOCK)
+                self._no_credential[name] = _WRONG_CLOCK
             elif name in roleless:
-                yield subject, self._skip_credential(subject, "because the metadata service has no such role")
-            else:
-                yield subject, self._check_credential(name, apps)
+                self._no_credential[name] = "because the metadata service has no such role"
+            subject = Subject("credential", name, self._plan.role_apps[name])
+            yield subject, self._check_credential(subject)
 
-    async def _skip_credential(self, subject: Subject, reason: str) -> Finding:
-        self._no_credential[subject.name] = reason
-        return subject.not_checked(reason)
-
-    async def _check_credential(self, name: str, apps: AppIds) -> Finding:
-        found = await check_credential(self._tokens, self._plan.roles[name], apps)
+    async def _check_credential(self, subject: Subject) -> Finding:
+        name = subject.name
+        if name in self._no_credential:
+            return subject.not_checked(self._no_credential[name])
+        found = await check_credential(self._tokens, self._plan.roles[name], subject.apps)
         if found.verdict is Verdict.OK:
             self._credentials[name] = await self._tokens.token(name)
         else:
@@ -137,17 +167,14 @@ class Checkup:
 
     def _bucket_steps(self) -> Steps:
         for use, apps in self._plan.buckets.items():
-            if use in self._failed_buckets:
-                continue
-            subject = Subject("bucket", str(use), apps)
-            reason = self._reason_to_skip(use)
-            if reason is not None:
-                yield subject, _skip(subject, f"{reason}; a bucket of this name exists")
-            else:
-                yield subject, self._check_signed(use, apps)
+            if use not in self._failed_buckets:
+                subject = Subject("bucket", str(use), apps)
+                yield subject, self._check_signed(subject, use)
 
-    async def _check_signed(self, use: BucketUse, apps: AppIds) -> Finding:
-        found = await check_signed(self._oss, use, apps, self._credentials[use.role])
+    async def _check_signed(self, subject: Subject, use: BucketUse) -> Finding:
+        if (reason := self._reason_to_skip(use)) is not None:
+            return subject.not_checked(f"{reason}; a bucket of this name exists")
+        found = await check_signed(self._oss, use, subject.apps, self._credentials[use.role])
         if found.verdict is Verdict.FAILED:
             self._failed_buckets.add(use)
         return found
@@ -166,35 +193,30 @@ class Checkup:
         for use, origins in plan.origins.items():
             apps = tuple(app_id for app_id in plan.buckets[use] if plan.registry.apps[app_id].cors_origins)
             subject = Subject("cors", str(use), apps)
-            if use in self._failed_buckets:
-                yield subject, _skip(subject, _FAILED_BUCKET)
-            else:
-                yield subject, check_cors(http, oss, use, origins, apps, self._credential(use))
+            check = partial(check_cors, http, oss, use, origins, apps, self._credential(use))
+            yield subject, self._check_in_bucket(subject, use, check)
         for domain, apps in plan.domains.items():
             subject = Subject("domain", str(domain), apps)
-            if domain.use in self._failed_buckets:
-                yield subject, _skip(subject, _FAILED_BUCKET)
-            else:
-                yield subject, check_domain(http, oss, domain, apps, self._credential(domain.use))
+            check_one = partial(check_domain, http, oss, domain, apps, self._credential(domain.use))
+            yield subject, self._check_in_bucket(subject, domain.use, check_one)
         for prefix, apps in plan.prefixes.items() if write else ():
             subject = Subject("write", str(prefix), apps)
-            if prefix.use in self._failed_buckets:
-                yield subject, _skip(subject, _FAILED_BUCKET)
-            elif (reason := self._reason_to_skip(prefix.use)) is not None:
-                yield subject, _skip(subject, reason)
-            else:
-                yield subject, self._check_write(subject, prefix, apps)
+            yield subject, self._check_in_bucket(subject, prefix.use, partial(self._check_write, subject, prefix))
 
-    async def _check_write(self, subject: Subject, prefix: PrefixUse, apps: AppIds) -> Finding:
+    async def _check_in_bucket(self, subject: Subject, use: BucketUse, check: Callable[[], Step]) -> list[Finding]:
+        if use in self._failed_buckets:
+            return [subject.not_checked("because the bucket is not as defined")]
+        found = await check()
+        return found if isinstance(found, list) else [found]
+
+    async def _check_write(self, subject: Subject, prefix: PrefixUse) -> Finding:
+        if (reason := self._reason_to_skip(prefix.use)) is not None:
+            return subject.not_checked(reason)
         shared = self._credentials[prefix.use.role]
         try:
             is_shared = prefix.role_key == prefix.use.role
             writer = shared if is_shared else await self._narrowed_tokens.token(prefix.role_key)
         except FetchFailed as error:
             return subject.failed(f"no token for the app: {error}", "see the step credential about scope: app")
-        app = self._plan.registry.apps[apps[0]]
-        return await check_write(self._oss, prefix, app, apps, writer, None if is_shared else shared)
-
-
-async def _skip(subject: Subject, reason: str) -> Finding:
-    return subject.not_checked(reason)
+        app = self._plan.registry.apps[subject.apps[0]]
+        return await check_write(self._oss, prefix, app, subject.apps, writer, None if is_shared else shared)

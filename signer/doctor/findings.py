@@ -41,21 +41,13 @@ class Subject:
     apps: tuple[str, ...] = ()
 
     def ok(self, what: str) -> Finding:
-        return self._finding(Verdict.OK, what)
+        return Finding(self.step, self.name, Verdict.OK, what, apps=self.apps)
 
     def warning(self, what: str, fix: str) -> Finding:
-        return self._finding(Verdict.WARNING, what, fix)
+        return Finding(self.step, self.name, Verdict.WARNING, what, fix, self.apps)
 
     def failed(self, what: str, fix: str) -> Finding:
-        return self._finding(Verdict.FAILED, what, fix)
+        return Finding(self.step, self.name, Verdict.FAILED, what, fix, self.apps)
 
-    def not_checked(self, reason: str, fix: str = "") -> Finding:
-        return self._finding(Verdict.NOT_CHECKED, reason, fix)
-
-    def _finding(self, verdict: Verdict, what: str, fix: str = "") -> Finding:
-        return Finding(self.step, self.name, verdict, what, fix, self.apps)
-
-
-def sort_findings(findings: list[Finding]) -> list[Finding]:
-    """Return the findings in the order of their steps."""
-    return sorted(findings, key=lambda finding: STEPS.index(finding.step))
+    def not_checked(self, reason: str) -> Finding:
+        return Finding(self.step, self.name, Verdict.NOT_CHECKED, reason, apps=self.apps)

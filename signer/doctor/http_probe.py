@@ -55,11 +55,8 @@ class HttpProbe:
     @contextlib.asynccontextmanager
     async def open(cls, timeout_seconds: float) -> AsyncIterator[HttpProbe]:
         """Yield a probe whose requests take at most `timeout_seconds` each."""
-        session = new_session()
-        try:
+        async with new_session() as session:
             yield cls(session, timeout_seconds)
-        finally:
-            await session.close()
 
     async def run(self, subject: Subject, step: Step) -> list[Finding]:
         """Run a step in its turn and return its findings. An exception becomes a finding, so that other steps run."""
@@ -106,8 +103,7 @@ class HttpProbe:
 
     def observe(self, response: ServerDate) -> None:
         """Compare our clock with a dated response of a server."""
-        skew = self.clocks.setdefault(response.server, ClockSkew())
-        skew.observe(response)
+        self.clocks.setdefault(response.server, ClockSkew()).observe(response)
 
 
 def connection_error(error: BaseException) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from signer.definitions import caller_model
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
 
 AppIds = tuple[str, ...]
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +79,48 @@ class Plan:
 
 
 def make_plan(registry: Registry, app_id: str | None) -> Plan:
-    """Plan the checks of all enabled apps, or of one app, enabled or not. Raise KeyError for an unknown app."""
+    """Plan the checks of all enabled apps, or of one app, enabled or not."""
     chosen = [registry.apps[app_id]] if app_id is not None else [app for app in registry.apps.values() if app.enabled]
-    apps = {app.id: replace(app, enabled=True) for app in chosen}
-    registry = replace(registry, apps=apps)
+    apps = [replace(app, enabled=True) for app in chosen]
+    uses = [(app, BucketUse(app.rules.bucket, app.rules.region, registry.roles[app.role].name)) for app in apps]
+    role_uses = [(role, app.id) for app in apps for role in _with_sources(registry.roles[app.role])]
     roles: dict[str, Role] = {}
-    role_apps: dict[str, list[str]] = {}
-    buckets: dict[BucketUse, list[str]] = {}
-    origins: dict[BucketUse, dict[str, None]] = {}
-    domains: dict[DomainUse, list[str]] = {}
-    prefixes: dict[PrefixUse, list[str]] = {}
-    wechat: dict[WeChatUse, list[str]] = {}
-    for app in apps.values():
-        role: Role | None = registry.roles[app.role]
-        while role is not None:
-            roles.setdefault(role.name, replace(role, session_policy=None))
-            role_apps.setdefault(role.name, []).append(app.id)
-            role = role.source
-        use = BucketUse(app.rules.bucket, app.rules.region, registry.roles[app.role].name)
-        buckets.setdefault(use, []).append(app.id)
-        if app.cors_origins:
-            origins.setdefault(use, {}).update(dict.fromkeys(sorted(app.cors_origins)))
-        if app.rules.url != default_url(app):
-            domains.setdefault(DomainUse(use, app.rules.url), []).append(app.id)
-        fixed = fixed_prefix(app.id, app.rules.naming.prefix.text)
-        prefixes.setdefault(PrefixUse(use, app.role, fixed), []).append(app.id)
-        for entry in app.callers:
-            if isinstance(entry, caller_model.WeChatCallers):
-                wechat.setdefault(WeChatUse(entry.app_id or app.id, entry), []).append(app.id)
+    for role, _ in role_uses:
+        roles.setdefault(role.name, replace(role, session_policy=None))
     return Plan(
-        registry=registry,
+        registry=replace(registry, apps={app.id: app for app in apps}),
         roles=roles,
-        role_apps={name: tuple(ids) for name, ids in role_apps.items()},
-        buckets={use: tuple(ids) for use, ids in buckets.items()},
-        origins={use: tuple(found) for use, found in origins.items()},
-        domains={domain: tuple(ids) for domain, ids in domains.items()},
-        prefixes={prefix: tuple(ids) for prefix, ids in prefixes.items()},
-        wechat={account: tuple(ids) for account, ids in wechat.items()},
-        callbacks=tuple(app.id for app in apps.values() if app.callback is not None),
+        role_apps=_group((role.name, user) for role, user in role_uses),
+        buckets=_group((use, app.id) for app, use in uses),
+        origins=_group((use, origin) for app, use in uses for origin in sorted(app.cors_origins)),
+        domains=_group(
+            (DomainUse(use, app.rules.url), app.id) for app, use in uses if app.rules.url != default_url(app)
+        ),
+        prefixes=_group(
+            (PrefixUse(use, app.role, fixed_prefix(app.id, app.rules.naming.prefix.text)), app.id) for app, use in uses
+        ),
+        wechat=_group(
+            (WeChatUse(entry.app_id or app.id, entry), app.id)
+            for app in apps
+            for entry in app.callers
+            if isinstance(entry, caller_model.WeChatCallers)
+        ),
+        callbacks=tuple(app.id for app in apps if app.callback is not None),
     )
+
+
+def _with_sources(role: Role | None) -> Iterator[Role]:
+    while role is not None:
+        yield role
+        role = role.source
+
+
+def _group(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
+    """Return the different second items for each first item."""
+    found: dict[K, dict[str, None]] = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in found.items()}
 
 
 def default_url(app: App) -> str:

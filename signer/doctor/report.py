@@ -35,11 +35,8 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Return `{"ok", "counts", "findings"}` as JSON."""
-    document = {
-        "ok": not any_failed(findings),
-        "counts": _counts(findings),
-        "findings": [asdict(finding) for finding in findings],
-    }
+    listed = [asdict(finding) for finding in findings]
+    document = {"ok": not any_failed(findings), "counts": _counts(findings), "findings": listed}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -66,5 +63,5 @@ def _apps(finding: Finding) -> str:
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, int]:
-    counts = Counter(str(finding.verdict) for finding in findings)
+    counts = Counter(finding.verdict for finding in findings)
     return {str(verdict): counts[verdict] for verdict in Verdict}

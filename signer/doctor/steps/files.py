@@ -30,7 +30,8 @@ def check_environment_file(environment: Environment) -> Finding:
 def check_read_files(files: Mapping[str, str]) -> list[Finding]:
     """Check the files of definitions, by name, and every file that they refer to with `${file:PATH}`."""
     found = [_check_definition_file(name) for name in files if "://" not in name]
-    paths = dict.fromkeys(path for text in files.values() for path in _FILE_REFERENCE.findall(_without_comments(text)))
+    lines = [line for text in files.values() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    paths = dict.fromkeys(path for line in lines for path in _FILE_REFERENCE.findall(line))
     return [*(finding for finding in found if finding is not None), *map(_check_referenced_file, paths)]
 
 
@@ -47,18 +48,14 @@ def check_output_files(registry: Registry) -> list[Finding]:
     return found
 
 
-def _without_comments(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-
-
 def _check_definition_file(name: str) -> Finding | None:
     try:
         mode = Path(name).stat().st_mode
     except OSError:
         return None
-    if not mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return None
-    return Subject("files", name).warning("other users can write it and redirect uploads", f"chmod go-w {name}")
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return Subject("files", name).warning("other users can write it and redirect uploads", f"chmod go-w {name}")
+    return None
 
 
 def _check_referenced_file(path: str, *, is_public: bool = False) -> Finding:

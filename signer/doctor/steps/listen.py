@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import socket
-import stat
 from pathlib import Path
 
 import aiohttp
@@ -41,7 +40,10 @@ async def _check_address(http: HttpProbe, key: str, text: str, path: str, *, tls
     if address.port == 0:
         return subject.ok("uses any free port")
     try:
-        _try_to_listen(address)
+        with socket.socket(address.family, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address.host, address.port))
+            sock.listen()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             reason = (error.strerror or type(error).__name__).lower()
@@ -60,13 +62,6 @@ async def _check_address(http: HttpProbe, key: str, text: str, path: str, *, tls
     return subject.failed(what, fix)
 
 
-def _try_to_listen(address: ListenAddress) -> None:
-    with socket.socket(address.family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address.host, address.port))
-        sock.listen()
-
-
 def _fix(error: OSError, key: str, port: int) -> str:
     if error.errno in (errno.EACCES, errno.EPERM) and port < _FIRST_UNPRIVILEGED_PORT:
         return f"AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, or a port from 1024 in {key}"
@@ -80,10 +75,10 @@ def _check_socket_file(subject: Subject, path: Path) -> Finding | None:
     if not path.parent.is_dir():
         fix = f"RuntimeDirectory= in the unit, or: install -d -o oss-signer {path.parent}"
         return subject.failed("its directory does not exist", fix)
-    if path.exists():
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            return subject.failed("is not a socket", f"move it away, or write another path: {path}")
+    if path.is_socket():
         return None
+    if path.exists():
+        return subject.failed("is not a socket", f"move it away, or write another path: {path}")
     if not os.access(path.parent, os.W_OK):
         return subject.failed("this user cannot create it", f"chown oss-signer {path.parent}")
     return subject.ok("is free")
@@ -99,11 +94,9 @@ async def _check_socket_owner(subject: Subject, path: Path) -> Finding:
         ):
             if response.status in _SIGNER_STATUSES and "X-Request-Id" in response.headers:
                 return subject.ok(_RUNNING)
-    except aiohttp.ClientConnectorError as error:
-        if isinstance(error.os_error, ConnectionRefusedError):
+    except (aiohttp.ClientConnectorError, TimeoutError) as error:
+        if isinstance(getattr(error, "os_error", None), ConnectionRefusedError):
             return subject.ok(_LEFT_OVER)
-        return subject.failed(_UNKNOWN_SERVER, fix)
-    except TimeoutError:
         return subject.failed(_UNKNOWN_SERVER, fix)
     except (aiohttp.ClientError, OSError):
         pass

@@ -15,8 +15,9 @@ SCHEMES = ("redis://", "rediss://", "unix://")
 
 async def check_redis(http: HttpProbe, key: str, url: str) -> Finding:
     """Ping the Redis at `url`, which the definitions hold at `key`. The URL may hold a password and is not shown."""
-    subject = Subject("redis", f"{key} ({_location(url)})")
-    fix = f"start it, or correct {key}; check the connection from this machine: redis-cli -u URL ping"
+    split = urlsplit(url)
+    location = split.path if split.scheme == "unix" else split.netloc.rpartition("@")[2]
+    subject = Subject("redis", f"{key} ({location})")
     seconds = http.timeout_seconds
     try:
         client = redis.asyncio.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
@@ -29,12 +30,8 @@ async def check_redis(http: HttpProbe, key: str, url: str) -> Finding:
     except RedisCommandRejected as error:
         return subject.failed(f"does not accept commands: {error}", f"correct {key}: user, password, database")
     except RedisUnavailable as error:
+        fix = f"start it, or correct {key}; check the connection from this machine: redis-cli -u URL ping"
         return subject.failed(f"does not respond: {error}", fix)
     finally:
         await client.aclose()
     return subject.ok("responds")
-
-
-def _location(url: str) -> str:
-    split = urlsplit(url)
-    return split.path if split.scheme == "unix" else split.netloc.rpartition("@")[2]

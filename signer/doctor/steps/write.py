@@ -28,6 +28,7 @@ async def check_write(
     use, subject = prefix.use, Subject("write", str(prefix), apps)
     key_prefix, _ = app.rules.naming.keys(app_id=app.id, caller=_CALLER_ID, filename="doctor", now=datetime.now(UTC))
     key = key_prefix + unique_name()
+    fix_by_hand = f"delete it with an account that may: ossutil rm oss://{use.bucket}/{key}"
     request = oss.PutObjectRequest(bucket=use.bucket, key=key, body=b"", forbid_overwrite=True)
     credentials = [writer] if deleter is None else [writer, deleter]
     try:
@@ -35,20 +36,22 @@ async def check_write(
         failure = await _delete(client, prefix, key, stored.version_id, credentials)
     except OssRefusal as refusal:
         if refusal.is_denied:
-            return subject.failed(f"the role may not put objects there ({refusal})", _fix_permission(prefix))
+            resource = f"acs:oss:*:*:{use.bucket}/{prefix.fixed}*"
+            fix = grant(f"credentials.{use.role}", "oss:PutObject", resource)
+            return subject.failed(f"the role may not put objects there ({refusal})", fix)
         return subject.failed(str(refusal), refusal.help_url)
     except NoResponse as error:
         # OSS may have stored the object although the response is missing.
         failure = await _delete(client, prefix, key, None, credentials)
         remains = "" if failure is None else f"; the empty object may exist ({failure})"
-        return subject.failed(f"{error}{remains}", _fix_by_hand(use.bucket, key))
+        return subject.failed(f"{error}{remains}", fix_by_hand)
     except asyncio.CancelledError:
         # The time limit or Ctrl-C. OSS may have stored the object.
         await _delete(client, prefix, key, None, credentials)
         raise
     if failure is not None:
         what = f"the role may put objects there, but no credential could delete the empty one ({failure})"
-        return subject.warning(what, _fix_by_hand(use.bucket, key))
+        return subject.warning(what, fix_by_hand)
     return subject.ok("the role may put objects there")
 
 
@@ -66,12 +69,3 @@ async def _delete(
         else:
             return None
     return failure
-
-
-def _fix_permission(prefix: PrefixUse) -> str:
-    resource = f"acs:oss:*:*:{prefix.use.bucket}/{prefix.fixed}*"
-    return grant(f"credentials.{prefix.use.role}", "oss:PutObject", resource)
-
-
-def _fix_by_hand(bucket: str, key: str) -> str:
-    return f"delete it with an account that may: ossutil rm oss://{bucket}/{key}"
