@@ -89,7 +89,7 @@ class Registry:
             AppDisabled: the app is disabled.
             InvalidRequest: there is no id and no default app.
         """
-        requested = app_id or self.default_app
+        requested = self.default_app if app_id is None else app_id
         if requested is None:
             raise InvalidRequest("the request names no app; send ?app_id=, the header X-App-Id, or WeChat's Referer")
         app = self.apps.get(requested)

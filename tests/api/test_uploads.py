@@ -65,6 +65,7 @@ async def test_a_compressed_body_is_not_expanded(client: Client) -> None:
     ("app_id", "status", "code"),
     [
         ("unknown", 404, "unknown_app"),
+        ("", 404, "unknown_app"),
         ("off", 403, "app_disabled"),
         ("backend", 401, "unauthenticated"),
         ("no-credential", 503, "credentials_unavailable"),
