@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from signer.definitions import model
@@ -48,7 +49,7 @@ def compile_definitions(
 
 
 def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
-    name = None if app.key == "client" else Template.parse(key_template(app))
+    name = None if app.key == "client" else _parse_name(key_template(app))
     notify = None if app.callback is None else _notify_target(app.callback.notify)
     rules = UploadRules(
         bucket=app.bucket,
@@ -72,13 +73,22 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         forms=Forms(app_id, rules),
         role=role,
         callers=app.callers,
-        rate_limit=app.rate_limit,
+        rate_limit=_shared(app.rate_limit),
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else app.downloads.expires,
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
     )
+
+
+_parse_name = lru_cache(maxsize=1024)(Template.parse)
+
+
+@lru_cache(maxsize=1024)
+def _shared(limit: model.RateLimit) -> model.RateLimit:
+    """Return one object for equal limits, which many apps have."""
+    return limit
 
 
 def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:

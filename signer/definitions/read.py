@@ -7,6 +7,7 @@ else, such as `yes`, `0x10` or `1.5`, stays text.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,8 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add_mistake(path, key_node, "this key is a list or a mapping; write text")
                 continue
-            key: str = key_node.value
+            # Ten thousand apps have the same keys.
+            key = sys.intern(key_node.value)
             if key_node.tag:
                 self._add_mistake((*path, key), key_node, "a key cannot have a tag; remove it")
             if key == "<<":
