@@ -18,15 +18,7 @@ from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 
 _COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo)
-_EXPLAINED_ERRORS = (
-    CannotCompare,
-    CannotListen,
-    CannotOpenQueue,
-    CannotRead,
-    CannotReadEnvironment,
-    CannotStart,
-    CannotWrite,
-)
+_EXPLAINED = (CannotCompare, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite)
 """Their texts tell the operator what is wrong and how to fix it."""
 _FAILED = 1
 _INTERRUPTED = 130
@@ -40,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     except BadDefinitions as error:
         print_mistakes(error)
         return _FAILED
-    except _EXPLAINED_ERRORS as error:
+    except _EXPLAINED as error:
         print(error, file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
@@ -53,10 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"oss-signer {signer.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
-        summary = (command.__doc__ or "").partition("\n")[0]
-        subparser = subparsers.add_parser(
-            command.__name__.rpartition(".")[2], help=summary.rstrip("."), description=summary
-        )
+        name, summary = command.__name__.rpartition(".")[2], (command.__doc__ or "").partition("\n")[0]
+        subparser = subparsers.add_parser(name, help=summary.rstrip("."), description=summary)
         subparser.set_defaults(run=command.run)
         command.add_arguments(subparser)
     return parser

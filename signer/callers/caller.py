@@ -26,10 +26,7 @@ class Session:
 class Caller:
     """The caller of a request, by an id for limits, logs and object keys; None for anyone.
 
-    Whether an id may be part of an object key is checked in `signer.signing.object_key`.
-
-    Raises:
-        InvalidRequest: The id is empty, too long, or has control or invisible characters.
+    An id that is empty, too long or not printable raises `InvalidRequest`; `signer.signing.object_key` checks more.
     """
 
     id: str | None = None
@@ -53,9 +50,7 @@ class CallerCheck(Protocol):
     async def identify(self, context: RequestContext) -> Caller:
         """Return the caller. Runs in the event loop and must not block it.
 
-        Raises:
-            Unauthenticated: The credential is missing or not valid.
-            IdentityUnavailable: The service that verifies the credential is unavailable.
-            Problem: The caller is refused for another reason, such as `Forbidden` or `RateLimited`.
+        Raise `Unauthenticated` for a missing or invalid credential, `IdentityUnavailable` if the service that verifies
+        it is unavailable, or another `Problem`, such as `Forbidden`, for a refused caller.
         """
         ...

@@ -52,9 +52,7 @@ class Jwks:
     async def keys(self, name: KeyName) -> Sequence[VerificationKey]:
         """Return the keys that a token may be signed with.
 
-        Raises:
-            Unauthenticated: The set has no such key.
-            IdentityUnavailable: The set could not be fetched yet.
+        Raise `Unauthenticated` if the set has no such key, or `IdentityUnavailable` if it could not be fetched yet.
         """
         if name not in self._keys:
             await self._refresh()

@@ -28,10 +28,9 @@ _CACHE_SECONDS = 300.0
 
 
 class JwtBearerCheck:
-    """Identifies callers by their tokens."""
+    """Identifies callers by their tokens, which it verifies with one key or with the published keys of a JWKS."""
 
     def __init__(self, key: VerificationKey | Jwks, rules: JwtRules) -> None:
-        """Create a check that verifies tokens with one key, or with the published keys of a JWKS."""
         self._key = key
         self._rules = rules
         self._verified_tokens = VerifiedTokenCache()
@@ -46,14 +45,11 @@ class JwtBearerCheck:
         token = value[7:].strip()
         verified = self._verified_tokens.get(token)
         if verified is None:
-            verified = await self._verify(token)
+            claims = await self._claims(token)
+            expires_at = min(claims["exp"] + self._rules.leeway_seconds, time.time() + _CACHE_SECONDS)
+            verified = VerifiedToken(string_claim(claims, self._rules.claim), expires_at)
             self._verified_tokens.put(token, verified)
         return Caller(verified.caller)
-
-    async def _verify(self, token: str) -> VerifiedToken:
-        claims = await self._claims(token)
-        expires_at = min(claims["exp"] + self._rules.leeway_seconds, time.time() + _CACHE_SECONDS)
-        return VerifiedToken(string_claim(claims, self._rules.claim), expires_at)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if isinstance(self._key, VerificationKey):

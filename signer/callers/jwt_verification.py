@@ -22,7 +22,6 @@ from signer.errors import Unauthenticated
 _MAX_TOKEN_CHARACTERS = 8192
 _MAX_EXPIRATION = 2**53
 """A later expiration is reduced to this number of epoch seconds, which a float can hold."""
-
 _NOT_VALID = "the token is not valid for this app"
 
 
@@ -81,11 +80,8 @@ class JwtRules:
 def verify_jwt(token: str, keys: Sequence[VerificationKey], rules: JwtRules) -> dict[str, Any]:
     """Verify that one of the keys has signed a token, and return its claims; `exp` is in epoch seconds.
 
-    Only a key's own algorithm is accepted, so neither `none` nor HS256 with a public key as its secret is.
-
-    Raises:
-        WrongSignature: It is signed with another key.
-        Unauthenticated: It is not valid for another reason. The text contains nothing of the token.
+    Only a key's own algorithm is accepted, so neither `none` nor HS256 with a public key as its secret is. Raise
+    `WrongSignature` for another key, or else `Unauthenticated`; the text contains nothing of the token.
 
     See: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3
     """

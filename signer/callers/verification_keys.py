@@ -18,10 +18,8 @@ from jwt.algorithms import HMACAlgorithm
 
 _MIN_SECRET_BYTES = 32
 """The size of the hash of HS256. See: https://www.rfc-editor.org/rfc/rfc7518#section-3.2"""
-
 _MIN_RSA_BITS = 2048
 """See: https://www.rfc-editor.org/rfc/rfc7518#section-3.3"""
-
 JWKS_ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
 """The algorithms of published keys, by key type. A shared secret is never published."""
 

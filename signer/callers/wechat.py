@@ -33,9 +33,6 @@ _TRIAL_SECONDS = 2.0
 """While the circuit is open, one login in this time is tried at WeChat; the others fail at once."""
 _BUSY = -1
 _MAX_ERRCODE = 10**9
-
-AdmitLogin = Callable[[RequestContext[Any, Any]], Awaitable[None]]
-
 _LOGIN_AGAIN = "call wx.login again and send its new code in X-WX-Code"
 
 
@@ -51,14 +48,14 @@ class WeChatCheck:
     """The mini-program's AppSecret."""
     endpoint: str
     timeout_seconds: float
-    admit_login: AdmitLogin
+    admit_login: Callable[[RequestContext[Any, Any]], Awaitable[None]]
     """Awaited before each call of WeChat; raises `RateLimited` if there are too many."""
-    _breaker: CircuitBreaker = field(
-        default_factory=lambda: CircuitBreaker(
+    _breaker: CircuitBreaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._breaker = CircuitBreaker(
             failure_threshold=_FAILURE_THRESHOLD, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
-        ),
-        init=False,
-    )
+        )
 
     def has_credential(self, context: RequestContext) -> bool:
         return context.has_header("X-Session") or context.has_header("X-WX-Code") or bool(context.login_code)
@@ -107,7 +104,6 @@ class WeChatCheck:
         return document if isinstance(document, dict) else {}
 
     def _problem(self, errcode: object) -> Problem:
-        """Return the problem for an error code of WeChat."""
         match errcode:
             case 40029:
                 return Unauthenticated(f"the code is invalid or older than 5 minutes; {_LOGIN_AGAIN}")
@@ -122,10 +118,10 @@ class WeChatCheck:
                 return Forbidden("WeChat blocks this user's login as risky")
         number = errcode if isinstance(errcode, int) and abs(errcode) < _MAX_ERRCODE else None
         log.error("WeChat rejected the app", extra={"wechat_app": self.app_id, "errcode": number})
+        reason = f"WeChat rejects this app (errcode {number})"
         if errcode in (40013, 40125):
             reason = "WeChat rejects this app's id or secret; its operator must fix app_id or secret"
-            return IdentityUnavailable(reason, retry_after_seconds=60)
-        return IdentityUnavailable(f"WeChat rejects this app (errcode {number})", retry_after_seconds=60)
+        return IdentityUnavailable(reason, retry_after_seconds=60)
 
 
 def _unavailable() -> IdentityUnavailable:

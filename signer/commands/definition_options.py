@@ -14,6 +14,12 @@ from signer.live.definition_source import DefinitionSource
 from signer.live.last_good import last_good_file
 from signer.stores.store_factory import is_remote, open_store
 
+_ALLOW_OPTIONS = (
+    ("env", "NAME", "a variable, or a pattern like 'WX_*', that a remote store may refer to"),
+    ("files", "DIR", "a directory whose files a remote store may refer to, besides $CREDENTIALS_DIRECTORY"),
+    ("hosts", "HOST", "a host, or a pattern, that a remote store may send secrets of this machine to"),
+)
+
 
 def add_definition_options(parser: argparse.ArgumentParser) -> None:
     """Add `--config`, `--env-file`, `--allow-env`, `--allow-files` and `--allow-hosts` to a command."""
@@ -30,33 +36,22 @@ def add_definition_options(parser: argparse.ArgumentParser) -> None:
         help="a file of NAME=value lines for ${NAME} in the definitions; it is read again for each credential fetch "
         "(default: $OSS_SIGNER_ENV_FILE)",
     )
-    _add_allow_option(parser, "env", "NAME", "a variable, or a pattern like 'WX_*', that a remote store may refer to")
-    _add_allow_option(
-        parser, "files", "DIR", "a directory whose files a remote store may refer to, besides $CREDENTIALS_DIRECTORY"
-    )
-    _add_allow_option(
-        parser, "hosts", "HOST", "a host, or a pattern, that a remote store may send secrets of this machine to"
-    )
-
-
-def _add_allow_option(parser: argparse.ArgumentParser, what: str, metavar: str, summary: str) -> None:
-    variable = f"OSS_SIGNER_ALLOW_{what.upper()}"
-    parser.add_argument(
-        f"--allow-{what}",
-        action="append",
-        metavar=metavar,
-        default=os.environ.get(variable, "").split(),
-        help=f"{summary}; repeatable (default: those in ${variable}, separated by spaces)",
-    )
+    for what, metavar, summary in _ALLOW_OPTIONS:
+        variable = f"OSS_SIGNER_ALLOW_{what.upper()}"
+        parser.add_argument(
+            f"--allow-{what}",
+            action="append",
+            metavar=metavar,
+            default=os.environ.get(variable, "").split(),
+            help=f"{summary}; repeatable (default: those in ${variable}, separated by spaces)",
+        )
 
 
 def environment(options: argparse.Namespace) -> Environment:
     """Return the environment that `${...}` in the definitions refers to; a remote store may use what is allowed."""
-    allowed = None
-    if is_remote(options.config):
-        directories = tuple(map(Path, options.allow_files))
-        allowed = Allowed(tuple(options.allow_env), directories, tuple(options.allow_hosts))
-    return Environment(os.environ, options.env_file, allowed)
+    directories = tuple(map(Path, options.allow_files))
+    allowed = Allowed(tuple(options.allow_env), directories, tuple(options.allow_hosts))
+    return Environment(os.environ, options.env_file, allowed if is_remote(options.config) else None)
 
 
 @contextlib.asynccontextmanager

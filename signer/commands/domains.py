@@ -29,7 +29,6 @@ _UNREGISTRABLE = tuple(
 """Ends of names that cannot be registered, so that they have no ICP filing either (RFC 6761, RFC 8375)."""
 _MAX_APPS_LISTED = 20
 
-
 Domains = tuple[str, str, str]
 """The domain that an app needs for each API; empty where it is unknown or not needed."""
 

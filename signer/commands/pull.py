@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from signer.commands.definition_options import add_definition_options
+from signer.commands.definition_options import add_definition_options, open_definitions
 from signer.server import event_loop
 from signer.stores import bundle
-from signer.stores.store_factory import open_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the definitions to stdout; a line `# file: NAME` precedes each of several files."""
-    sys.stdout.write(event_loop.run(_load(options.config)))
+    sys.stdout.write(event_loop.run(_load(options)))
     return 0
 
 
-async def _load(address: str) -> str:
-    store = open_store(address)
-    try:
-        return bundle.join_files((await store.load()).files)
-    finally:
-        await store.close()
+async def _load(options: argparse.Namespace) -> str:
+    async with open_definitions(options) as definitions:
+        return bundle.join_files((await definitions.load()).files)

@@ -89,13 +89,9 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
         await asyncio.to_thread(certificate_warnings, registry)
         service = Service(registry, environment(options))
         try:
-            await serve(
-                service,
-                Reloader(definitions, service, started),
-                manager=manager,
-                worker=options.worker,
-                drain_seconds=options.drain_seconds,
-            )
+            reloader = Reloader(definitions, service, started)
+            worker, drain_seconds = options.worker, options.drain_seconds
+            await serve(service, reloader, manager=manager, worker=worker, drain_seconds=drain_seconds)
         finally:
             await service.close()
 

@@ -19,7 +19,6 @@ log = logging.getLogger("oss_signer.clock")
 WARNING_SKEW = timedelta(minutes=5)
 MAX_SKEW = timedelta(minutes=14)
 """One minute less than what OSS accepts."""
-
 _FIX = (
     "OSS rejects forms that are 15 minutes off; synchronize the clock: systemctl enable --now chronyd, chronyc makestep"
 )
@@ -61,10 +60,8 @@ class ClockSkew:
         """Update the skew with a response, and log a change of its state."""
         date = response.date.timestamp()
         # The server set the Date between request and response, and cut it to seconds.
-        self._ranges[response.server] = (
-            date - response.responded_at,
-            date + _DATE_RESOLUTION_SECONDS - response.requested_at,
-        )
+        latest = date + _DATE_RESOLUTION_SECONDS - response.requested_at
+        self._ranges[response.server] = (date - response.responded_at, latest)
         seconds = self._seconds(response.server)
         state = clock_state(seconds)
         previous, self._logged[response.server] = self._logged.get(response.server, ClockState.GOOD), state
@@ -80,8 +77,7 @@ class ClockSkew:
     def seconds(self) -> float:
         """Return our clock minus that of the server that differs most, or 0 before the first response.
 
-        The result follows a correction of the clock at once, without another response: it is measured against the
-        monotonic clock.
+        It is measured against the monotonic clock, so it follows a correction at once, without another response.
         """
         return max((self._seconds(server) for server in self._ranges), key=abs, default=0.0)
 

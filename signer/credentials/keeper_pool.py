@@ -63,8 +63,8 @@ class KeeperPool:
         wall_clock: Callable[[], float] = time.time,
         on_attempt: Callable[[RefreshAttempt], None] = lambda _attempt: None,
     ) -> None:
-        """Create an empty pool; `on_attempt` is called after each attempt to fetch a token."""
         self._on_attempt = on_attempt
+        """Called after each attempt to fetch a token."""
         self._tokens = TokenCache(wall_clock)
         self._pacer = FetchPacer()
         self._keepers: dict[Hashable, Keeper] = {}
@@ -72,10 +72,7 @@ class KeeperPool:
         self._active = RoleSet()
 
     def prepare(self, roles: RoleSet, plans: Mapping[str, RolePlan]) -> None:
-        """Fill an empty role set by plans for each role name, and start the keepers of new roles.
-
-        The active role set is not affected.
-        """
+        """Fill an empty role set by plans for each role name, and start new keepers; the active set is not affected."""
         merged = _merge_equal_roles(plans)
         new_keepers = {
             identity: Keeper(name, plan, tokens=self._tokens, pacer=self._pacer, on_attempt=self._on_attempt)

@@ -21,10 +21,7 @@ class RolePlan:
     source: Source
     windows: RefreshWindows
     permissions: Hashable = None
-    """What a token of the role allows, whichever key fetched it.
-
-    A role whose AccessKey changes continues with its token if the permissions are the same.
-    """
+    """What a token allows: a role whose AccessKey changes continues with its token if this stays the same."""
 
 
 class RefreshReason(StrEnum):

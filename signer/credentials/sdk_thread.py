@@ -19,7 +19,6 @@ T = TypeVar("T")
 
 _GRACE_SECONDS = 2.0
 """How long the caller waits after the deadline, in case that the thread is blocked."""
-
 _server_dates: ContextVar[list[ServerDate]] = ContextVar("server_dates")
 """The dates of the responses to the current call; each call is a task of its own."""
 
@@ -28,8 +27,8 @@ class SdkThread:
     """Runs coroutines of the SDKs. The thread starts with the first call, so that no SDK is loaded without need."""
 
     def __init__(self, observe: Callable[[ServerDate], None] = lambda _date: None) -> None:
-        """Create it without starting the thread; `observe` gets the Date of each response, in the caller's loop."""
         self._observe = observe
+        """Gets the Date of each response, in the caller's loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False

@@ -30,7 +30,6 @@ class TokenCache(TLRUCache[TokenOwner, Credential | None]):
     """
 
     def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
-        """Create an empty cache; its `timer` is the wall clock in epoch seconds, by which tokens expire."""
         # Without a maximum size, since a full cache evicts tokens that are still usable. There is one per role.
         super().__init__(
             math.inf,

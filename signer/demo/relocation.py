@@ -19,19 +19,17 @@ _KEY = AccessKeyTemplate(ACCESS_KEY_ID, ACCESS_KEY_SECRET)
 
 
 def relocate(cloud: LocalCloud, registry: Registry, address: str, oss: str) -> Registry:
-    """Return the same apps on the local cloud. Blocks: it creates their buckets there.
+    """Return the same apps on the local cloud, listening on `address`; `oss` is the URL of its OSS for browsers.
 
-    Args:
-        address: the public listen address, `host:port`.
-        oss: the URL of the local OSS as browsers reach it.
+    Blocks: it creates their buckets there.
     """
-    _create_buckets(cloud, registry)
-    apps = {
-        app_id: dataclasses.replace(
-            app, forms=Forms(app_id, dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}"))
-        )
-        for app_id, app in registry.apps.items()
-    }
+    for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
+        body = json.dumps({"name": bucket, "region": region}).encode()
+        urllib.request.urlopen(f"{cloud.oss}/-/buckets", body, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310
+    apps = {}
+    for app_id, app in registry.apps.items():
+        rules = dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}")
+        apps[app_id] = dataclasses.replace(app, forms=Forms(app_id, rules))
     roles = {key: _relocate_role(role, cloud) for key, role in registry.roles.items()}
     server = model.Server(listen=address, admin="127.0.0.1:0")
     return dataclasses.replace(
@@ -39,17 +37,10 @@ def relocate(cloud: LocalCloud, registry: Registry, address: str, oss: str) -> R
     )
 
 
-def _create_buckets(cloud: LocalCloud, registry: Registry) -> None:
-    for bucket, region in sorted({(app.rules.bucket, app.rules.region) for app in registry.apps.values()}):
-        body = json.dumps({"name": bucket, "region": region}).encode()
-        with urllib.request.urlopen(f"{cloud.oss}/-/buckets", body, timeout=_TIMEOUT_SECONDS):  # noqa: S310
-            pass
-
-
 def _relocate_role(role: Role, cloud: LocalCloud) -> Role:
     source = None if role.source is None else _relocate_role(role.source, cloud)
-    entry = _relocate_entry(role.entry, cloud)
-    return dataclasses.replace(role, entry=entry, access_key=_KEY if source is None else None, source=source)
+    access_key = _KEY if source is None else None
+    return dataclasses.replace(role, entry=_relocate_entry(role.entry, cloud), access_key=access_key, source=source)
 
 
 def _relocate_entry(entry: credential_model.CredentialEntry, cloud: LocalCloud) -> credential_model.CredentialEntry:

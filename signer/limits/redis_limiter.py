@@ -73,10 +73,8 @@ class RedisLimiter:
                     log.warning("rate limits in Redis unavailable", extra={"reason": str(error)})
                 self._breaker.record_failure()
         if not allow_when_unavailable:
-            raise RateLimited(
-                "rate limits cannot be checked right now; retry after the seconds in Retry-After",
-                retry_after_seconds=_TRIAL_SECONDS,
-            )
+            detail = "rate limits cannot be checked right now; retry after the seconds in Retry-After"
+            raise RateLimited(detail, retry_after_seconds=_TRIAL_SECONDS)
         return await self._local.acquire(limits)
 
     async def _acquire_in_redis(self, limits: Sequence[Limit]) -> Allowance:

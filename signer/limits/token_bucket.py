@@ -12,10 +12,7 @@ from typing import Protocol
 from signer.errors import RateLimited
 
 Rate = tuple[int, int]
-"""Requests, and the seconds in which they are allowed.
-
-The bucket holds the requests of one such period and refills evenly.
-"""
+"""Requests, and the seconds in which they are allowed: the bucket holds that many and refills evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +48,10 @@ class Limiter(Protocol):
     """Counts requests against limits."""
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
-        """Take one token from each bucket, or none if one of them is empty.
+        """Take one token from each bucket, or raise `RateLimited` and take none if one of them is empty.
 
-        Args:
-            allow_when_unavailable: Whether to count in this process instead when a shared store is unavailable.
-
-        Returns:
-            What remains of the limit with the fewest tokens; a refusal is a `RateLimited`.
+        Return what remains of the limit with the fewest tokens. When a shared store is unavailable, count in this
+        process if `allow_when_unavailable`.
         """
         ...
 
@@ -73,8 +67,9 @@ def allowance(rate: Rate, tokens: float) -> Allowance:
 def rate_limited(rate: Rate, tokens: float) -> RateLimited:
     """Return the refusal for a bucket that holds less than one token."""
     limit, seconds = rate
+    delay_seconds = (1 - tokens) * seconds / limit
     problem = RateLimited(
-        "too many requests; retry after the seconds in Retry-After", retry_after_seconds=(1 - tokens) * seconds / limit
+        "too many requests; retry after the seconds in Retry-After", retry_after_seconds=delay_seconds
     )
     problem.headers.update(allowance(rate, tokens).headers())
     return problem
@@ -82,9 +77,7 @@ def rate_limited(rate: Rate, tokens: float) -> RateLimited:
 
 @lru_cache(maxsize=4096)
 def address_bucket(address: str) -> str:
-    """Return what the clients of an address are counted by: an IPv4 address, or the /64 of an IPv6 address.
-
-    A client with IPv6 has at least a /64 and can use any address of it.
+    """Return what an address is counted by: itself, or its /64, since a client can use any IPv6 address of that.
 
     See: https://www.rfc-editor.org/rfc/rfc6177#section-2
     """

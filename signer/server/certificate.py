@@ -79,12 +79,9 @@ class LoadedCertificate:
 
 
 def certificate_warnings(registry: Registry) -> list[Mistake]:
-    """Return what may fail for some clients, at its place in the definitions. Blocks: it reads both files.
+    """Return what may fail for some clients, at its place in the definitions; raise `BadDefinitions` without TLS.
 
-    The files belong to the machine, not to the definitions: `check` and `serve` fail for them, a reload does not.
-
-    Raises:
-        BadDefinitions: TLS is impossible with these files.
+    Blocks: it reads both files. They belong to the machine, not to the definitions, so no reload fails for them.
     """
     paths = registry.server.tls
     if paths is None:
@@ -107,11 +104,7 @@ def certificate_poller(paths: model.Tls) -> FilePoller:
 
 
 def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
-    """Read both files as they are at one moment. Blocks.
-
-    Raises:
-        CannotUseCertificate: TLS is impossible with these files.
-    """
+    """Read both files as they are at one moment, or raise `CannotUseCertificate`. Blocks."""
     try:
         return poller.read(lambda: _read(paths))
     except FilesKeepChanging:

@@ -27,33 +27,23 @@ class Listener:
         self._accepting: list[asyncio.AbstractServer] = []
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Accept connections on a listening socket.
-
-        Args:
-            sock: The socket, created by this process or passed by systemd.
-            tls: The context of TLS; None for plain HTTP.
-        """
+        """Accept connections on a listening socket, with TLS or plain HTTP."""
         if not self._accepting:
             await self._runner.setup()
         _end_stalled_connections(sock)
         loop = asyncio.get_running_loop()
         create_server = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
         handshake_seconds = None if tls is None else _TLS_HANDSHAKE_SECONDS
-        self._accepting.append(
-            await create_server(
-                self._server, sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_seconds
-            )
+        accepting = await create_server(
+            self._server, sock=sock, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_seconds
         )
+        self._accepting.append(accepting)
 
     async def drain(self, *, seconds: float, skip: asyncio.Event) -> None:
-        """Stop accepting connections, and answer what arrives on the open ones, each with `Connection: close`.
+        """Stop accepting connections, and wait until the open ones are closed, the time is over, or `skip` is set.
 
         Closing an idle connection at once would lose a request that its client sends at that moment: HTTP/1.1 cannot
-        announce it. So each connection may send one more request.
-
-        Args:
-            seconds: How long to wait for the connections to close.
-            skip: ends the wait when it is set.
+        announce it. So each connection may send one more request; its response has `Connection: close`.
         """
         self._stop_accepting()
         self._server.is_draining = True

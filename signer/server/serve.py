@@ -49,16 +49,13 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
+    Raise `CannotListen` or `CannotOpenQueue` if an address, the certificate or the callback queue cannot be used.
+
     Args:
-        manager: the service manager to notify; None is none.
         worker: the number of this signer among several on one machine, from 1.
         drain_seconds: how long open connections may still send a request after SIGTERM.
         extend: adds routes to the public ones.
         started: called with the public and the admin URL once both listen.
-
-    Raises:
-        CannotListen: an address or the certificate cannot be used.
-        CannotOpenQueue: the callback queue cannot be opened.
     """
     tune_interpreter()
     reloader.record_start()

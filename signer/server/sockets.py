@@ -88,9 +88,7 @@ def _remove_stale_socket(path: Path) -> None:
                 raise CannotListen(f"cannot listen on unix:{path}: another process listens there; stop it")
 
 
-def inherit_sockets(
-    environ: MutableMapping[str, str] = os.environ,
-) -> tuple[list[socket.socket], list[socket.socket]]:
+def inherit_sockets(environ: MutableMapping[str, str] = os.environ) -> tuple[list[socket.socket], list[socket.socket]]:
     """Return the public and the admin sockets that systemd passed, and remove the variables that describe them."""
     is_for_this_process = environ.pop("LISTEN_PID", "") == str(os.getpid())
     count, names = environ.pop("LISTEN_FDS", "0"), environ.pop("LISTEN_FDNAMES", "").split(":")

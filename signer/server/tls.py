@@ -80,10 +80,9 @@ class ActiveCertificate:
 
 @contextlib.asynccontextmanager
 async def active_certificate(paths: model.Tls | None, metrics: Metrics) -> AsyncIterator[ActiveCertificate | None]:
-    """Yield the certificate to serve with, and renew it during the block; None without `server.tls`.
+    """Yield the certificate to serve with, or None without `server.tls`, and renew it during the block.
 
-    Raises:
-        CannotListen: the files cannot be used.
+    It raises `CannotListen` if the files cannot be used.
     """
     if paths is None:
         yield None

@@ -28,18 +28,12 @@ class Alert:
 
 def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
     """Return the alerts of a snapshot, in the order of the page."""
-    return [
-        *_role_alerts(snapshot),
-        *_clock_alerts(snapshot),
-        *_reload_alerts(snapshot),
-        *_certificate_alerts(snapshot),
-        *_request_alerts(snapshot),
-    ]
+    kinds = (_role_alerts, _clock_alerts, _reload_alerts, _certificate_alerts, _request_alerts)
+    return [alert for find in kinds for alert in find(snapshot)]
 
 
 def _role_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
-    unusable = [role for role in snapshot.roles if not role.is_usable]
-    if unusable:
+    if unusable := [role for role in snapshot.roles if not role.is_usable]:
         apps = sum(snapshot.apps_of_role.get(role.role, 0) for role in unusable)
         yield Alert(f"{_names(unusable)}: no usable token; {apps} app{'' if apps == 1 else 's'} cannot sign", True)
     if short := [role for role in snapshot.roles if role.token_state is TokenState.SHORT]:
@@ -81,8 +75,8 @@ def _certificate_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
     remaining = certificate.expires_at - snapshot.at
     if remaining < _RENEW_BEFORE:
         verb = "expired" if remaining < timedelta() else "expires"
-        at = f"{certificate.expires_at:%Y-%m-%d %H:%M} UTC"
-        yield Alert(f"the certificate {verb} at {at}; renew it", remaining < timedelta())
+        text = f"the certificate {verb} at {certificate.expires_at:%Y-%m-%d %H:%M} UTC; renew it"
+        yield Alert(text, remaining < timedelta())
 
 
 def _request_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:

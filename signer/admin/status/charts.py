@@ -10,7 +10,8 @@ from signer.admin.status.history import POINTS, Point
 WIDTH, HEIGHT = 2 * (POINTS - 1), 64
 
 _STEPS = (1.0, 2.0, 5.0)
-_Value = Callable[[Point], float | None]
+_Series = tuple[str, str, Callable[[Point], float | None]]
+"""A curve's name, its class in the style sheet, and its value at a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +40,25 @@ class Chart:
 def charts(points: Sequence[Point | None], has_callbacks: bool) -> list[Chart]:
     """Return the four charts; a None point is a gap. Apps with callbacks have their queue as the fourth."""
 
-    def chart(title: str, unit: str, min_top: float, *curves: tuple[str, str, _Value]) -> Chart:
+    def chart(title: str, unit: str, min_top: float, *curves: _Series) -> Chart:
         values = [[None if point is None else value(point) for point in points] for _, _, value in curves]
-        top = _round_up(max((value for each in values for value in each if value is not None), default=0.0))
-        top = max(top, min_top)
-        return Chart(
-            title,
-            unit,
-            top,
-            [_curve(name, kind, each, top) for (name, kind, _), each in zip(curves, values, strict=True)],
-        )
+        highest = max((value for each in values for value in each if value is not None), default=0.0)
+        top = max(min_top, _round_up(highest))
+        drawn = [_curve(name, kind, each, top) for (name, kind, _), each in zip(curves, values, strict=True)]
+        return Chart(title, unit, top, drawn)
 
+    signed: _Series = ("forms", "good", lambda point: point.signed_per_second)
+    rejected: _Series = ("rejected", "quiet", lambda point: point.refused_per_second)
+    failed: _Series = ("failed", "bad", lambda point: point.failed_per_second)
+    p99: _Series = ("p99", "quiet", lambda point: _milliseconds(point.p99_seconds))
+    median: _Series = ("median", "good", lambda point: _milliseconds(point.median_seconds))
+    queue: _Series = ("now", "quiet", lambda point: point.callback_queue_depth)
+    lag: _Series = ("max", "quiet", lambda point: _milliseconds(point.event_loop_lag_seconds))
     return [
-        chart("Signed", "/s", 1, ("forms", "good", lambda point: point.signed_per_second)),
-        chart(
-            "Not signed",
-            "/s",
-            1,
-            ("rejected", "quiet", lambda point: point.refused_per_second),
-            ("failed", "bad", lambda point: point.failed_per_second),
-        ),
-        chart(
-            "Response time",
-            "ms",
-            1,
-            ("p99", "quiet", lambda point: _milliseconds(point.p99_seconds)),
-            ("median", "good", lambda point: _milliseconds(point.median_seconds)),
-        ),
-        chart("Waiting callbacks", "", 10, ("now", "quiet", lambda point: point.callback_queue_depth))
-        if has_callbacks
-        else chart(
-            "Event loop lag", "ms", 10, ("max", "quiet", lambda point: _milliseconds(point.event_loop_lag_seconds))
-        ),
+        chart("Signed", "/s", 1, signed),
+        chart("Not signed", "/s", 1, rejected, failed),
+        chart("Response time", "ms", 1, p99, median),
+        chart("Waiting callbacks", "", 10, queue) if has_callbacks else chart("Event loop lag", "ms", 10, lag),
     ]
 
 

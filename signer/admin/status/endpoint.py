@@ -11,6 +11,7 @@ from signer.admin.status.history import History
 from signer.admin.status.html_page import status_page
 from signer.admin.status.json_document import status_document
 from signer.admin.status.loop_lag import LoopLag
+from signer.admin.status.process import ProcessState
 from signer.admin.status.snapshot import StatusQuery, StatusSnapshot, take_snapshot
 from signer.clock import utc_now
 from signer.http.reply import HTML, Reply, json_reply
@@ -80,15 +81,9 @@ class StatusEndpoint:
 
     def snapshot(self, query: StatusQuery | None = None) -> StatusSnapshot:
         """Return the current state; any thread may call it."""
-        return take_snapshot(
-            self._service,
-            self._reloader,
-            self._history,
-            self._loop_lag,
-            query or StatusQuery(),
-            started_at=self._started_at,
-            worker=self._worker,
-        )
+        process = ProcessState.current(self._started_at, self._worker)
+        query = query or StatusQuery()
+        return take_snapshot(self._service, self._reloader, self._history, self._loop_lag, query, process)
 
 
 def _prefers_html(accept: str) -> bool:

@@ -21,7 +21,6 @@ from signer.errors import Problem
 from signer.telemetry.metrics import Metrics
 
 log = logging.getLogger("oss_signer")
-
 HOUR_SECONDS = 3600.0
 SAMPLE_SECONDS = 5.0
 POINT_SECONDS = 30.0
@@ -165,10 +164,7 @@ class History:
 def quantile(bounds: Sequence[float], below: Sequence[float], share: float) -> float | None:
     """Return a quantile of a histogram like PromQL's histogram_quantile: interpolated linearly inside a bucket.
 
-    Args:
-        bounds: the upper bound of each bucket; the last one is infinite.
-        below: the number of observations up to each bound.
-        share: the quantile, from 0 to 1.
+    `below` counts the observations up to each of the bounds, of which the last one is infinite.
 
     See: https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
     """

@@ -34,8 +34,9 @@ def _template() -> Template:
     # A signer that nobody looks at starts faster and smaller without Jinja.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -44,13 +45,9 @@ def _template() -> Template:
     )
     formats = ("count", "duration", "milliseconds", "moment", "number", "part_of", "size")
     environment.filters |= {name: getattr(number_format, name) for name in formats} | {"life_bar": life_bar}
-    environment.globals |= {
-        "apps_per_page": APPS_PER_PAGE,
-        "height": HEIGHT,
-        "max_lines": _MAX_LINES,
-        "one_second": timedelta(seconds=1),
-        "width": WIDTH,
-    }
+    environment.globals.update(
+        apps_per_page=APPS_PER_PAGE, height=HEIGHT, max_lines=_MAX_LINES, one_second=timedelta(seconds=1), width=WIDTH
+    )
     return environment.get_template("page.html")
 
 

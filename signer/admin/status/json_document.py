@@ -37,11 +37,7 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "pages": snapshot.pages,
         "page": snapshot.query.page,
         "busiest_apps": [_app_members(row) for row in snapshot.shown_apps],
-        "last_hour": {
-            **_count_members(snapshot.totals),
-            "seconds_a_point": POINT_SECONDS,
-            "points": snapshot.points,
-        },
+        "last_hour": {**_count_members(snapshot.totals), "seconds_a_point": POINT_SECONDS, "points": snapshot.points},
         "roles": [role_members(role) for role in sorted(snapshot.roles, key=lambda role: role.role)],
         "last_reload": reload_members(snapshot.last_reload),
         "certificate": None

@@ -42,16 +42,8 @@ def size(number_of_bytes: float) -> str:
 def duration(length: timedelta) -> str:
     """Return a duration in its two largest units: `3 d 4 h`, `43 min 12 s`."""
     seconds = max(0, int(length.total_seconds()))
-    parts = [
-        f"{amount} {unit}"
-        for amount, unit in (
-            (seconds // 86400, "d"),
-            (seconds // 3600 % 24, "h"),
-            (seconds // 60 % 60, "min"),
-            (seconds % 60, "s"),
-        )
-        if amount
-    ]
+    amounts = {"d": seconds // 86400, "h": seconds // 3600 % 24, "min": seconds // 60 % 60, "s": seconds % 60}
+    parts = [f"{amount} {unit}" for unit, amount in amounts.items() if amount]
     return " ".join(parts[:2]) or "0 s"
 
 

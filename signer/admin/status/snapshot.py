@@ -80,14 +80,7 @@ class StatusSnapshot:
 
 
 def take_snapshot(
-    service: Service,
-    reloader: Reloader,
-    history: History,
-    loop_lag: LoopLag,
-    query: StatusQuery,
-    *,
-    started_at: datetime,
-    worker: int | None,
+    service: Service, reloader: Reloader, history: History, loop_lag: LoopLag, query: StatusQuery, process: ProcessState
 ) -> StatusSnapshot:
     """Return the current state. It only reads, so any thread may call it."""
     registry = service.current.registry
@@ -106,7 +99,7 @@ def take_snapshot(
         totals.update(each)
     return StatusSnapshot(
         at=utc_now(),
-        process=ProcessState.current(started_at, worker),
+        process=process,
         loop_lag_seconds=loop_lag.max_seconds(),
         is_ready=can_sign(roles, skew_seconds),
         clock=clock_state(skew_seconds),

@@ -21,7 +21,6 @@ from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 _CONNECT_TIMEOUT_MILLISECONDS = 3000
-
 StsCall = Callable[[Client, RuntimeOptions], Awaitable[Any]]
 """A method of the SDK's client with its request; it runs in the SDK thread."""
 
@@ -78,10 +77,9 @@ class Sts:
             config.access_key_id, config.access_key_secret = key.access_key_id, key.access_key_secret
             config.security_token = key.security_token
         # The SDK's own retries would block the loop with time.sleep.
+        read_timeout = int(self.deadline_seconds * 1000)
         runtime = RuntimeOptions(
-            connect_timeout=_CONNECT_TIMEOUT_MILLISECONDS,
-            read_timeout=int(self.deadline_seconds * 1000),
-            autoretry=False,
+            connect_timeout=_CONNECT_TIMEOUT_MILLISECONDS, read_timeout=read_timeout, autoretry=False
         )
         try:
             response = await call(Client(config), runtime)
@@ -96,9 +94,8 @@ def _fetch_failed(error: TeaException) -> FetchFailed:
     """Return an error with codes and types only: the SDK's texts can quote requests and their tokens."""
     code = getattr(error, "code", None)
     if code and code != "None":
-        return StsRejected(
-            str(code), str(getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-")
-        )
+        request_id = getattr(error, "request_id", None) or getattr(error, "requestId", None) or "-"
+        return StsRejected(str(code), str(request_id))
     status = getattr(error, "status_code", None)
     if status:
         return FetchFailed(f"STS responded with status {status} and no error code")
