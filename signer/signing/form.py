@@ -38,6 +38,9 @@ from signer.signing.upload_rules import (
 )
 from signer.signing.v4 import Credential
 
+_DEFAULTS = {"x-oss-object-acl": "default", "x-oss-storage-class": "Standard"}
+"""Fields of full forms, unless the YAML has a value or a condition for them."""
+
 
 @dataclass(slots=True, eq=False)
 class SignedUpload:
@@ -70,12 +73,9 @@ class Forms:
     def __init__(self, app_id: str, rules: UploadRules) -> None:
         self.rules = rules
         self._app_id = app_id
-        fixed = {
-            "x-oss-object-acl": "default",
-            "x-oss-storage-class": "Standard",
-            **rules.headers,
-            "success_action_status": str(rules.success_status),
-        }
+        restricted = {rule[1][1:].lower() for rule in rules.conditions if isinstance(rule, list)}
+        fixed = {name: value for name, value in _DEFAULTS.items() if name not in restricted}
+        fixed |= {**rules.headers, "success_action_status": str(rules.success_status)}
         given = _fields_with_one_value(rules)
         shared: list[Condition] = [["content-length-range", rules.min_size_bytes, rules.max_size_bytes]]
         shared += rules.conditions
@@ -91,7 +91,7 @@ class Forms:
     def full_form(
         self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime
     ) -> SignedUpload:
-        """Return a complete form in which the client can change, drop or add no field that the rules fix.
+        """Return a complete form, of which the client can change or drop no field.
 
         Raises a `Problem` if the request breaks the rules, or the credential has expired.
         """

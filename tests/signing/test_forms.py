@@ -117,6 +117,21 @@ def test_full_form_has_a_condition_for_each_fixed_field() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("condition", "sent"),
+    [
+        (["eq", "$X-Oss-Storage-Class", "IA"], {"X-Oss-Storage-Class": "IA"}),
+        (["in", "$x-oss-storage-class", ["IA", "Archive"]], {}),
+    ],
+)
+def test_condition_of_the_yaml_replaces_a_default(condition: list[Any], sent: dict[str, str]) -> None:
+    upload = form(conditions=(condition,))
+    named = [each for each in conditions(upload) if isinstance(each, list) and "storage" in str(each[1]).lower()]
+    assert named == [condition]
+    assert {name: value for name, value in upload.fields.items() if "storage" in name.lower()} == sent
+    assert upload.fields["x-oss-object-acl"] == "default"
+
+
 def test_each_field_of_a_full_form_has_a_condition() -> None:
     upload = form(UploadRequest(content_type="image/png"), headers={"x-oss-object-acl": "private"})
     named = {
