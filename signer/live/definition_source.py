@@ -26,12 +26,7 @@ class DefinitionSource:
         transform: Callable[[Registry], Registry] = lambda registry: registry,
         last_good: LastGoodFile | None = None,
     ) -> None:
-        """Create a source that reads nothing yet.
-
-        Args:
-            transform: applied to each parsed registry; the demo points its apps to the local cloud with it.
-            last_good: the copy on disk; None for a store that needs none.
-        """
+        """Create a source; the demo points the apps of each registry to the local cloud with `transform`."""
         self.store = store
         self._environment = environment
         self._transform = transform
@@ -41,10 +36,8 @@ class DefinitionSource:
     async def start(self) -> tuple[Registry, ReloadResult]:
         """Load the definitions to start with: those of the store, else the last good copy.
 
-        Raises:
-            CannotRead: neither can be read.
-            BadDefinitions: those of the store are invalid and there is no copy.
-            CannotReadEnvironment: the environment file cannot be read.
+        Raise `BadDefinitions` if those of the store are invalid and there is no copy, `CannotRead` if neither can be
+        read, and `CannotReadEnvironment` if the environment file cannot be read.
         """
         try:
             snapshot = await self.load()
@@ -84,12 +77,7 @@ class DefinitionSource:
         return await self.store.load()
 
     async def parse(self, files: Mapping[str, str]) -> Registry:
-        """Parse the texts of files in a thread.
-
-        Raises:
-            BadDefinitions: the texts are invalid.
-            CannotReadEnvironment: the environment file cannot be read.
-        """
+        """Parse the texts of files in a thread; raise `BadDefinitions` or `CannotReadEnvironment`."""
 
         def parse() -> Registry:
             with without_garbage_collection():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -77,8 +77,7 @@ class Reloader:
     async def reload(self, trigger: str) -> ReloadResult:
         """Activate the store's current content, and return how that ended, also if it is unreadable or invalid.
 
-        Args:
-            trigger: `change` if the store reported it, else what requested the reload.
+        `trigger` is `change` if the store reported it, else what requested the reload.
         """
         if self.certificate is not None and trigger != "change":
             await self.certificate.renew(trigger)
@@ -100,7 +99,8 @@ class Reloader:
                 reason = "internal error; see the log for its traceback"
                 self._finish(ReloadResult(utc_now(), trigger, False, revision, error=reason))
             else:
-                changed = tuple(self._settings_that_need_a_restart(registry))
+                settings, former = _settings(registry), self._settings_at_start
+                changed = tuple(name for name, value in settings.items() if value != former[name])
                 self._finish(ReloadResult(utc_now(), trigger, True, snapshot.revision, changes, needs_restart=changed))
                 await self._source.save_copy(snapshot)
             return self.last
@@ -110,15 +110,12 @@ class Reloader:
         former = self._service.current.registry
         changes = await asyncio.to_thread(describe_changes, former, registry)
         await self._service.activate(registry, settle_seconds=_SETTLE_SECONDS)
-        apps = _app_objects(former)
+        apps: list[object] = [*former.apps.values()]
+        if former.document is not None:
+            apps += former.document.value["apps"].values()
         del former
         await asyncio.to_thread(_release_one_by_one, apps)
         return tuple(changes)
-
-    def _settings_that_need_a_restart(self, registry: Registry) -> Iterator[str]:
-        for name, value in _settings(registry).items():
-            if value != self._settings_at_start[name]:
-                yield name
 
     def _finish(self, result: ReloadResult) -> None:
         self.last = result
@@ -143,11 +140,6 @@ def _settings(registry: Registry) -> dict[str, object]:
 def _shorten(lines: Sequence[str]) -> list[str]:
     more = len(lines) - _MAX_LOGGED_LINES
     return [*lines[:_MAX_LOGGED_LINES], *([f"and {more} more"] if more > 0 else [])]
-
-
-def _app_objects(registry: Registry) -> list[object]:
-    yaml_apps = {} if registry.document is None else registry.document.value["apps"]
-    return [*registry.apps.values(), *yaml_apps.values()]
 
 
 def _release_one_by_one(apps: list[object]) -> None:

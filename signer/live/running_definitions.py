@@ -45,7 +45,6 @@ async def changes_to_running(url: str, registry: Registry) -> list[str]:
 
 
 async def _fetch_sections(url: str, token: str | None) -> dict[str, Section]:
-    """Return the sections of the running signer's definitions, secrets masked."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     unix_path = url.removeprefix(_UNIX_PREFIX) if url.startswith(_UNIX_PREFIX) else None
     connector = None if unix_path is None else aiohttp.UnixConnector(unix_path)
@@ -59,8 +58,9 @@ async def _fetch_sections(url: str, token: str | None) -> dict[str, Section]:
             session.get(base_url + PATH, headers=headers, allow_redirects=False) as response,
         ):
             if response.status == 401:
-                fix = "set OSS_SIGNER_ADMIN_TOKEN to its token"
-                raise CannotCompare(f"the signer at {url} rejects the admin token; {fix}")
+                raise CannotCompare(
+                    f"the signer at {url} rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN to its token"
+                )
             if response.status != 200:
                 raise CannotCompare(f"{wrong_address} {response.status}; {fix}")
             return _parse_sections(await response.json(content_type=None))

@@ -61,11 +61,7 @@ def split_files(name: str, text: str) -> dict[str, str]:
 
 
 def join_files(files: Mapping[str, str]) -> str:
-    """Return several files as one text, sorted by name; a single file is returned as it is.
-
-    Raises:
-        CannotWrite: a file contains a line that would be read as a heading.
-    """
+    """Return files as one text, a single one unchanged; raise `CannotWrite` if a line would be read as a heading."""
     if len(files) == 1:
         return next(iter(files.values()))
     parts = []

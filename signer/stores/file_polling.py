@@ -40,13 +40,10 @@ class FilePoller:
         self._last_read: _Fingerprint = None
 
     def read(self, read: Callable[[], T]) -> T:
-        """Call `read` until the files are the same before and after it; blocks.
+        """Call `read` until the files are the same before and after it, else raise `FilesKeepChanging`; blocks.
 
         Otherwise a read could mix files of two versions, for example while Kubernetes replaces the link of a
         ConfigMap. An exception of `read` counts only if the files did not change meanwhile.
-
-        Raises:
-            FilesKeepChanging: the files changed during every attempt.
         """
         for attempt in range(_READ_ATTEMPTS):
             if attempt:

@@ -56,7 +56,6 @@ class HttpStore(PolledStore):
         self._latest_etag: str | None = None
 
     async def close(self) -> None:
-        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -95,10 +94,9 @@ class HttpStore(PolledStore):
             raise RevisionConflict(self.location)
         etag = self._latest_etag
         if etag is None or etag.startswith("W/"):
+            problem = "the server sends no strong ETag, so a concurrent change would be lost"
             fix = "write to this server with its own tool, or push --force"
-            raise CannotWrite(
-                f"{self.location}: the server sends no strong ETag, so a concurrent change would be lost; {fix}"
-            )
+            raise CannotWrite(f"{self.location}: {problem}; {fix}")
         return {"If-Match": etag}
 
     async def _fetch(self) -> tuple[Snapshot, str]:

@@ -41,10 +41,8 @@ class OssStore(PolledStore):
         parts = store_url.parse_url(url)
         location = store_url.printable_url(parts._replace(query=""))
         if parts.username is not None or parts.fragment:
-            raise CannotRead(
-                f"--config {location}: an AccessKey and a fragment (#) are not allowed; "
-                "remove them, the role of the instance reads the object"
-            )
+            fix = "remove them, the role of the instance reads the object"
+            raise CannotRead(f"--config {location}: an AccessKey and a fragment (#) are not allowed; {fix}")
         options = store_url.parse_options(parts.query, _OPTIONS, location)
         super().__init__(location, store_url.poll_seconds(options, location))
         self._bucket, self._key = parts.netloc, unquote(parts.path.removeprefix("/"))
@@ -61,7 +59,6 @@ class OssStore(PolledStore):
         self._credential: Credential | None = None
 
     async def close(self) -> None:
-        """Stop the SDK's thread."""
         self._sdk.close()
 
     async def _fetch(self) -> tuple[Snapshot, str]:
@@ -92,7 +89,6 @@ class OssStore(PolledStore):
         """Run an operation of the SDK with a valid credential; all its errors become `CannotRead`."""
         try:
             credential = await self._valid_credential()
-
             keys = (credential.access_key_id, credential.access_key_secret, credential.security_token)
             config = oss.Config(
                 region=self._region,

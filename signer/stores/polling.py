@@ -36,18 +36,12 @@ class PolledStore(ABC):
     async def load(self) -> Snapshot:
         """Return the definitions; see `Store.load`."""
         self._loaded_version = None
-        snapshot, version = await self._fetch()
-        self._loaded_version = version
+        snapshot, self._loaded_version = await self._fetch()
         return snapshot
 
-    async def watch(self) -> AsyncIterator[None]:
+    def watch(self) -> AsyncIterator[None]:
         """Yield when the content differs from the last load, again after each interval until it is loaded."""
-        async for _ in self._poll():
-            yield
-
-    def _poll(self, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
-        """Poll; a store that is notified of changes sets `wake` to poll at once."""
-        return poll(self._has_changed, self._poll_seconds, wake)
+        return poll(self._has_changed, self._poll_seconds)
 
     @abstractmethod
     async def _fetch(self) -> tuple[Snapshot, str]:

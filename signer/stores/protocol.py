@@ -48,18 +48,15 @@ class Store(Protocol):
 
     async def load(self) -> Snapshot:
         """Return the definitions; raise `StoreIsEmpty` if there are none, else `CannotRead` if they cannot be read."""
-        ...
 
     def watch(self) -> AsyncIterator[None]:
         """Yield whenever `load` may return something new; does not raise while the store is unreachable.
 
         Yield also when the store becomes unreachable or reachable, so that the result of the last reload is current.
         """
-        ...
 
     async def close(self) -> None:
         """Close its connections."""
-        ...
 
 
 @runtime_checkable
@@ -67,15 +64,8 @@ class WritableStore(Protocol):
     """A store that `push` can write to."""
 
     async def save(self, text: str, expected_revision: str | None) -> str:
-        """Replace the definitions and return their new revision.
+        """Replace the definitions with one file or a bundle, and return their new revision.
 
-        Args:
-            text: one file, or several as a bundle.
-            expected_revision: the revision to replace; None replaces any.
-
-        Raises:
-            RevisionConflict: the store contains another revision.
-            CannotWrite: the store did not accept the text.
-            CannotRead: what the store contains cannot be compared.
+        `expected_revision` is the one to replace; None replaces any. Raise `RevisionConflict` if the store contains
+        another one, `CannotWrite` if it does not accept the text, and `CannotRead` if its content cannot be compared.
         """
-        ...

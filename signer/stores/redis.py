@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from signer.circuit_breaker import CircuitBreaker
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
 from signer.stores import bundle, store_url
-from signer.stores.polling import PolledStore
+from signer.stores.polling import PolledStore, poll
 from signer.stores.protocol import CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
 
 _DEFAULT_KEY = "oss-signer"
@@ -76,7 +76,7 @@ class RedisStore(PolledStore):
         wake = asyncio.Event()
         subscription = asyncio.create_task(self._follow_channel(wake), name="subscribe to changes in Redis")
         try:
-            async for _ in self._poll(wake):
+            async for _ in poll(self._has_changed, self._poll_seconds, wake):
                 yield
         finally:
             subscription.cancel()
@@ -98,7 +98,6 @@ class RedisStore(PolledStore):
         return bundle.text_revision(data)
 
     async def close(self) -> None:
-        """Close the connections."""
         with contextlib.suppress(exceptions.RedisError, OSError):
             await self._redis.aclose()
 

@@ -17,10 +17,8 @@ def parse_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname
     except ValueError:
-        scheme = url.partition(":")[0]
-        raise CannotRead(
-            f"--config {scheme}://...: not a URL; write / # ? @ in a password as %2F %23 %3F %40"
-        ) from None
+        fix = "write / # ? @ in a password as %2F %23 %3F %40"
+        raise CannotRead(f"--config {url.partition(':')[0]}://...: not a URL; {fix}") from None
     return parts
 
 

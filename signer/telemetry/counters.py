@@ -15,10 +15,9 @@ from prometheus_client.registry import Collector
 
 
 class LabelledCounter(Collector):
-    """A counter with labels."""
+    """A counter with labels; its name has no suffix `_total`."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
-        """Create a counter without series; `name` has no suffix `_total`."""
         self._name, self._documentation, self._labels = name, documentation, labels
         self.counts: dict[tuple[str, ...], int] = {}
         """By label values, in the order in which the series began."""
@@ -28,7 +27,6 @@ class LabelledCounter(Collector):
         self.counts[label_values] = self.counts.get(label_values, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric for a scrape."""
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
         for label_values, count in list(self.counts.items()):
             family.add_metric(label_values, count)
@@ -36,17 +34,15 @@ class LabelledCounter(Collector):
 
 
 class DurationHistogram(Collector):
-    """A histogram of durations in seconds."""
+    """A histogram of durations in seconds; the upper bounds of its buckets are without infinity."""
 
     def __init__(self, name: str, documentation: str, bounds_seconds: Sequence[float]) -> None:
-        """Create an empty histogram; the upper bounds of its buckets are without infinity."""
         self._name, self._documentation = name, documentation
         self._bounds = tuple(bounds_seconds)
         self._counts = [0] * (len(self._bounds) + 1)
         self._sum_seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Add one duration."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum_seconds += seconds
 
@@ -55,6 +51,5 @@ class DurationHistogram(Collector):
         return list(zip((*self._bounds, inf), accumulate(self._counts), strict=True))
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric for a scrape."""
         buckets = [("+Inf" if bound == inf else repr(bound), count) for bound, count in self.cumulative()]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum_seconds)

@@ -19,11 +19,9 @@ class LineWriter:
     """A bounded buffer of lines and the thread that writes them; create, use and close it in one event loop."""
 
     def __init__(self, write: Callable[[bytes], None], *, max_waiting_lines: int = _MAX_WAITING_LINES) -> None:
-        """Create a writer; its thread starts with the first line.
+        """Create a writer; its thread starts with the first line, and calls `write` with whole lines.
 
-        Args:
-            write: called in the thread, one call at a time, with whole lines.
-            max_waiting_lines: while so many lines wait because `write` blocks, new ones are dropped and counted.
+        While `max_waiting_lines` wait because `write` blocks, new lines are dropped and counted.
         """
         self._write = write
         self._max_waiting_lines = max_waiting_lines

@@ -193,11 +193,9 @@ class Metrics:
         ).set_function(succeeded)
 
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
-        """Call `seconds` at each scrape."""
         self._loop_lag.set_function(seconds)
 
     def expose_queue_depth(self, depth: Callable[[], int]) -> None:
-        """Call `depth` at each scrape."""
         self._queue_depth.set_function(depth)
 
     def signature_counts(self) -> tuple[list[tuple[str, ...]], array[float]]:
