@@ -97,7 +97,8 @@ def test_prefixes_of_ten_thousand_apps_are_compared_quickly() -> None:
         {"a.yaml": f"{HEAD}defaults: {{region: cn-hangzhou, credentials: r, {limits}}}\napps:\n{apps}"}, {}
     )
     # For each number of p's: all of 10 to 111 begin with a shorter number.
-    assert len(find_warnings(registry)) == 10_000 - 90 * 10
+    overlaps = [each for each in find_warnings(registry) if "below the prefix" in each.message]
+    assert len(overlaps) == 10_000 - 90 * 10
 
 
 @pytest.mark.parametrize(
