@@ -82,7 +82,6 @@ class Environment:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             raise CannotReadEnvironment(f"{self.file}: {reason}; give its path with --env-file") from None
-        values = dotenv_values(stream=StringIO(text), interpolate=False)
-        return Variables(
-            {**self.process, **{name: value for name, value in values.items() if value is not None}}, self.allowed
-        )
+        lines = dotenv_values(stream=StringIO(text), interpolate=False).items()
+        values = {name: value for name, value in lines if value is not None}
+        return Variables({**self.process, **values}, self.allowed)

@@ -66,10 +66,6 @@ class RequestContext(NamedTuple, Generic[RevisionT, AppT]):
         """The decoded query."""
         return URL(self.target, encoded=True).query
 
-    def with_login_code(self, code: str) -> RequestContext[RevisionT, AppT]:
-        """Return this context with a wx.login code from the body."""
-        return self._replace(login_code=code)
-
     def has_header(self, name: str) -> bool:
         """Return whether the header is present with a value."""
         return any(self.headers.getall(name, ()))

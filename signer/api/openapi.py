@@ -55,6 +55,40 @@ def openapi_document() -> str:
 
     See: https://spec.openapis.org/oas/v3.1.0.html
     """
+    app_id = _parameter("path", "app_id", "The app.")
+    sample_parameters = [
+        _parameter("query", "app_id", "The app; else X-App-Id, else WeChat's Referer, else default_app."),
+        _parameter("header", "X-App-Id", "The app, if the query does not name it."),
+        _parameter("query", "filename", "The name of the file.", maxLength=1024),
+        _parameter("query", "content_type", "The media type of the file.", maxLength=255),
+        _parameter("query", "size", "The size of the file in bytes.", pattern="^[0-9]{1,16}$"),
+    ]
+    sample = _operation(
+        "Sign a form as Alibaba's sample server does", 200, SampleSignature, parameters=sample_parameters
+    )
+    upload = _operation(
+        "Sign a complete form, whose policy pins every fixed field",
+        201,
+        UploadForm,
+        parameters=[app_id],
+        requestBody={"required": False, "content": _content(_reference(UploadRequestBody))},
+    )
+    download = _operation(
+        "Sign a URL that reads one of the caller's objects",
+        200,
+        DownloadUrl,
+        parameters=[app_id, _parameter("query", "key", "The object key.", required=True, maxLength=1023)],
+    )
+    callback = {
+        "summary": "Receive OSS's callback after an upload, signed by OSS",
+        "parameters": [app_id],
+        "requestBody": {"required": True, "content": _content({}, "*/*")},
+        "responses": {"200": {"description": "accepted", "content": _content({})}, **_problem_responses()},
+    }
+    openapi = {
+        "summary": "Return this document",
+        "responses": {"200": {"description": "OpenAPI", "content": _content({})}},
+    }
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -63,16 +97,11 @@ def openapi_document() -> str:
             "description": "Signs direct uploads to Alibaba Cloud OSS.",
         },
         "paths": {
-            "/generate_signature": {"get": _sample_operation()},
-            "/v1/apps/{app_id}/uploads": {"post": _upload_operation()},
-            "/v1/apps/{app_id}/downloads": {"get": _download_operation()},
-            "/v1/apps/{app_id}/callback": {"post": _callback_operation()},
-            "/openapi.json": {
-                "get": {
-                    "summary": "Return this document",
-                    "responses": {"200": {"description": "OpenAPI", "content": {"application/json": {"schema": {}}}}},
-                }
-            },
+            "/generate_signature": {"get": sample},
+            "/v1/apps/{app_id}/uploads": {"post": upload},
+            "/v1/apps/{app_id}/downloads": {"get": download},
+            "/v1/apps/{app_id}/callback": {"post": callback},
+            "/openapi.json": {"get": openapi},
         },
         "components": {"schemas": _schemas(), "securitySchemes": _SECURITY_SCHEMES},
         "security": [{}, *({name: []} for name in _SECURITY_SCHEMES)],
@@ -80,56 +109,14 @@ def openapi_document() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _sample_operation() -> dict[str, Any]:
-    parameters = [
-        _parameter("query", "app_id", "The app; else X-App-Id, else WeChat's Referer, else default_app."),
-        _parameter("header", "X-App-Id", "The app, if the query does not name it."),
-        _parameter("query", "filename", "The name of the file.", maxLength=1024),
-        _parameter("query", "content_type", "The media type of the file.", maxLength=255),
-        _parameter("query", "size", "The size of the file in bytes.", pattern="^[0-9]{1,16}$"),
-    ]
-    return _operation("Sign a form as Alibaba's sample server does", 200, SampleSignature, parameters=parameters)
-
-
-def _upload_operation() -> dict[str, Any]:
-    return _operation(
-        "Sign a complete form, whose policy pins every fixed field",
-        201,
-        UploadForm,
-        parameters=[_parameter("path", "app_id", "The app.")],
-        requestBody={"required": False, "content": {"application/json": {"schema": _reference(UploadRequestBody)}}},
-    )
-
-
-def _download_operation() -> dict[str, Any]:
-    parameters = [
-        _parameter("path", "app_id", "The app."),
-        _parameter("query", "key", "The object key.", required=True, maxLength=1023),
-    ]
-    return _operation("Sign a URL that reads one of the caller's objects", 200, DownloadUrl, parameters=parameters)
-
-
-def _callback_operation() -> dict[str, Any]:
-    return {
-        "summary": "Receive OSS's callback after an upload, signed by OSS",
-        "parameters": [_parameter("path", "app_id", "The app.")],
-        "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
-        "responses": {
-            "200": {"description": "accepted", "content": {"application/json": {"schema": {}}}},
-            **_problem_responses(),
-        },
-    }
-
-
 def _operation(summary: str, status: int, model: type[BaseModel], **members: Any) -> dict[str, Any]:
-    success = {
-        "description": summary,
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}} for name, text in _RESPONSE_HEADERS.items()
-        },
-        "content": {"application/json": {"schema": _reference(model)}},
-    }
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _RESPONSE_HEADERS.items()}
+    success = {"description": summary, "headers": headers, "content": _content(_reference(model))}
     return {"summary": summary, **members, "responses": {str(status): success, **_problem_responses()}}
+
+
+def _content(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": schema}}
 
 
 def _problem_responses() -> dict[str, Any]:
@@ -141,7 +128,7 @@ def _problem_responses() -> dict[str, Any]:
     return {
         str(status): {
             "description": ", ".join(sorted(status_codes)),
-            "content": {"application/problem+json": {"schema": _reference(ProblemDocument)}},
+            "content": _content(_reference(ProblemDocument), "application/problem+json"),
         }
         for status, status_codes in sorted(codes.items())
     }

@@ -36,7 +36,10 @@ def sample_signature_handler(service: Service) -> Handler:
     async def sample_signature(context: Context) -> Reply:
         request = sample_query(context.target).upload_request()
         result = await service.sign_upload(context, request, sample=True)
-        return Reply(200, _sample_json(result.signed), allowance=result.allowance, session=result.caller.session)
+        upload = result.signed
+        if upload.response_body is None:  # several clients may get the same upload, so its bytes are kept with it
+            upload.response_body = orjson.dumps(sample_document(upload))
+        return Reply(200, upload.response_body, allowance=result.allowance, session=result.caller.session)
 
     return sample_signature
 
@@ -106,10 +109,3 @@ def sample_document(upload: SignedUpload) -> dict[str, str]:
     if (callback := fields.get("callback")) is not None:
         document["callback"] = callback
     return document
-
-
-def _sample_json(upload: SignedUpload) -> bytes:
-    """Return the response as JSON; several clients may get the same upload, so its bytes are kept with it."""
-    if upload.response_body is None:
-        upload.response_body = orjson.dumps(sample_document(upload))
-    return upload.response_body

@@ -19,7 +19,7 @@ def upload_handler(service: Service) -> Handler:
     async def create_upload(context: Context) -> Reply:
         request, login_code = await parse_upload_request(context.body, context.headers)
         if login_code is not None:
-            context = context.with_login_code(login_code)
+            context = context._replace(login_code=login_code)
         result = await service.sign_upload(context, request)
         document = form_document(result.signed)
         return json_reply(document, 201, allowance=result.allowance, session=result.caller.session)

@@ -68,12 +68,9 @@ def presign(
 ) -> str:
     """Return the presigned URL of one request for one object.
 
-    Args:
-        bucket_url: The address of the bucket, without a slash at its end.
-        expires_seconds: 1 to 604,800 (7 days), from `signed_at` in UTC.
-        headers: The headers that the client must send exactly like this. `x-oss-additional-headers` lists those that
-            OSS would not check otherwise.
-        query: Further parameters of the request, such as `x-oss-process`, `partNumber` or `uploadId`.
+    `bucket_url` has no slash at its end. `expires_seconds`, 1 to 604,800 (7 days), count from `signed_at` in UTC.
+    The client must send `headers` exactly like this; `x-oss-additional-headers` lists those that OSS would not check
+    otherwise. `query` are further parameters, such as `x-oss-process`, `partNumber` or `uploadId`.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
     """
@@ -83,24 +80,20 @@ def presign(
     sent = {name.lower(): value.strip() for name, value in headers.items()}
     additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
     parameters = {**query, **v4.signature_parameters(credential, date, region), "x-oss-expires": str(expires_seconds)}
-    if additional:
-        parameters["x-oss-additional-headers"] = ";".join(additional)
-    canonical_query = _canonical_query(parameters)
+    additional_headers = ";".join(additional)
+    if additional_headers:
+        parameters["x-oss-additional-headers"] = additional_headers
+    query_text = _canonical_query(parameters)
+    header_text = "".join(f"{name}:{value}\n" for name, value in sorted(sent.items()))
+    payload_hash = sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
     canonical_request = "\n".join(
-        (
-            method,
-            quote(f"/{bucket}/{key}"),
-            canonical_query,
-            "".join(f"{name}:{value}\n" for name, value in sorted(sent.items())),
-            ";".join(additional),
-            sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD"),
-        )
+        (method, quote(f"/{bucket}/{key}"), query_text, header_text, additional_headers, payload_hash)
     )
     hashed_request = sha256(canonical_request.encode()).hexdigest()
     string_to_sign = "\n".join((v4.SIGNATURE_VERSION, date, v4.date_scope(date, region), hashed_request))
     signing_key = v4.signing_key(credential.access_key_secret, date[:8], region)
     signature = hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
-    return f"{bucket_url}/{quote(key)}?{canonical_query}&x-oss-signature={signature}"
+    return f"{bucket_url}/{quote(key)}?{query_text}&x-oss-signature={signature}"
 
 
 def _canonical_query(parameters: Mapping[str, str]) -> str:
