@@ -15,10 +15,9 @@ from signer.request_context import RequestContext
 
 
 class ApiKeyCheck:
-    """Identifies servers by their keys."""
+    """Identifies servers by the hex digests of their keys; a server has several during a rotation."""
 
     def __init__(self, sha256_by_name: Mapping[str, str | Sequence[str]]) -> None:
-        """Create a check from the hex digests of the keys by server name; a server has several during a rotation."""
         self._digests = [
             (name, bytes.fromhex(digest))
             for name, digests in sha256_by_name.items()

@@ -1,6 +1,4 @@
-"""`type: wechat`: users of a mini-program, by the code of wx.login.
-
-A code is valid once. The response has a session token of the signer, which the client sends from then on.
+"""`type: wechat`: users of a mini-program, by the code of wx.login; it is valid once, then a session token replaces it.
 
 See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
 """

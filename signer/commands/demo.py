@@ -50,15 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _demo(options: argparse.Namespace) -> None:
-    environment = Environment(
-        {
-            "OSS_ACCESS_KEY_ID": local_cloud.ACCESS_KEY_ID,
-            "OSS_ACCESS_KEY_SECRET": local_cloud.ACCESS_KEY_SECRET,
-            "OSS_STS_ROLE_ARN": local_cloud.ROLE_ARN,
-            **os.environ,
-        },
-        options.env_file,
-    )
+    defaults = {
+        "OSS_ACCESS_KEY_ID": local_cloud.ACCESS_KEY_ID,
+        "OSS_ACCESS_KEY_SECRET": local_cloud.ACCESS_KEY_SECRET,
+        "OSS_STS_ROLE_ARN": local_cloud.ROLE_ARN,
+    }
+    environment = Environment(defaults | os.environ, options.env_file)
     host = reachable_host(options.listen)
     address = f"{options.listen}:{_free_port(options.listen, options.port)}"
     store = open_store(options.config)

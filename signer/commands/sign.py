@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     except Problem as problem:
         print(f"{problem.code}: {problem.detail}", file=sys.stderr)
         return 1
-    output = {"answer": form_document(upload), "policy": upload.policy()}
-    print(json.dumps(output, indent=2, ensure_ascii=False))
+    print(json.dumps({"answer": form_document(upload), "policy": upload.policy()}, indent=2, ensure_ascii=False))
     return 0
 
 

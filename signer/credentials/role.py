@@ -33,9 +33,7 @@ class RefreshReason(StrEnum):
     MANDATORY = "mandatory"
     """The current token is shorter than the `expires` of the role's apps."""
     NO_TOKEN = "ended"  # noqa: S105
-    """The role has no usable token."""
     RETRY = "retry"
-    """The last attempt failed."""
     CHANGED = "changed"
     """The definitions name another AccessKey for the same role."""
 

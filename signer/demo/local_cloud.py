@@ -65,9 +65,8 @@ async def set_faults(session: aiohttp.ClientSession, cloud: LocalCloud, texts: l
     for text in texts:
         server, _, rest = text.partition(":")
         kind, _, number = rest.partition("=")
-        faults[server] = {"kind": kind}
-        if number:
-            faults[server][_NUMBER_MEMBERS.get(kind, "seconds")] = _number(text, number)
+        member = {_NUMBER_MEMBERS.get(kind, "seconds"): _number(text, number)} if number else {}
+        faults[server] = {"kind": kind, **member}
     async with session.put(f"{cloud.oss}/-/faults", json=faults) as response:
         if response.status != 200:
             raise CannotStart(f"--fault {' '.join(texts)}: {(await response.json())['error']}")

@@ -46,8 +46,7 @@ class CannotUseCertificate(Exception):
         self.file, self.reason = file, reason
 
 
-class _KeyIsEncrypted(Exception):
-    pass
+class _KeyIsEncrypted(Exception): ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +113,12 @@ def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
 def _read(paths: model.Tls) -> LoadedCertificate:
     certificate, key = _content("certificate", paths.certificate), _content("key", paths.key)
     chain = _parse_chain(certificate)
+    fix = "use the file that certbot calls"
     if not chain:
-        fix = "use the file that certbot calls fullchain.pem"
-        raise CannotUseCertificate("certificate", f"{paths.certificate} contains no complete PEM certificate; {fix}")
+        reason = f"{paths.certificate} contains no complete PEM certificate; {fix} fullchain.pem"
+        raise CannotUseCertificate("certificate", reason)
     if b"PRIVATE KEY-----" not in key:
-        fix = "use the file that certbot calls privkey.pem"
-        raise CannotUseCertificate("key", f"{paths.key} contains no PEM private key; {fix}")
+        raise CannotUseCertificate("key", f"{paths.key} contains no PEM private key; {fix} privkey.pem")
     leaf = chain[0]
     return LoadedCertificate(
         _create_context(paths),

@@ -12,16 +12,14 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """The signals that a process received, as events of the event loop."""
+    """The signals that a process received, as events of the event loop; `reload` runs for each SIGHUP."""
 
     def __init__(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Create it without handlers; `reload` runs for each SIGHUP."""
         self.stop = asyncio.Event()
         """Set by SIGTERM and SIGINT."""
         self.skip_drain = asyncio.Event()
         """Set by SIGINT, and by a second SIGTERM: open connections are closed at once."""
         self.stop_signal = ""
-        """The name of the first signal that stopped the process."""
         self._reload = reload
         self._reloads: set[asyncio.Task[None]] = set()
 

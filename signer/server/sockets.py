@@ -19,7 +19,6 @@ from signer.listen_address import ListenAddress
 
 BACKLOG = 4096
 """How many connections the system accepts while the process is busy; net.core.somaxconn may limit it further."""
-
 _SOCKET_MODE = 0o660
 _PROBE_SECONDS = 1.0
 _FIRST_INHERITED_DESCRIPTOR = 3
@@ -62,8 +61,8 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
             sock.listen(BACKLOG)
             inode = path.stat().st_ino
         except OSError as error:
-            fix = "set server.listen or server.admin"
-            raise CannotListen(f"cannot listen on unix:{path}: {error.strerror}; {fix}") from None
+            reason = f"{error.strerror}; set server.listen or server.admin"
+            raise CannotListen(f"cannot listen on unix:{path}: {reason}") from None
         try:
             yield sock
         finally:
@@ -74,7 +73,6 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove the file that a killed process left behind."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise CannotListen(f"cannot listen on unix:{path}: the file is not a socket; remove it")

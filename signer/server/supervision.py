@@ -60,9 +60,8 @@ class Supervision:
         usable = sum(role.is_usable for role in roles)
         last = self._reloader.last
         at = f"{last.at:%Y-%m-%d %H:%M:%S} UTC"
-        if last.succeeded:
-            definitions = f"definitions of {at}"
-        else:
+        definitions = f"definitions of {at}"
+        if not last.succeeded:
             errors = format_count(len(last.mistakes) or 1, "error")
             definitions = f"RELOAD REJECTED at {at} with {errors}; the previous definitions stay active"
         return f"{self._prefix()}{apps} apps, {usable} of {len(roles)} roles usable, {definitions}"

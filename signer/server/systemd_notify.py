@@ -58,10 +58,7 @@ class ServiceManager:
         self._send(f"STATUS={status}")
 
     async def watch(self, status: Callable[[], str]) -> None:
-        """Feed the watchdog and refresh the status until cancelled.
-
-        This runs in the event loop, so systemd restarts a process whose event loop hangs.
-        """
+        """Feed the watchdog from the event loop, so that systemd restarts one that hangs, and refresh the status."""
         if not self._address:
             return
         while True:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from signer.admin.status.history import POINTS, Point
 
 WIDTH, HEIGHT = 2 * (POINTS - 1), 64
-
 _STEPS = (1.0, 2.0, 5.0)
 _Series = tuple[str, str, Callable[[Point], float | None]]
 """A curve's name, its class in the style sheet, and its value at a point."""
@@ -66,7 +65,8 @@ def _curve(name: str, kind: str, values: Sequence[float | None], top: float) -> 
     runs: list[list[str]] = [[]]
     for place, value in enumerate(values):
         if value is not None:
-            runs[-1].append(f"{2 * place} {_y(value, top)}")
+            y = HEIGHT - 1 - (HEIGHT - 3) * min(1.0, value / top)
+            runs[-1].append(f"{2 * place} {y:.1f}")
         elif runs[-1]:
             runs.append([])
     runs = [run for run in runs if run]
@@ -74,10 +74,6 @@ def _curve(name: str, kind: str, values: Sequence[float | None], top: float) -> 
     # The line of a single point has no length; its round ends make it a dot.
     line = "".join(f"M{'L'.join(run if len(run) > 1 else run * 2)}" for run in runs)
     return Curve(name, kind, next((value for value in reversed(values[-2:]) if value is not None), None), area, line)
-
-
-def _y(value: float, top: float) -> str:
-    return f"{HEIGHT - 1 - (HEIGHT - 3) * min(1.0, value / top):.1f}"
 
 
 def _round_up(value: float) -> float:

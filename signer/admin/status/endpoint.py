@@ -23,7 +23,6 @@ from signer.service import Service
 _FILES = {"status.css": "text/css; charset=utf-8", "status.js": "text/javascript; charset=utf-8"}
 _MAX_TEXT_CHARACTERS = 100
 _MAX_PAGE_DIGITS = 6
-
 _PAGE_HEADERS = {
     # The page loads and runs only its own two files, even if a name in the definitions were rendered as markup.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "

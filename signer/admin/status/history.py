@@ -10,7 +10,7 @@ import logging
 import time
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, compress, islice, pairwise, repeat
@@ -96,18 +96,9 @@ class History:
         signed, refused, failed = (sum(compress(counts, flags)) for flags in self._kinds.values())
         durations = self._metrics.duration_counts()
         self._bounds = [bound for bound, _ in durations]
-        self._samples.append(
-            Sample(
-                now,
-                signed,
-                refused,
-                failed,
-                array("d", (count for _, count in durations)),
-                self._metrics.queue_depth(),
-                memory_bytes(),
-                self._loop_lag.max_seconds(),
-            )
-        )
+        below = array("d", (count for _, count in durations))
+        depth, lag_seconds = self._metrics.queue_depth(), self._loop_lag.max_seconds()
+        self._samples.append(Sample(now, signed, refused, failed, below, depth, memory_bytes(), lag_seconds))
         if now - self._counts[-1][0] >= _COUNTS_SECONDS:
             self._counts.append((now, counts))
         while len(self._counts) > 1 and self._counts[1][0] <= now - HOUR_SECONDS:
@@ -128,22 +119,15 @@ class History:
         """Return a point for each half minute of the last hour, oldest first; None where there are no samples."""
         now = self._monotonic()
         points: list[Point | None] = [None] * POINTS
-        for before, after in pairwise(self._last_of_each_slot()):
+        samples = list(self._samples)
+        last_of_each_slot = {int(sample.at // POINT_SECONDS): sample for sample in samples}.values()
+        for before, after in pairwise((*samples[:1], *last_of_each_slot)):
             # The index of a slot follows the clock, not its age, so that a curve moves without changing its shape.
             index = POINTS - 1 - (int(now // POINT_SECONDS) - int(after.at // POINT_SECONDS))
             elapsed = after.at - before.at
             if 0 <= index < POINTS and elapsed >= SAMPLE_SECONDS / 2:
                 points[index] = self._point(before, after, elapsed, now)
         return points
-
-    def _last_of_each_slot(self) -> Iterator[Sample]:
-        """Yield the first sample, then the last of each half minute."""
-        samples = list(self._samples)
-        for index, sample in enumerate(samples):
-            slot = int(sample.at // POINT_SECONDS)
-            ends = index + 1 == len(samples) or int(samples[index + 1].at // POINT_SECONDS) != slot
-            if index == 0 or ends:
-                yield sample
 
     def _point(self, before: Sample, after: Sample, elapsed: float, now: float) -> Point:
         below = [late - early for early, late in zip(before.durations, after.durations, strict=True)]

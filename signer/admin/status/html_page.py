@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 from signer.admin.status import number_format
 from signer.admin.status.alerts import Alert, find_alerts
 from signer.admin.status.charts import HEIGHT, WIDTH, charts
-from signer.admin.status.life_bar import life_bar
 from signer.admin.status.snapshot import APPS_PER_PAGE, StatusSnapshot
+from signer.credentials.role import RoleState
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -58,3 +59,25 @@ def _state(snapshot: StatusSnapshot, alerts: list[Alert]) -> tuple[str, str]:
     if not alerts:
         return "ready", "good"
     return "ready, with alerts", "bad" if any(alert.is_severe for alert in alerts) else "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class LifeBar:
+    """The bar that shows how much of a token's life is left, from 0 to 100."""
+
+    left_percent: float
+    tick_percent: float
+    """Where forms begin to expire before their app's `expires`."""
+    label: str
+
+
+def life_bar(role: RoleState) -> LifeBar | None:
+    """Return the bar of a role's token; None without a token that expires."""
+    if role.remaining is None:
+        return None
+    if role.remaining <= timedelta():
+        return LifeBar(0, 0, "nothing left")
+    life = role.remaining if role.fetched_at is None or role.expires_at is None else role.expires_at - role.fetched_at
+    life = max(life, timedelta(seconds=1))
+    left_percent = 100 * min(1.0, role.remaining / life)
+    return LifeBar(left_percent, 100 * (role.required_life / life), f"{left_percent:.0f} % of the token's life left")

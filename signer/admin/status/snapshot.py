@@ -57,7 +57,6 @@ class StatusSnapshot:
     has_callbacks: bool
     last_reload: ReloadResult
     certificate: RenewableCertificate | None
-    """The certificate of `server.tls`."""
     roles: Sequence[RoleState]
     """All roles: those without a usable token first, then by expiry."""
     matching_roles: int

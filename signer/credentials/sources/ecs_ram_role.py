@@ -67,13 +67,9 @@ class EcsRamRoleSource:
 
     def _new_provider(self, host: str) -> EcsRamRoleCredentialsProvider:
         """Return a provider for one fetch: its cache would return expired credentials during an outage."""
+        http = HttpOptions(connect_timeout=_REQUEST_TIMEOUT_MILLISECONDS, read_timeout=_REQUEST_TIMEOUT_MILLISECONDS)
         provider = EcsRamRoleCredentialsProvider(
-            role_name=self.role_name or None,
-            disable_imds_v1=True,
-            http_options=HttpOptions(
-                connect_timeout=_REQUEST_TIMEOUT_MILLISECONDS, read_timeout=_REQUEST_TIMEOUT_MILLISECONDS
-            ),
-            async_update_enabled=False,
+            role_name=self.role_name or None, disable_imds_v1=True, http_options=http, async_update_enabled=False
         )
         if host != METADATA_HOST:
             set_metadata_host(provider, host)
