@@ -28,9 +28,9 @@ class TokenGuard:
     def __call__(self, context: Context) -> None:
         """Raise Unauthenticated for a request without the token."""
         if context.path not in _PATHS_WITHOUT_TOKEN and not self._has_token(context):
+            headers = {"WWW-Authenticate": 'Bearer realm="oss-signer admin"'}
             raise Unauthenticated(
-                "the admin routes require Authorization: Bearer with server.admin_token",
-                headers={"WWW-Authenticate": 'Bearer realm="oss-signer admin"'},
+                "the admin routes require Authorization: Bearer with server.admin_token", headers=headers
             )
 
     def without_details(self, readyz: Handler) -> Handler:

@@ -21,9 +21,8 @@ def readyz_handler(service: Service) -> Handler:
         """
         roles = service.role_states()
         skew = service.clock_skew
-        required = roles
-        if context.query.get("roles") == "any":
-            required = [role for role in roles if role.is_usable] or roles
+        usable = [role for role in roles if role.is_usable]
+        required = usable or roles if context.query.get("roles") == "any" else roles
         is_ready = can_sign(required, skew.seconds())
         document = {
             "ready": is_ready,

@@ -45,7 +45,6 @@ class CallerCheck(Protocol):
 
         Of several types, the first with a credential in the request identifies the caller.
         """
-        ...
 
     async def identify(self, context: RequestContext) -> Caller:
         """Return the caller. Runs in the event loop and must not block it.
@@ -53,4 +52,3 @@ class CallerCheck(Protocol):
         Raise `Unauthenticated` for a missing or invalid credential, `IdentityUnavailable` if the service that verifies
         it is unavailable, or another `Problem`, such as `Forbidden`, for a refused caller.
         """
-        ...

@@ -60,10 +60,8 @@ class Jwks:
             # The old keys are used meanwhile, and also when the fetch fails.
             self._start_fetch()
         if not self._keys:
-            raise IdentityUnavailable(
-                "the keys that verify tokens cannot be fetched; retry after the seconds in Retry-After",
-                retry_after_seconds=_MIN_SECONDS_WITHOUT_KEYS,
-            )
+            detail = "the keys that verify tokens cannot be fetched; retry after the seconds in Retry-After"
+            raise IdentityUnavailable(detail, retry_after_seconds=_MIN_SECONDS_WITHOUT_KEYS)
         if name not in self._keys:
             key_id, algorithm = name
             kind = f"{algorithm} key" if key_id is None else f"{algorithm} key with the token's kid"

@@ -108,10 +108,10 @@ class WeChatCheck:
             case 40163:
                 return Unauthenticated(f"the code was already used; {_LOGIN_AGAIN}")
             case 45011:
-                return RateLimited(
-                    "WeChat accepts 100 logins per minute of one user; keep the session instead of logging in again",
-                    retry_after_seconds=60,
+                detail = (
+                    "WeChat accepts 100 logins per minute of one user; keep the session instead of logging in again"
                 )
+                return RateLimited(detail, retry_after_seconds=60)
             case 40226:
                 return Forbidden("WeChat blocks this user's login as risky")
         number = errcode if isinstance(errcode, int) and abs(errcode) < _MAX_ERRCODE else None

@@ -17,7 +17,6 @@ class TokenOwner(Protocol):
 
     def usable_until(self, token: Credential) -> float:
         """Return the time until which the token may be used to sign, in epoch seconds."""
-        ...
 
 
 class TokenCache(TLRUCache[TokenOwner, Credential | None]):

@@ -53,7 +53,6 @@ class Limiter(Protocol):
         Return what remains of the limit with the fewest tokens. When a shared store is unavailable, count in this
         process if `allow_when_unavailable`.
         """
-        ...
 
     async def close(self) -> None: ...
 

@@ -21,4 +21,3 @@ class Source(Protocol):
 
     async def fetch(self) -> Credential:
         """Return a newly fetched credential, or raise `FetchFailed`."""
-        ...

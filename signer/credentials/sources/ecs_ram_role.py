@@ -26,7 +26,6 @@ from signer.signing.v4 import Credential
 
 METADATA_HOST = "100.100.100.200"
 _REQUEST_TIMEOUT_MILLISECONDS = 2000
-_EXPIRED = "the metadata service sent a credential that has expired; check the clocks"
 _DISABLED = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
 _INVALID = "the metadata service sent an invalid credential"
 
@@ -79,7 +78,7 @@ class EcsRamRoleSource:
 def _explain(sdk_message: str) -> str:
     """Return what an error message of the SDK means and how to fix it; nothing of it but a status is quoted."""
     if "cached value" in sdk_message:
-        return _EXPIRED
+        return "the metadata service sent a credential that has expired; check the clocks"
     if "404" in sdk_message:
         return "the metadata service has no such role; attach a RAM role to this instance"
     status = re.search(r"HttpCode=([0-9]{3})", sdk_message)
