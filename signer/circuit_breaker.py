@@ -15,8 +15,7 @@ def backoff_seconds(
 ) -> float:
     """Return the delay before the next attempt: it doubles with each failure in a row up to a maximum.
 
-    It is multiplied by a random number from the range `jitter`, so that clients that failed together do not retry
-    together.
+    It is multiplied by a random number from `jitter`, so that clients that failed together do not retry together.
     """
     delay_seconds = first_seconds * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
     return min(max_seconds, delay_seconds) * _RANDOM.uniform(*jitter)
@@ -58,10 +57,7 @@ class CircuitBreaker:
         return self.is_open and self._monotonic() < self._waits_until
 
     def allow_call(self) -> bool:
-        """Return whether to call the service now.
-
-        Of an open circuit, the first call after the delay is a trial: the next one has to wait for another delay.
-        """
+        """Return whether to call the service now; an open circuit allows one trial call per delay."""
         if not self.is_open:
             return True
         now = self._monotonic()

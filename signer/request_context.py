@@ -26,7 +26,6 @@ class EmptyBody:
     """The body of a request without one."""
 
     async def read(self) -> bytes:
-        """Return no bytes."""
         return b""
 
 

@@ -157,10 +157,7 @@ class CallerCheckBuilder:
     """Builds the caller checks of apps."""
 
     def __init__(self, outbound: aiohttp.ClientSession, *, admit_login: Callable[[Context], Awaitable[None]]) -> None:
-        """Create a builder whose checks send their requests through `outbound`.
-
-        `admit_login` is awaited before a wx.login code is exchanged at WeChat; it raises `RateLimited`.
-        """
+        """Create a builder; `admit_login` is awaited before a wx.login code is exchanged, and raises `RateLimited`."""
         self._outbound = outbound
         self._admit_login = admit_login
 

@@ -40,9 +40,7 @@ class UploadForm(BaseModel):
     fields: dict[str, str] = Field(description="All form fields, ready for formData of wx.uploadFile.")
     file_field: str = Field(description="The name of the form field that contains the file: file")
     key: str | None = Field(default=None, description="The object key, if the server names the object.")
-    key_prefix: str | None = Field(
-        default=None, description="The prefix of every object key, if the client names the object."
-    )
+    key_prefix: str | None = Field(None, description="The prefix of every object key, if the client names the object.")
     expires_at: str = Field(description="When the form expires, at the latest with its credential (RFC 3339, UTC).")
     max_size: int = Field(description="The largest size of the file in bytes.")
 

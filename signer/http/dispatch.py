@@ -44,10 +44,9 @@ class Dispatcher:
         guard: Guard | None = None,
         is_timed: bool = True,
     ) -> None:
-        """Create a dispatcher.
+        """Create a dispatcher; `guard` checks each request before its route is used, paths without a route included.
 
-        `guard` checks each request before its route is used, paths without a route included. `is_timed` is whether
-        responses count in the duration histogram, which describes signatures only.
+        `is_timed` is whether responses count in the duration histogram, which describes signatures only.
         """
         self._service = service
         self._router = router

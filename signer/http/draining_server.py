@@ -31,13 +31,11 @@ class DrainingServer(web.Server):
         self._connection_count = 0
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count a new connection."""
         super().connection_made(handler, transport)
         self._connection_count += 1
         self.has_no_connections.clear()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Count a closed connection."""
         super().connection_lost(handler, exc)
         self._connection_count -= 1
         if not self._connection_count:

@@ -30,11 +30,7 @@ class Reply:
         allowance: Allowance | None = None,
         session: Session | None = None,
     ) -> None:
-        """Create a reply.
-
-        `allowance` is what is left of the caller's limits, for the RateLimit headers; `session` is one that the
-        client may send from now on, for the X-Session headers.
-        """
+        """Create a reply; `session` is one that the client may send from now on, for the X-Session headers."""
         self.status = status
         self.body = body
         self.content_type = content_type

@@ -152,10 +152,7 @@ class KeyNaming:
         return self.name is None and not self.needs_caller
 
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
-        """Return the prefix, and the exact key or None where the client chooses the name.
-
-        Raises `InvalidRequest` if the caller or the file name makes no safe key.
-        """
+        """Return the prefix, and the exact key or None where the client names it; raise `InvalidRequest` if unsafe."""
         if self.needs_caller:
             check_caller(caller)
         day = now.toordinal()
