@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.credential_source import FetchFailed
-from signer.definitions import credential_model
+from signer.definitions.credential_model import EcsRamRole, StsRole
 from signer.definitions.redaction import printable_name
 from signer.definitions.suggestions import KnownNames
 from signer.doctor.findings import STEPS, Finding, Subject, Verdict
@@ -39,16 +39,10 @@ _WRONG_CLOCK = "because this machine's clock is wrong"
 
 
 async def diagnose(
-    address: str,
-    environment: Environment,
-    *,
-    app_id: str | None,
-    timeout_seconds: float,
-    oss_endpoint: str,
-    write: bool,
+    config: str, environment: Environment, *, app_id: str | None, timeout_seconds: float, oss_endpoint: str, write: bool
 ) -> list[Finding]:
-    """Return the findings of all steps, in order: for the definitions at `address`, or for one app of them."""
-    registry, found = await check_definitions(address, environment)
+    """Return the findings of all steps, in order: for the definitions at `config`, or for one app of them."""
+    registry, found = await check_definitions(config, environment)
     if registry is None:
         found.append(Subject("credential", "").not_checked("because there are no usable definitions"))
     elif app_id is not None and app_id not in registry.apps:
@@ -109,10 +103,13 @@ class Checkup:
         """Their responses also carry the Dates that the clock is compared with."""
         http, plan, server = self._http, self._plan, self._plan.registry.server
         yield Subject("listen", ""), check_listen(http, server)
-        for endpoint, entries in self._metadata_entries().items():
+        metadata: dict[str, dict[str, EcsRamRole]] = {}
+        for name, role in plan.roles.items():
+            if isinstance(role.entry, EcsRamRole):
+                metadata.setdefault(role.entry.endpoint.rstrip("/"), {})[name] = role.entry
+        for endpoint, entries in metadata.items():
             yield Subject("metadata", endpoint), check_metadata(http, endpoint, entries)
-        assumed = [role.entry for role in plan.roles.values() if isinstance(role.entry, credential_model.StsRole)]
-        for endpoint in {entry.endpoint for entry in assumed}:
+        for endpoint in {role.entry.endpoint for role in plan.roles.values() if isinstance(role.entry, StsRole)}:
             yield Subject("clock", urlsplit(endpoint).netloc), self._fetch_date(endpoint)
         for use, apps in plan.buckets.items():
             yield Subject("bucket", str(use), apps), self._check_unsigned(use, apps)
@@ -125,13 +122,6 @@ class Checkup:
         for key, secret in (("limits", plan.registry.limits), ("server.callback_queue", server.callback_queue)):
             if secret is not None and secret.get_secret_value().startswith(SCHEMES):
                 yield Subject("redis", key), check_redis(http, key, secret.get_secret_value())
-
-    def _metadata_entries(self) -> Mapping[str, dict[str, credential_model.EcsRamRole]]:
-        found: dict[str, dict[str, credential_model.EcsRamRole]] = {}
-        for name, role in self._plan.roles.items():
-            if isinstance(role.entry, credential_model.EcsRamRole):
-                found.setdefault(role.entry.endpoint.rstrip("/"), {})[name] = role.entry
-        return found
 
     async def _fetch_date(self, endpoint: str) -> list[Finding]:
         """Only the Date matters; the step `credential` reports an endpoint that does not respond."""
@@ -147,7 +137,7 @@ class Checkup:
 
     def _credential_steps(self, roleless: set[str]) -> Steps:
         for name, role in self._plan.roles.items():
-            if is_clock_wrong(self._http) and isinstance(role.entry, credential_model.StsRole):
+            if is_clock_wrong(self._http) and isinstance(role.entry, StsRole):
                 self._no_credential[name] = _WRONG_CLOCK
             elif name in roleless:
                 self._no_credential[name] = "because the metadata service has no such role"
@@ -189,15 +179,15 @@ class Checkup:
         return None if self._reason_to_skip(use) is not None else self._credentials[use.role]
 
     def _steps_in_buckets(self, *, write: bool) -> Steps:
-        http, oss, plan = self._http, self._oss, self._plan
+        oss, plan = self._oss, self._plan
         for use, origins in plan.origins.items():
             apps = tuple(app_id for app_id in plan.buckets[use] if plan.registry.apps[app_id].cors_origins)
             subject = Subject("cors", str(use), apps)
-            check = partial(check_cors, http, oss, use, origins, apps, self._credential(use))
+            check = partial(check_cors, oss, use, origins, apps, self._credential(use))
             yield subject, self._check_in_bucket(subject, use, check)
         for domain, apps in plan.domains.items():
             subject = Subject("domain", str(domain), apps)
-            check_one = partial(check_domain, http, oss, domain, apps, self._credential(domain.use))
+            check_one = partial(check_domain, oss, domain, apps, self._credential(domain.use))
             yield subject, self._check_in_bucket(subject, domain.use, check_one)
         for prefix, apps in plan.prefixes.items() if write else ():
             subject = Subject("write", str(prefix), apps)

@@ -64,7 +64,7 @@ class OssEndpoint:
 
 class OssProbe:
     def __init__(self, http: HttpProbe, endpoint: OssEndpoint) -> None:
-        self._http = http
+        self.http = http
         self.endpoint = endpoint
 
     async def call(
@@ -72,7 +72,6 @@ class OssProbe:
         use: BucketUse,
         credential: Credential,
         operation: Callable[[AsyncClient], Awaitable[T]],
-        *,
         url: str | None = None,
     ) -> T:
         """Run one operation of the SDK's client; raise `OssRefusal` for an error, `NoResponse` for none in time.
@@ -95,10 +94,10 @@ class OssProbe:
     async def _translate(self, use: BucketUse, run: Callable[[], Awaitable[T]]) -> T:
         sent_at = time.monotonic()
         try:
-            async with asyncio.timeout(self._http.timeout_seconds):
+            async with asyncio.timeout(self.http.timeout_seconds):
                 return await run()
         except TimeoutError:
-            raise NoResponse(f"no response within {self._http.timeout_seconds:g} s") from None
+            raise NoResponse(f"no response within {self.http.timeout_seconds:g} s") from None
         except oss.exceptions.BaseError as error:
             inner: Any = error
             while isinstance(inner, oss.exceptions.OperationError):
@@ -106,11 +105,10 @@ class OssProbe:
             if not isinstance(inner, oss.exceptions.ServiceError):
                 raise NoResponse(connection_error(inner.unwrap() if hasattr(inner, "unwrap") else inner)) from None
             server = urlsplit(self.endpoint.url(use.region)).netloc
-            self._http.record_date(server, (inner.headers or {}).get("Date"), sent_at)
+            self.http.record_date(server, (inner.headers or {}).get("Date"), sent_at)
             endpoint = (inner.error_fileds or {}).get("Endpoint") or ""
-            raise OssRefusal(
-                inner.status_code, inner.code or "", inner.ec or "", inner.message or "", endpoint
-            ) from None
+            code, ec, message = inner.code or "", inner.ec or "", inner.message or ""
+            raise OssRefusal(inner.status_code, code, ec, message, endpoint) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoResponse(connection_error(error)) from None
 
@@ -121,12 +119,12 @@ class OssProbe:
 
     async def unsigned_request(self, use: BucketUse) -> OssRefusal:
         """Return OSS's refusal of a request without a signature, which differs for a missing bucket."""
-        response = await self._http.request(f"{self.endpoint.bucket_url(use)}/?location", dated=True)
+        response = await self.http.request(f"{self.endpoint.bucket_url(use)}/?location", dated=True)
         return parse_refusal(response.status, response.text)
 
     def _config(self, use: BucketUse, credential: Credential, url: str | None) -> oss.Config:
         split = urlsplit(url or self.endpoint.url(use.region))
-        seconds = self._http.timeout_seconds
+        seconds = self.http.timeout_seconds
         config = oss.Config(
             region=use.region,
             endpoint=f"{split.scheme}://{split.netloc}",

@@ -50,13 +50,10 @@ def cors_rule(bucket: str, region: str, origins: Sequence[str]) -> str:
 
     See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors
     """
-    rule = "".join(
-        [
-            *(f"<AllowedOrigin>{origin}</AllowedOrigin>" for origin in origins),
-            "<AllowedMethod>POST</AllowedMethod><AllowedHeader>*</AllowedHeader>",
-            "<ExposeHeader>ETag</ExposeHeader><ExposeHeader>x-oss-request-id</ExposeHeader>",
-            "<MaxAgeSeconds>600</MaxAgeSeconds>",
-        ]
+    rule = (
+        "".join(f"<AllowedOrigin>{origin}</AllowedOrigin>" for origin in origins)
+        + "<AllowedMethod>POST</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
+        + "<ExposeHeader>x-oss-request-id</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds>"
     )
     page = bucket_page(bucket, region, "Content Security > CORS > Create Rule")
     return (

@@ -68,7 +68,6 @@ class AuditLog:
 
 def _is_at(file: int, path: Path) -> bool:
     try:
-        current, opened = path.stat(), os.fstat(file)
+        return os.path.samestat(path.stat(), os.fstat(file))
     except OSError:
         return False
-    return (current.st_dev, current.st_ino) == (opened.st_dev, opened.st_ino)

@@ -23,9 +23,8 @@ async def check_unsigned(client: OssProbe, use: BucketUse, apps: AppIds) -> Find
         refusal = await client.unsigned_request(use)
     except NoResponse as error:
         host = client.endpoint.url(use.region)
-        return subject.failed(
-            f"{host} {error}", f"check the region, and the connection from this machine: curl -sI {host}"
-        )
+        fix = f"check the region, and the connection from this machine: curl -sI {host}"
+        return subject.failed(f"{host} {error}", fix)
     return _bucket_failure(subject, use, refusal)
 
 
@@ -46,11 +45,10 @@ async def check_signed(client: OssProbe, use: BucketUse, apps: AppIds, credentia
     try:
         await client.get_absent_object(use, credential)
     except OssRefusal as refusal:
-        failure = _bucket_failure(subject, use, refusal)
-        if failure is None and not (refusal.is_denied or refusal.code == "NoSuchKey"):
-            failure = subject.failed(str(refusal), refusal.help_url)
-        if failure is not None:
+        if (failure := _bucket_failure(subject, use, refusal)) is not None:
             return failure
+        if not (refusal.is_denied or refusal.code == "NoSuchKey"):
+            return subject.failed(str(refusal), refusal.help_url)
     return subject.ok(f"exists in {use.region} (GetBucketInfo not used: the role does not allow it, and need not)")
 
 

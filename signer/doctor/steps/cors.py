@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from signer.doctor.findings import Finding, Subject
-from signer.doctor.http_probe import HttpProbe
 from signer.doctor.oss_probe import OssProbe, OssRefusal
 from signer.doctor.plan import AppIds, BucketUse
 from signer.doctor.remedies import cors_rule
@@ -20,59 +19,46 @@ from signer.signing.v4 import Credential
 _NEEDED_HEADERS = ("ETag", "x-oss-request-id")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    origins: Sequence[str]
-    methods: Sequence[str]
-    exposed_headers: Sequence[str]
-
-
 async def check_cors(
-    http: HttpProbe,
-    client: OssProbe,
-    use: BucketUse,
-    origins: Sequence[str],
-    apps: AppIds,
-    credential: Credential | None,
+    client: OssProbe, use: BucketUse, origins: Sequence[str], apps: AppIds, credential: Credential | None
 ) -> list[Finding]:
     """Check each origin. Without a credential, only the preflight is used."""
     rules = None if credential is None else await _bucket_rules(client, use, credential)
     found = []
     for origin in origins:
         subject = Subject("cors", f"{origin} to {use}", apps)
-        exposed = await _preflight(http, client, use, origin) if rules is None else _first_match(rules, origin)
+        exposed = await _preflight(client, use, origin) if rules is None else _first_match(rules, origin)
         fix = cors_rule(use.bucket, use.region, origins)
         if exposed is None:
             found.append(subject.failed("no CORS rule allows POST from this origin", fix))
         elif missing := [name for name in _NEEDED_HEADERS if name.lower() not in exposed]:
-            what = f"POST is allowed, but the rule does not expose {' and '.join(missing)}"
-            found.append(subject.warning(what, fix))
+            found.append(subject.warning(f"POST is allowed, but the rule does not expose {' and '.join(missing)}", fix))
         else:
             found.append(subject.ok("POST is allowed; ETag and x-oss-request-id are exposed"))
     return found
 
 
-async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential) -> list[_Rule] | None:
-    """Return the rules; None if the role may not read them."""
+async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential) -> list[Any] | None:
+    """Return the SDK's rules; None if the role may not read them."""
     try:
         result = await client.bucket_cors(use, credential)
     except OssRefusal as refusal:
         return [] if refusal.code == "NoSuchCORSConfiguration" else None
-    rules = getattr(result.cors_configuration, "cors_rules", None) or []
-    return [_Rule(rule.allowed_origins or [], rule.allowed_methods or [], rule.expose_headers or []) for rule in rules]
+    return list(getattr(result.cors_configuration, "cors_rules", None) or [])
 
 
-def _first_match(rules: Iterable[_Rule], origin: str) -> set[str] | None:
+def _first_match(rules: Iterable[Any], origin: str) -> set[str] | None:
     """Return the headers that the first matching rule exposes; None if no rule matches. OSS uses the first match."""
     for rule in rules:
-        if "POST" in rule.methods and any(_matches(pattern, origin) for pattern in rule.origins):
-            return {name.lower() for name in rule.exposed_headers}
+        origins = rule.allowed_origins or []
+        if "POST" in (rule.allowed_methods or []) and any(_matches(pattern, origin) for pattern in origins):
+            return {name.lower() for name in rule.expose_headers or []}
     return None
 
 
-async def _preflight(http: HttpProbe, client: OssProbe, use: BucketUse, origin: str) -> set[str] | None:
+async def _preflight(client: OssProbe, use: BucketUse, origin: str) -> set[str] | None:
     page = "https://any.example.com" if origin == "*" else origin
-    response = await http.request(
+    response = await client.http.request(
         f"{client.endpoint.bucket_url(use)}/",
         method="OPTIONS",
         headers={"Origin": page, "Access-Control-Request-Method": "POST"},

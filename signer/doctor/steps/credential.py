@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signer.credentials.fetch_pacer import FetchPacer
-from signer.credentials.role import RolePlan
 from signer.credentials.sources.access_key import AccessKeyUnreadable
 from signer.credentials.sources.assume_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
@@ -27,7 +25,7 @@ class TokenFetcher:
     """Fetches the token of each role once, evenly paced, when a step needs it."""
 
     def __init__(self, planner: RolePlanner, registry: Registry) -> None:
-        self._plans: Mapping[str, RolePlan] = planner.plans(registry, self)
+        self._plans = planner.plans(registry, self)
         self._fetches: dict[str, asyncio.Task[Credential]] = {}
         self._pacer = FetchPacer()
 
@@ -75,13 +73,11 @@ async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Fi
         return subject.failed(str(error), _fix(role, error))
     if token.expiration is None:
         return subject.ok("an AccessKey, which does not expire")
-    remaining = token.expiration - datetime.now(UTC)
-    return subject.ok(f"a token for {remaining.total_seconds() / 60:.0f} minutes")
+    return subject.ok(f"a token for {(token.expiration - datetime.now(UTC)).total_seconds() / 60:.0f} minutes")
 
 
 def _fix(role: Role, error: FetchFailed) -> str:
-    entry = role.entry
-    where = f"credentials.{role.name}"
+    entry, where = role.entry, f"credentials.{role.name}"
     if isinstance(error, StsRejected) and isinstance(entry, credential_model.StsRole):
         return _fix_of_refusal(role, entry, error.code)
     if isinstance(error, AccessKeyUnreadable):

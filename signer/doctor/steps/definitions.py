@@ -19,7 +19,6 @@ from signer.stores.store_factory import open_store
 _UNREADABLE_FILE = re.compile(r"\$\{file:[^}]*\} cannot be read")
 _CHECK = "`oss-signer check` shows each place; correct the line and run doctor again"
 
-
 Result = tuple[Registry | None, list[Finding]]
 """The definitions, None if they cannot be used, and the findings of the steps `definitions` and `files`."""
 
@@ -71,6 +70,5 @@ def _warnings(subject: Subject, registry: Registry) -> list[Finding]:
     warnings = find_warnings(registry)
     if not warnings:
         return []
-    first = warnings[0]
-    what = f"{format_count(len(warnings), 'warning')}; the first: {first.place}: {first.message}"
+    what = f"{format_count(len(warnings), 'warning')}; the first: {warnings[0].place}: {warnings[0].message}"
     return [subject.warning(what, "`oss-signer check` lists all of them")]

@@ -25,9 +25,7 @@ _OTHER_BUCKET = ("SignatureDoesNotMatch", "NoSuchBucket")
 """Codes of a bucket that the request was not signed for."""
 
 
-async def check_domain(
-    http: HttpProbe, client: OssProbe, domain: DomainUse, apps: AppIds, credential: Credential | None
-) -> Finding:
+async def check_domain(client: OssProbe, domain: DomainUse, apps: AppIds, credential: Credential | None) -> Finding:
     """Check that the domain leads to its bucket: a signature is valid for one bucket only.
 
     Without a credential, the step checks only that OSS responds there.
@@ -42,7 +40,7 @@ async def check_domain(
     alias = f", a CNAME of {canonical}" if canonical != host else ""
     try:
         if credential is None:
-            response = await http.request(f"{domain.url}/{unique_name()}")
+            response = await client.http.request(f"{domain.url}/{unique_name()}")
             if "x-oss-request-id" not in response.headers:
                 return subject.failed(f"the server there is not OSS{alias}", fix)
             refusal = parse_refusal(response.status, response.text)

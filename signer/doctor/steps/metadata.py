@@ -46,14 +46,11 @@ async def check_metadata(
     attached = role.text.strip() if role.status == 200 else ""
     for name, entry in entries.items():
         subject, expected = Subject("metadata", name), entry.role_name or ""
+        attach = attach_role(expected or "ROLE", instance_id, region)
         if not attached:
-            fix = attach_role(expected or "ROLE", instance_id, region)
-            found.append(subject.failed("no RAM role is attached to this instance", fix))
+            found.append(subject.failed("no RAM role is attached to this instance", attach))
         elif expected and attached != expected:
-            fix = (
-                f"write role_name: {attached} in credentials.{name}, or attach the other role: "
-                f"{attach_role(expected, instance_id, region)}"
-            )
+            fix = f"write role_name: {attached} in credentials.{name}, or attach the other role: {attach}"
             found.append(subject.failed(f"the attached role is {attached}, but {expected} is defined", fix))
         else:
             found.append(subject.ok(f"the role {attached} is attached"))
