@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -91,12 +90,6 @@ class DoctorRuns:
     async def record_objects(self, name: str, *buckets: str) -> None:
         for bucket in buckets:
             self.objects[f"{name} {bucket}"] = [each["key"] for each in await self.cloud.objects(bucket)]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def allow(actions: list[str], resources: list[str]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.doctor.reports import PAGE, SECRETS, DoctorRuns, allow, free_port, other_service
+from tests.doctor.reports import PAGE, SECRETS, DoctorRuns, allow, other_service
 from tests.harness.local_cloud import local_cloud
+from tests.harness.ports import reserve_port
 from tests.harness.signer import signer
 
 KEY_HASH = sha256(b"the-key-of-the-shop").hexdigest()
@@ -171,7 +172,7 @@ async def _run_scenarios(runs: DoctorRuns) -> None:
 
 
 async def run_all(directory: Path) -> DoctorRuns:
-    closed, wechat = free_port(), free_port()
+    closed, wechat = reserve_port(), reserve_port()
     async with aiohttp.ClientSession() as session, local_cloud(session, "--wechat-port", str(wechat)) as cloud:
         plain, tls = await other_service(directory, days=5)
         runs = DoctorRuns(cloud, directory, f"http://127.0.0.1:{wechat}", port(tls), closed, port(plain))
