@@ -45,6 +45,8 @@ ENVIRON = {
     "OSS_ACCESS_KEY_ID": "LTAI-y",
     "OSS_ACCESS_KEY_SECRET": REFERRED,
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/oss-upload",
+    "ADMIN_TOKEN": REFERRED,
+    "NOTIFY_SECRET": REFERRED,
 }
 IN_CLEAR = f"""\
 version: 1
@@ -70,6 +72,7 @@ defaults: &d {region: cn-hangzhou, credentials: r, rate_limit: &l {per_app: 5/s}
 apps:
   ? a
   : bucket: photos
+    key_prefix: a/
     rate_limit: *l
     content_types: &t
       - image/png
