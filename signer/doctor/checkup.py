@@ -16,7 +16,7 @@ from signer.definitions.suggestions import KnownNames
 from signer.doctor.findings import STEPS, Finding, Subject, Verdict
 from signer.doctor.http_probe import HttpProbe, NoResponse, Step
 from signer.doctor.oss_probe import OssEndpoint, OssProbe
-from signer.doctor.plan import AppIds, BucketUse, Plan, PrefixUse, make_plan
+from signer.doctor.plan import BucketUse, Plan, PrefixUse, make_plan
 from signer.doctor.steps.bucket import check_signed, check_unsigned
 from signer.doctor.steps.callback_keys import check_callback_keys
 from signer.doctor.steps.clock import check_clocks, is_clock_wrong
@@ -112,11 +112,13 @@ class Checkup:
         for endpoint in {role.entry.endpoint for role in plan.roles.values() if isinstance(role.entry, StsRole)}:
             yield Subject("clock", urlsplit(endpoint).netloc), self._fetch_date(endpoint)
         for use, apps in plan.buckets.items():
-            yield Subject("bucket", str(use), apps), self._check_unsigned(use, apps)
+            subject = Subject("bucket", str(use), apps)
+            yield subject, self._check_unsigned(subject, use)
         for url, (use, apps) in {domain.url: (domain.use, apps) for domain, apps in plan.domains.items()}.items():
             yield Subject("certificate", url, apps), check_certificate(http, url, use, apps)
         for account, apps in plan.wechat.items():
-            yield Subject("wechat", account.app_id, apps), check_wechat(http, account, apps)
+            subject = Subject("wechat", account.app_id, apps)
+            yield subject, check_wechat(http, subject, account)
         if plan.callbacks:
             yield Subject("callback keys", ""), check_callback_keys(http, server.callback_keys, plan.callbacks)
         for key, secret in (("limits", plan.registry.limits), ("server.callback_queue", server.callback_queue)):
@@ -129,8 +131,8 @@ class Checkup:
             await self._http.request(f"{endpoint}/", dated=True)
         return []
 
-    async def _check_unsigned(self, use: BucketUse, apps: AppIds) -> list[Finding]:
-        found = await check_unsigned(self._oss, use, apps)
+    async def _check_unsigned(self, subject: Subject, use: BucketUse) -> list[Finding]:
+        found = await check_unsigned(self._oss, subject, use)
         if found is not None:
             self._failed_buckets.add(use)
         return [] if found is None else [found]
@@ -148,7 +150,7 @@ class Checkup:
         name = subject.name
         if name in self._no_credential:
             return subject.not_checked(self._no_credential[name])
-        found = await check_credential(self._tokens, self._plan.roles[name], subject.apps)
+        found = await check_credential(self._tokens, subject, self._plan.roles[name])
         if found.verdict is Verdict.OK:
             self._credentials[name] = await self._tokens.token(name)
         else:
@@ -164,7 +166,7 @@ class Checkup:
     async def _check_signed(self, subject: Subject, use: BucketUse) -> Finding:
         if (reason := self._reason_to_skip(use)) is not None:
             return subject.not_checked(f"{reason}; a bucket of this name exists")
-        found = await check_signed(self._oss, use, subject.apps, self._credentials[use.role])
+        found = await check_signed(self._oss, subject, use, self._credentials[use.role])
         if found.verdict is Verdict.FAILED:
             self._failed_buckets.add(use)
         return found
@@ -187,7 +189,7 @@ class Checkup:
             yield subject, self._check_in_bucket(subject, use, check)
         for domain, apps in plan.domains.items():
             subject = Subject("domain", str(domain), apps)
-            check_one = partial(check_domain, oss, domain, apps, self._credential(domain.use))
+            check_one = partial(check_domain, oss, subject, domain, self._credential(domain.use))
             yield subject, self._check_in_bucket(subject, domain.use, check_one)
         for prefix, apps in plan.prefixes.items() if write else ():
             subject = Subject("write", str(prefix), apps)
@@ -209,4 +211,4 @@ class Checkup:
         except FetchFailed as error:
             return subject.failed(f"no token for the app: {error}", "see the step credential about scope: app")
         app = self._plan.registry.apps[subject.apps[0]]
-        return await check_write(self._oss, prefix, app, subject.apps, writer, None if is_shared else shared)
+        return await check_write(self._oss, subject, prefix, app, writer, None if is_shared else shared)

@@ -31,10 +31,9 @@ class FilesKeepChanging(Exception):
 
 
 class FilePoller:
-    """Reads files and detects changes since the last read."""
+    """Reads files and detects changes since the last read; calls `list_files` again for each check."""
 
     def __init__(self, list_files: Callable[[], list[str]], *, poll_seconds: float = POLL_SECONDS) -> None:
-        """Create a poller that opens nothing; `list_files` is called again for each check."""
         self._list_files = list_files
         self._poll_seconds = poll_seconds
         self._last_read: _Fingerprint = None

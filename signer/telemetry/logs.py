@@ -23,7 +23,6 @@ class JsonFormatter(logging.Formatter):
         self.common_fields_json = "" if worker is None else f'"worker": {worker}, '
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the JSON object without a line feed."""
         fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

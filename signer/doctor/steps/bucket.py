@@ -11,14 +11,13 @@ import alibabacloud_oss_v2 as oss
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import NoResponse
 from signer.doctor.oss_probe import OssProbe, OssRefusal
-from signer.doctor.plan import AppIds, BucketUse
+from signer.doctor.plan import BucketUse
 from signer.doctor.remedies import CHRONY, OSS_CONSOLE, bucket_page
 from signer.signing.v4 import Credential
 
 
-async def check_unsigned(client: OssProbe, use: BucketUse, apps: AppIds) -> Finding | None:
+async def check_unsigned(client: OssProbe, subject: Subject, use: BucketUse) -> Finding | None:
     """Return what is wrong for every role; None if the bucket seems to exist."""
-    subject = Subject("bucket", str(use), apps)
     try:
         refusal = await client.unsigned_request(use)
     except NoResponse as error:
@@ -28,9 +27,8 @@ async def check_unsigned(client: OssProbe, use: BucketUse, apps: AppIds) -> Find
     return _bucket_failure(subject, use, refusal)
 
 
-async def check_signed(client: OssProbe, use: BucketUse, apps: AppIds, credential: Credential) -> Finding:
+async def check_signed(client: OssProbe, subject: Subject, use: BucketUse, credential: Credential) -> Finding:
     """Check the bucket with the role's token."""
-    subject = Subject("bucket", str(use), apps)
     request = oss.GetBucketInfoRequest(bucket=use.bucket)
     try:
         info = (await client.call(use, credential, lambda sdk: sdk.get_bucket_info(request))).bucket_info

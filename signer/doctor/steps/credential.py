@@ -14,7 +14,6 @@ from signer.credentials.sources.sts_call import StsRejected
 from signer.definitions import credential_model
 from signer.definitions.registry import Registry, Role
 from signer.doctor.findings import Finding, Subject
-from signer.doctor.plan import AppIds
 from signer.doctor.remedies import CHRONY, RAM_CONSOLE, policy
 from signer.errors import CredentialsUnavailable
 from signer.revision import RolePlanner
@@ -62,9 +61,8 @@ class TokenFetcher:
         await asyncio.gather(*self._fetches.values(), return_exceptions=True)
 
 
-async def check_credential(tokens: TokenFetcher, role: Role, apps: AppIds) -> Finding:
+async def check_credential(tokens: TokenFetcher, subject: Subject, role: Role) -> Finding:
     """Fetch the role's token."""
-    subject = Subject("credential", role.name, apps)
     try:
         token = await tokens.token(role.name)
     except FetchFailed as error:

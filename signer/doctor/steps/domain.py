@@ -25,13 +25,12 @@ _OTHER_BUCKET = ("SignatureDoesNotMatch", "NoSuchBucket")
 """Codes of a bucket that the request was not signed for."""
 
 
-async def check_domain(client: OssProbe, domain: DomainUse, apps: AppIds, credential: Credential | None) -> Finding:
+async def check_domain(client: OssProbe, subject: Subject, domain: DomainUse, credential: Credential | None) -> Finding:
     """Check that the domain leads to its bucket: a signature is valid for one bucket only.
 
     Without a credential, the step checks only that OSS responds there.
     """
-    subject, use = Subject("domain", str(domain), apps), domain.use
-    host = urlsplit(domain.url).hostname or ""
+    use, host = domain.use, urlsplit(domain.url).hostname or ""
     page = bucket_page(use.bucket, use.region, "Bucket Settings > Domain Names > Map Custom Domain Name")
     fix = f"{page}, and in your DNS: CNAME {host} -> {use.bucket}.oss-{use.region}.aliyuncs.com"
     canonical = await _canonical_name(host)

@@ -10,15 +10,14 @@ import json
 
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe, NoResponse
-from signer.doctor.plan import AppIds, WeChatUse
+from signer.doctor.plan import WeChatUse
 
 _CODE = "oss-signer-doctor"
 _CONSOLE = "https://mp.weixin.qq.com > 开发管理 > 开发设置 > 开发者ID"
 
 
-async def check_wechat(http: HttpProbe, account: WeChatUse, apps: AppIds) -> Finding:
+async def check_wechat(http: HttpProbe, subject: Subject, account: WeChatUse) -> Finding:
     """Call code2Session with an invalid code and interpret the error."""
-    subject = Subject("wechat", account.app_id, apps)
     endpoint, secret = account.entry.endpoint, account.entry.secret.get_secret_value()
     query = {"appid": account.app_id, "secret": secret, "js_code": _CODE, "grant_type": "authorization_code"}
     try:

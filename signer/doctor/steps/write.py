@@ -14,7 +14,7 @@ from signer.definitions.registry import App
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import NoResponse
 from signer.doctor.oss_probe import OssProbe, OssRefusal, unique_name
-from signer.doctor.plan import AppIds, PrefixUse
+from signer.doctor.plan import PrefixUse
 from signer.doctor.remedies import grant
 from signer.signing.v4 import Credential
 
@@ -22,10 +22,10 @@ _CALLER_ID = "oss-signer-doctor"
 
 
 async def check_write(
-    client: OssProbe, prefix: PrefixUse, app: App, apps: AppIds, writer: Credential, deleter: Credential | None
+    client: OssProbe, subject: Subject, prefix: PrefixUse, app: App, writer: Credential, deleter: Credential | None
 ) -> Finding:
     """Put an object below the prefix as `app` would, with the credential `writer`, and delete it with either one."""
-    use, subject = prefix.use, Subject("write", str(prefix), apps)
+    use = prefix.use
     key_prefix, _ = app.rules.naming.keys(app_id=app.id, caller=_CALLER_ID, filename="doctor", now=datetime.now(UTC))
     key = key_prefix + unique_name()
     fix_by_hand = f"delete it with an account that may: ossutil rm oss://{use.bucket}/{key}"
