@@ -66,12 +66,9 @@ class OssStore(PolledStore):
         return await asyncio.to_thread(bundle.parse_snapshot, self.location, data), etag
 
     async def _fetch_version(self) -> str:
-        return await self._call(self._head_object)
-
-    async def _head_object(self, client: AsyncClient) -> str:
         # See: https://help.aliyun.com/zh/oss/developer-reference/headobject
-        response = await client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=self._key))
-        return str(response.etag)
+        request = oss.HeadObjectRequest(bucket=self._bucket, key=self._key)
+        return str((await self._call(lambda client: client.head_object(request))).etag)
 
     async def _get_object(self, client: AsyncClient) -> tuple[str, bytes]:
         """Return the ETag and the content of the object; of a too large one, only what shows that it is too large."""
