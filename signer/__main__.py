@@ -1,7 +1,5 @@
 """The start of the process, for `python -m signer`, `python run.py` and the installed `oss-signer`."""
 
-from __future__ import annotations
-
 import sys
 
 from signer.commands import reload

@@ -1,7 +1,5 @@
 """Replaces files atomically: after a crash or power failure a file has either its former or its new content."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

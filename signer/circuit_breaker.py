@@ -1,7 +1,5 @@
 """Stop calling a service that keeps failing, and try it again after a growing delay."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The command line of `oss-signer`: one parser over the modules of signer/commands."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

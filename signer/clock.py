@@ -1,7 +1,5 @@
 """The current time, and times as text."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """The variables and files that definitions may refer to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

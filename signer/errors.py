@@ -3,8 +3,6 @@
 Their texts reach clients as RFC 9457 `detail`; they never contain a secret.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import ceil
 from typing import ClassVar

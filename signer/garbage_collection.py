@@ -1,7 +1,5 @@
 """Create many long-lived objects without the cost of garbage collection."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 from collections.abc import Iterator

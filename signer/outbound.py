@@ -1,7 +1,5 @@
 """HTTP requests to other services: one connection pool, and response bodies of limited size."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import aiohttp

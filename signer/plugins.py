@@ -1,7 +1,5 @@
 """Loads plugins: types of callers and stores that other installed packages register as entry points."""
 
-from __future__ import annotations
-
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One error for every way in which a call to Redis can fail."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Reads regular files only: reading a pipe or a device may never end."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

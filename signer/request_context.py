@@ -1,7 +1,5 @@
 """What is known of one request: an immutable value that dispatch creates and every package reads."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Generic, NamedTuple, Protocol, cast
 

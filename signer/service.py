@@ -1,7 +1,5 @@
 """The one path of every signature: app, caller, limits, credential, signature. It does not depend on HTTP."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

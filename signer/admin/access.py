@@ -1,7 +1,5 @@
 """Who may use the admin listener: holders of the token or, without one, programs on this machine but no web pages."""
 
-from __future__ import annotations
-
 import hmac
 import re
 from ipaddress import ip_address

@@ -1,7 +1,5 @@
 """`POST /-/reload` reloads the definitions and the certificate; `/-/definitions` shows the active ones."""
 
-from __future__ import annotations
-
 import asyncio
 
 from signer.clock import rfc3339

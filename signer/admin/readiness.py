@@ -1,7 +1,5 @@
 """`/readyz`: whether this process can sign, and the state of each role."""
 
-from __future__ import annotations
-
 from signer.clock import rfc3339
 from signer.credentials.role import RoleState, can_sign
 from signer.http.reply import Reply, json_reply

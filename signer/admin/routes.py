@@ -1,7 +1,5 @@
 """The routes of the admin listener, with the handlers of `/healthz` and `/metrics`."""
 
-from __future__ import annotations
-
 import asyncio
 
 from signer.admin.access import TokenGuard

@@ -1,7 +1,5 @@
 """`POST /v1/apps/{app_id}/callback`: OSS reports an upload."""
 
-from __future__ import annotations
-
 from signer.delivery.receiver import CallbackReceiver, CallbackRequest
 from signer.errors import NotFound
 from signer.http.reply import Reply, json_reply

@@ -1,7 +1,5 @@
 """`GET /v1/apps/{app_id}/downloads`: a URL that reads one of the caller's own objects."""
 
-from __future__ import annotations
-
 from signer.clock import rfc3339
 from signer.errors import InvalidRequest
 from signer.http.reply import Reply, json_reply

@@ -1,7 +1,5 @@
 """`GET /openapi.json`: describes the public API, from the models that validate requests."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

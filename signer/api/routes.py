@@ -1,7 +1,5 @@
 """The public routes: which path and method each resource answers."""
 
-from __future__ import annotations
-
 from signer.api.callbacks import callback_handler
 from signer.api.downloads import download_handler
 from signer.api.openapi import openapi_handler

@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/document_detail/92883.html
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The bodies of requests and responses as models: they validate requests and describe the API in OpenAPI."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Parses the body of an upload request."""
 
-from __future__ import annotations
-
 from multidict import MultiMapping
 from pydantic import TypeAdapter, ValidationError
 

@@ -1,7 +1,5 @@
 """`POST /v1/apps/{app_id}/uploads`: a full form, whose policy pins every fixed field."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from signer.api.upload_request import parse_upload_request

@@ -3,8 +3,6 @@
 `X-Api-Key` has the key, and `X-Caller` can name the user for whom the server sends the request.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256

@@ -3,8 +3,6 @@
 Other packages can provide further types of callers: see `signer.plugins` and docs/callers.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Several types of callers for one app: the first whose credential is in the request decides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from signer.callers.caller import Caller, CallerCheck

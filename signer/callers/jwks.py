@@ -3,8 +3,6 @@
 See: https://www.rfc-editor.org/rfc/rfc7517#section-5
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

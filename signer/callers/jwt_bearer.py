@@ -3,8 +3,6 @@
 See: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -3,8 +3,6 @@
 See: https://www.rfc-editor.org/rfc/rfc7519
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -1,7 +1,5 @@
 """`type: open`: anyone may request signatures."""
 
-from __future__ import annotations
-
 from signer.callers.caller import Caller
 from signer.request_context import RequestContext
 

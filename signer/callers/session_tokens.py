@@ -3,8 +3,6 @@
 The key is derived from the app's WeChat secret, so that all signers with the same definitions accept the tokens.
 """
 
-from __future__ import annotations
-
 import hmac
 import time
 from collections.abc import Callable

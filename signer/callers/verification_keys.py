@@ -3,8 +3,6 @@
 See: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any

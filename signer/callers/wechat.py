@@ -3,8 +3,6 @@
 See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -1,7 +1,5 @@
 """Validate the definitions, and print every mistake and warning."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """The options that name definitions and what these may use, and how they are loaded."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Run the signer with a local cloud and an upload page; no account is needed."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Check this machine step by step, and print what to fix."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

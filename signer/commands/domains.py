@@ -6,8 +6,6 @@ where requests use the same one, and never api.weixin.qq.com.
 See: https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html
 """
 
-from __future__ import annotations
-
 import argparse
 import ipaddress
 import json

@@ -1,7 +1,5 @@
 """Print mistakes and warnings in definitions to stderr, each with its place and line."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Print the definitions that a store contains."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

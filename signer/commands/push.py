@@ -1,7 +1,5 @@
 """Validate definitions and write them into a store."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from pathlib import Path

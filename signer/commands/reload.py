@@ -4,8 +4,6 @@ This is systemd's ExecReload, so it imports only the standard library and needs 
 signal, and reads the result from a file in the runtime directory. That works while the definitions are broken, too.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -1,7 +1,5 @@
 """Print the JSON Schema of the definitions."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """Sign uploads until stopped."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import faulthandler

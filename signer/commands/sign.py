@@ -1,7 +1,5 @@
 """Sign one upload, and print the form and its decoded policy."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -5,8 +5,6 @@ OSS rejects forms whose x-oss-date is more than 15 minutes from its own clock, s
 See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

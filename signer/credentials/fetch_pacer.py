@@ -5,8 +5,6 @@ STS allows an account 100 calls per second, shared with everything else that the
 See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import itertools

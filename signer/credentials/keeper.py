@@ -1,7 +1,5 @@
 """Keeps the token of one role fresh."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

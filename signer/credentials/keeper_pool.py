@@ -1,7 +1,5 @@
 """The roles of one revision of the definitions, and the pool of keepers that outlive it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

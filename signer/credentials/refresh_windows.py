@@ -11,8 +11,6 @@ the mandatory window forms are shortened to the token's end, and below `min_rema
 See: https://github.com/boto/botocore/blob/develop/botocore/credentials.py (RefreshableCredentials)
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """A role: how its token is fetched, and what logs, metrics, /readyz and the status page show of it."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -17,8 +17,6 @@ and which change in the SDKs makes it unnecessary:
   Unnecessary when the chain passes the expiration on.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading

@@ -4,8 +4,6 @@ Their async clients hold a threading.Lock while they await, build a TLS context 
 a whole call. In a thread of their own they delay no request, and a deadline ends every call.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine

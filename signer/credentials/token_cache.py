@@ -1,7 +1,5 @@
 """The tokens of all roles, each kept until it is no longer usable."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Stage 4, compile: validated models to the registry that requests are answered from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType

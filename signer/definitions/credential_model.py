@@ -1,7 +1,5 @@
 """The models of `credentials`: where the tokens come from that uploads are signed with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """What an edit changes, in lines for people, without secrets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

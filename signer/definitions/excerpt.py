@@ -1,7 +1,5 @@
 """The line of a mistake, up to where a secret could begin; the file may be broken YAML."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

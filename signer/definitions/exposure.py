@@ -1,7 +1,5 @@
 """Warns of what lets others read or forge something: plain HTTP, proxies that anyone can be, foreign keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit

@@ -3,8 +3,6 @@
 A path may start with `$CREDENTIALS_DIRECTORY/`, the directory of systemd's LoadCredential=.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Stage 2, merge: the files of a directory to one document."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

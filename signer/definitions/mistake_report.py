@@ -1,7 +1,5 @@
 """Mistakes as text for a terminal: the place, the message, and the line with a caret below the value."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping

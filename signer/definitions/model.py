@@ -4,8 +4,6 @@ The JSON Schema and docs/configuration.md are generated from the models: a new k
 if its type has none, examples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """Definitions from YAML files in four stages: read, merge, validate, compile."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from signer.definitions.compile import compile_definitions

@@ -1,7 +1,5 @@
 """Resolve the paths of violations to places in the files, which is done last."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import yaml

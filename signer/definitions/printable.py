@@ -1,7 +1,5 @@
 """Definitions as they may be shown: `${...}` as written, and secrets masked wherever they are."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Parse and format durations, sizes, rates and counts: `15m`, `10MiB`, `30/m`, `10,000 apps`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import timedelta

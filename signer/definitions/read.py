@@ -4,8 +4,6 @@ Unquoted `true` and `false` are booleans, decimal integers are numbers, and `nul
 else, such as `yes`, `0x10` or `1.5`, stays text.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Mapping

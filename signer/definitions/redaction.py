@@ -1,7 +1,5 @@
 """Texts that may be shown: without what looks like a secret, short, and printable."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from difflib import SequenceMatcher

@@ -1,7 +1,5 @@
 """OSS's region ids: their form, and suggestions for misspelt ones."""
 
-from __future__ import annotations
-
 import difflib
 import re
 

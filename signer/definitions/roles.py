@@ -1,7 +1,5 @@
 """The roles that apps sign with: their AccessKeys as written, and the session policy of `scope: app`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace

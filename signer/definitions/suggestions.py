@@ -1,7 +1,5 @@
 """Suggest the known name that was probably meant."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Collection
 from itertools import islice

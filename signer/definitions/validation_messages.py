@@ -1,7 +1,5 @@
 """What pydantic found wrong, in words of the YAML: what is wrong, then how to fix it."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping

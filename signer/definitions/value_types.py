@@ -3,8 +3,6 @@
 A reason that starts with `not` is put after the value in the error message.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """What works but is dangerous or useless; `check` prints it as warnings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What libyaml found wrong, in words that say where the mistake really is and how to fix it."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

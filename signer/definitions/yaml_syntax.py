@@ -1,7 +1,5 @@
 """Parse YAML text into nodes, with bounds on its size."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any, NoReturn

@@ -1,7 +1,5 @@
 """What the callbacks of an app must look like, and where its events go."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field

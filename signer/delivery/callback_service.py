@@ -1,7 +1,5 @@
 """Run all parts that receive callbacks and deliver their events, for as long as the service runs."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 

@@ -6,8 +6,6 @@ the proof in the callback URL (`signing/callback_field.py`) proves that.
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -4,8 +4,6 @@ An event is a callback of OSS after an upload; delivering it means posting it to
 event is delivered at least once. The queue hands out the events of one object in order, see `EventQueue`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import logging

@@ -1,7 +1,5 @@
 """Fetch and cache the public keys of OSS: one request at a time for each URL, and refreshed in the background."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -4,8 +4,6 @@ Only the oldest event of each object can be claimed, so events stay in order how
 claim ends with `remove`, `retry_later` or `release`; when its process has died, it ends with its lease.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Open the queue that `server.callback_queue` names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from signer.delivery.queue import DEFAULT_MAX_EVENTS, CannotOpenQueue, EventQueue

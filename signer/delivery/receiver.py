@@ -5,8 +5,6 @@ form, a callback counts against no limit. Each limit belongs to one form or one 
 callbacks does not stop others.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

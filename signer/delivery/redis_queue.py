@@ -1,7 +1,5 @@
 """The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua)."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

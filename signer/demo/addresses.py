@@ -1,7 +1,5 @@
 """The addresses at which a phone on the same network reaches this machine."""
 
-from __future__ import annotations
-
 import socket
 
 _DOCUMENTATION_ADDRESS = ("192.0.2.1", 9)

@@ -1,7 +1,5 @@
 """The local cloud as a process of its own, and its faults."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

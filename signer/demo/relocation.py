@@ -1,7 +1,5 @@
 """Move definitions onto the local cloud: the same apps, with its credentials and its OSS."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import urllib.request

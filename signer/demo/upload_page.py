@@ -1,7 +1,5 @@
 """The demo's upload page, and the two JSON routes that it uses: the apps, and the uploaded objects."""
 
-from __future__ import annotations
-
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs every step of `doctor` that the definitions need."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator

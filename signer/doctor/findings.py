@@ -1,7 +1,5 @@
 """What a step reports about one subject: the result and how to fix it. No text holds a secret."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

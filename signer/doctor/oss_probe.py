@@ -1,7 +1,5 @@
 """OSS requests of the steps: through Alibaba's SDK with a role's own token; refusals become plain texts."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 import uuid

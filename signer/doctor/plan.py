@@ -1,7 +1,5 @@
 """What the steps check: each role, bucket, origin, domain and prefix once, however many apps share it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """How to fix things outside this machine: pages of the consoles, commands, RAM policies."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

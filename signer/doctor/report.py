@@ -1,7 +1,5 @@
 """The report of `doctor`, as text and as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Chooses the HTTP adapter: the fast one with the aiohttp versions it was verified with, else the standard one."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Mapping

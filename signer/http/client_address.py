@@ -1,7 +1,5 @@
 """The address of the client: the peer's, or the one that trusted proxies report."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time

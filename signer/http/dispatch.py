@@ -1,7 +1,5 @@
 """Answers a request: context, route, handler, problems, response headers, metrics and log."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

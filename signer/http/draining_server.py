@@ -1,7 +1,5 @@
 """aiohttp's low-level server, which counts its connections and can close them politely."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

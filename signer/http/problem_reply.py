@@ -1,7 +1,5 @@
 """Problems as `application/problem+json`."""
 
-from __future__ import annotations
-
 import orjson
 
 from signer.errors import Problem

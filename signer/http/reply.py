@@ -1,7 +1,5 @@
 """What a handler returns: status, body and headers, independent of the server that sends it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

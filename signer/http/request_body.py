@@ -1,7 +1,5 @@
 """Reads the body of a request up to a limit, or skips it."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 A thread that serialized the lines would hold Python's lock while requests wait; writing releases it.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """All response headers that depend on the request: id, CORS, RateLimit, session, and those of problems."""
 
-from __future__ import annotations
-
 from signer.errors import Problem
 from signer.http.reply import Reply
 from signer.revision import Context

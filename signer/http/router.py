@@ -1,7 +1,5 @@
 """Maps the path and method of a request to its handler with one or two dictionary lookups."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from multidict import MultiMapping

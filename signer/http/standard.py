@@ -3,8 +3,6 @@
 See: https://docs.aiohttp.org/en/stable/web_lowlevel.html
 """
 
-from __future__ import annotations
-
 import logging
 
 from aiohttp import hdrs, web

@@ -1,7 +1,5 @@
 """Chooses the limiter: token buckets in this process, or in Redis."""
 
-from __future__ import annotations
-
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Limiter
 

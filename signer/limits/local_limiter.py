@@ -1,7 +1,5 @@
 """Token buckets in this process."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Token buckets in Redis, shared by all signers with the same `limits: redis://...`: one Lua call per request."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The token bucket: limits, what remains of them, and the refusal of a request over the limit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

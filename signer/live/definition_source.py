@@ -1,7 +1,5 @@
 """Loads and parses the definitions of a store, with the last good copy as fallback at start."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 

@@ -3,8 +3,6 @@
 The texts are stored as they were read, with `${...}` unresolved, so that no secret from the environment is in the file.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

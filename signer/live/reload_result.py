@@ -1,7 +1,5 @@
 """How an attempt to load definitions ended."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Reloads definitions while the signer runs: a valid edit becomes active as a whole, an invalid one changes nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Compares definitions that are not saved yet with those of a running signer, which its admin address returns."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Mapping

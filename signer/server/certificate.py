@@ -6,8 +6,6 @@ parameters.
 See: https://wiki.mozilla.org/Security/Server_Side_TLS
 """
 
-from __future__ import annotations
-
 import ssl
 import stat
 from collections.abc import Iterable, Iterator

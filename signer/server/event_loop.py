@@ -1,7 +1,5 @@
 """The event loop that every command runs on: uvloop where it is installed."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """An HTTP server on listening sockets: TCP or unix, with TLS or without."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

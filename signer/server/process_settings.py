@@ -1,7 +1,5 @@
 """Settings of the process for a server: open files, and how long a thread may keep the interpreter."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 

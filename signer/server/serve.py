@@ -1,7 +1,5 @@
 """The signer as a process: a public and an admin listener, and an orderly shutdown after SIGTERM or SIGINT."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

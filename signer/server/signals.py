@@ -1,7 +1,5 @@
 """SIGTERM and SIGINT stop the process, SIGHUP reloads the definitions."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

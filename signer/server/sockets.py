@@ -5,8 +5,6 @@ systemd's sockets outlive the signer: connections wait in them while no signer r
 See: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

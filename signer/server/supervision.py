@@ -1,7 +1,5 @@
 """What systemd sees of a signer: its status line, and the results of reloads that a signal requested."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

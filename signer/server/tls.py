@@ -1,7 +1,5 @@
 """TLS without a proxy: the active certificate, and its replacement when the files are renewed."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -8,8 +8,6 @@ report the form's own object or prefix, and only until the form expires.
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

@@ -4,8 +4,6 @@ An object is served with the type of its upload, on a domain of the bucket. HTML
 with access to everything else on that domain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 _OFFICE = "vnd.openxmlformats-officedocument."

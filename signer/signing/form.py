@@ -8,8 +8,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 See: https://help.aliyun.com/zh/oss/user-guide/0006-00000227
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode
 from collections.abc import Collection, Mapping

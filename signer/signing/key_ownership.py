@@ -1,7 +1,5 @@
 """Decide whether an object key can be one of an app, or of one caller of it."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

@@ -4,8 +4,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
-from __future__ import annotations
-
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/zh/oss/developer-reference/add-signatures-to-urls
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field

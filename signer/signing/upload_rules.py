@@ -4,8 +4,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
-from __future__ import annotations
-
 import mimetypes
 import re
 from collections.abc import Mapping

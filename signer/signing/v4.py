@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -3,8 +3,6 @@
 A directory can so be pushed into one Redis key, and the output of `pull` can be pushed again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping

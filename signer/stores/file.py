@@ -1,7 +1,5 @@
 """`--config PATH`: definitions in a file, or in all `*.yaml` of a directory."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os

@@ -4,8 +4,6 @@ Polling finds all of them alike: files that are replaced, the links of a Kuberne
 machine, for which a network file system sends no events.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable

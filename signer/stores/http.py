@@ -5,8 +5,6 @@ a change is found without ETags too. The option `poll` is in the fragment, which
 `https://host/path#poll=5s`. Request headers come from the environment.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -3,8 +3,6 @@
 Alibaba's SDK signs the requests with V4 headers. It runs in a thread of its own, with a deadline.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Detects changes of a store by polling."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """What every kind of store implements: load the definitions, and report when they may have changed."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable

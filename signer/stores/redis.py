@@ -3,8 +3,6 @@
 A push publishes on the channel `KEY:changed`. Messages can be lost, so the key is polled every 10 s as well.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

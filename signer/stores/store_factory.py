@@ -1,7 +1,5 @@
 """Creates the store that `--config` names: the scheme of a URL selects its class, and a path is a file or directory."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint

@@ -1,7 +1,5 @@
 """Parses the URL of a store, and formats it for messages without its secrets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 

@@ -3,8 +3,6 @@
 After logrotate has renamed the file, the next lines go to a new one, so that a rotation loses no line.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

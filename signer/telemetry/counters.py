@@ -3,8 +3,6 @@
 Only the event loop updates them, so they need no lock; those of prometheus_client take one for each update.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """Writes log lines in a thread, many at a time, so that a slow disk or terminal delays no request."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The log: one JSON object per line on stderr, for journald and log collectors."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,5 @@
 """What an operator should look at: roles, clock, definitions, certificate, failed requests."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta

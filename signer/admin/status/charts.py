@@ -1,7 +1,5 @@
 """The charts of the last hour, as coordinates for SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """`/status` and the two files of its page."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator

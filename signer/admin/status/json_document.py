@@ -1,7 +1,5 @@
 """The status as JSON."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from signer.admin.definitions_endpoints import reload_members

@@ -1,7 +1,5 @@
 """Measure the event loop's lag: how late it runs a timer while some code blocks it."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

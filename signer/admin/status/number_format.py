@@ -1,7 +1,5 @@
 """Numbers, sizes and times as text for people."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")

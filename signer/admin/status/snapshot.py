@@ -1,7 +1,5 @@
 """The state that /status shows, at one moment; both the page and the JSON are rendered from it."""
 
-from __future__ import annotations
-
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence

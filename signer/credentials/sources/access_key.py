@@ -3,8 +3,6 @@
 It is read again for each fetch, so that a rotated secret file or environment file is used from the next fetch on.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The interface of all sources of credentials."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from signer.signing.v4 import Credential

@@ -5,8 +5,6 @@ It returns the first credential of: environment, OIDC, CLI profile, SDK profile,
 See: https://help.aliyun.com/zh/sdk/developer-reference/v2-manage-python-access-credentials
 """
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

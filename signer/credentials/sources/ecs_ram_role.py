@@ -5,8 +5,6 @@ It uses the security hardening mode: first a metadata token, then with it the cr
 See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Check one app against itself and the entry under `credentials` that it signs with."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import timedelta

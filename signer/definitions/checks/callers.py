@@ -1,7 +1,5 @@
 """Check who may request signatures of an app."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 

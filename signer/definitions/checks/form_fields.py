@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check how an app's objects are named: `key_prefix`, `key`, and what depends on them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -3,8 +3,6 @@
 References may stand where a secret is used but not shown, and an entry with one may only name hosts that are allowed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

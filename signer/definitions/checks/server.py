@@ -1,7 +1,5 @@
 """Check the `server` section."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 

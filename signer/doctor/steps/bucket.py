@@ -4,8 +4,6 @@ The first request has no signature, so it needs no permission. The second is Get
 a read of an absent object follows: OSS checks signature and region before permissions.
 """
 
-from __future__ import annotations
-
 import alibabacloud_oss_v2 as oss
 
 from signer.doctor.findings import Finding, Subject

@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm

@@ -1,7 +1,5 @@
 """Step `clock`: this machine's clock against the clocks of the servers that check our signatures."""
 
-from __future__ import annotations
-
 from signer.credentials.clock_skew import WARNING_SKEW, ClockSkew, ClockState
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe

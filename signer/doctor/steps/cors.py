@@ -4,8 +4,6 @@ The step reads the bucket's rules (GetBucketCors). If the role may not, it sends
 See: https://help.aliyun.com/zh/oss/developer-reference/options
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any

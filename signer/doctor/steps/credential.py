@@ -1,7 +1,5 @@
 """Step `credential`: can the token of each role be fetched. Later steps use these tokens."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime
 from urllib.parse import urlsplit

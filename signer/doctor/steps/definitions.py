@@ -1,7 +1,5 @@
 """Step `definitions`: can the definitions be read and used. Every later step depends on it."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

@@ -3,8 +3,6 @@
 See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

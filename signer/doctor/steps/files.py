@@ -1,7 +1,5 @@
 """Step `files`: can this user read and write the files of the configuration, and can other users."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -1,7 +1,5 @@
 """Step `listen`: are the listen addresses free, or already used by a running oss-signer."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import os

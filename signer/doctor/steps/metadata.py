@@ -4,8 +4,6 @@ It uses the hardened mode: a metadata token first, then everything else with it.
 See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Step `redis`: does the Redis of `limits` or of the callback queue respond."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 import redis.asyncio

@@ -4,8 +4,6 @@ The step sends an invalid login code. It uses no quota: WeChat checks the id and
 See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
 """
 
-from __future__ import annotations
-
 import json
 
 from signer.doctor.findings import Finding, Subject

@@ -3,8 +3,6 @@
 It puts an empty object with a unique name, never overwrites, and deletes the object afterwards.
 """
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime
 
