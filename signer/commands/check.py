@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> int:
     print_warnings(warnings)
     if changes is not None:
         print("\n".join(changes or ["no changes"]))
-    apps, switched_off, roles = counts.values()
-    found = f"{format_count(apps, 'app')} ({switched_off:,} switched off) on {format_count(roles, 'role')}"
+    apps, disabled, roles = counts.values()
+    found = f"{format_count(apps, 'app')} ({disabled:,} disabled) on {format_count(roles, 'role')}"
     print(f"{location}: {found}; {summary(0, len(warnings)) or 'no errors or warnings'}")
     return 0
 

@@ -89,7 +89,7 @@ def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_prints_a_summary_and_warnings(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(config)]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{config}: 1 app (0 switched off) on 1 role; ")
+    assert printed.out.startswith(f"{config}: 1 app (0 disabled) on 1 role; ")
     assert "warning: " in printed.err
 
 

@@ -11,6 +11,10 @@
 | callback sent again and again, forged reports that fill the queue | tests/delivery/test_receiver.py, tests/e2e/callbacks |
 | changed, dropped and added form fields; types that run script | tests/signing/test_forged_forms.py |
 | caller ids and file names that make one key | tests/signing/test_key_ownership.py |
+| a web page that calls the admin listener, a rebound name | tests/admin/test_access.py |
+| an editor of a remote store who reads the machine's secrets | tests/definitions/test_remote_store.py |
+| secrets in lists, unions and URLs of the definitions | tests/e2e/test_planted_secrets.py |
+| a pipe or a device as a file of the configuration | tests/live/test_reloader.py, tests/stores/test_file_polling.py |
 | header injection, path tricks, slow body, huge headers | here |
 """
 

@@ -49,7 +49,7 @@ async def test_a_mistake_is_reported_with_its_place_and_fix(command: str, tmp_pa
 async def test_check_accepts_the_example() -> None:
     result = await run_command("check", "--config", "config", environ=LOCAL_ENVIRON)
     assert result.status == 0, result.err
-    assert "3 apps (1 switched off) on 2 roles" in result.out
+    assert "3 apps (1 disabled) on 2 roles" in result.out
 
 
 async def test_a_missing_file_is_reported(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ async function loadApps() {
   const selectedId = state.app?.id ?? new URLSearchParams(location.search).get("app");
   const options = apps.map((app) => {
     const name = app.name && app.name !== app.id ? `${app.name} (${app.id})` : app.id;
-    return new Option(app.enabled ? name : `${name}: switched off`, app.id);
+    return new Option(app.enabled ? name : `${name}: disabled`, app.id);
   });
   $("app").replaceChildren(...options);
   for (const control of ["app", "file", "refresh"]) $(control).disabled = apps.length === 0;
