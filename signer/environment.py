@@ -29,7 +29,7 @@ class Allowed:
     directories: tuple[Path, ...] = ()
     """Files below them may be read, and those below `$CREDENTIALS_DIRECTORY`."""
     hosts: tuple[str, ...] = ()
-    """Patterns of hosts that secrets of this machine may be sent to, besides those of Alibaba and WeChat."""
+    """Patterns of hosts that secrets of this machine may be sent to, in addition to those of Alibaba and WeChat."""
 
     def allows_host(self, host: str) -> bool:
         """Return whether a pattern matches this host."""

@@ -14,7 +14,7 @@ from signer.stores.store_factory import is_remote, open_store
 
 _ALLOW_OPTIONS = (
     ("env", "NAME", "a variable, or a pattern like 'WX_*', that a remote store may refer to"),
-    ("files", "DIR", "a directory whose files a remote store may refer to, besides $CREDENTIALS_DIRECTORY"),
+    ("files", "DIR", "a directory whose files a remote store may refer to, in addition to $CREDENTIALS_DIRECTORY"),
     ("hosts", "HOST", "a host, or a pattern, that a remote store may send secrets of this machine to"),
 )
 

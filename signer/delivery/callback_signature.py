@@ -39,7 +39,7 @@ def trusted_key_url(url: str, extra_key_url: str | None = None) -> str | None:
     """Return the URL to fetch a public key from, or None for one that must not be requested.
 
     Only Alibaba's host is trusted, exactly as documented: in lower case, without port, user, query or dot segments.
-    The key is fetched over HTTPS even where the callback names HTTP, so that nobody in between can replace it.
+    The key is fetched over HTTPS even where the callback names HTTP, so that no one in between can replace it.
     Keys may also be below `extra_key_url`, which ends in `/`: for the local cloud.
     """
     if (match := _ALIBABA_KEY_URL.fullmatch(url)) is not None:

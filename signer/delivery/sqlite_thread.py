@@ -76,7 +76,7 @@ class SqliteThread:
                     jobs.append(self._jobs.get_nowait())
             is_closing = None in jobs
             outcomes = self._run_transaction([job for job in jobs if job is not None and not job[0].cancelled()])
-            with contextlib.suppress(RuntimeError):  # The loop is closed, so nobody waits for the outcomes.
+            with contextlib.suppress(RuntimeError):  # The loop is closed, so nothing waits for the outcomes.
                 self._loop.call_soon_threadsafe(_set_outcomes, outcomes)
         self._connection.close()
 

@@ -32,7 +32,7 @@ def status_page(snapshot: StatusSnapshot) -> str:
 
 @cache
 def _template() -> Template:
-    # A signer that nobody looks at starts faster and smaller without Jinja.
+    # Without a visitor of the page, the signer starts faster and smaller without Jinja.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent / "templates")
