@@ -1,4 +1,4 @@
-# demo: try it, no account · test: all but the slow tests · test-slow: soak, fuzzing, builds, systemd · coverage: test, with line coverage · lint: style and types · docs: regenerate docs/configuration.md and the JSON Schema · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
+# demo: try it, no account · test: all but the slow tests · test-slow: soak, fuzzing, builds, systemd · coverage: test, with line coverage · lint: style and types · docs: regenerate docs/configuration.md, the JSON Schema and OpenAPI · bench: figures · soak: faults for two minutes · install: onto this machine (systemd)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m tools.configuration_docs > docs/configuration.md
-	$(BIN)/python run.py schema > config/oss-signer.schema.json
+	$(BIN)/python -m tools.json_schema > config/oss-signer.schema.json
+	cp config/oss-signer.schema.json signer/definitions/schema.json
+	$(BIN)/python -m tools.openapi > signer/api/openapi.json
 
 bench: $(VENV)/.dev
 	bench/setup

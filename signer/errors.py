@@ -71,3 +71,19 @@ class CredentialsUnavailable(Problem):
 
 class IdentityUnavailable(Problem):
     code, status, title = "identity_unavailable", 503, "Identity unavailable"
+
+
+class KeyUnavailable(Problem):
+    """The public key of OSS cannot be fetched now."""
+
+    code, status, title = "callback_key_unavailable", 503, "Callback key unavailable"
+
+
+class CallbackNotAccepted(Problem):
+    """The event cannot be stored now. OSS responds 203 to the client: the object is stored, its app is not notified."""
+
+    code, status, title = "callback_not_accepted", 503, "Callback not accepted"
+
+    def __init__(self, detail: str, outcome: str) -> None:
+        super().__init__(detail, retry_after_seconds=5)
+        self.outcome = outcome

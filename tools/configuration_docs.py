@@ -10,8 +10,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from signer.definitions import caller_model, credential_model, model
-from signer.definitions.schema import Schema, schema
 from tools.full_example import full_example
+from tools.json_schema import Schema, schema
 
 _HEAD = """\
 # Configuration

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from signer.definitions import credential_model, model
-from signer.definitions.schema import Schema, schema
+from tools.json_schema import Schema, schema
 
 _APP_ID = "wx1234567890abcdef"
 _NAMES = {

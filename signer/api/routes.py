@@ -1,13 +1,14 @@
 """The public routes: which path and method each resource answers."""
 
+from pathlib import Path
+
 from signer.api.callbacks import callback_handler
 from signer.api.downloads import download_handler
-from signer.api.openapi import openapi_handler
 from signer.api.sample_signature import app_of_sample_request, sample_signature_handler
 from signer.api.uploads import upload_handler
 from signer.delivery.receiver import CallbackReceiver
 from signer.http.reply import Reply
-from signer.http.router import Router, app_in_path
+from signer.http.router import Handler, Router, app_in_path
 from signer.revision import Context
 from signer.service import Service
 
@@ -30,3 +31,13 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
 async def preflight(_context: Context) -> Reply:
     """Answer a browser's CORS preflight request; dispatch adds the CORS headers of the app."""
     return Reply(204, content_type=None)
+
+
+def openapi_handler() -> Handler:
+    """Return the handler of `GET /openapi.json`; `make docs` generates the document."""
+    document = Path(__file__).with_name("openapi.json").read_bytes()
+
+    async def openapi(_context: Context) -> Reply:
+        return Reply(200, document)
+
+    return openapi

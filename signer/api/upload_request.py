@@ -1,12 +1,39 @@
 """Parses the body of an upload request."""
 
-from multidict import MultiMapping
-from pydantic import TypeAdapter, ValidationError
+from typing import Annotated
 
-from signer.api.schemas import UploadRequestBody
+from multidict import MultiMapping
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
 from signer.errors import InvalidRequest
 from signer.request_context import RequestBody
 from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
+
+Filename = Annotated[
+    str, Field(min_length=1, max_length=1024, description="The name of the file; only its last segment is used.")
+]
+ContentType = Annotated[str, Field(max_length=255, description="The media type of the file.", examples=["image/jpeg"])]
+SizeBytes = Annotated[int, Field(ge=0, le=2**53, description="The size of the file in bytes.")]
+
+
+class UploadRequestBody(BaseModel):
+    """What the client wants to upload. Every member is optional."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    filename: Filename | None = None
+    content_type: ContentType | None = None
+    size: SizeBytes | None = None
+    vars: dict[str, str] = Field(
+        default_factory=dict, description="Variables of the upload callback; the form sends each as x:name."
+    )
+    meta: dict[str, str] = Field(
+        default_factory=dict, description="Metadata of the object; the form sends each as x-oss-meta-name."
+    )
+    code: str | None = Field(
+        default=None, max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code."
+    )
+
 
 _MAX_NAME_CHARACTERS = 64
 _BODIES = TypeAdapter(UploadRequestBody).validator

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import yaml
 
 from signer.definitions.mistakes import BadDefinitions, Mistake, Place
-from signer.definitions.yaml_messages import explain_yaml_error
+from signer.definitions.syntax_messages import explain_yaml_error
 
 MAX_DEPTH = 32
 """How deeply values may be nested: libyaml's composer is recursive and would overflow the stack."""

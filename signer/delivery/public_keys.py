@@ -12,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from signer.errors import Problem
+from signer.errors import KeyUnavailable
 from signer.outbound import UnusableResponse, fetch_document
 
 log = logging.getLogger("oss_signer.callbacks")
@@ -32,12 +32,6 @@ _MAX_FAILED_URLS = 1024
 _MAX_CONCURRENT_FETCHES = 8
 _MIN_KEY_BITS, _MAX_KEY_BITS = 512, 4096
 """Alibaba's own callback_pub_key_v1.pem has 512 bits."""
-
-
-class KeyUnavailable(Problem):
-    """The public key of OSS cannot be fetched now."""
-
-    code, status, title = "callback_key_unavailable", 503, "Callback key unavailable"
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
 from signer.delivery.callback_signature import CallbackVerifier
 from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable, UploadEvent
-from signer.errors import Forbidden, Problem
+from signer.errors import CallbackNotAccepted, Forbidden, Problem
 from signer.signing.callback_field import CallbackProof, check_proof
 from signer.signing.key_ownership import is_key_of_app
 
@@ -34,16 +34,6 @@ _CLOCK_DIFFERENCE_SECONDS = 5 * 60
 """Between signers that share a queue: an id is remembered until every one of them rejects its proof."""
 
 ACCEPTED, REPEATED = "accepted", "repeated"
-
-
-class CallbackNotAccepted(Problem):
-    """The event cannot be stored now. OSS responds 203 to the client: the object is stored, its app is not notified."""
-
-    code, status, title = "callback_not_accepted", 503, "Callback not accepted"
-
-    def __init__(self, detail: str, outcome: str) -> None:
-        super().__init__(detail, retry_after_seconds=5)
-        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Client
+from tools.openapi import openapi_document
 
 
 @pytest.fixture
@@ -15,6 +16,12 @@ async def document(client: Client) -> dict[str, Any]:
         assert response.status == 200
         found: dict[str, Any] = await response.json()
         return found
+
+
+async def test_the_document_is_current(client: Client) -> None:
+    """After a change of the models, run `make docs`."""
+    async with client.get("/openapi.json") as response:
+        assert await response.text() == openapi_document()
 
 
 async def test_every_schema_is_defined_and_used(document: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ import signer.commands
 from signer import cli
 from signer.cli import main
 from signer.commands import check, demo, doctor, domains, pull, push, reload, schema, serve, sign
-from signer.definitions.schema import json_schema
 from signer.delivery.queue import CannotOpenQueue
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
@@ -22,6 +21,7 @@ from signer.live.running_definitions import CannotCompare
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 from tests.harness.processes import run
+from tools.json_schema import json_schema
 
 COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo)
 VALID = """\

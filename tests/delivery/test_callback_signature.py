@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.delivery.callback_signature import CallbackVerifier, trusted_key_url
-from signer.delivery.public_keys import KeyUnavailable, PublicKeys
-from signer.errors import Forbidden, Problem, Unauthenticated
+from signer.delivery.public_keys import PublicKeys
+from signer.errors import Forbidden, KeyUnavailable, Problem, Unauthenticated
 from signer.outbound import new_session
 from tests.callers.stub import Gate, Stub, body, endless, redirect, stub
 from tests.harness.waiting import wait_until

@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from signer.definitions import model
 from signer.definitions.caller_model import CallersEntry
 from signer.definitions.credential_model import CredentialEntry, StrictModel
-from signer.definitions.schema import schema
+from tools.json_schema import schema
 
 MARKER = "plantedhunter+"
 """The beginning of every secret; only its key shows that it is one."""

@@ -1,8 +1,9 @@
-"""The JSON Schema of the YAML for editors, generated from the models."""
+"""Generates the JSON Schema of the YAML for editors, from the models: `python -m tools.json_schema > FILE`."""
 
 import ast
 import inspect
 import json
+import sys
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -119,3 +120,7 @@ def _as_written(default: Any, member: Schema) -> Any:
     if isinstance(default, BaseModel):
         return default.model_dump(mode="json", exclude_defaults=True)
     return list(default) if isinstance(default, tuple) else default
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

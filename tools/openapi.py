@@ -1,17 +1,63 @@
-"""`GET /openapi.json`: describes the public API, from the models that validate requests."""
+"""Generates the OpenAPI document of the public API: `python -m tools.openapi > signer/api/openapi.json`."""
 
 import json
+import sys
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 import signer
-from signer.api.schemas import DownloadUrl, ProblemDocument, SampleSignature, UploadForm, UploadRequestBody
+from signer.api.upload_request import UploadRequestBody
 from signer.errors import Problem
-from signer.http.reply import Reply
-from signer.http.router import Handler
-from signer.revision import Context
+
+
+class UploadForm(BaseModel):
+    """A complete form. Send `fields` in this order as multipart/form-data, the file last."""
+
+    url: str = Field(description="The URL to send the form to.")
+    method: str = Field(description="POST")
+    fields: dict[str, str] = Field(description="All form fields, ready for formData of wx.uploadFile.")
+    file_field: str = Field(description="The name of the form field that contains the file: file")
+    key: str | None = Field(default=None, description="The object key, if the server names the object.")
+    key_prefix: str | None = Field(None, description="The prefix of every object key, if the client names the object.")
+    expires_at: str = Field(description="When the form expires, at the latest with its credential (RFC 3339, UTC).")
+    max_size: int = Field(description="The largest size of the file in bytes.")
+
+
+class SampleSignature(BaseModel):
+    """The response of Alibaba's sample server. All members are strings."""
+
+    policy: str
+    x_oss_signature_version: str
+    x_oss_credential: str
+    x_oss_date: str
+    signature: str
+    security_token: str
+    host: str = Field(description="The URL to send the form to.")
+    key_prefix: str
+    expires_at: str
+    key: str | None = None
+    callback: str | None = Field(None, description="The form field callback, if the app has one.")
+
+
+class DownloadUrl(BaseModel):
+    """A URL that reads one object."""
+
+    url: str
+    expires_at: str
+
+
+class ProblemDocument(BaseModel):
+    """A problem (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    code: str
+    request_id: str
+
 
 _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     UploadRequestBody: "UploadRequest",
@@ -36,16 +82,6 @@ _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "api_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
-
-
-def openapi_handler() -> Handler:
-    """Return the handler of `GET /openapi.json`."""
-    document = openapi_document().encode()
-
-    async def openapi(_context: Context) -> Reply:
-        return Reply(200, document)
-
-    return openapi
 
 
 def openapi_document() -> str:
@@ -152,3 +188,7 @@ def _schemas() -> dict[str, Any]:
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _SCHEMA_ADDRESS.format(model=_SCHEMA_NAMES[model])}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(openapi_document())
