@@ -71,7 +71,7 @@ class Keeper:
         """The token of a retired keeper, for requests that started with earlier definitions."""
 
     def start(self, inherited_token: Credential | None = None) -> None:
-        """Start the task. A role whose AccessKey changed inherits its token until the first attempt succeeds."""
+        """Start the task. A role whose AccessKey changed uses its earlier token until the first attempt succeeds."""
         if inherited_token is None:
             self._make_attempt_due()
         else:
@@ -81,7 +81,7 @@ class Keeper:
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
     def reconfigure(self, name: str, windows: RefreshWindows) -> None:
-        """Apply the role's new name and windows; refresh its token if too little of its life is left for them."""
+        """Apply the role's new name and windows; refresh the token if its remaining life is too short for them."""
         self._name = name
         if windows == self._windows:
             return
@@ -139,7 +139,7 @@ class Keeper:
         return token
 
     def state(self, name: str) -> RoleState:
-        """Return what is known of the role under one of its names; safe in any thread."""
+        """Return the role's state for one of the names that share this keeper; safe in any thread."""
         expires_at = self._token_expires_at
         return RoleState(
             role=name,
@@ -260,7 +260,9 @@ class Keeper:
             "failures": self._breaker.failures,
             "circuit_open": self._breaker.is_open,
             "retry_in_seconds": round(delay_seconds, 1),
-            "token_in_use_until": None if token is None else token.expiration,
+            "token_in_use_until": None
+            if token is None or token.expiration is None
+            else token.expiration - self._windows.min_life,
         }
         level = logging.ERROR if error.needs_operator or token is None else logging.WARNING
         log.log(level, "credential refresh failed", extra=_log_fields(attempt) | fields)

@@ -40,7 +40,7 @@ class SourceFile:
     mistakes: list[Mistake]
 
     def is_current(self, text: str, environ: Mapping[str, str]) -> bool:
-        """Return whether this text in this environment gives the same values; after mistakes, read the file again."""
+        """Return whether this text in this environment gives the same values; False if the file had mistakes."""
         if text != self.text or self.mistakes:
             return False
         try:
@@ -60,7 +60,7 @@ class SourceFile:
 
 
 def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
-    """Return the values of one file and mistakes in them; raise `BadDefinitions` if it cannot be used as a whole."""
+    """Return the values of one file and the mistakes in them; raise `BadDefinitions` if the file is unusable."""
     tree = parse_yaml(name, text)
     reader = _Reader(tree, environ)
     value = None if tree.root is None else reader.read_node(tree.root, ())
@@ -89,9 +89,9 @@ class _Reader:
         self._values_left -= 1
         if self._values_left < 0:
             limit = f"{_MAX_ALIAS_VALUES:,} values"
-            message = f"by here the aliases (*name) repeat more than {limit}; repeat fewer or smaller ones"
+            message = f"up to this part, the aliases (*name) add more than {limit}; use fewer or smaller aliases"
             raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
-        if node.tag:  # `parse_yaml` resolves no tags, so the file has one
+        if node.tag:  # written in the file, because `parse_yaml` adds none
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             self._mark_reported(path, node, f"tags are not supported; remove {printable_name(tag)}")
         if isinstance(node, yaml.ScalarNode):

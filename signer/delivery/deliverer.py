@@ -93,7 +93,7 @@ class Deliverer:
         self._wake_up.set()
 
     async def stop(self) -> None:
-        """Stop the background task. Attempts in flight get 2 s to end; events of the others are sent again later."""
+        """Stop the background task. Attempts in flight get 2 s to end; events of cancelled attempts are sent again."""
         if self._background_task is not None:
             self._background_task.cancel()
             await asyncio.gather(self._background_task, return_exceptions=True)

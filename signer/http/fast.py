@@ -4,9 +4,10 @@ For every request, aiohttp creates a task, a request object, a writer and a resp
 cancelled, or set context variables. No handler of this service does, and those objects cost as much as everything else.
 This adapter keeps aiohttp's parser, timers and flow control and replaces the loop that answers requests.
 
-Everything works the same without it, only slower. It runs only with the versions of aiohttp that it was verified with:
-the tests in tests/http and tests/e2e/test_wire.py passed, and the names below meant the same as before. It can go when
-aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the bytes that it returns.
+Everything works the same without it, only slower. It runs only with verified versions of aiohttp. A version is verified
+if the tests in tests/http and tests/e2e/test_wire.py pass, and the names below still mean what is said here. The file
+can go when aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the bytes that
+the coroutine returns.
 
 Undocumented parts of `aiohttp.web.RequestHandler` that this file uses. Each entry gives the purpose, and after the
 arrow the change of aiohttp that would make it unnecessary:
@@ -15,7 +16,7 @@ arrow the change of aiohttp that would make it unnecessary:
   -> a public hook to answer a parsed request
 - `_parser.message_consumed`, `_buffer_paused`, `_msg_queue_resume_size`, `_resume_reading_if_drained`: flow control of
   pipelined requests. -> a public method that takes the next request from the queue
-- `resume_reading`, `_reading_paused`: each read of a body would resume a transport that was never paused.
+- `resume_reading`, `_reading_paused`: avoid resuming a transport that is not paused at each read of a body.
   -> the same check in aiohttp
 - `_paused`, `_drain_helper`: wait until the client has read what was sent. -> a public `drain` of the protocol
 - `_close`, `_force_close`, `_upgraded`: whether the connection ends after this request. -> public properties
@@ -106,7 +107,7 @@ class FastConnection(web.RequestHandler):
         super().data_received(data)
         stream = self._stream
         if stream is not None and self._messages and not stream.is_eof():
-            # A message behind an unfinished body is a parser error. aiohttp does not wake the readers of the body.
+            # Only a parser error can be queued behind an unfinished body. aiohttp does not wake the body's readers.
             stream.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:

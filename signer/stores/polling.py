@@ -38,7 +38,7 @@ class PolledStore(ABC):
         return snapshot
 
     def watch(self) -> AsyncIterator[None]:
-        """Yield when the content differs from the last load, again after each interval until it is loaded."""
+        """Yield after each interval in which the content differs from the last load."""
         return poll(self._has_changed, self._poll_seconds)
 
     @abstractmethod
@@ -50,7 +50,7 @@ class PolledStore(ABC):
         return (await self._fetch())[1]
 
     async def _has_changed(self) -> bool:
-        """Return whether the store differs from the last load. An outage counts until a load fails."""
+        """Return whether the store differs from the last load. An outage is a difference until a load fails."""
         try:
             version = await self._fetch_version()
         except CannotRead:
