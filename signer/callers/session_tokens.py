@@ -37,7 +37,7 @@ class SessionTokens:
         return self._issue(caller, self._now())
 
     def resume(self, token: str) -> Caller:
-        """Return the caller of a session that has not expired, with a new session if half of its life is over."""
+        """Return the caller of an unexpired session, with a new session token after half of the lifetime."""
         is_short = len(token) <= _MAX_TOKEN_CHARACTERS
         caller, verified = _cached_verification(self, token) if is_short else self.verify(token)
         now = self._now()

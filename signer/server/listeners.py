@@ -38,7 +38,7 @@ class Listener:
         self._accepting.append(accepting)
 
     async def drain(self, *, seconds: float, skip: asyncio.Event) -> None:
-        """Stop accepting connections, and wait until the open ones are closed, the time is over, or `skip` is set.
+        """Stop accepting connections; return when all open ones are closed, at the timeout, or when `skip` is set.
 
         Closing an idle connection at once would lose a request that its client sends at that moment: HTTP/1.1 cannot
         announce it. So each connection may send one more request; its response has `Connection: close`.
