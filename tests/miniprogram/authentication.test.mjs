@@ -1,27 +1,15 @@
 // wx.login, sessions and custom headers, in a mini-program.
 import assert from 'node:assert/strict'
-import { after, afterEach, beforeEach, describe, test } from 'node:test'
-import { createUploader } from '../../miniprogram/oss-upload/src/wx.mjs'
+import { beforeEach, describe, test } from 'node:test'
+import { disturbedPhone, oss, signer, uploader } from './connections.mjs'
 import {
-  API_KEY, CHINESE, contentOf, createProxy, download, failureOf, objects, OSS, ossError, phone, photo, raw,
-  retryQuickly, setFaults, SIGNER, wechatCode,
+  API_KEY, CHINESE, contentOf, download, failureOf, objects, ossError, phone, photo, raw, wechatCode,
 } from './setup.mjs'
-
-const uploader = (appId, options = {}) => createUploader({ endpoint: SIGNER, appId, ...retryQuickly, ...options })
-
-const oss = await createProxy(Number(new URL(OSS).port))
-const signer = await createProxy(Number(new URL(SIGNER).port))
-after(() => Promise.all([oss.close(), signer.close()]))
-
-/** A phone whose connections to the signer and to OSS go through the proxies. */
-const disturbedPhone = (options = {}) =>
-  phone({ routes: { [new URL(OSS).origin]: oss.port, [new URL(SIGNER).origin]: signer.port }, ...options })
 
 let device
 beforeEach(() => {
   device = phone()
 })
-afterEach(() => setFaults({}))
 
 describe('authentication', () => {
   const users = (options) => uploader('users', options)

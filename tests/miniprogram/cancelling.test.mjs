@@ -1,26 +1,14 @@
 // Cancelling and progress, in a mini-program.
 import assert from 'node:assert/strict'
-import { after, afterEach, beforeEach, describe, test } from 'node:test'
-import { createCancel, createUploader } from '../../miniprogram/oss-upload/src/wx.mjs'
-import {
-  createProxy, failureOf, OSS, ossError, phone, photo, raw, retryQuickly, setFaults, SIGNER, waitUntil,
-} from './setup.mjs'
-
-const uploader = (appId, options = {}) => createUploader({ endpoint: SIGNER, appId, ...retryQuickly, ...options })
-
-const oss = await createProxy(Number(new URL(OSS).port))
-const signer = await createProxy(Number(new URL(SIGNER).port))
-after(() => Promise.all([oss.close(), signer.close()]))
-
-/** A phone whose connections to the signer and to OSS go through the proxies. */
-const disturbedPhone = (options = {}) =>
-  phone({ routes: { [new URL(OSS).origin]: oss.port, [new URL(SIGNER).origin]: signer.port }, ...options })
+import { beforeEach, describe, test } from 'node:test'
+import { createCancel } from '../../miniprogram/oss-upload/src/wx.mjs'
+import { disturbedPhone, oss, signer, uploader } from './connections.mjs'
+import { failureOf, ossError, phone, photo, raw, waitUntil } from './setup.mjs'
 
 let device
 beforeEach(() => {
   device = phone()
 })
-afterEach(() => setFaults({}))
 
 describe('cancelling', () => {
   beforeEach(() => {

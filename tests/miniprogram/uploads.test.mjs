@@ -1,27 +1,13 @@
 // One file from its path to the bucket, forms, and many files at once, in a mini-program.
 import assert from 'node:assert/strict'
-import { after, afterEach, beforeEach, describe, test } from 'node:test'
-import { createUploader } from '../../miniprogram/oss-upload/src/wx.mjs'
-import {
-  CHINESE, contentOf, createProxy, download, failureOf, objects, OSS, phone, photo, retryQuickly, setFaults, SIGNER,
-  waitUntil,
-} from './setup.mjs'
-
-const uploader = (appId, options = {}) => createUploader({ endpoint: SIGNER, appId, ...retryQuickly, ...options })
-
-const oss = await createProxy(Number(new URL(OSS).port))
-const signer = await createProxy(Number(new URL(SIGNER).port))
-after(() => Promise.all([oss.close(), signer.close()]))
-
-/** A phone whose connections to the signer and to OSS go through the proxies. */
-const disturbedPhone = (options = {}) =>
-  phone({ routes: { [new URL(OSS).origin]: oss.port, [new URL(SIGNER).origin]: signer.port }, ...options })
+import { beforeEach, describe, test } from 'node:test'
+import { disturbedPhone, oss, signer, uploader } from './connections.mjs'
+import { CHINESE, contentOf, download, failureOf, objects, OSS, phone, photo, waitUntil } from './setup.mjs'
 
 let device
 beforeEach(() => {
   device = phone()
 })
-afterEach(() => setFaults({}))
 
 describe('one file', () => {
   test('is stored below the prefix and available at its url', async () => {
