@@ -30,17 +30,17 @@ def background_work(cloud: Cloud, signer: Signer, files: list[Path]) -> Iterator
     # With another session name the roles are new ones, so the tokens of the former are not used any more.
     edit(files[0].with_name("main.yaml"), r"session_name: run-\d+", f"session_name: run-{time.monotonic_ns()}")
     call(f"{signer.admin}/-/reload", method="POST")
-    is_over = threading.Event()
+    is_done = threading.Event()
     failures: list[Exception] = []
 
     def edit_files() -> None:
         try:
             for number in count():
-                if is_over.wait(EDIT_EVERY_SECONDS / 2):
+                if is_done.wait(EDIT_EVERY_SECONDS / 2):
                     return
                 edit(files[number % len(files)], r"max_size: \d+MiB", f"max_size: {number % 2 + 9}MiB")
                 call(f"{signer.admin}/-/reload", method="POST")
-                if is_over.wait(EDIT_EVERY_SECONDS / 2):
+                if is_done.wait(EDIT_EVERY_SECONDS / 2):
                     return
         except (OSError, CannotMeasure) as error:
             failures.append(error)
@@ -50,7 +50,7 @@ def background_work(cloud: Cloud, signer: Signer, files: list[Path]) -> Iterator
     try:
         yield
     finally:
-        is_over.set()
+        is_done.set()
         thread.join()
         cloud.set_faults()
     if failures:

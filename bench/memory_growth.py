@@ -107,10 +107,10 @@ def _side_by_side(targets: Sequence[Target], seconds: int, pause_milliseconds: i
 @contextmanager
 def _sampled(sample: Callable[[], Sample], samples: list[Sample]) -> Iterator[None]:
     """Append a sample each second inside the block."""
-    is_over = threading.Event()
+    is_done = threading.Event()
 
     def run() -> None:
-        while not is_over.wait(_SAMPLE_SECONDS):
+        while not is_done.wait(_SAMPLE_SECONDS):
             samples.append(sample())
 
     thread = threading.Thread(target=run)
@@ -118,7 +118,7 @@ def _sampled(sample: Callable[[], Sample], samples: list[Sample]) -> Iterator[No
     try:
         yield
     finally:
-        is_over.set()
+        is_done.set()
         thread.join()
 
 

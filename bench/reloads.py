@@ -90,7 +90,7 @@ class Pinger:
         target = f"/generate_signature?app_id={OPEN}&filename=a.jpg"
         self._request = f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
         self._pings: list[tuple[float, float]] = []
-        self._is_over = threading.Event()
+        self._is_done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Pinger:
@@ -99,12 +99,12 @@ class Pinger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over.set()
+        self._is_done.set()
         self._thread.join()
         self._socket.close()
 
     def _run(self) -> None:
-        while not self._is_over.is_set():
+        while not self._is_done.is_set():
             started = time.perf_counter()
             self._socket.sendall(self._request)
             response = self._socket.recv(65536)
