@@ -80,8 +80,8 @@ class RolePlanner:
                 base = base.source
         return {key: self._plan(role, required_lives[key], credentials) for key, role in roles.items()}
 
-    def _plan(self, role: Role, required_life: timedelta, credentials: RoleCredentials) -> RolePlan:
-        windows = RefreshWindows(required_life, role.entry.min_remaining)
+    def _plan(self, role: Role, required_lifetime: timedelta, credentials: RoleCredentials) -> RolePlan:
+        windows = RefreshWindows(required_lifetime, role.entry.min_remaining)
         return RolePlan(_identity(role), self._source(role, credentials), windows, permissions=_permissions(role))
 
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:

@@ -29,7 +29,7 @@ class SessionTokens:
     def __init__(self, app_id: str, secret: str, life: timedelta, *, now: Callable[[], float] = time.time) -> None:
         self._rules = JwtRules(audience=app_id, leeway_seconds=0.0)
         self._key = VerificationKey(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
-        self._life_seconds = int(life.total_seconds())
+        self._lifetime_seconds = int(life.total_seconds())
         self._now = now
 
     def start(self, caller: str) -> Caller:
@@ -43,7 +43,7 @@ class SessionTokens:
         now = self._now()
         if verified.expires_at <= now:
             raise _invalid_session()
-        is_fresh = verified.expires_at - now >= self._life_seconds / 2
+        is_fresh = verified.expires_at - now >= self._lifetime_seconds / 2
         if is_fresh or now - verified.login_at > _MAX_SECONDS_SINCE_LOGIN:
             return caller
         return self._issue(verified.caller, verified.login_at)
@@ -58,10 +58,10 @@ class SessionTokens:
         return Caller(verified.caller), verified
 
     def _issue(self, caller: str, login_at: float) -> Caller:
-        expires_at = int(self._now()) + self._life_seconds
+        expires_at = int(self._now()) + self._lifetime_seconds
         claims = {"sub": caller, "aud": self._rules.audience, "exp": expires_at, "auth_time": int(login_at)}
         token = jwt.encode(claims, self._key.value, algorithm=self._key.algorithm)
-        return Caller(caller, Session(token, self._life_seconds))
+        return Caller(caller, Session(token, self._lifetime_seconds))
 
 
 @lru_cache(maxsize=100_000)

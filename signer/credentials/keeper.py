@@ -81,7 +81,7 @@ class Keeper:
         self._task = asyncio.create_task(self._run(), name=f"credentials of {self._name}")
 
     def reconfigure(self, name: str, windows: RefreshWindows) -> None:
-        """Apply the role's new name and windows; refresh the token if its remaining life is too short for them."""
+        """Apply the role's new name and windows; refresh the token if its remaining lifetime is too short for them."""
         self._name = name
         if windows == self._windows:
             return
@@ -111,7 +111,7 @@ class Keeper:
 
     def usable_until(self, token: Credential) -> float:
         """Return the time until which the token may be used to sign, in epoch seconds."""
-        return math.inf if token.expiration is None else (token.expiration - self._windows.min_life).timestamp()
+        return math.inf if token.expiration is None else (token.expiration - self._windows.min_lifetime).timestamp()
 
     def current(self) -> Credential | None:
         """Return the role's token, or None if there is none that is usable."""
@@ -150,7 +150,7 @@ class Keeper:
             last_error=self._last_error,
             next_attempt_at=self._next_attempt_at,
             fetched_at=self._fetched_at,
-            required_life=self._windows.required_life,
+            required_lifetime=self._windows.required_lifetime,
         )
 
     async def _run(self) -> None:
@@ -262,7 +262,7 @@ class Keeper:
             "retry_in_seconds": round(delay_seconds, 1),
             "token_in_use_until": None
             if token is None or token.expiration is None
-            else token.expiration - self._windows.min_life,
+            else token.expiration - self._windows.min_lifetime,
         }
         level = logging.ERROR if error.needs_operator or token is None else logging.WARNING
         log.log(level, "credential refresh failed", extra=_log_fields(attempt) | fields)

@@ -107,7 +107,7 @@ def _merge_equal_roles(plans: Mapping[str, RolePlan]) -> dict[Hashable, tuple[st
     merged: dict[Hashable, tuple[str, RolePlan]] = {}
     for name, plan in plans.items():
         first_name, first_plan = merged.get(plan.identity, (name, plan))
-        required_life = max(plan.windows.required_life, first_plan.windows.required_life)
-        windows = replace(plan.windows, required_life=required_life)
+        required_lifetime = max(plan.windows.required_lifetime, first_plan.windows.required_lifetime)
+        windows = replace(plan.windows, required_lifetime=required_lifetime)
         merged[plan.identity] = (first_name, replace(first_plan, windows=windows))
     return merged

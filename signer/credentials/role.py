@@ -61,7 +61,7 @@ class RoleState:
     next_attempt_at: datetime | None
     fetched_at: datetime | None
     """None if no token was fetched yet, or the current one was fetched with an earlier AccessKey."""
-    required_life: timedelta
+    required_lifetime: timedelta
     """The life that the role's apps need of a token; it is refreshed before less than this remains."""
 
     @property

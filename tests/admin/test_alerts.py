@@ -35,7 +35,7 @@ def role(name: str, token_state: TokenState = TokenState.FRESH, **changes: Any) 
         last_error=None,
         next_attempt_at=now + HOUR / 2,
         fetched_at=now - HOUR,
-        required_life=HOUR / 4,
+        required_lifetime=HOUR / 4,
     )
     return replace(state, **changes)
 
@@ -135,8 +135,8 @@ def test_failures_of_an_earlier_time_are_no_alert(snapshot: StatusSnapshot) -> N
 @pytest.mark.parametrize(
     ("state", "cells"),
     [
-        (role("a"), ["50 % of the token&#39;s life left", '<line class="tick" x1="12.5"', "1 h", "fresh"]),
-        (role("a", fetched_at=None), ["100 % of the token&#39;s life left"]),
+        (role("a"), ["50 % of the token&#39;s lifetime left", '<line class="tick" x1="12.5"', "1 h", "fresh"]),
+        (role("a", fetched_at=None), ["100 % of the token&#39;s lifetime left"]),
         (role("a", TokenState.SHORT, circuit_open=True), ["too short, fetching paused"]),
         (role("a", TokenState.UNUSABLE, remaining=-HOUR), ["expired 1 h ago", "nothing left"]),
         (role("a", TokenState.UNUSABLE, remaining=None, next_attempt_at=None), ["no token", "–"]),

@@ -51,12 +51,12 @@ class FakeSource:
 
 def plan(
     source: FakeSource,
-    required_life: timedelta = timedelta(minutes=15),
+    required_lifetime: timedelta = timedelta(minutes=15),
     identity: str = "r",
     permissions: str = "",
     min_remaining: timedelta = timedelta(seconds=60),
 ) -> RolePlan:
-    windows = RefreshWindows(required_life, min_remaining)
+    windows = RefreshWindows(required_lifetime, min_remaining)
     return RolePlan(identity, source, windows, permissions=permissions or identity)
 
 
@@ -130,9 +130,9 @@ async def test_equal_roles_share_a_token(pool: Pool, clock: Clock) -> None:
 
 async def test_a_token_is_refreshed_while_it_is_fresh(pool: Pool, clock: Clock) -> None:
     """Its life is 1 s longer than required, and no request triggers the refresh."""
-    required_life = timedelta(minutes=15)
-    source = FakeSource(clock, required_life + timedelta(seconds=1))
-    pool.activate({"r": plan(source, required_life)})
+    required_lifetime = timedelta(minutes=15)
+    source = FakeSource(clock, required_lifetime + timedelta(seconds=1))
+    pool.activate({"r": plan(source, required_lifetime)})
     first = await pool.get("r")
     await wait_until(lambda: source.fetches >= 2)
     second = await pool.get("r")
@@ -155,13 +155,13 @@ async def test_a_failed_fetch_is_retried_and_reported_with_retry_after(pool: Poo
 
 
 async def test_the_current_token_is_used_while_its_source_is_down(pool: Pool, clock: Clock) -> None:
-    required_life = timedelta(minutes=15)
-    source = FakeSource(clock, required_life + timedelta(seconds=0.2))
-    pool.activate({"r": plan(source, required_life)})
+    required_lifetime = timedelta(minutes=15)
+    source = FakeSource(clock, required_lifetime + timedelta(seconds=0.2))
+    pool.activate({"r": plan(source, required_lifetime)})
     await pool.get("r")
     source.error = FetchFailed("STS is down")
     await wait_until(lambda: pool.states()[0].last_error is not None)
-    clock.time += required_life - timedelta(seconds=61)
+    clock.time += required_lifetime - timedelta(seconds=61)
     token = await pool.get("r")
     assert token.expiration is not None
     assert token.expiration > clock.time
@@ -305,15 +305,15 @@ async def test_a_longer_expires_refreshes_the_token_at_once(pool: Pool, clock: C
     pool.activate({"r": plan(source)})
     await pool.get("r")
     source.life = timedelta(hours=2)
-    pool.activate({"r": plan(source, required_life=timedelta(hours=1))})
+    pool.activate({"r": plan(source, required_lifetime=timedelta(hours=1))})
     await wait_until(lambda: source.fetches == 2)
     assert pool.attempts[-1].reason in ("start", "mandatory")
 
 
 async def test_a_token_that_expires_before_the_current_one_is_rejected(pool: Pool, clock: Clock) -> None:
-    required_life = timedelta(minutes=15)
-    source = FakeSource(clock, required_life + timedelta(seconds=0.2))
-    pool.activate({"r": plan(source, required_life)})
+    required_lifetime = timedelta(minutes=15)
+    source = FakeSource(clock, required_lifetime + timedelta(seconds=0.2))
+    pool.activate({"r": plan(source, required_lifetime)})
     first = await pool.get("r")
     source.life = timedelta(minutes=2)
     await wait_until(lambda: source.fetches > 2)
@@ -322,10 +322,10 @@ async def test_a_token_that_expires_before_the_current_one_is_rejected(pool: Poo
 
 
 async def test_every_attempt_is_observed_with_its_reason(pool: Pool, clock: Clock) -> None:
-    required_life = timedelta(minutes=15)
-    source = FakeSource(clock, required_life + timedelta(seconds=0.3))
+    required_lifetime = timedelta(minutes=15)
+    source = FakeSource(clock, required_lifetime + timedelta(seconds=0.3))
     source.error = FetchFailed("STS is down")
-    pool.activate({"r": plan(source, required_life)})
+    pool.activate({"r": plan(source, required_lifetime)})
     await wait_until(lambda: len(pool.attempts) >= 2)
     source.error = None
     await wait_until(lambda: any(attempt.reason == "advisory" for attempt in pool.attempts))

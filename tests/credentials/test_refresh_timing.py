@@ -17,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_token_is_fresh_then_short_then_unusable() -> None:
-    windows = RefreshWindows(required_life=15 * MINUTE, min_remaining=MINUTE)
+    windows = RefreshWindows(required_lifetime=15 * MINUTE, min_remaining=MINUTE)
     assert windows.token_state(15 * MINUTE) is TokenState.FRESH
     assert windows.token_state(15 * MINUTE - timedelta(seconds=1)) is TokenState.SHORT
     assert windows.token_state(MINUTE + timedelta(seconds=1)) is TokenState.SHORT
@@ -25,23 +25,23 @@ def test_a_token_is_fresh_then_short_then_unusable() -> None:
 
 
 def test_a_token_may_be_as_short_as_its_apps_need() -> None:
-    windows = RefreshWindows(required_life=timedelta(seconds=5), min_remaining=MINUTE)
+    windows = RefreshWindows(required_lifetime=timedelta(seconds=5), min_remaining=MINUTE)
     assert windows.token_state(timedelta(seconds=6)) is TokenState.FRESH
     assert windows.token_state(timedelta(seconds=5)) is TokenState.UNUSABLE
 
 
-@given(life=st.integers(1, 43200), required_life=st.integers(0, 43200))
-def test_a_token_is_refreshed_while_it_is_fresh(life: int, required_life: int) -> None:
-    windows = RefreshWindows(required_life=timedelta(seconds=required_life), min_remaining=MINUTE)
+@given(life=st.integers(1, 43200), required_lifetime=st.integers(0, 43200))
+def test_a_token_is_refreshed_while_it_is_fresh(life: int, required_lifetime: int) -> None:
+    windows = RefreshWindows(required_lifetime=timedelta(seconds=required_lifetime), min_remaining=MINUTE)
     for pick in (min, max):
         seconds = windows.seconds_until_refresh(timedelta(seconds=life), pick)
-        assert 0 < seconds <= 60 or seconds <= 0.9 * (life - required_life)
-        if life - required_life >= 10:
-            assert 0.5 * (life - required_life) <= seconds <= 0.9 * (life - required_life)
+        assert 0 < seconds <= 60 or seconds <= 0.9 * (life - required_lifetime)
+        if life - required_lifetime >= 10:
+            assert 0.5 * (life - required_lifetime) <= seconds <= 0.9 * (life - required_lifetime)
 
 
 def test_roles_fetched_together_are_not_refreshed_together() -> None:
-    windows = RefreshWindows(required_life=15 * MINUTE, min_remaining=MINUTE)
+    windows = RefreshWindows(required_lifetime=15 * MINUTE, min_remaining=MINUTE)
     jitter = random.Random(1)
     moments = sorted(windows.seconds_until_refresh(60 * MINUTE, jitter.uniform) for _ in range(200))
     assert moments[-1] - moments[0] > 900

@@ -1,4 +1,4 @@
-"""Forms while STS is away or a role has no token, and forms at the end of a token's life.
+"""Forms while STS is away or a role has no token, and forms at the end of a token's lifetime.
 
 Figures are printed with `pytest -s`.
 """

@@ -45,7 +45,7 @@ def _template() -> Template:
         auto_reload=False,
     )
     formats = ("count", "duration", "milliseconds", "moment", "number", "part_of", "size")
-    environment.filters |= {name: getattr(number_format, name) for name in formats} | {"life_bar": life_bar}
+    environment.filters |= {name: getattr(number_format, name) for name in formats} | {"lifetime_bar": lifetime_bar}
     environment.globals.update(
         apps_per_page=APPS_PER_PAGE, height=HEIGHT, max_lines=_MAX_LINES, one_second=timedelta(seconds=1), width=WIDTH
     )
@@ -62,8 +62,8 @@ def _state(snapshot: StatusSnapshot, alerts: list[Alert]) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class LifeBar:
-    """The bar that shows how much of a token's life is left, from 0 to 100."""
+class LifetimeBar:
+    """The bar that shows how much of a token's lifetime is left, from 0 to 100."""
 
     left_percent: float
     tick_percent: float
@@ -71,13 +71,17 @@ class LifeBar:
     label: str
 
 
-def life_bar(role: RoleState) -> LifeBar | None:
+def lifetime_bar(role: RoleState) -> LifetimeBar | None:
     """Return the bar of a role's token; None without a token that expires."""
     if role.remaining is None:
         return None
     if role.remaining <= timedelta():
-        return LifeBar(0, 0, "nothing left")
-    life = role.remaining if role.fetched_at is None or role.expires_at is None else role.expires_at - role.fetched_at
-    life = max(life, timedelta(seconds=1))
-    left_percent = 100 * min(1.0, role.remaining / life)
-    return LifeBar(left_percent, 100 * (role.required_life / life), f"{left_percent:.0f} % of the token's life left")
+        return LifetimeBar(0, 0, "nothing left")
+    lifetime = (
+        role.remaining if role.fetched_at is None or role.expires_at is None else role.expires_at - role.fetched_at
+    )
+    lifetime = max(lifetime, timedelta(seconds=1))
+    left_percent = 100 * min(1.0, role.remaining / lifetime)
+    return LifetimeBar(
+        left_percent, 100 * (role.required_lifetime / lifetime), f"{left_percent:.0f} % of the token's lifetime left"
+    )
