@@ -4,8 +4,7 @@ from pathlib import Path
 
 from signer.delivery.queue import DEFAULT_MAX_EVENTS, CannotOpenQueue, EventQueue
 from signer.delivery.sqlite_queue import SqliteQueue
-
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+from signer.redis_url import is_redis_url
 
 
 async def open_queue(address: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> EventQueue:
@@ -13,7 +12,7 @@ async def open_queue(address: str, *, lease_seconds: float, max_events: int = DE
 
     A claim keeps other processes from an event for `lease_seconds`. Raises `CannotOpenQueue`.
     """
-    if address.startswith(_REDIS_SCHEMES):
+    if is_redis_url(address):
         # The Redis client takes long to import, and most installations do not use it.
         from signer.delivery.redis_queue import RedisQueue
 

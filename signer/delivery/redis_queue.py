@@ -1,18 +1,12 @@
 """The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua)."""
 
-import contextlib
 import json
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from signer.delivery.queue import (
     DEFAULT_MAX_EVENTS,
@@ -22,15 +16,17 @@ from signer.delivery.queue import (
     QueueUnavailable,
     UploadEvent,
 )
-from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, run_command
+from signer.redis_client import RedisClient
+from signer.redis_errors import RedisPermissionDenied, RedisUnavailable
+from signer.redis_url import InvalidRedisUrl, parse_redis_url
 
 log = logging.getLogger("oss_signer.callbacks")
 
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 _KEY_PREFIX = "{oss-signer:callbacks}:"
-_SOCKET_TIMEOUT_SECONDS = 1.0
+_STEP_SECONDS = 1.0
 _DEADLINE_SECONDS = 2.0
-_MAX_CONNECTIONS = 64
+_MAX_CONNECTIONS = 16
 _CLEANUP_INTERVAL_SECONDS = 600.0
 _IDLE_CONSUMER_SECONDS = 3600.0
 _MIN_VERSION = (6, 2)
@@ -43,27 +39,17 @@ class RedisQueue:
     def __init__(self, url: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> None:
         """Raise `CannotOpenQueue` for a URL that is not valid, without repeating it: it can contain a password."""
         try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=_MAX_CONNECTIONS,
-                timeout=_SOCKET_TIMEOUT_SECONDS,
-                protocol=2,
-                socket_timeout=_SOCKET_TIMEOUT_SECONDS,
-                socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
-                retry=Retry(NoBackoff(), 1),  # once, because the server can have closed an idle connection
-            )
-        except ValueError:
-            raise CannotOpenQueue(
-                "the URL of the callback queue is not valid; write one such as redis://host:6379/0"
-            ) from None
-        self._redis: Any = Redis(connection_pool=pool)
+            parsed = parse_redis_url(url)
+        except InvalidRedisUrl as error:
+            raise CannotOpenQueue(f"server.callback_queue: {error}") from None
+        self._client = RedisClient(parsed, step_seconds=_STEP_SECONDS, max_connections=_MAX_CONNECTIONS)
         self._consumer = uuid.uuid4().hex
         self._lease_seconds = lease_seconds
         self._max_events = max_events
         self._depth = 0
         self._are_settings_checked = False
         self._cleaned_up_at = time.monotonic()
-        self._script = self._redis.register_script(_SCRIPT)
+        self._script: Any = self._client.redis.register_script(_SCRIPT)
 
     async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
         record = {"app": event.app_id, "object": event.object_id, "at": event.received_at, "body": event.body.decode()}
@@ -100,9 +86,7 @@ class RedisQueue:
         return self._depth
 
     async def close(self) -> None:
-        with contextlib.suppress(exceptions.RedisError, OSError):
-            await self._redis.aclose()
-            await self._redis.connection_pool.disconnect()
+        await self._client.close()
 
     async def _end_claim(self, operation: str, claimed: ClaimedEvent, *arguments: str | int) -> int:
         event = claimed.event
@@ -110,14 +94,20 @@ class RedisQueue:
         return result
 
     async def _run(self, operation: str, *arguments: str | int) -> Any:
-        return await _call(self._script(keys=[_KEY_PREFIX], args=[operation, *arguments]))
+        try:
+            return await self._client.run(
+                lambda _: self._script(keys=[_KEY_PREFIX], args=[operation, *arguments]),
+                deadline_seconds=_DEADLINE_SECONDS,
+            )
+        except RedisUnavailable as error:
+            raise QueueUnavailable(str(error)) from None
 
     async def _check_settings(self) -> None:
         """Warn once about settings with which Redis can lose events."""
         if self._are_settings_checked:
             return
         try:
-            info: dict[str, Any] = await run_command(self._redis.info(), deadline_seconds=_DEADLINE_SECONDS)
+            info = await self._client.run(lambda redis: redis.info(), deadline_seconds=_DEADLINE_SECONDS)
         except RedisPermissionDenied:
             info = {}
         except RedisUnavailable as error:
@@ -131,13 +121,6 @@ class RedisQueue:
         if time.monotonic() - self._cleaned_up_at > _CLEANUP_INTERVAL_SECONDS:
             self._cleaned_up_at = time.monotonic()
             await self._run("remove_idle_consumers", int(_IDLE_CONSUMER_SECONDS * 1000))
-
-
-async def _call(command: Awaitable[Any]) -> Any:
-    try:
-        return await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
-    except RedisUnavailable as error:
-        raise QueueUnavailable(str(error)) from None
 
 
 def _unsafe_settings(info: dict[str, Any]) -> Iterator[str]:

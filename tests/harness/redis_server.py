@@ -60,6 +60,16 @@ class RedisServer:
         """End it."""
         await self._stack.aclose()
 
+    async def promote(self) -> None:
+        """Make it a master."""
+        async with self.client() as redis:
+            await redis.replicaof("NO", "ONE")
+
+    async def demote(self, master: RedisServer) -> None:
+        """Make it a replica of another server; its connections stay open."""
+        async with self.client() as redis:
+            await redis.replicaof("127.0.0.1", str(master.port))
+
     async def _responds(self) -> bool:
         assert self._process is not None
         assert self._process.returncode is None, "".join(self._process.output)

@@ -1,4 +1,4 @@
-"""A TCP relay before a server, which counts connections and can hold them until a test releases them."""
+"""A TCP relay before a server: it counts connections, can hold them, and can lead new ones to another server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from tests.harness.waiting import wait_until
 class Relay:
     """A running relay."""
 
-    def __init__(self, address: str, *, held: bool) -> None:
+    def __init__(self, address: str, target: str, *, held: bool) -> None:
         self.address = address
         """Its host and port."""
+        self.target = target
+        """The URL of the server to which new connections lead."""
         self.arrivals: list[float] = []
         """When each connection arrived, in seconds of the monotonic clock."""
         self._released = asyncio.Event()
@@ -45,7 +47,6 @@ class Relay:
 @contextlib.asynccontextmanager
 async def relay(url: str, *, held: bool = False) -> AsyncIterator[Relay]:
     """Run a relay before the server at `url`; with `held`, connections wait for `release()`."""
-    target = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,6 +58,7 @@ async def relay(url: str, *, held: bool = False) -> AsyncIterator[Relay]:
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             await running.admit()
+            target = urlsplit(running.target)
             target_reader, target_writer = await asyncio.open_connection(target.hostname, target.port)
             await asyncio.gather(copy(reader, target_writer), copy(target_reader, writer))
 
@@ -66,7 +68,7 @@ async def relay(url: str, *, held: bool = False) -> AsyncIterator[Relay]:
         task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=1024)
-    running = Relay(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", held=held)
+    running = Relay(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", url, held=held)
     try:
         yield running
     finally:

@@ -1,0 +1,130 @@
+"""A client of the Redis at a URL, which finds the current master after a failover."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from signer.redis_errors import NoMasterKnown, RedisCommandRejected, RedisUnavailable, is_from_wrong_server, run_command
+from signer.redis_url import RedisUrl
+
+T = TypeVar("T")
+
+_SENTINEL_SECONDS = 0.5
+"""The time in which a sentinel must respond."""
+
+
+class RedisClient:
+    """Runs commands, each on one of a bounded number of connections.
+
+    Nothing is known of the other connections after one has failed or met a replica: a failover may have happened. All
+    of them are then closed, and the next command resolves the host name, or asks the sentinels, anew.
+    """
+
+    def __init__(self, url: RedisUrl, *, step_seconds: float, max_connections: int) -> None:
+        """Create a client that connects at its first command.
+
+        Args:
+            url: Where the Redis is.
+            step_seconds: The time limit for opening a connection, and for each response.
+            max_connections: How many commands run at the same time; others wait, within their deadlines.
+        """
+        self.redis = _new_redis(url, step_seconds)
+        """For subscriptions; commands go through `run`."""
+        # Not a BlockingConnectionPool: before Python 3.13, a task that is cancelled while it waits for such a pool can
+        # leave a free connection unused (https://github.com/python/cpython/issues/112202).
+        self._free_connections = asyncio.Semaphore(max_connections)
+
+    async def run(self, command: Callable[[Redis], Awaitable[T]], *, deadline_seconds: float) -> T:
+        """Run a command, or raise `RedisUnavailable` if it fails or does not complete within the deadline.
+
+        A command that a demoted master rejects runs once more, on another connection.
+        """
+        try:
+            return await run_command(self._run(command), deadline_seconds=deadline_seconds)
+        except RedisCommandRejected:
+            raise
+        except RedisUnavailable:
+            await self.drop_connections()
+            raise
+
+    async def _run(self, command: Callable[[Redis], Awaitable[T]]) -> T:
+        async with self._free_connections:
+            try:
+                return await command(self.redis)
+            except exceptions.ResponseError as error:
+                if not is_from_wrong_server(error):
+                    raise
+            await self.drop_connections()
+            return await command(self.redis)
+
+    async def drop_connections(self) -> None:
+        """Close idle connections now, and the others when their commands end."""
+        pool: Any = self.redis.connection_pool
+        with contextlib.suppress(exceptions.RedisError, OSError):
+            await pool.update_active_connections_for_reconnect()
+            await pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        with contextlib.suppress(exceptions.RedisError, OSError):
+            await self.redis.aclose(close_connection_pool=True)
+
+
+def _new_redis(url: RedisUrl, step_seconds: float) -> Redis:
+    transport: dict[str, Any] = {
+        "protocol": 2,  # RESP 3 sends the password in HELLO, which an old server quotes in its error
+        "socket_timeout": step_seconds,
+        "socket_connect_timeout": step_seconds,
+        "retry": Retry(NoBackoff(), 1),  # for a connection that the server closed while it was idle
+    }
+    if url.is_tls:
+        files = {name: url.options.get(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
+        transport |= {"ssl": True, "ssl_check_hostname": url.checks_hostname, **files}
+    login: dict[str, Any] = {"db": url.database, "username": url.username, "password": url.password}
+    if url.socket_path:
+        return Redis(unix_socket_path=url.socket_path, **transport, **login)
+    if not url.master_name:
+        [(host, port)] = url.hosts
+        return Redis(host=host, port=port, **transport, **login)
+    limits = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS}
+    own_login = {name: url.options.get(f"sentinel_{name}") for name in ("username", "password")}
+    sentinels: Any = _Sentinels(url.hosts, sentinel_kwargs={**transport, **limits, **own_login})  # type: ignore[no-untyped-call]
+    master: Redis = sentinels.master_for(url.master_name, **transport, **login)
+    return master
+
+
+class _Sentinels(Sentinel):
+    """Asks all sentinels at the same time, so that a dead one costs no more than its time limit."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return host and port of the master according to the newest configuration that a sentinel has.
+
+        See: https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/#configuration-epochs
+        """
+        requests = (asyncio.wait_for(each.sentinel_masters(), _SENTINEL_SECONDS) for each in self.sentinels)
+        results = await asyncio.gather(*requests, return_exceptions=True)
+        # Requests are rare: no connection stays open for them.
+        await asyncio.gather(
+            *(each.connection_pool.disconnect(inuse_connections=False) for each in self.sentinels),
+            return_exceptions=True,
+        )
+        responses = [each for each in results if isinstance(each, dict)]
+        states = [each[service_name] for each in responses if service_name in each]
+        if states:
+            newest = max(states, key=lambda each: (each["config-epoch"], self.check_master_state(each, service_name)))
+            if not self.check_master_state(newest, service_name):
+                raise NoMasterKnown("the master is down, and the sentinels have not chosen another one yet")
+            return newest["ip"], newest["port"]
+        if responses:
+            raise NoMasterKnown("the sentinels know no master of this name")
+        for error in results:
+            if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+                raise error
+        raise NoMasterKnown("no sentinel can be reached")
