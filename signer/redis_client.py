@@ -27,13 +27,14 @@ class RedisClient:
     of them are then closed, and the next command resolves the host name, or asks the sentinels, anew.
     """
 
-    def __init__(self, url: RedisUrl, *, step_seconds: float, max_connections: int) -> None:
+    def __init__(self, url: RedisUrl, *, max_connections: int, step_seconds: float | None = None) -> None:
         """Create a client that connects at its first command.
 
         Args:
             url: Where the Redis is.
-            step_seconds: The time limit for opening a connection, and for each response.
             max_connections: How many commands run at the same time; others wait, within their deadlines.
+            step_seconds: The time limit for opening a connection, and for each response; a command is tried once more
+                after it. By default, there is only the deadline of each command.
         """
         self.redis = _new_redis(url, step_seconds)
         """For subscriptions; commands go through `run`."""
@@ -77,7 +78,7 @@ class RedisClient:
             await self.redis.aclose(close_connection_pool=True)
 
 
-def _new_redis(url: RedisUrl, step_seconds: float) -> Redis:
+def _new_redis(url: RedisUrl, step_seconds: float | None) -> Redis:
     transport: dict[str, Any] = {
         "protocol": 2,  # RESP 3 sends the password in HELLO, which an old server quotes in its error
         "socket_timeout": step_seconds,

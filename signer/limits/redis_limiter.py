@@ -1,26 +1,31 @@
 """Token buckets in Redis, shared by all signers with the same `limits: redis://...`: one Lua call per request."""
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from signer.circuit_breaker import CircuitBreaker
 from signer.errors import RateLimited
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit, allowance, rate_limited
-from signer.redis_errors import RedisUnavailable, run_command
+from signer.redis_client import RedisClient
+from signer.redis_errors import RedisUnavailable
+from signer.redis_url import parse_redis_url
 
 log = logging.getLogger("oss_signer.limits")
 
 _PREFIX = "oss-signer:limit:"
-_TIMEOUT_SECONDS = 0.1
+_DEADLINE_SECONDS = 1.0
 _TRIAL_SECONDS = 1.0
-"""After a failure one request in this time is tried at Redis, so that a dead Redis delays no other request."""
+"""The interval between trials while Redis is unavailable."""
+_TRIAL = (Limit("trial", (1_000_000, 1)),)
+_MAX_BATCH = 128
 
 # The time is that of Redis: the clocks of the signers do not matter. A bucket expires when it is full again: only
-# clients of the last moments cost memory, not all clients of a day.
+# clients of the last moments cost memory, not all clients of a day. A key that is no bucket is replaced by a full one.
 _ACQUIRE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -28,7 +33,11 @@ local remaining = {}
 local tightest
 for index, key in ipairs(KEYS) do
     local capacity, seconds = tonumber(ARGV[2 * index - 1]), tonumber(ARGV[2 * index])
-    local bucket = redis.call('HMGET', key, 'tokens', 'since')
+    local bucket = redis.pcall('HMGET', key, 'tokens', 'since')
+    if bucket.err then
+        redis.call('DEL', key)
+        bucket = {}
+    end
     local tokens = tonumber(bucket[1]) or capacity
     local since = tonumber(bucket[2]) or now
     tokens = math.min(capacity, tokens + math.max(0, now - since) * capacity / seconds)
@@ -48,46 +57,104 @@ end
 return {1, tightest, tostring(remaining[tightest])}
 """
 
+_Outcome = tuple[int, int, bytes]
+"""1 if every bucket had a token and else 0, the number of the bucket with the fewest, and its tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    limits: Sequence[Limit]
+    outcome: asyncio.Future[_Outcome | None]
+    """None if Redis is unavailable."""
+
 
 class RedisLimiter:
-    """Counts requests in Redis. While Redis is unavailable, each app counts in this process or rejects requests."""
+    """Counts requests in Redis. While Redis is unavailable, each app counts in this process or rejects requests.
+
+    Requests that arrive while Redis works on others wait, and are then sent together: however many there are, one
+    connection is enough. Only the requests that meet the beginning of an outage wait for Redis until the deadline;
+    afterwards a trial in the background finds out when it is available again.
+    """
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = Redis.from_url(
-            url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS, max_connections=64
-        )
-        self._acquire_script = self._redis.register_script(_ACQUIRE)
+        self._client = RedisClient(parse_redis_url(url), max_connections=1)
         self._local = LocalLimiter()
-        self._breaker = CircuitBreaker(
-            failure_threshold=1, first_delay_seconds=_TRIAL_SECONDS, max_delay_seconds=_TRIAL_SECONDS
-        )
+        self._is_available = True
+        self._waiting: deque[_Request] = deque()
+        self._sender: asyncio.Task[None] | None = None
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
-        if self._breaker.allow_call():
-            try:
-                return await self._acquire_in_redis(limits)
-            except RedisUnavailable as error:
-                if not self._breaker.is_open:
-                    log.warning("rate limits in Redis unavailable", extra={"reason": str(error)})
-                self._breaker.record_failure()
+        if self._is_available:
+            request = _Request(limits, asyncio.get_running_loop().create_future())
+            self._waiting.append(request)
+            if self._sender is None or self._sender.done():
+                self._sender = asyncio.create_task(self._send(), name="count requests in Redis")
+            outcome = await request.outcome
+            if outcome is not None:
+                return _allowance(limits, outcome)
         if not allow_when_unavailable:
             detail = "rate limits cannot be checked right now; retry after the seconds in Retry-After"
             raise RateLimited(detail, retry_after_seconds=_TRIAL_SECONDS)
         return await self._local.acquire(limits)
 
-    async def _acquire_in_redis(self, limits: Sequence[Limit]) -> Allowance:
-        keys = [_PREFIX + limit.key for limit in limits]
-        arguments = [number for limit in limits for number in limit.rate]
-        allowed, index, tokens = await run_command(
-            self._acquire_script(keys=keys, args=arguments), deadline_seconds=_TIMEOUT_SECONDS
-        )
-        if self._breaker.is_open:
-            log.info("rate limits in Redis available again")
-            self._breaker.record_success()
-        rate = limits[int(index) - 1].rate
-        if not allowed:
-            raise rate_limited(rate, float(tokens))
-        return allowance(rate, float(tokens))
-
     async def close(self) -> None:
-        await self._redis.aclose()
+        if self._sender is not None:
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
+        await self._client.close()
+
+    async def _send(self) -> None:
+        """Send all that waits; after a failure, send a trial now and then until Redis is available again."""
+        while self._waiting or not self._is_available:
+            if not self._is_available:
+                await asyncio.sleep(_TRIAL_SECONDS)
+            batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
+            outcomes = await self._evaluate([request.limits for request in batch] or [_TRIAL])
+            if outcomes is None:
+                batch += self._waiting
+                self._waiting.clear()
+            for index, request in enumerate(batch):
+                if not request.outcome.done():
+                    request.outcome.set_result(None if outcomes is None else outcomes[index])
+
+    async def _evaluate(self, batch: Sequence[Sequence[Limit]]) -> Sequence[_Outcome] | None:
+        """Return the outcome for each request, or None if Redis is unavailable."""
+
+        async def evaluate(redis: Redis) -> list[_Outcome]:
+            pipeline = redis.pipeline(transaction=False)
+            for limits in batch:
+                keys = [_PREFIX + limit.key for limit in limits]
+                # The whole script each time: SCRIPT LOAD and EVALSHA would take another round trip.
+                pipeline.eval(_ACQUIRE, len(keys), *keys, *(number for limit in limits for number in limit.rate))
+            outcomes = await pipeline.execute(raise_on_error=False)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+            return outcomes
+
+        try:
+            outcomes = await self._client.run(evaluate, deadline_seconds=_DEADLINE_SECONDS)
+        except RedisUnavailable as error:
+            self._record_failure(str(error))
+            return None
+        except Exception as error:
+            # The requests must not wait for ever, whatever the client raises.
+            self._record_failure(type(error).__name__)
+            return None
+        if not self._is_available:
+            log.info("rate limits in Redis available again")
+        self._is_available = True
+        return outcomes
+
+    def _record_failure(self, reason: str) -> None:
+        if self._is_available:
+            log.warning("rate limits in Redis unavailable", extra={"reason": reason})
+        self._is_available = False
+
+
+def _allowance(limits: Sequence[Limit], outcome: _Outcome) -> Allowance:
+    is_allowed, number, tokens = outcome
+    rate = limits[number - 1].rate
+    if not is_allowed:
+        raise rate_limited(rate, float(tokens))
+    return allowance(rate, float(tokens))

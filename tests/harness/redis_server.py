@@ -51,7 +51,8 @@ class RedisServer:
             launch(
                 require_program("redis-server"),
                 *("--bind", "127.0.0.1", *listen, "--unixsocket", self.socket, "--dir", self.directory),
-                *("--appendonly", "yes", "--save", "", *self.arguments, *password),
+                *("--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0", "--shutdown-timeout", "0"),
+                *(*self.arguments, *password),
             )
         )
         await wait_until(self._responds)
