@@ -1,8 +1,12 @@
-"""HTTP requests to other services: one connection pool, and response bodies of limited size."""
+"""HTTP requests to other services: a connection pool for each kind, and response bodies of limited size."""
 
 from collections.abc import Mapping
+from typing import Self
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from signer.dns_resolver import DnsResolver
 
 _MAX_CONNECTIONS_PER_HOST = 64
 _CHUNK_BYTES = 64 * 1024
@@ -16,19 +20,47 @@ class ResponseTooLarge(UnusableResponse):
     """A response body is larger than allowed."""
 
 
-def new_session() -> aiohttp.ClientSession:
+class OutboundSessions:
+    """A session for each kind of service, so that none waits for the connections of another; close it after use."""
+
+    def __init__(self) -> None:
+        self._resolver = DnsResolver()
+        self.wechat = new_session(self._resolver)
+        self.jwks = new_session(self._resolver)
+        self.oss_keys = new_session(self._resolver)
+        self.notify = new_session(self._resolver)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all sessions, in the event loop that created them."""
+        for session in (self.wechat, self.jwks, self.oss_keys, self.notify):
+            await session.close()
+        await self._resolver.close()
+
+
+def new_session(resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     """Return a session without cookies and proxies; close it in the event loop that created it.
 
     Only the connections per host are limited, so that a host that hangs does not delay requests to others. Compressed
     responses are not requested and not decompressed: a small one could have a huge content.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=_MAX_CONNECTIONS_PER_HOST),
+        connector=new_connector(resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         headers={"Accept-Encoding": "identity", "User-Agent": "oss-signer"},
     )
+
+
+def new_connector(resolver: AbstractResolver | None = None) -> aiohttp.TCPConnector:
+    """Return a connection pool that limits only the connections to one host."""
+    return aiohttp.TCPConnector(limit=0, limit_per_host=_MAX_CONNECTIONS_PER_HOST, resolver=resolver)
 
 
 async def fetch_document(

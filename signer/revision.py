@@ -12,8 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from signer.callers.api_key import ApiKeyCheck
 from signer.callers.caller import CallerCheck
 from signer.callers.first_match import FirstMatchCheck
@@ -28,6 +26,7 @@ from signer.definitions import caller_model, credential_model
 from signer.definitions.interpolation import BadReference, interpolate
 from signer.definitions.registry import AccessKeyTemplate, App, Registry, Role
 from signer.environment import CannotReadEnvironment, Environment
+from signer.outbound import OutboundSessions
 from signer.plugins import CALLERS, load_plugin
 from signer.request_context import RequestContext
 from signer.signing.v4 import Credential
@@ -156,7 +155,7 @@ def _identity(role: Role) -> Hashable:
 class CallerCheckBuilder:
     """Builds the caller checks of apps."""
 
-    def __init__(self, outbound: aiohttp.ClientSession, *, admit_login: Callable[[Context], Awaitable[None]]) -> None:
+    def __init__(self, outbound: OutboundSessions, *, admit_login: Callable[[Context], Awaitable[None]]) -> None:
         """Create a builder; `admit_login` is awaited before a wx.login code is exchanged, and raises `RateLimited`."""
         self._outbound = outbound
         self._admit_login = admit_login
@@ -194,7 +193,7 @@ class CallerCheckBuilder:
 
             secret = entry.secret.get_secret_value()
             return WeChatCheck(
-                outbound=self._outbound,
+                outbound=self._outbound.wechat,
                 sessions=SessionTokens(app_id, secret, entry.session),
                 app_id=entry.app_id or app_id,
                 secret=secret,
@@ -215,7 +214,7 @@ class CallerCheckBuilder:
         from signer.callers.verification_keys import key_from_pem, key_from_secret
 
         if entry.jwks_url is not None:
-            return Jwks(self._outbound, entry.jwks_url)
+            return Jwks(self._outbound.jwks, entry.jwks_url)
         if entry.public_key is not None:
             return key_from_pem(entry.public_key)
         return key_from_secret("" if entry.secret is None else entry.secret.get_secret_value())

@@ -22,7 +22,7 @@ from signer.errors import Forbidden, Problem, RateLimited
 from signer.limits.limiter_factory import new_limiter
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit, Rate, address_bucket
-from signer.outbound import new_session
+from signer.outbound import OutboundSessions
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
 from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
@@ -60,7 +60,7 @@ class Service:
         self.metrics = Metrics()
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
-        self._outbound = new_session()
+        self._outbound = OutboundSessions()
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)

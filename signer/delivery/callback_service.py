@@ -3,8 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import aiohttp
-
 from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.callback_signature import CallbackVerifier
 from signer.delivery.deliverer import TIMEOUT_SECONDS, Deliverer
@@ -12,12 +10,13 @@ from signer.delivery.public_keys import PublicKeys
 from signer.delivery.queue import DEFAULT_MAX_EVENTS
 from signer.delivery.queue_factory import open_queue
 from signer.delivery.receiver import CallbackReceiver
+from signer.outbound import OutboundSessions
 from signer.signing.callback_field import CallbackProof
 
 
 @contextlib.asynccontextmanager
 async def callback_service(
-    session: aiohttp.ClientSession,
+    outbound: OutboundSessions,
     *,
     queue_address: str | None,
     target_of: Callable[[str], NotifyTarget | None],
@@ -41,7 +40,7 @@ async def callback_service(
     See: `CallbackReceiver`, `Deliverer` and `CallbackVerifier` for the others.
     """
     async with contextlib.AsyncExitStack() as stack:
-        keys = PublicKeys(session)
+        keys = PublicKeys(outbound.oss_keys)
         stack.push_async_callback(keys.close)
         verifier = CallbackVerifier(keys, extra_key_url=extra_key_url)
         if queue_address is None:
@@ -49,7 +48,9 @@ async def callback_service(
             return
         queue = await open_queue(queue_address, lease_seconds=2 * timeout_seconds, max_events=max_events)
         stack.push_async_callback(queue.close)
-        deliverer = Deliverer(queue, session, target_of, count_attempt=count_attempt, timeout_seconds=timeout_seconds)
+        deliverer = Deliverer(
+            queue, outbound.notify, target_of, count_attempt=count_attempt, timeout_seconds=timeout_seconds
+        )
         deliverer.start()
         stack.push_async_callback(deliverer.stop)
         receiver = CallbackReceiver(

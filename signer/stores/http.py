@@ -16,7 +16,8 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from signer.outbound import ResponseTooLarge, read_response
+from signer.dns_resolver import DnsResolver
+from signer.outbound import ResponseTooLarge, new_connector, read_response
 from signer.stores import bundle, store_url
 from signer.stores.polling import PolledStore
 from signer.stores.protocol import EMPTY_REVISION, CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
@@ -49,6 +50,7 @@ class HttpStore(PolledStore):
         if parts.username is not None:
             credentials = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
             self._headers.setdefault("Authorization", credentials)
+        self._resolver = DnsResolver()
         self._session: aiohttp.ClientSession | None = None
         self._latest: Snapshot | None = None
         self._latest_etag: str | None = None
@@ -56,6 +58,7 @@ class HttpStore(PolledStore):
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+        await self._resolver.close()
 
     async def save(self, text: str, expected_revision: str | None) -> str:
         """Replace the document with a PUT request; see `WritableStore.save`."""
@@ -148,7 +151,9 @@ class HttpStore(PolledStore):
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and yield its response; an error of the connection in the block becomes `CannotRead`."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=new_connector(self._resolver), timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+            )
         # The configured headers may be secret: they are sent to the configured server only.
         all_headers = CIMultiDict(self._headers) if url.origin() == self._url.origin() else CIMultiDict[str]()
         all_headers.update(headers)
