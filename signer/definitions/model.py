@@ -25,7 +25,9 @@ from signer.definitions.value_types import (
     MetaName,
     Network,
     Origin,
+    QueueAddress,
     Rate,
+    RedisAddress,
     Region,
     Size,
 )
@@ -54,7 +56,7 @@ class Server(StrictModel):
     """Address of health checks, metrics and status page, `host:port` or `unix:/path`; keep it private."""
     admin_token: SecretStr | None = Field(None, min_length=16, examples=["${ADMIN_TOKEN}"])
     """Token for `Authorization: Bearer` at the admin address; required where other machines can reach it."""
-    callback_queue: SecretStr | None = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
+    callback_queue: QueueAddress = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
     """Queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share."""
     callback_queue_limit: int = Field(100_000, ge=1, examples=[100_000])
     """Maximum number of callbacks in the queue. One app can have half as many as there are free places, so a third of
@@ -229,8 +231,8 @@ class Definitions(StrictModel):
     """App of requests that name none."""
     server: Server = Field(Server())
     """Listen addresses and callbacks."""
-    limits: SecretStr | None = Field(None, examples=["redis://redis:6379/0"])
-    """Redis in which several signers share their rate limits; default: each signer counts alone."""
+    limits: RedisAddress = Field(None, examples=["redis://redis:6379/0"])
+    """URL of a Redis in which several signers share their rate limits; default: each signer counts alone."""
     audit: str | None = Field(None, min_length=1, examples=["/var/log/oss-signer/audit.log", "stdout"])
     """Audit log with one JSON line for each signature: a file, or `stdout`."""
     credentials: dict[str, CredentialEntry]

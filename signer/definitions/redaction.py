@@ -6,8 +6,8 @@ from difflib import SequenceMatcher
 
 MASK = "***"
 
-URL_PASSWORD = re.compile(r"(?<=://)[^\s/@]+(?=@)")
-"""User and password in a URL."""
+URL_PASSWORD = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=[?&_]password=)[^\s&#]+")
+"""User and password in a URL, and a password in its query."""
 
 MAX_QUOTED = 60
 _QUOTED = re.compile(f'"([^"]{{0,{MAX_QUOTED}}})…?"')

@@ -10,7 +10,14 @@ from hashlib import sha256
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -25,6 +32,7 @@ from signer.definitions.quantities import (
 )
 from signer.listen_address import PATTERN as LISTEN_ADDRESS_PATTERN
 from signer.listen_address import ListenAddress
+from signer.redis_url import parse_redis_url
 from signer.signing.content_types import WILDCARD_KINDS
 
 OR_REFERENCE = r"|\$\{"
@@ -176,6 +184,16 @@ def _network(value: str) -> str:
     return value
 
 
+def _redis_address(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        parse_redis_url(value.get_secret_value())
+    return value
+
+
+def _queue_address(value: SecretStr | None) -> SecretStr | None:
+    return _redis_address(value) if value is not None and "://" in value.get_secret_value() else value
+
+
 def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
@@ -211,6 +229,8 @@ Address = Annotated[
     BeforeValidator(_address_text),
     _Text("address", LISTEN_ADDRESS_PATTERN, _address, "0.0.0.0:5000", "127.0.0.1:9180"),
 ]
+RedisAddress = Annotated[SecretStr | None, AfterValidator(_redis_address)]
+QueueAddress = Annotated[SecretStr | None, AfterValidator(_queue_address)]
 Network = Annotated[str, _Text("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", _network, "10.0.0.0/8", "127.0.0.1")]
 FilePath = Annotated[str, _Text("file", "^[^\n]+$", _file_path, "/etc/oss-signer/tls/fullchain.pem")]
 Bucket = Annotated[str, _Text("bucket name", _BUCKET, _bucket, "photos-prod")]

@@ -24,10 +24,11 @@ from signer.doctor.steps.definitions import check_definitions
 from signer.doctor.steps.domain import check_certificate, check_domain
 from signer.doctor.steps.listen import check_listen
 from signer.doctor.steps.metadata import check_metadata
-from signer.doctor.steps.redis import SCHEMES, check_redis
+from signer.doctor.steps.redis import check_redis
 from signer.doctor.steps.wechat import check_wechat
 from signer.doctor.steps.write import check_write
 from signer.environment import Environment
+from signer.redis_url import is_redis_url
 from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
@@ -120,7 +121,7 @@ class Checkup:
         if plan.callbacks:
             yield Subject("callback keys", ""), check_callback_keys(http, server.callback_keys, plan.callbacks)
         for key, secret in (("limits", plan.registry.limits), ("server.callback_queue", server.callback_queue)):
-            if secret is not None and secret.get_secret_value().startswith(SCHEMES):
+            if secret is not None and is_redis_url(secret.get_secret_value()):
                 yield Subject("redis", key), check_redis(http, key, secret.get_secret_value())
 
     async def _fetch_date(self, endpoint: str) -> list[Finding]:

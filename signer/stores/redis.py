@@ -1,22 +1,20 @@
-"""`--config redis://host:6379/0?key=oss-signer`: definitions in one key; also `rediss://` and `unix:///path`.
+"""`--config redis://host:6379/0?key=oss-signer`: definitions in one key; also with sentinels, TLS or a Unix socket.
 
 A push publishes on the channel `KEY:changed`. Messages can be lost, so the key is polled every 10 s as well.
 """
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from redis import exceptions
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from signer.circuit_breaker import CircuitBreaker
-from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable, run_command
+from signer.redis_client import RedisClient
+from signer.redis_errors import RedisPermissionDenied, RedisUnavailable, RedisUnreachable
+from signer.redis_url import InvalidRedisUrl, parse_redis_url
 from signer.stores import bundle, store_url
 from signer.stores.polling import PolledStore, poll
 from signer.stores.protocol import CannotRead, CannotWrite, RevisionConflict, Snapshot, StoreIsEmpty
@@ -24,13 +22,11 @@ from signer.stores.protocol import CannotRead, CannotWrite, RevisionConflict, Sn
 _DEFAULT_KEY = "oss-signer"
 _STEP_SECONDS = 5.0
 _DEADLINE_SECONDS = 10.0
-_PING_SECONDS = 15.0
-"""How long the channel may be silent before a PING checks its connection."""
-_STORE_OPTIONS = ("key", "poll")
-_CLIENT_OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
-"""URL options of redis-py that are allowed."""
+_PING_SECONDS = 2.0
+"""How long the channel may be silent before a PING checks its connection, and how long the response may take."""
+_MAX_CONNECTIONS = 4
+_OPTIONS = ("key", "poll")
 
-_DATABASE = re.compile(r"/?[0-9]{0,5}", re.ASCII)
 _PUSH_SCRIPT = """
 local current = redis.call('GET', KEYS[1])
 local revision = current and redis.sha1hex(current) or ''
@@ -47,27 +43,16 @@ class RedisStore(PolledStore):
 
     def __init__(self, url: str, _environ: Mapping[str, str]) -> None:
         """Create a store; raise `CannotRead` if the URL is invalid."""
-        parts = store_url.parse_url(url)
-        location = store_url.printable_url(parts._replace(query=""))
-        if parts.fragment or (parts.scheme != "unix" and _DATABASE.fullmatch(parts.path) is None):
-            example = f"{parts.scheme}://user:password@host:6379/0?key={_DEFAULT_KEY}"
-            fix = f"write {example}, with / # ? @ in the password as %2F %23 %3F %40"
-            raise CannotRead(f"--config {parts.scheme}://...: not a Redis URL; {fix}")
-        options = store_url.parse_options(parts.query, (*_STORE_OPTIONS, *_CLIENT_OPTIONS), location)
-        self._key = options.get("key") or _DEFAULT_KEY
-        shown = {"key": self._key} | ({"db": options["db"]} if "db" in options else {})
-        location = store_url.printable_url(parts._replace(query=urlencode(shown)), shown)
-        super().__init__(location, store_url.poll_seconds(options, location))
         try:
-            self._redis = Redis.from_url(
-                store_url.remove_parameters(parts, _STORE_OPTIONS),
-                protocol=2,  # RESP 3 sends the password in HELLO, which an old server quotes in its error
-                socket_timeout=_STEP_SECONDS,
-                socket_connect_timeout=_STEP_SECONDS,
-                retry=Retry(NoBackoff(), 1),  # for a connection that the server closed while it was idle
-            )
-        except ValueError:
-            raise CannotRead(f"--config {self.location}: an option of the URL has an invalid value") from None
+            parsed = parse_redis_url(url, _OPTIONS)
+        except InvalidRedisUrl as error:
+            raise CannotRead(f"--config {url.partition('://')[0]}://...: {error}") from None
+        self._key = parsed.options.get("key") or _DEFAULT_KEY
+        shown = {name: value for name, value in parsed.options.items() if name == "db"}
+        location = f"{parsed.location}?{urlencode({'key': self._key, **shown}, safe='/', quote_via=quote)}"
+        super().__init__(location, store_url.poll_seconds(parsed.options, location))
+        self._is_tls = parsed.is_tls
+        self._client = RedisClient(parsed, max_connections=_MAX_CONNECTIONS, step_seconds=_STEP_SECONDS)
 
     async def watch(self) -> AsyncIterator[None]:
         """Yield when the key changed; see `Store.watch`."""
@@ -86,9 +71,11 @@ class RedisStore(PolledStore):
         data = text.encode()
         expected = _ANY_REVISION if expected_revision is None else expected_revision
         try:
-            # redis-py types its commands for both its clients, hence the casts.
-            command = cast("Awaitable[int]", self._redis.eval(_PUSH_SCRIPT, 1, self._key, expected, data))
-            was_set = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+            was_set = await self._client.run(
+                # redis-py types its commands for both its clients, hence the casts.
+                lambda redis: cast("Awaitable[int]", redis.eval(_PUSH_SCRIPT, 1, self._key, expected, data)),
+                deadline_seconds=_DEADLINE_SECONDS,
+            )
         except RedisUnavailable as error:
             raise CannotWrite(self._explain(error)) from None
         if not was_set:
@@ -96,14 +83,15 @@ class RedisStore(PolledStore):
         return bundle.text_revision(data)
 
     async def close(self) -> None:
-        with contextlib.suppress(exceptions.RedisError, OSError):
-            await self._redis.aclose()
+        await self._client.close()
 
     async def _fetch(self) -> tuple[Snapshot, str]:
         try:
-            # Not GET: the key may contain a huge value by mistake.
-            command = cast("Awaitable[bytes]", self._redis.getrange(self._key, 0, bundle.MAX_BYTES))
-            data = await run_command(command, deadline_seconds=_DEADLINE_SECONDS)
+            data = await self._client.run(
+                # Not GET: the key may contain a huge value by mistake.
+                lambda redis: cast("Awaitable[bytes]", redis.getrange(self._key, 0, bundle.MAX_BYTES)),
+                deadline_seconds=_DEADLINE_SECONDS,
+            )
         except RedisUnavailable as error:
             raise CannotRead(self._explain(error)) from None
         if not data:
@@ -118,11 +106,12 @@ class RedisStore(PolledStore):
             try:
                 await self._subscribe(wake, breaker)
             except (exceptions.RedisError, OSError):
+                await self._client.drop_connections()
                 await asyncio.sleep(breaker.record_failure())
 
     async def _subscribe(self, wake: asyncio.Event, breaker: CircuitBreaker) -> None:
         """Set `wake` for each message until the connection fails; check a silent connection with a PING."""
-        async with self._redis.pubsub() as channel:
+        async with self._client.redis.pubsub() as channel:
             await channel.subscribe(f"{self._key}:changed")
             is_ping_sent = False
             while True:
@@ -140,6 +129,6 @@ class RedisStore(PolledStore):
         fix = ""
         if isinstance(error, RedisPermissionDenied):
             fix = "; allow GETRANGE and SUBSCRIBE, and for pushes EVAL, GET, SET and PUBLISH"
-        elif isinstance(error, RedisUnreachable) and self.location.startswith("rediss:"):
+        elif isinstance(error, RedisUnreachable) and self._is_tls:
             fix = "; check that its certificate is trusted"
         return f"{self.location}: {error}{fix}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from signer import redis_url
 from signer.plugins import STORES, PluginError, load_plugin, plugin_names
 from signer.stores.file import FileStore
 from signer.stores.protocol import CannotRead, Store
@@ -13,9 +14,7 @@ _BUILT_IN = {
     "http": "signer.stores.http:HttpStore",
     "https": "signer.stores.http:HttpStore",
     "oss": "signer.stores.oss:OssStore",
-    "redis": "signer.stores.redis:RedisStore",
-    "rediss": "signer.stores.redis:RedisStore",
-    "unix": "signer.stores.redis:RedisStore",
+    **dict.fromkeys(redis_url.SCHEMES, "signer.stores.redis:RedisStore"),
 }
 """Loaded by name: a signer that reads files imports neither the Redis client nor the OSS SDK."""
 

@@ -1,7 +1,7 @@
 """Parses the URL of a store, and formats it for messages without its secrets."""
 
-from collections.abc import Collection
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from collections.abc import Collection, Mapping
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from signer.definitions.quantities import parse_duration
 from signer.stores.protocol import CannotRead
@@ -48,7 +48,7 @@ def parse_options(query: str, known: Collection[str], location: str) -> dict[str
     return options
 
 
-def poll_seconds(options: dict[str, str], location: str) -> float:
+def poll_seconds(options: Mapping[str, str], location: str) -> float:
     """Return the interval that the option `poll` sets; raise `CannotRead` if it is not a positive duration."""
     if "poll" not in options:
         return _POLL_SECONDS
@@ -59,9 +59,3 @@ def poll_seconds(options: dict[str, str], location: str) -> float:
     if seconds <= 0:
         raise CannotRead(f"--config {location}: poll: the interval must be at least 1s")
     return seconds
-
-
-def remove_parameters(url: SplitResult, names: Collection[str]) -> str:
-    """Return the URL without these query parameters."""
-    query = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in names]
-    return url._replace(query=urlencode(query)).geturl()

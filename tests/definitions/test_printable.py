@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from signer.definitions.diff import describe_changes, printable_sections
+from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import parse
 from signer.definitions.registry import Registry
 from signer.definitions.warnings import find_warnings
@@ -41,20 +42,36 @@ def test_references_in_lists_are_shown_as_written() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "shown"),
-    [("${R}", "${R}"), (f"redis://:{SECRET}@redis:6379/0", "***"), ("redis://${R:-x}@redis", "***")],
+    [
+        ("${R}", "${R}"),
+        (f"redis://:{SECRET}@redis:6379/0", "***"),
+        ("redis://${P:-x}@redis", "***"),
+        (f"redis+sentinel://redis/main?sentinel_password={SECRET}", "***"),
+    ],
 )
 def test_a_secret_top_level_key_is_masked(limits: str, shown: str) -> None:
-    registry = definitions("name: x", top=f"limits: {limits}", environ={"R": SECRET})
+    registry = definitions("name: x", top=f"limits: {limits}", environ={"R": f"redis://:{SECRET}@redis", "P": SECRET})
     assert printable_sections(registry)["limits"] == {"value": shown}
 
 
-def test_the_password_of_a_url_is_masked() -> None:
-    registry = definitions("name: 'https://ann:Hunter@example.com/x'")
-    assert printable_sections(registry)["apps.a"]["name"] == "https://***@example.com/x"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ann:Hunter@example.com/x", "https://***@example.com/x"),
+        ("redis+sentinel://a,b/x?sentinel_password=Hunter&db=1", "redis+sentinel://a,b/x?sentinel_password=***&db=1"),
+        ("redis://a/0?password=Hunter", "redis://a/0?password=***"),
+    ],
+)
+def test_the_password_of_a_url_is_masked(url: str, shown: str) -> None:
+    registry = definitions(f"name: '{url}'")
+    assert printable_sections(registry)["apps.a"]["name"] == shown
 
 
-def test_secrets_in_clear_are_warned_of_also_in_lists() -> None:
-    top = f"limits: redis://:{SECRET}@redis:6379/0\nserver: {{callback_queue: /var/lib/oss-signer/callbacks.db}}"
+@pytest.mark.parametrize(
+    "url", [f"redis://:{SECRET}@redis:6379/0", f"redis+sentinel://redis/main?sentinel_password={SECRET}"]
+)
+def test_secrets_in_clear_are_warned_of_also_in_lists(url: str) -> None:
+    top = f"limits: {url}\nserver: {{callback_queue: /var/lib/oss-signer/callbacks.db}}"
     warnings = [str(each) for each in find_warnings(definitions(CALLERS.format(SECRET), top))]
     assert [each.split()[1] for each in warnings] == [
         "limits:",
@@ -62,3 +79,12 @@ def test_secrets_in_clear_are_warned_of_also_in_lists() -> None:
         "apps.a.callers[1].secret:",
     ]
     assert all("the secret itself is in this file" in each and SECRET not in each for each in warnings)
+
+
+@pytest.mark.parametrize("key", ["limits: '{0}'", "server: {{callback_queue: '{0}'}}"])
+@pytest.mark.parametrize("url", [f"redis://:a/{SECRET}@redis:6379/0", f"redis+sentinel://:{SECRET}@redis:26379"])
+def test_a_redis_url_with_a_mistake_is_rejected_without_its_password(key: str, url: str) -> None:
+    with pytest.raises(BadDefinitions) as raised:
+        definitions("name: x", top=key.format(url))
+    assert SECRET not in str(raised.value)
+    assert "this is not the URL of a Redis; write redis" in str(raised.value)

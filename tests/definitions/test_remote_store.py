@@ -181,12 +181,25 @@ def test_a_secret_is_not_sent_to_any_host(path: str, host: str, app: dict[str, A
 
 
 def test_redis_urls_with_a_password_of_the_machine() -> None:
-    for url in ("${REDIS_URL}", "redis://:${WX_SECRET}@evil.example/0", "redis:///0?host=evil&password=${WX_SECRET}"):
+    for url in (
+        "${REDIS_URL}",
+        "redis://:${WX_SECRET}@evil.example/0",
+        "redis+sentinel://:${WX_SECRET}@redis,evil.example/main",
+    ):
         document = {**definitions(), "limits": url}
         assert any("must not send secrets" in each for each in mistakes(document, EVERYTHING))
         queue = {**definitions(), "server": {"callback_queue": url}}
         assert any("must not send secrets" in each for each in mistakes(queue, EVERYTHING))
-    assert "a" in parse({**definitions(), "limits": "${REDIS_URL}"}, Allowed(("*",), (), ("redis",))).apps
+    only_redis = Allowed(("*",), (), ("redis",))
+    assert "a" in parse({**definitions(), "limits": "${REDIS_URL}"}, only_redis).apps
+    sentinels = "redis+sentinel://:${WX_SECRET}@redis,evil.example/main"
+    [mistake] = mistakes({**definitions(), "limits": sentinels}, only_redis)
+    assert "must not send secrets of this machine to evil.example" in mistake
+
+
+def test_a_redis_url_names_no_other_host_in_its_query() -> None:
+    document = {**definitions(), "limits": "redis:///0?host=evil&password=${WX_SECRET}"}
+    assert any("limits: unknown option 'host'; use db" in each for each in mistakes(document, EVERYTHING))
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,5 @@ async def test_a_package_that_cannot_be_imported_is_reported(tmp_path: Path, env
     assert result.status == 1
     assert result.err.startswith("--config sqlite://...: 'sqlite' (oss_signer.stores) cannot be loaded: ")
     unknown = await run_command("check", "--config", "etcd://x", environ=environ)
-    assert (
-        "unknown kind of store; use a path or one of http://, https://, oss://, redis://, rediss://, sqlite://"
-        in unknown.err
-    )
+    assert "unknown kind of store; use a path or one of http://, https://, oss://, redis://, " in unknown.err
+    assert ", rediss+sentinel://, sqlite://, unix://" in unknown.err

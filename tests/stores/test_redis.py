@@ -137,18 +137,18 @@ async def test_each_failure_has_a_message_without_the_password(redis: RedisStore
         (right.replace("//:", "//ann:"), f"{at}: the Redis user lacks a permission; allow GETRANGE and SUBSCRIBE, "),
         (f"{right}&key=list", at.replace("oss-signer", "list") + ": Redis rejected the command (WRONGTYPE)"),
         (f"{right}&key=large", at.replace("oss-signer", "large") + ": is larger than 16 MiB"),
-        (f"{right}&kee=x", "unknown option 'kee'; use db, "),
+        (f"{right}&kee=x", "--config redis://...: unknown option 'kee'; use db, key, poll"),
         (f"{right}&poll=x", "poll: not a duration"),
-        (f"{right}&poll=1s&poll=1s", "option 'poll' is repeated; write it once"),
+        (f"{right}&poll=1s&poll=1s", "--config redis://...: option 'poll' is repeated; write it once"),
         (f"redis://:{PASSWORD}/1@h:6379/0", "--config redis://...: "),
         (
             f"redis://:1/{PASSWORD}@h:6379/0",
-            "--config redis://...: not a Redis URL; write redis://user:password@host:6379/0",
+            "--config redis://...: this is not the URL of a Redis; write redis://user:password@host:6379/0",
         ),
-        (f"redis://:1?{PASSWORD}@h:6379/0", "unknown option in the URL; use db, "),
+        (f"redis://:1?{PASSWORD}@h:6379/0", "--config redis://...: this is not the URL of a Redis; write redis://"),
         (
             f"redis://:1#{PASSWORD}@h:6379/0",
-            "--config redis://...: not a Redis URL; write redis://user:password@host:6379/0",
+            "--config redis://...: this is not the URL of a Redis; write redis://user:password@host:6379/0",
         ),
     ):
         error = await load_error(url)

@@ -6,12 +6,12 @@ References may stand where a secret is used but not shown, and an entry with one
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from signer.definitions.caller_model import BUILT_IN
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import KeyPath, Violation
 from signer.environment import Allowed, Variables
+from signer.redis_url import InvalidRedisUrl, parse_redis_url
 
 _REFERENCE_KEYS = re.compile(
     r"limits"
@@ -68,17 +68,17 @@ def _check_reference(path: KeyPath, document: Document, allowed: Allowed) -> Ite
         message = "others can see this value, so a remote store must not contain ${...} here; write the value itself"
         yield Violation(path, message)
     elif key == "app.callers.secret" and kind == "wechat":
-        yield from _check_host((*path[:-1], "endpoint"), parent.get("endpoint"), allowed, _WECHAT_HOST)
+        yield from _check_url((*path[:-1], "endpoint"), parent.get("endpoint"), allowed, _WECHAT_HOST)
     elif key == "app.callback.notify.secret":
-        yield from _check_host((*path[:-1], "url"), parent.get("url"), allowed)
+        yield from _check_url((*path[:-1], "url"), parent.get("url"), allowed)
     elif key in ("limits", "server.callback_queue"):
-        yield from _check_host(path, _value_at(document.value, path), allowed)
+        yield from _check_redis_hosts(path, _value_at(document.value, path), allowed)
 
 
 def _check_credentials(path: KeyPath, entry: Mapping[str, Any], variables: Variables) -> Iterator[Violation]:
     """Check where a request that is signed with a credential of this machine goes, and which file it contains."""
     if variables.allowed is not None and entry.get("type") in ("assume_role", "oidc"):
-        yield from _check_host((*path, "endpoint"), entry.get("endpoint"), variables.allowed, _STS_HOST)
+        yield from _check_url((*path, "endpoint"), entry.get("endpoint"), variables.allowed, _STS_HOST)
     token_file = entry.get("token_file")
     if isinstance(token_file, str) and not variables.allows_file(token_file):
         fix = "start with --allow-files and its directory to allow it"
@@ -86,29 +86,35 @@ def _check_credentials(path: KeyPath, entry: Mapping[str, Any], variables: Varia
         yield Violation((*path, "token_file"), message)
 
 
-def _check_host(
+def _check_redis_hosts(path: KeyPath, address: object, allowed: Allowed) -> Iterator[Violation]:
+    """Check the server or each sentinel of a URL; the sentinels name the servers that get the password."""
+    if isinstance(address, str) and "://" in address:
+        try:
+            hosts = parse_redis_url(address).hosts
+        except InvalidRedisUrl:
+            return  # validation reports it
+        for host, _ in hosts:
+            yield from _check_host(path, host, allowed)
+
+
+def _check_url(
     path: KeyPath, url: object, allowed: Allowed, known: re.Pattern[str] | None = None
 ) -> Iterator[Violation]:
-    host = _host(url)
-    if host is not None and not (known and known.fullmatch(host.lower())) and not allowed.allows_host(host):
+    if isinstance(url, str) and "://" in url:
+        match = _HTTP_URL.fullmatch(url)
+        yield from _check_host(path, match[1].strip("[]") if match else "", allowed, known)
+
+
+def _check_host(
+    path: KeyPath, host: str, allowed: Allowed, known: re.Pattern[str] | None = None
+) -> Iterator[Violation]:
+    """Check a host; it is empty where an address does not show it for sure."""
+    if not (known and known.fullmatch(host.lower())) and not allowed.allows_host(host):
         message = (
             f"definitions from a remote store must not send secrets of this machine to {host or 'this address'}; "
             "remove it, or start with --allow-hosts and the host to allow it"
         )
         yield Violation(path, message)
-
-
-def _host(url: object) -> str | None:
-    """Return the host of an address; "" if it cannot be told for sure, None for an address without one."""
-    if not isinstance(url, str) or "://" not in url or url.startswith("unix://"):
-        return None
-    if url.lower().startswith("http"):
-        match = _HTTP_URL.fullmatch(url)
-        return match[1].strip("[]") if match else ""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _general(path: KeyPath) -> str:

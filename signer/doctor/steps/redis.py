@@ -1,28 +1,19 @@
 """Step `redis`: does the Redis of `limits` or of the callback queue respond."""
 
-from urllib.parse import urlsplit
-
-import redis.asyncio
-
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe
-from signer.redis_errors import RedisCommandRejected, RedisLoginRejected, RedisUnavailable, run_command
+from signer.redis_client import RedisClient
+from signer.redis_errors import RedisCommandRejected, RedisLoginRejected, RedisUnavailable
+from signer.redis_url import parse_redis_url
 
-SCHEMES = ("redis://", "rediss://", "unix://")
 
-
-async def check_redis(http: HttpProbe, key: str, url: str) -> Finding:
-    """Ping the Redis at `url`, which the definitions hold at `key`. The URL may hold a password and is not shown."""
-    split = urlsplit(url)
-    location = split.path if split.scheme == "unix" else split.netloc.rpartition("@")[2]
-    subject = Subject("redis", f"{key} ({location})")
-    seconds = http.timeout_seconds
+async def check_redis(http: HttpProbe, key: str, text: str) -> Finding:
+    """Ping the Redis at a URL, which the definitions hold at `key`. The URL may hold a password and is not shown."""
+    url = parse_redis_url(text)
+    subject = Subject("redis", f"{key} ({url.place})")
+    client = RedisClient(url, max_connections=1)
     try:
-        client = redis.asyncio.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
-    except ValueError:
-        return subject.failed("is not the URL of a Redis", f"write {key} as redis://host:6379/0")
-    try:
-        await run_command(client.ping(), deadline_seconds=seconds)
+        await client.run(lambda redis: redis.ping(), deadline_seconds=http.timeout_seconds)
     except RedisLoginRejected:
         return subject.failed("rejects the user or the password", f"correct the password in {key}")
     except RedisCommandRejected as error:
@@ -31,5 +22,5 @@ async def check_redis(http: HttpProbe, key: str, url: str) -> Finding:
         fix = f"start it, or correct {key}; check the connection from this machine: redis-cli -u URL ping"
         return subject.failed(f"does not respond: {error}", fix)
     finally:
-        await client.aclose()
+        await client.close()
     return subject.ok("responds")
