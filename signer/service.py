@@ -112,7 +112,7 @@ class Service:
             members = {
                 "key": upload.key,
                 "key_prefix": upload.key_prefix,
-                "max_size": upload.max_size_bytes,
+                "max_size": upload.rules.max_size_bytes,
                 "expires_at": upload.expires_at,
             }
             self._audit.add("signature", {**_audit_members(app, caller, context), **members})

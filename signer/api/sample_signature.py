@@ -19,6 +19,7 @@ from signer.http.router import Handler
 from signer.revision import Context
 from signer.service import Service
 from signer.signing.form import SignedUpload
+from signer.signing.policy_document import PolicyHead
 from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
 
 _MAX_CACHED_TARGET_CHARACTERS = 256
@@ -36,7 +37,7 @@ def sample_signature_handler(service: Service) -> Handler:
         result = await service.sign_upload(context, request, sample=True)
         upload = result.signed
         if upload.response_body is None:  # several clients may get the same upload, so its bytes are kept with it
-            upload.response_body = orjson.dumps(sample_document(upload))
+            upload.response_body = sample_json(upload)
         return Reply(200, upload.response_body, allowance=result.allowance, session=result.caller.session)
 
     return sample_signature
@@ -88,22 +89,27 @@ def app_of_sample_request(_parameter: str, target: str, headers: MultiMapping[st
     return match[1] if match else registry.default_app
 
 
-def sample_document(upload: SignedUpload) -> dict[str, str]:
+def sample_json(upload: SignedUpload) -> bytes:
     """Return the members of the sample server's response, and those that this service adds; all are strings."""
-    fields = upload.fields
+    document = {"signature": upload.signature, "key_prefix": upload.key_prefix}
+    if upload.key is not None:
+        document["key"] = upload.key
+    if (callback := upload.own_fields.get("callback")) is not None:
+        document["callback"] = callback
+    return b"".join((_beginning(upload.head, upload.url), upload.policy_tail, b'",', orjson.dumps(document)[1:]))
+
+
+@lru_cache(maxsize=1024)
+def _beginning(head: PolicyHead, url: str) -> bytes:
+    """Return the JSON that all responses with this head have in common, up to the tail of the policy."""
+    fields = head.fields
     document = {
-        "policy": fields["policy"],
+        "host": url,
         "x_oss_signature_version": fields["x-oss-signature-version"],
         "x_oss_credential": fields["x-oss-credential"],
         "x_oss_date": fields["x-oss-date"],
-        "signature": fields["x-oss-signature"],
         "security_token": fields.get("x-oss-security-token", ""),
-        "host": upload.url,
-        "key_prefix": upload.key_prefix,
-        "expires_at": rfc3339(upload.expires_at),
+        "expires_at": rfc3339(head.expires_at),
+        "policy": head.base64,
     }
-    if upload.key is not None:
-        document["key"] = upload.key
-    if (callback := fields.get("callback")) is not None:
-        document["callback"] = callback
-    return document
+    return orjson.dumps(document).removesuffix(b'"}')

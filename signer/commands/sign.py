@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from signer.api.uploads import form_document
+from signer.api.uploads import form_json
 from signer.callers.caller import Caller
 from signer.commands.definition_options import add_definition_options, environment, load_registry
 from signer.errors import Problem
@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     except Problem as problem:
         print(f"{problem.code}: {problem.detail}", file=sys.stderr)
         return 1
-    print(json.dumps({"answer": form_document(upload), "policy": upload.policy()}, indent=2, ensure_ascii=False))
+    output = {"answer": json.loads(form_json(upload)), "policy": upload.policy_document()}
+    print(json.dumps(output, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -44,17 +44,44 @@ _DEFAULTS = {"x-oss-object-acl": "default", "x-oss-storage-class": "Standard"}
 class SignedUpload:
     """A form that OSS accepts until `expires_at`."""
 
-    url: str
-    fields: dict[str, str] = field(repr=False)
+    rules: UploadRules = field(repr=False)
     key_prefix: str
     key: str | None
     """The exact object key, or None where the client chooses a name below the prefix."""
-    expires_at: datetime
-    max_size_bytes: int
+    head: PolicyHead = field(repr=False)
+    policy_tail: bytes = field(repr=False)
+    """The policy in Base64 after the part that `head` contains."""
+    signature: str = field(repr=False)
+    own_fields: Mapping[str, str] = field(repr=False)
+    """The fields that `head` does not contain, without key, policy and signature."""
     response_body: bytes | None = field(default=None, init=False, repr=False)
     """The serialized response, kept here by the API because several clients can receive the same form."""
 
-    def policy(self) -> dict[str, Any]:
+    @property
+    def url(self) -> str:
+        return self.rules.url
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.head.expires_at
+
+    @property
+    def form_key(self) -> str:
+        """The value of the field `key`."""
+        return self.key_prefix + "${filename}" if self.key is None else self.key
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """All fields of the form, in a new dictionary."""
+        return {
+            "key": self.form_key,
+            **self.head.fields,
+            **self.own_fields,
+            "policy": self.head.base64 + self.policy_tail.decode(),
+            "x-oss-signature": self.signature,
+        }
+
+    def policy_document(self) -> dict[str, Any]:
         """Return the decoded policy document, with its security token masked."""
         document: dict[str, Any] = json.loads(b64decode(self.fields["policy"]))
         for condition in document["conditions"]:
@@ -74,7 +101,7 @@ class Forms:
         restricted = {rule[1][1:].lower() for rule in rules.conditions if isinstance(rule, list)}
         fixed = {name: value for name, value in _DEFAULTS.items() if name not in restricted}
         fixed |= {**rules.headers, "success_action_status": str(rules.success_status)}
-        given = _fields_with_one_value(rules)
+        given = rules.fields_with_one_value()
         shared: list[Condition] = [["content-length-range", rules.min_size_bytes, rules.max_size_bytes]]
         shared += rules.conditions
         policy = partial(PolicyTemplate, rules.bucket, rules.region, rules.expires)
@@ -156,15 +183,8 @@ class Forms:
         self, head: PolicyHead, prefix: str, key: str | None, fields: Mapping[str, str], conditions: bytes
     ) -> SignedUpload:
         """Return the form; `fields` and `conditions` are those that `head` does not contain."""
-        policy, signature = head.complete(conditions, prefix if key is None else key, is_exact_key=key is not None)
-        form = {
-            "key": prefix + "${filename}" if key is None else key,
-            **head.fields,
-            **fields,
-            "policy": policy,
-            "x-oss-signature": signature,
-        }
-        return SignedUpload(self.rules.url, form, prefix, key, head.expires_at, self.rules.max_size_bytes)
+        tail, signature = head.complete(conditions, prefix if key is None else key, is_exact_key=key is not None)
+        return SignedUpload(self.rules, prefix, key, head, tail, signature, fields)
 
 
 def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:
@@ -179,13 +199,8 @@ def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:
         fields.append("callback")
     elif sample:
         fields.append("x:*")
-    fixed = {name.lower() for name in (*rules.headers, *_fields_with_one_value(rules))}
+    fixed = {name.lower() for name in (*rules.headers, *rules.fields_with_one_value())}
     return [name for name in fields if name.lower() not in fixed]
-
-
-def _fields_with_one_value(rules: UploadRules) -> dict[str, str]:
-    """Return the fields to which an `eq` condition in the YAML leaves one value only."""
-    return {rule[1][1:]: rule[2] for rule in rules.conditions if isinstance(rule, list) and rule[0] == "eq"}
 
 
 @lru_cache(maxsize=1024)

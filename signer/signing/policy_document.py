@@ -29,7 +29,7 @@ def serialize_conditions(conditions: Sequence[Condition]) -> bytes:
     return orjson.dumps(conditions)[1:-1] + b"," if conditions else b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PolicyHead:
     """The beginning of all policies that an app signs within one second with one credential.
 
@@ -48,12 +48,15 @@ class PolicyHead:
     """The last 0 to 2 bytes of the head, because Base64 encodes three bytes at a time."""
     signer: v4.CommonHeadSigner = field(repr=False)
 
-    def complete(self, conditions: bytes, key: str, *, is_exact_key: bool) -> tuple[str, str]:
-        """Return the policy in Base64 and its signature. `conditions` come from `serialize_conditions`."""
+    def complete(self, conditions: bytes, key: str, *, is_exact_key: bool) -> tuple[bytes, str]:
+        """Return what completes `base64` to a policy, and the signature of that policy.
+
+        `conditions` come from `serialize_conditions`.
+        """
         key_condition = b'["eq","$key",' if is_exact_key else b'["starts-with","$key",'
         rest = b"%b%b%b%b]]}" % (self.unencoded, conditions, key_condition, orjson.dumps(key))
-        rest_base64 = b2a_base64(rest, newline=False)
-        return self.base64 + rest_base64.decode(), self.signer.sign(rest_base64)
+        tail = b2a_base64(rest, newline=False)
+        return tail, self.signer.sign(tail)
 
 
 @dataclass(slots=True, eq=False)

@@ -54,6 +54,10 @@ class UploadRules:
     meta_names: frozenset[str] = frozenset()
     """The names, without `x-oss-meta-`, of the metadata that a request may set."""
 
+    def fields_with_one_value(self) -> dict[str, str]:
+        """Return the fields to which an `eq` condition in the YAML leaves one value only."""
+        return {rule[1][1:]: rule[2] for rule in self.conditions if isinstance(rule, list) and rule[0] == "eq"}
+
 
 class UploadRequest(NamedTuple):
     """What a client states about the file that it wants to upload. All of it is optional, and none of it is trusted."""
@@ -141,13 +145,16 @@ def metadata(rules: UploadRules, meta: Mapping[str, str]) -> dict[str, str]:
 
     See: https://help.aliyun.com/zh/oss/developer-reference/postobject
     """
+    if not meta:
+        return {}
+    fixed = {name.lower() for name in (*rules.headers, *rules.fields_with_one_value())}
     for name, value in meta.items():
         if name not in rules.meta_names:
             allowed = ", ".join(sorted(rules.meta_names)) or "none"
             raise InvalidRequest(f"meta: this app does not allow {name[:64]!r}; allowed here: {allowed}")
         if _CONTROL.search(value) or "$" in value:
             raise InvalidRequest(f"meta.{name} contains a control character or $; leave it out")
-        if f"x-oss-meta-{name}" in rules.headers:
+        if f"x-oss-meta-{name}" in fixed:
             raise InvalidRequest(f"meta.{name} has a fixed value in this app; leave it out")
     if sum(len((name + value).encode()) for name, value in meta.items()) > MAX_META_BYTES:
         raise InvalidRequest(f"meta has more than {MAX_META_BYTES} bytes in all")

@@ -251,6 +251,6 @@ def test_exact_key_is_returned_and_has_a_condition() -> None:
 
 def test_repr_and_policy_have_no_secret() -> None:
     upload = form()
-    for shown in (repr(STS), repr(upload), str(upload.policy())):
+    for shown in (repr(STS), repr(upload), str(upload.policy_document())):
         assert "CAIS-token" not in shown
         assert "'secret'" not in shown
