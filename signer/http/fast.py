@@ -60,7 +60,6 @@ RequestFunction = Callable[[str, str, MultiMapping[str], RequestBody, str], Awai
 """`Dispatcher.handle`: method, target, headers, body and peer address of a request."""
 
 _NO_CONTENT = HTTPStatus.NO_CONTENT.value
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class FastServer(DrainingServer):
@@ -194,11 +193,11 @@ def encode(reply: Reply, connection_header: str = "", *, with_body: bool = True)
 
     An empty `connection_header` omits the header. `with_body` is false for the response to a HEAD request.
     """
-    head = f"{_STATUS_LINES[reply.status]}X-Request-Id: {reply.request_id}\r\n{_shared_headers(int(time.time()))}"
-    if reply.status != _NO_CONTENT:  # RFC 9110, section 8.6
-        head += f"Content-Length: {len(reply.body)}\r\n"
-    if reply.content_type is not None:
-        head += f"Content-Type: {reply.content_type}\r\n"
+    shared = _shared_head(reply.status, reply.content_type, int(time.time()))
+    if reply.status == _NO_CONTENT:  # RFC 9110, section 8.6
+        head = f"{shared}X-Request-Id: {reply.request_id}\r\n"
+    else:
+        head = f"{shared}X-Request-Id: {reply.request_id}\r\nContent-Length: {len(reply.body)}\r\n"
     if connection_header:
         head += f"Connection: {connection_header}\r\n"
     for name, value in reply.headers.items():
@@ -209,11 +208,14 @@ def encode(reply: Reply, connection_header: str = "", *, with_body: bool = True)
     return data + reply.body if with_body else data
 
 
-@lru_cache(maxsize=2)
-def _shared_headers(epoch_second: int) -> str:
-    """Return the headers that all responses of one second share."""
-    fixed = "".join(f"{name}: {value}\r\n" for name, value in FIXED_HEADERS.items())
-    return f"{fixed}Date: {formatdate(epoch_second, usegmt=True)}\r\n"
+@lru_cache(maxsize=64)
+def _shared_head(status: int, content_type: str | None, epoch_second: int) -> str:
+    """Return the status line and the headers that all responses with these values share."""
+    headers = {**FIXED_HEADERS, "Date": formatdate(epoch_second, usegmt=True)}
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}"
 
 
 async def _unused_handler(_request: web.BaseRequest) -> NoReturn:

@@ -18,6 +18,8 @@ from signer.telemetry.logs import common_fields_json, escape_unprintable, write_
 log = logging.getLogger("oss_signer.request")
 
 _MAX_PATH_CHARACTERS = 256
+_MILLISECONDS = tuple(f"{number:03d}" for number in range(1000))
+"""Formatting a number takes as long as everything else in a line."""
 
 
 class RequestLog:
@@ -42,7 +44,7 @@ class RequestLog:
         app_id = None if context.app is None else context.app.id
         what = _members(context.method, context.path[: 3 * _MAX_PATH_CHARACTERS], app_id, status, code)
         line = (
-            f'{{"time": "{self._second_text}.{int((now - second) * 1000):03d}+00:00", {self._head}'
+            f'{{"time": "{self._second_text}.{_MILLISECONDS[int((now - second) * 1000)]}+00:00", {self._head}'
             f'"request_id": "{context.request_id}", {what}, '
             f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(context.client_address)}}}\n'
         )

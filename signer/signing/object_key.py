@@ -12,7 +12,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -141,10 +141,11 @@ class KeyNaming:
     prefix: Template
     name: Template | None = None
     """None where the client chooses the name; otherwise prefix and name together are the exact key."""
+    needs_caller: bool = field(init=False, compare=False)
 
-    @property
-    def needs_caller(self) -> bool:
-        return "caller" in self.prefix.names or (self.name is not None and "caller" in self.name.names)
+    def __post_init__(self) -> None:
+        names = self.prefix.names if self.name is None else self.prefix.names | self.name.names
+        object.__setattr__(self, "needs_caller", "caller" in names)
 
     @property
     def is_same_for_all(self) -> bool:
