@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.calls import CallLog
+from localcloud.control_json import bad_request
 from localcloud.cors import rules_for
 from localcloud.faults import Faults
 from localcloud.objects import Objects
@@ -64,7 +65,7 @@ class Control:
         try:
             key = _access_key(request.match_info["id"], await request.json(), known)
         except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
+            return bad_request(str(error))
         self._world.access_keys[key.id] = key
         return web.json_response({"id": key.id, "enabled": key.enabled}, status=201 if known is None else 200)
 
@@ -75,7 +76,7 @@ class Control:
         try:
             self._faults.set(await request.json(), request.query.get("seed"))
         except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
+            return bad_request(str(error))
         return await self.show_faults(request)
 
     async def clear_faults(self, request: web.Request) -> web.Response:

@@ -12,10 +12,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from aiohttp import web
 
+from localcloud.control_json import bad_request, read_json
 from localcloud.cors import parse_rules
 from localcloud.ram import BadPolicy, check_grammar
 from localcloud.world import DEFAULT_ACCOUNT, Role, World, role_arn
@@ -34,9 +34,9 @@ class Grants:
         ]
 
     async def set_role(self, request: web.Request) -> web.Response:
-        arn, body = role_arn(request.match_info["name"], DEFAULT_ACCOUNT), await _json(request)
+        arn, body = role_arn(request.match_info["name"], DEFAULT_ACCOUNT), await read_json(request)
         if not isinstance(body, dict) or set(body) - {"policy", "trusted"}:
-            return _bad_request("the members are policy and trusted")
+            return bad_request("the members are policy and trusted")
         known = self._world.roles.get(arn, Role(arn))
         policy, trusted = body.get("policy", known.policy), body.get("trusted", known.trusted)
         try:
@@ -44,43 +44,32 @@ class Grants:
                 known, policy=None if policy is None else check_grammar(policy), trusted=bool(trusted)
             )
         except BadPolicy as error:
-            return _bad_request(str(error))
+            return bad_request(str(error))
         return web.json_response({"arn": arn})
 
     async def set_instance_role(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         if not isinstance(body, dict) or set(body) != {"name"} or not isinstance(body["name"], str | None):
-            return _bad_request("name must be a text or null")
+            return bad_request("name must be a text or null")
         self._world.instance_role = body["name"]
         return web.json_response(body)
 
     async def set_cors(self, request: web.Request) -> web.Response:
         bucket = self._world.buckets.get(request.match_info["name"])
         if bucket is None:
-            return _bad_request("there is no such bucket")
+            return bad_request("there is no such bucket")
         try:
-            rules = parse_rules(await _json(request))
+            rules = parse_rules(await read_json(request))
         except ValueError as error:
-            return _bad_request(str(error))
+            return bad_request(str(error))
         self._world.buckets[bucket.name] = replace(bucket, cors=rules)
         return web.json_response({"rules": len(rules)})
 
     async def set_domain(self, request: web.Request) -> web.Response:
-        host, body = request.match_info["host"], await _json(request)
+        host, body = request.match_info["host"], await read_json(request)
         if not isinstance(body, dict) or set(body) != {"bucket"} or not isinstance(body["bucket"], str | None):
-            return _bad_request("bucket must be a text or null")
+            return bad_request("bucket must be a text or null")
         self._world.domains.pop(host, None)
         if body["bucket"] is not None:
             self._world.domains[host] = body["bucket"]
         return web.json_response({host: body["bucket"]})
-
-
-async def _json(request: web.Request) -> Any:
-    try:
-        return await request.json()
-    except ValueError:
-        return None
-
-
-def _bad_request(why: str) -> web.Response:
-    return web.json_response({"error": why}, status=400)

@@ -40,6 +40,7 @@ from typing import Any
 from aiohttp import web
 from cachetools import FIFOCache, LRUCache
 
+from localcloud.control_json import bad_request, read_json
 from localcloud.world import World
 
 _APP_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
@@ -139,28 +140,28 @@ class WeChat:
         logins.append(now)
 
     async def set_app(self, request: web.Request) -> web.Response:
-        app_id, body = request.match_info["appid"], await _json(request)
+        app_id, body = request.match_info["appid"], await read_json(request)
         known = {"secret": "", "open_platform": False}
         if not (_APP_ID.fullmatch(app_id) and isinstance(body, dict) and set(body) <= set(known)):
-            return _bad_request(
+            return bad_request(
                 "an appid consists of letters, digits, _ and -; the members are secret and open_platform"
             )
         body = {**known, **body}
         if not (isinstance(body["secret"], str) and body["secret"] and isinstance(body["open_platform"], bool)):
-            return _bad_request("secret must be a text, open_platform true or false")
+            return bad_request("secret must be a text, open_platform true or false")
         status = 200 if app_id in self._apps else 201
         self._apps[app_id] = MiniProgram(**body)
         return web.json_response({"appid": app_id}, status=status)
 
     async def log_in(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await read_json(request)
         if not isinstance(body, dict) or not {"appid", "user"} <= set(body) <= {"appid", "user", "risky"}:
-            return _bad_request("the members are appid, user and optionally risky")
+            return bad_request("the members are appid, user and optionally risky")
         app_id, user, risky = body["appid"], body["user"], body.get("risky", False)
         if not (isinstance(app_id, str) and isinstance(user, str) and user and isinstance(risky, bool)):
-            return _bad_request("appid and user must be texts, risky true or false")
+            return bad_request("appid and user must be texts, risky true or false")
         if app_id not in self._apps:
-            return _bad_request("there is no such mini-program; create it with PUT /-/wechat/apps/{appid}")
+            return bad_request("there is no such mini-program; create it with PUT /-/wechat/apps/{appid}")
         text = "0" + "".join(secrets.choice(_CODE_CHARACTERS) for _ in range(31))
         self._codes[text] = Code(app_id, user, risky, self._world.now())
         return web.json_response({"code": text}, status=201)
@@ -182,14 +183,3 @@ def _text_response(body: dict[str, object]) -> web.Response:
 def _digest(*names: str) -> str:
     """Return a text that depends only on the names."""
     return base64.urlsafe_b64encode(sha256("\n".join(names).encode(errors="surrogatepass")).digest()).decode()
-
-
-async def _json(request: web.Request) -> Any:
-    try:
-        return await request.json()
-    except ValueError:
-        return None
-
-
-def _bad_request(why: str) -> web.Response:
-    return web.json_response({"error": why}, status=400)

@@ -1,0 +1,18 @@
+"""JSON requests to the local cloud's own control paths, and the response to a malformed one."""
+
+from typing import Any
+
+from aiohttp import web
+
+
+async def read_json(request: web.Request) -> Any:
+    """Return the JSON body, or None if it is not JSON."""
+    try:
+        return await request.json()
+    except ValueError:
+        return None
+
+
+def bad_request(reason: str) -> web.Response:
+    """Return a response with status 400."""
+    return web.json_response({"error": reason}, status=400)
