@@ -26,10 +26,10 @@ _MAX_SECONDS_SINCE_LOGIN = 7 * 86400
 class SessionTokens:
     """Issues and verifies the session tokens of one app."""
 
-    def __init__(self, app_id: str, secret: str, life: timedelta, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, app_id: str, secret: str, lifetime: timedelta, *, now: Callable[[], float] = time.time) -> None:
         self._rules = JwtRules(audience=app_id, leeway_seconds=0.0)
         self._key = VerificationKey(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
-        self._lifetime_seconds = int(life.total_seconds())
+        self._lifetime_seconds = int(lifetime.total_seconds())
         self._now = now
 
     def start(self, caller: str) -> Caller:

@@ -1,4 +1,4 @@
-"""Session tokens: their caller, their life, and which are rejected."""
+"""Session tokens: their caller, their lifetime, and which are rejected."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from tests.callers.signing_keys import encoded, hand_made
 from tests.harness.waiting import wait_until
 
 SECRET = "5f3d6a1c9b7e4208a1c2d3e4f5a6b7c8"
-LIFE = timedelta(hours=2)
+LIFETIME = timedelta(hours=2)
 HOUR = 3600
 DAY = 24 * HOUR
 
 
-def sessions(app: str = "photos", secret: str = SECRET, *, ago: float = 0, life: timedelta = LIFE) -> SessionTokens:
+def sessions(
+    app: str = "photos", secret: str = SECRET, *, ago: float = 0, lifetime: timedelta = LIFETIME
+) -> SessionTokens:
     """Return session tokens with a clock that is `ago` seconds behind."""
-    return SessionTokens(app, secret, life, now=lambda: time.time() - ago)
+    return SessionTokens(app, secret, lifetime, now=lambda: time.time() - ago)
 
 
 def token(of: SessionTokens, caller: str = "anna") -> str:
@@ -57,13 +59,13 @@ def test_a_session_is_renewed_in_its_second_half() -> None:
 
 def test_a_session_is_not_renewed_a_week_after_the_login() -> None:
     ten_days = timedelta(days=10)
-    first = token(sessions(ago=6 * DAY, life=ten_days))
-    renewed = sessions(life=ten_days).resume(first)
+    first = token(sessions(ago=6 * DAY, lifetime=ten_days))
+    renewed = sessions(lifetime=ten_days).resume(first)
     assert renewed.session is not None
     # Six days later it is in its second half, but the login was twelve days ago.
-    later = sessions(ago=-6 * DAY, life=ten_days)
+    later = sessions(ago=-6 * DAY, lifetime=ten_days)
     assert later.resume(renewed.session.token) == Caller("anna", None)
-    assert later.resume(token(sessions(life=ten_days))).session is not None
+    assert later.resume(token(sessions(lifetime=ten_days))).session is not None
 
 
 REFUSED: dict[str, Callable[[], str]] = {
@@ -115,7 +117,7 @@ def test_apps_do_not_share_verified_tokens() -> None:
 
 
 async def test_a_cached_session_expires() -> None:
-    signer = sessions(life=timedelta(seconds=2))
+    signer = sessions(lifetime=timedelta(seconds=2))
     session = token(signer)
     assert signer.resume(session).id == "anna"
 

@@ -30,14 +30,14 @@ def test_a_token_may_be_as_short_as_its_apps_need() -> None:
     assert windows.token_state(timedelta(seconds=5)) is TokenState.UNUSABLE
 
 
-@given(life=st.integers(1, 43200), required_lifetime=st.integers(0, 43200))
-def test_a_token_is_refreshed_while_it_is_fresh(life: int, required_lifetime: int) -> None:
+@given(lifetime=st.integers(1, 43200), required_lifetime=st.integers(0, 43200))
+def test_a_token_is_refreshed_while_it_is_fresh(lifetime: int, required_lifetime: int) -> None:
     windows = RefreshWindows(required_lifetime=timedelta(seconds=required_lifetime), min_remaining=MINUTE)
     for pick in (min, max):
-        seconds = windows.seconds_until_refresh(timedelta(seconds=life), pick)
-        assert 0 < seconds <= 60 or seconds <= 0.9 * (life - required_lifetime)
-        if life - required_lifetime >= 10:
-            assert 0.5 * (life - required_lifetime) <= seconds <= 0.9 * (life - required_lifetime)
+        seconds = windows.seconds_until_refresh(timedelta(seconds=lifetime), pick)
+        assert 0 < seconds <= 60 or seconds <= 0.9 * (lifetime - required_lifetime)
+        if lifetime - required_lifetime >= 10:
+            assert 0.5 * (lifetime - required_lifetime) <= seconds <= 0.9 * (lifetime - required_lifetime)
 
 
 def test_roles_fetched_together_are_not_refreshed_together() -> None:
