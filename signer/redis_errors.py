@@ -59,6 +59,8 @@ async def run_command(command: Awaitable[T], *, deadline_seconds: float) -> T:
     except exceptions.RedisError as error:
         if is_from_wrong_server(error):
             raise RedisNotMaster("this Redis is a replica or a part of a cluster, and accepts no writes") from None
+        if "The user executing the script can't" in str(error):
+            raise RedisPermissionDenied("the Redis user lacks a permission") from None
         code = str(error).partition(" ")[0]
         reason = code if code.isalpha() and code.isupper() else type(error).__name__
         raise RedisCommandRejected(f"Redis rejected the command ({reason})") from None
@@ -72,7 +74,10 @@ def is_from_wrong_server(error: Exception) -> bool:
     """
     if isinstance(error, exceptions.ReadOnlyError | exceptions.AskError | exceptions.ClusterDownError):
         return True
-    return isinstance(error, exceptions.ResponseError) and str(error).startswith("NOREPLICAS ")
+    # Before version 7, the code of an error in a script is not at the beginning.
+    return isinstance(error, exceptions.ResponseError) and any(
+        code in str(error) for code in ("READONLY", "NOREPLICAS")
+    )
 
 
 async def _within(command: Awaitable[T], deadline_seconds: float) -> T:

@@ -11,9 +11,14 @@
 -- counts         hash    the number of events of each app
 -- accepted:APP   zset    the ids of events that were added, with the time in milliseconds until which to remember them
 --
+-- broken:NAME    any     a key that another program replaced by one of another type
+--
 -- A consumer group gives the entries of a stream to any of its consumers. Events stay in order all the same, because
 -- only the oldest event of an object is ever in a stream. XAUTOCLAIM gives the entries of a dead signer to another one.
 -- See: https://redis.io/docs/latest/develop/data-types/streams/
+--
+-- Another program or an operator can delete or replace keys. What is broken of one app stops only its own operations:
+-- they return 'broken', and `repair` restores all keys of an app from `events`.
 
 local group = 'signers'
 
@@ -26,13 +31,21 @@ end
 
 local function depth() return redis.call('HLEN', key('events')) end
 
+-- Runs a function like pcall, but only errors of a broken key are returned.
+local function try(operation, ...)
+    local succeeded, result = pcall(operation, ...)
+    local text = type(result) == 'table' and result.err or tostring(result)
+    if not succeeded and not text:find('WRONGTYPE') and not text:find('NOGROUP') then error(result) end
+    return succeeded, result
+end
+
 local function make_ready(app, id)
+    redis.call('SADD', key('apps'), app)
     local stream = key('ready:' .. app)
     if redis.call('EXISTS', stream) == 0 then
         redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
     end
     redis.call('XADD', stream, '*', 'id', id)
-    redis.call('SADD', key('apps'), app)
 end
 
 local function drop_entry(stream, entry)
@@ -64,6 +77,17 @@ local function claim_entries(stream, consumer, lease, count)
     return entries
 end
 
+-- Returns the id of the oldest event of an object, and drops ids without an event before it.
+local function oldest_event(object)
+    local list = key('object:' .. object)
+    local id = redis.call('LINDEX', list, 0)
+    while id and redis.call('HEXISTS', key('events'), id) == 0 do
+        redis.call('LPOP', list)
+        id = redis.call('LINDEX', list, 0)
+    end
+    return id
+end
+
 local operations = {}
 
 function operations.put(id, app, object, record, remember_until, max_events)
@@ -73,49 +97,66 @@ function operations.put(id, app, object, record, remember_until, max_events)
     local own_events = tonumber(redis.call('HGET', key('counts'), app) or 0)
     local free = tonumber(max_events) - depth()
     if free <= 0 or 2 * own_events >= free then return 'full' end
+    -- Before the others, because it can fail.
+    redis.call('RPUSH', key('object:' .. object), id)
     redis.call('HSET', key('events'), id, record)
     redis.call('HINCRBY', key('counts'), app, 1)
-    if redis.call('RPUSH', key('object:' .. object), id) == 1 then make_ready(app, id) end
+    -- If this fails, the event is stored, and the next claim finds what is broken.
+    if oldest_event(object) == id then try(make_ready, app, id) end
     redis.call('ZADD', accepted, remember_until, id)
     if redis.call('ZCARD', accepted) > tonumber(max_events) then redis.call('ZPOPMIN', accepted) end
     redis.call('PEXPIREAT', accepted, redis.call('ZRANGE', accepted, -1, -1, 'WITHSCORES')[2])
     return 'added'
 end
 
--- `lease` is in milliseconds; `slots` is a JSON object of slots by app.
+local function claim_events_of_app(claimed, app, consumer, lease, count)
+    local stream = key('ready:' .. app)
+    for _, entry in ipairs(count > 0 and claim_entries(stream, consumer, lease, count) or {}) do
+        local id = entry[2][2]
+        local record = redis.call('HGET', key('events'), id)
+        if record then
+            local failures = tonumber(redis.call('HGET', key('failures'), id) or 0)
+            claimed[#claimed + 1] = {entry[1], app, id, record, failures}
+        else
+            drop_entry(stream, entry[1])
+        end
+    end
+    -- A stream that is missing is found when the app has free slots again.
+    if redis.call('EXISTS', stream) == 1 and redis.call('XLEN', stream) == 0 then
+        redis.call('SREM', key('apps'), app)
+    end
+end
+
+-- `lease` is in milliseconds; `slots` is a JSON object of slots by app. Returns the depth, the claimed events, and the
+-- apps with broken keys.
 function operations.claim(consumer, lease, max_events, default_slots, slots)
+    local broken = {}
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('later'), '-inf', now(), 'LIMIT', 0, 500)) do
         redis.call('ZREM', key('later'), member)
-        make_ready(member:match('^([^:]+):(.*)$'))
+        local app, id = member:match('^([^:]+):(.*)$')
+        if app and not try(make_ready, app, id) then broken[app] = true end
     end
     slots = cjson.decode(slots)
     local claimed = {}
     for _, app in ipairs(redis.call('SRANDMEMBER', key('apps'), 100)) do
-        local stream = key('ready:' .. app)
         local free = math.min(slots[app] or tonumber(default_slots), tonumber(max_events) - #claimed)
-        for _, entry in ipairs(free > 0 and claim_entries(stream, consumer, lease, free) or {}) do
-            local id = entry[2][2]
-            local record = redis.call('HGET', key('events'), id)
-            if record then
-                claimed[#claimed + 1] = {entry[1], id, record, tonumber(redis.call('HGET', key('failures'), id) or 0)}
-            else
-                drop_entry(stream, entry[1])
-            end
-        end
-        if redis.call('XLEN', stream) == 0 then redis.call('SREM', key('apps'), app) end
+        if not try(claim_events_of_app, claimed, app, consumer, lease, free) then broken[app] = true end
     end
-    return {depth(), claimed}
+    local broken_apps = {}
+    for app in pairs(broken) do broken_apps[#broken_apps + 1] = app end
+    return {depth(), claimed, broken_apps}
 end
 
 function operations.remove(consumer, app, entry, id, object)
+    -- Before the others, because it can fail.
+    redis.call('LLEN', key('object:' .. object))
     if not end_claim(consumer, app, entry) then return 0 end
     if redis.call('HDEL', key('events'), id) == 1 and redis.call('HINCRBY', key('counts'), app, -1) <= 0 then
         redis.call('HDEL', key('counts'), app)
     end
     redis.call('HDEL', key('failures'), id)
-    local list = key('object:' .. object)
-    redis.call('LREM', list, 1, id)
-    local next_id = redis.call('LINDEX', list, 0)
+    redis.call('LREM', key('object:' .. object), 1, id)
+    local next_id = oldest_event(object)
     if next_id then make_ready(app, next_id) end
     return depth()
 end
@@ -133,18 +174,78 @@ function operations.release(consumer, app, entry, id)
     return 1
 end
 
+local function remove_idle_consumers_of_app(app, idle_milliseconds)
+    local stream = key('ready:' .. app)
+    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+        local fields = {}
+        for index = 1, #consumer, 2 do fields[consumer[index]] = consumer[index + 1] end
+        if fields.pending == 0 and fields.idle > tonumber(idle_milliseconds) then
+            redis.call('XGROUP', 'DELCONSUMER', stream, group, fields.name)
+        end
+    end
+end
+
 function operations.remove_idle_consumers(idle_milliseconds)
     for _, app in ipairs(redis.call('SMEMBERS', key('apps'))) do
-        local stream = key('ready:' .. app)
-        for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-            local fields = {}
-            for index = 1, #consumer, 2 do fields[consumer[index]] = consumer[index + 1] end
-            if fields.pending == 0 and fields.idle > tonumber(idle_milliseconds) then
-                redis.call('XGROUP', 'DELCONSUMER', stream, group, fields.name)
-            end
-        end
+        try(remove_idle_consumers_of_app, app, idle_milliseconds)
     end
     return 1
 end
 
-return operations[ARGV[1]](unpack(ARGV, 2))
+-- Renames a key that has another type.
+local function move_aside(name, expected_type)
+    local found = redis.call('TYPE', key(name)).ok
+    if found ~= expected_type and found ~= 'none' then redis.call('RENAME', key(name), key('broken:' .. name)) end
+end
+
+-- Returns the waiting events of an app by object, each as a table with `id` and `at`, oldest first; and their number.
+local function events_by_object(app)
+    local start = '{"app": "' .. app .. '"'
+    local objects, seen, count, cursor = {}, {}, 0, '0'
+    repeat
+        local found = redis.call('HSCAN', key('events'), cursor, 'COUNT', 500)
+        cursor = found[1]
+        for index = 1, #found[2], 2 do
+            local id, record = found[2][index], found[2][index + 1]
+            if not seen[id] and record:sub(1, #start) == start then
+                local readable, event = pcall(cjson.decode, record)
+                if readable then
+                    seen[id], count = true, count + 1
+                    objects[event.object] = objects[event.object] or {}
+                    table.insert(objects[event.object], {id = id, at = event.at})
+                end
+            end
+        end
+    until cursor == '0'
+    for _, events in pairs(objects) do
+        table.sort(events, function(one, other) return one.at < other.at end)
+    end
+    return objects, count
+end
+
+-- Restores all keys of an app from its events. Claims of the app end. Returns the number of its events.
+function operations.repair(app, object)
+    local stream = key('ready:' .. app)
+    move_aside('ready:' .. app, 'stream')
+    move_aside('accepted:' .. app, 'zset')
+    if object then move_aside('object:' .. object, 'list') end
+    redis.call('DEL', stream)
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    local objects, count = events_by_object(app)
+    for name, events in pairs(objects) do
+        move_aside('object:' .. name, 'list')
+        local listed = {}
+        for _, id in ipairs(redis.call('LRANGE', key('object:' .. name), 0, -1)) do listed[id] = true end
+        for _, event in ipairs(events) do
+            if not listed[event.id] then redis.call('RPUSH', key('object:' .. name), event.id) end
+        end
+        local id = oldest_event(name)
+        if not redis.call('ZSCORE', key('later'), app .. ':' .. id) then make_ready(app, id) end
+    end
+    redis.call('HDEL', key('counts'), app)
+    if count > 0 then redis.call('HSET', key('counts'), app, count) end
+    return count
+end
+
+local succeeded, result = try(operations[ARGV[1]], unpack(ARGV, 2))
+return succeeded and result or 'broken'

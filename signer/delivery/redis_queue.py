@@ -1,5 +1,6 @@
 """The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua)."""
 
+import contextlib
 import json
 import logging
 import time
@@ -29,6 +30,8 @@ _DEADLINE_SECONDS = 2.0
 _MAX_CONNECTIONS = 16
 _CLEANUP_INTERVAL_SECONDS = 600.0
 _IDLE_CONSUMER_SECONDS = 3600.0
+_REPAIR_INTERVAL_SECONDS = 60.0
+_BROKEN = b"broken"
 _MIN_VERSION = (6, 2)
 """The first one with XAUTOCLAIM. See: https://redis.io/docs/latest/commands/xautoclaim/"""
 
@@ -49,14 +52,15 @@ class RedisQueue:
         self._depth = 0
         self._are_settings_checked = False
         self._cleaned_up_at = time.monotonic()
+        self._repaired_at: dict[str, float] = {}
         self._script: Any = self._client.redis.register_script(_SCRIPT)
 
     async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
         record = {"app": event.app_id, "object": event.object_id, "at": event.received_at, "body": event.body.decode()}
         text = json.dumps(record, ensure_ascii=False)
         end_milliseconds = int(remember_until * 1000)
-        outcome = await self._run(
-            "put", event.id, event.app_id, event.object_id, text, end_milliseconds, self._max_events
+        outcome = await self._run_for_app(
+            event, "put", event.id, event.app_id, event.object_id, text, end_milliseconds, self._max_events
         )
         if outcome == b"full":
             raise QueueFull
@@ -67,10 +71,17 @@ class RedisQueue:
         await self._clean_up()
         lease_ends_at = time.monotonic() + self._lease_seconds
         lease_milliseconds = int(self._lease_seconds * 1000)
-        self._depth, entries = await self._run(
+        result = await self._run(
             "claim", self._consumer, lease_milliseconds, max_events, default_slots, json.dumps(dict(slots_by_app))
         )
-        return [_claimed_event(entry, lease_ends_at) for entry in entries]
+        if result == _BROKEN:
+            raise QueueUnavailable("another program replaced a key that all apps share")
+        self._depth, entries, broken_apps = result
+        claimed_events, unreadable = _read_entries(entries, lease_ends_at)
+        with contextlib.suppress(QueueUnavailable):
+            for app_id in {*broken_apps, *(await self._drop(unreadable))}:
+                await self._repair(app_id.decode())
+        return claimed_events
 
     async def remove(self, claimed: ClaimedEvent) -> None:
         depth = await self._end_claim("remove", claimed, claimed.event.object_id)
@@ -90,10 +101,47 @@ class RedisQueue:
 
     async def _end_claim(self, operation: str, claimed: ClaimedEvent, *arguments: str | int) -> int:
         event = claimed.event
-        result: int = await self._run(operation, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments)
+        result: int = await self._run_for_app(
+            event, operation, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments
+        )
         return result
 
-    async def _run(self, operation: str, *arguments: str | int) -> Any:
+    async def _run_for_app(self, event: UploadEvent, operation: str, *arguments: str | int) -> Any:
+        """Run an operation; if another program broke keys of the app, repair them and run it once more."""
+        result = await self._run(operation, *arguments)
+        if result == _BROKEN:
+            await self._repair(event.app_id, event.object_id)
+            result = await self._run(operation, *arguments)
+        if result == _BROKEN:
+            raise QueueUnavailable("another program replaced keys of this app")
+        return result
+
+    async def _repair(self, app_id: str, *object_ids: str) -> None:
+        """Restore the keys of an app from its events, at most once a minute."""
+        now = time.monotonic()
+        if now - self._repaired_at.get(app_id, float("-inf")) < _REPAIR_INTERVAL_SECONDS:
+            return
+        self._repaired_at[app_id] = now
+        fields = {"app": app_id, "reason": "another program deleted or replaced keys of the app"}
+        try:
+            waiting = await self._run("repair", app_id, *object_ids)
+        except QueueUnavailable as error:
+            log.error("callback queue of an app broken", extra={**fields, "repair": str(error)})
+            raise
+        if waiting == _BROKEN:
+            log.error("callback queue of an app broken", extra={**fields, "repair": "failed"})
+        else:
+            log.error("callback queue of an app repaired", extra={**fields, "waiting": waiting})
+
+    async def _drop(self, unreadable: list[list[Any]]) -> set[bytes]:
+        """Remove events that cannot be read, and return their apps."""
+        for entry_id, app_id, event_id, text, _ in unreadable:
+            fields = {"app": app_id.decode(), "event_id": event_id.decode(), "content": text.decode(errors="replace")}
+            log.error("unreadable event dropped", extra=fields)
+            await self._run("remove", self._consumer, app_id, entry_id, event_id, "")
+        return {entry[1] for entry in unreadable}
+
+    async def _run(self, operation: str, *arguments: str | int | bytes) -> Any:
         try:
             return await self._client.run(
                 lambda _: self._script(keys=[_KEY_PREFIX], args=[operation, *arguments]),
@@ -133,8 +181,19 @@ def _unsafe_settings(info: dict[str, Any]) -> Iterator[str]:
         yield "Redis keeps events in memory only; set appendonly to yes"
 
 
+def _read_entries(entries: list[list[Any]], lease_ends_at: float) -> tuple[list[ClaimedEvent], list[list[Any]]]:
+    """Return the events, and the entries that are not events."""
+    claimed_events, unreadable = [], []
+    for entry in entries:
+        try:
+            claimed_events.append(_claimed_event(entry, lease_ends_at))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            unreadable.append(entry)
+    return claimed_events, unreadable
+
+
 def _claimed_event(entry: list[Any], lease_ends_at: float) -> ClaimedEvent:
-    entry_id, event_id, text, failures = entry
+    entry_id, _, event_id, text, failures = entry
     record = json.loads(text)
     event = UploadEvent(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])
     return ClaimedEvent(event, failures, entry_id.decode(), lease_ends_at)

@@ -62,8 +62,10 @@ class Planter:
         """Return a new secret; in the address of a service, it is the password."""
         number = next(self._numbers)
         text = secret(number)
-        if name in ("limits", "callback_queue"):
+        if name == "limits":
             text = f"redis://:{quote(text, safe='')}@127.0.0.1:1/0"
+        if name == "callback_queue":
+            text = f"redis+sentinel://127.0.0.1:1/main/0?sentinel_password={quote(text, safe='')}"
         self.planted[f"PLANTED_{number}"] = text
         return text
 
