@@ -13,6 +13,8 @@
  * - `exists`: an object with this key already exists
  * - `unknown`: an earlier response was lost, its form has expired and a new one has another key: the file may be stored
  *   at `key`. The user must decide whether to upload it again: it may then be stored twice.
+ * - `endpoint`: OSS does not serve this account at the bucket's default domain (PublicEndpointForbidden): the app needs a
+ *   `domain` in the signer's definitions
  * - `refused`: OSS or the signer refused for another reason, given in `ossCode` or `detail`
  */
 export interface UploadError extends Error {

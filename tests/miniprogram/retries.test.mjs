@@ -113,6 +113,7 @@ describe('errors that are not retried', () => {
       ['EntityTooLarge', 400, 'too_large'],
       ['EntityTooSmall', 400, 'too_small'],
       ['FileAlreadyExists', 409, 'exists'],
+      ['PublicEndpointForbidden', 400, 'endpoint'],
       ['SignatureDoesNotMatch', 403, 'refused'],
       ['AccessDenied', 403, 'refused'],
     ]) {
@@ -121,16 +122,21 @@ describe('errors that are not retried', () => {
       assert.deepEqual([error.code, error.ossCode, error.status, error.requestId, error.ec], [code, ossCode, status, '5C3D', '0001-1'])
       assert.equal(error.retryable, false)
     }
-    assert.equal(device.sends(), 5)
+    assert.equal(device.sends(), 6)
   })
 
   test('a form that OSS refused is not used again', async () => {
-    device = disturbedPhone()
-    oss.next({ response: raw(403, ossError('AccessDenied', 'Invalid according to Policy: Policy Condition failed')) })
-    const app = uploader('free')
-    await failureOf(app.upload(photo()))
-    await app.upload(photo())
-    assert.deepEqual([device.forms(), device.sends()], [2, 2])
+    for (const refusal of [
+      raw(403, ossError('AccessDenied', 'Invalid according to Policy: Policy Condition failed')),
+      raw(400, ossError('PublicEndpointForbidden', 'Not allowed using the OSS public endpoint, please use CNAME instead.')),
+    ]) {
+      device = disturbedPhone()
+      oss.next({ response: refusal })
+      const app = uploader('free')
+      await failureOf(app.upload(photo()))
+      await app.upload(photo())
+      assert.deepEqual([device.forms(), device.sends()], [2, 2])
+    }
   })
 
   test('an upload that OSS timed out is retried', async () => {

@@ -8,7 +8,7 @@ const MESSAGES = {
   network: '网络连接失败',
   timeout: '网络超时',
   server: '服务繁忙',
-  domain: '域名未列入合法域名',
+  domain: '域名未登记',
   file: '无法读取文件',
   login: '微信登录失败',
   unauthenticated: '请重新登录',
@@ -24,7 +24,7 @@ const MESSAGES = {
 }
 
 /** Creates an error. Without a `code`, the status of the response [status, headers, body] determines it. */
-export const failure = (code, detail = '', [status, headers = {}] = [], more) => {
+export const failure = (code, detail = '', [status, headers = {}] = []) => {
   // A response that is neither success nor a refusal comes from a proxy in between.
   const broken = status >= 500 || status < 400
   const usual = status === 429 ? 'rate_limited' : broken ? 'server' : 'refused'
@@ -37,5 +37,5 @@ export const failure = (code, detail = '', [status, headers = {}] = [], more) =>
     status,
     requestId: headers['x-request-id'],
     retryAfterSeconds: +headers['retry-after'] || undefined,
-  }, more)
+  })
 }

@@ -1,10 +1,11 @@
 // OSS errors in XML. See: https://help.aliyun.com/zh/oss/developer-reference/postobject
-import { failure } from './failure.mjs'
+import { assign, failure } from './failure.mjs'
 
 const CODES = {
   FileAlreadyExists: 'exists',
   EntityTooLarge: 'too_large',
   EntityTooSmall: 'too_small',
+  PublicEndpointForbidden: 'endpoint',
   RequestTimeout: 'timeout',
 }
 
@@ -17,5 +18,5 @@ export const refusal = (answer) => {
   // An expired token has several codes; an expired policy only a message (EC 0006-00000213).
   const expired = /SecurityToken|InvalidAccessKeyId|Policy expired/.test(ossCode + detail)
   const more = { ossCode, ec: read(xml, 'EC'), requestId: read(xml, 'RequestId') }
-  return failure(expired ? 'expired' : CODES[ossCode], detail, answer, more)
+  return assign(failure(expired ? 'expired' : CODES[ossCode], detail, answer), more)
 }

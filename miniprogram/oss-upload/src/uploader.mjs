@@ -1,6 +1,6 @@
 // Uploads a file: queue, form, OSS, and retries where they can succeed.
 import { createCancel } from './cancel.mjs'
-import { failure, nothing } from './failure.mjs'
+import { assign, failure, nothing } from './failure.mjs'
 import { read, refusal } from './oss-answer.mjs'
 import { createTotal } from './progress.mjs'
 import { createSigner } from './signer.mjs'
@@ -72,7 +72,7 @@ export const makeUploader = (platform, config) => {
       const { _form: form } = signed
       const { url, max_size: most } = form
       if (size > most) {
-        throw failure('too_large', '', [], { message: `文件太大，不能超过 ${(most / 1048576).toFixed(1)} MB` })
+        throw assign(failure('too_large'), { message: `文件太大，不能超过 ${(most / 1048576).toFixed(1)} MB` })
       }
       onState('uploading', form)
       const doubted = doubt
@@ -83,7 +83,7 @@ export const makeUploader = (platform, config) => {
       const error = status < 300 ? {} : refusal(answer)
       if (error.code && !(error.code === 'exists' && doubted)) {
         if (status < 500) doubt = doubted // this attempt was certainly not stored
-        if (error.code === 'refused') signed._ends = 0 // the next attempt needs a new form
+        if (!error.retryable) signed._ends = 0 // the next attempt needs a new form
         throw error
       }
       return {
