@@ -47,10 +47,13 @@ def key_from_secret(secret: str) -> VerificationKey:
 
 
 def key_from_pem(text: str) -> VerificationKey:
-    """Return the RSA or P-256 public key of a PEM file, or of the certificate in it, or raise `InvalidKey`."""
+    """Return the RSA or P-256 public key of a PEM file, or of the certificate in it, or raise `InvalidKey`.
+
+    Consoles and environment variables often contain a PEM text in one line, with `\\n` for each line break.
+    """
     if "PRIVATE KEY" in text:
         raise InvalidKey("is a private key, which only the issuer may have; write its public key: openssl pkey -pubout")
-    pem = text.strip().encode(errors="replace")
+    pem = text.replace("\\r", "").replace("\\n", "\n").strip().encode(errors="replace")
     try:
         if b"BEGIN CERTIFICATE" in pem:
             return _key_from_public_key(x509.load_pem_x509_certificate(pem).public_key())

@@ -39,7 +39,7 @@ def printable(value: Any, path: KeyPath, document: Document) -> Any:
 
 def secret_scalars(document: Document) -> Iterator[tuple[KeyPath, str]]:
     """Yield each text of a document that is secret, with its path."""
-    for path, value in _scalars(document.value, ()):
+    for path, value in scalars(document.value):
         if isinstance(value, str) and value and is_secret_path(path):
             yield path, value
 
@@ -60,9 +60,10 @@ def is_secret_key(name: str) -> bool:
     return bool(_SOUNDS_SECRET.search(folded) or difflib.get_close_matches(folded, SECRET_KEYS, n=1, cutoff=0.8))
 
 
-def _scalars(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def scalars(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield each single value below a value, with its path."""
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _scalars(each, (*path, key))
+            yield from scalars(each, (*path, key))
     else:
         yield path, value

@@ -16,22 +16,38 @@ KNOWN = (
 See: https://help.aliyun.com/zh/oss/user-guide/regions-and-endpoints
 """
 
-PATTERN = "^(?!oss-)[a-z]+(?:-[a-z0-9]+)+$"
+PATTERN = "^(?!oss-)(?!.*-(?:internal|vpc)$)[a-z]+(?:-[a-z0-9]+)+$"
 
-_ENDPOINT = re.compile(
-    r"(?:https?://)?(?:[a-z0-9-]{3,63}\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?(?:\.aliyuncs\.com)?/?"
-)
+_BEFORE_REGION = re.compile(r"(?:vpc100-)?oss-")
+_AFTER_REGION = re.compile(r"-(?:internal|vpc)$")
 
 
 def validate_region(value: str) -> str:
     """Return the region id, or raise `ValueError` with how to fix it."""
     if re.fullmatch(PATTERN, value):
         return value
-    if endpoint := _ENDPOINT.fullmatch(value):
-        raise ValueError(f"not a region id but an endpoint; write {endpoint[1]}")
+    if "oss-accelerate" in value:
+        raise ValueError("not a region id but OSS's endpoint for acceleration; write the bucket's, like cn-hangzhou")
+    if region := _region_of_endpoint(value):
+        raise ValueError(f"not a region id but an endpoint; write {region}")
     folded = re.sub(r"[\s_]+", "-", value.strip().lower())
     near = closest_region(folded) or next((each for each in KNOWN if each.partition("-")[2] == folded), None)
     raise ValueError(f"not a region id; {f'did you mean {near}?' if near else 'write it like cn-hangzhou'}")
+
+
+def _region_of_endpoint(value: str) -> str | None:
+    """Return the region in an endpoint, such as `photos.oss-cn-hangzhou.aliyuncs.com` or `cn-hangzhou-internal`.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/regions-and-endpoints
+    """
+    host = value.lower().rpartition("://")[2].rstrip("/").removesuffix(".aliyuncs.com")
+    for part in reversed(host.split(".")):
+        without_prefix = _BEFORE_REGION.sub("", part)
+        region = _AFTER_REGION.sub("", without_prefix)
+        is_part_of_endpoint = region != part or host.endswith(".oss") or value.lower() != host
+        if is_part_of_endpoint and re.fullmatch(r"[a-z]{2}-[a-z0-9-]+", region):
+            return region
+    return None
 
 
 def closest_region(value: str) -> str | None:

@@ -12,6 +12,7 @@ from signer.definitions import model
 from signer.definitions.credential_model import AssumeRole, OidcRole
 from signer.definitions.merge import MERGED_SECTIONS, Document
 from signer.definitions.mistakes import KeyPath, Violation, format_path
+from signer.definitions.odd_characters import odd_character
 from signer.definitions.redaction import quote
 from signer.definitions.suggestions import nearest, not_one_of
 
@@ -37,7 +38,7 @@ def explain(detail: ErrorDetails, document: Document, value: Any) -> Violation:
     if kind == "extra_forbidden":
         siblings = _at(inner[:-1], value)
         kind_of_entry = siblings.get("type") if isinstance(siblings, dict) else None
-        return Violation(path, _unknown_key(path, kind_of_entry), at_key=True)
+        return Violation(path, _unknown_key(path, kind_of_entry, _at(inner, value)), at_key=True)
     if kind == "missing":
         return Violation(path, _missing(detail["loc"], path), at_key=True, may_be_elsewhere=True)
     if kind == "union_tag_not_found":
@@ -62,7 +63,7 @@ def _reject(kind: str, context: Mapping[str, Any], found: Any, shown: str, other
         hint = "; a variable of the environment is written ${NAME}" if is_variable else ""
         # The other reasons are those of several keys, or of a value that must not be repeated.
         subject = f"{shown} is " if reason.startswith("not ") else ""
-        return f"{subject}{reason}{hint}{_hidden_character(found)}"
+        return f"{subject}{reason}{hint}{_odd_character(found)}".replace("?; it", "? It")
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         return f"{shown} is text; write it without quotes" if found in expected else not_one_of(shown, found, expected)
@@ -113,19 +114,19 @@ def _type_name(found: Any) -> str:
     return next((name for types, name in names if isinstance(found, types)), "text")
 
 
-def _hidden_character(found: Any) -> str:
-    if not isinstance(found, str) or "\n" in found:
-        return ""
-    hidden = [c for c in found if unicodedata.category(c) in ("Cf", "Cc", "Zs") and c != " "]
-    return f"; it contains the invisible character U+{ord(hidden[0]):04X}" if hidden else ""
+def _odd_character(found: Any) -> str:
+    odd = odd_character(found) if isinstance(found, str) and "\n" not in found else None
+    return "" if odd is None else f"; {odd}"
 
 
-def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:
+def _unknown_key(path: KeyPath, kind_of_entry: Any, found: Any) -> str:
     name, parent = str(path[-1]), path[:-1]
     if name[:1] != " " and unicodedata.category(name[:1] or "a") == "Zs":
         return f"unknown key; U+{ord(name[0]):04X} before it only looks like a space: indent with spaces"
-    if hidden := _hidden_character(name):
-        return f"unknown key{hidden}; delete it"
+    if odd := odd_character(name):
+        return f"unknown key; {odd}"
+    if _looks_like_app(path, found):
+        return "this looks like an app, but is not under apps; indent it like the other apps"
     models = _models_at(parent)
     of_its_kind = [each for each in models if "type" in each.model_fields and _type_of(each) == kind_of_entry]
     known = list(dict.fromkeys(key for entry in of_its_kind or models for key in entry.model_fields))
@@ -136,6 +137,14 @@ def _unknown_key(path: KeyPath, kind_of_entry: Any) -> str:
     near = other if other in known else nearest(name, known)
     fix = f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
     return f"unknown key; {fix}"
+
+
+def _looks_like_app(path: KeyPath, found: Any) -> bool:
+    """Return whether an unknown key has the keys of an app below it."""
+    is_place_of_app = len(path) == 2 and path[0] == "apps"
+    return (
+        isinstance(found, dict) and not is_place_of_app and len(found.keys() & model.AppEntry.model_fields.keys()) > 1
+    )
 
 
 def _place_of_key(name: str) -> str | None:

@@ -7,8 +7,9 @@ from signer.definitions import caller_model, credential_model
 from signer.definitions.exposure import app_exposures, is_plain_http, role_exposures, server_exposures
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Violation, format_path
+from signer.definitions.odd_characters import odd_character
 from signer.definitions.places import locate
-from signer.definitions.printable import secret_scalars
+from signer.definitions.printable import scalars, secret_scalars
 from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
@@ -18,6 +19,8 @@ from signer.signing.form import open_fields
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
 """Secret keys with the address of a service, which is secret only if it contains a password."""
+_TEXTS = frozenset({"name", "body"})
+"""Keys with a text for people."""
 
 
 def find_warnings(registry: Registry) -> list[Mistake]:
@@ -42,6 +45,7 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
     yield from _open_fields(registry)
     yield from _unused_credentials(registry, document)
     yield from _secrets_in_clear(document)
+    yield from _odd_characters(document)
     default = registry.apps.get(registry.default_app or "")
     if default is not None and not default.enabled:
         yield Violation(
@@ -68,6 +72,9 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if is_plain_http(url):
         message = f"{quote(url)} is not HTTPS, and mini-programs upload only over HTTPS; write https://"
         yield Violation(("domain",), message)
+    if "success_action_redirect" in app.rules.headers:
+        message = "OSS then responds with a redirect instead of success_status, which mini-programs cannot follow"
+        yield Violation(("headers", "success_action_redirect"), f"{message}; remove the field")
     if "-internal.aliyuncs.com" in url:
         message = f"phones cannot reach OSS's internal endpoint {quote(url)}; remove the key"
         yield Violation(("domain",), message)
@@ -159,3 +166,11 @@ def _secrets_in_clear(document: Document) -> Iterator[Violation]:
         if template is None or ":-" in template:
             what = "the secret itself is in this file" if template is None else "the default may be the secret itself"
             yield Violation(path, f"{what}; write ${{NAME}} or ${{file:PATH}} without a default")
+
+
+def _odd_characters(document: Document) -> Iterator[Violation]:
+    """Find what was probably pasted from a text for people. Names, bodies and metadata may contain such a text."""
+    for path, value in scalars(document.value):
+        is_for_people = path[-1] in _TEXTS or "x-oss-meta-" in str(path[-1]).lower()
+        if isinstance(value, str) and not value.isascii() and not is_for_people and (odd := odd_character(value)):
+            yield Violation(path, odd)

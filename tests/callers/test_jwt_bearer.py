@@ -55,6 +55,14 @@ def certificate(key: PrivateKey) -> str:
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
+@pytest.mark.parametrize("line_break", ["\\n", "\\r\\n"])
+async def test_a_public_key_may_be_one_line_with_escaped_line_breaks(keys: Keys, line_break: str) -> None:
+    """As Firebase, Auth0 and environment variables have them."""
+    one_line = public_pem(keys.rsa).replace("\n", line_break)
+    check = JwtBearerCheck(key_from_pem(one_line), JwtRules())
+    assert await caller_id(check, bearer_request(signed(keys.rsa, "RS256"))) == "anna"
+
+
 async def test_a_token_of_each_algorithm_names_its_caller(keys: Keys) -> None:
     assert await caller_id(shared(), bearer_request(hs256())) == "anna"
     assert await caller_id(by_key(keys.rsa), bearer_request(signed(keys.rsa, "RS256"))) == "anna"

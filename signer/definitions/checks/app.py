@@ -1,23 +1,20 @@
 """Check one app against itself and the entry under `credentials` that it signs with."""
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from signer.definitions import model
 from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
+from signer.definitions.checks.domain import check_domain
 from signer.definitions.checks.form_fields import check_conditions, check_headers
 from signer.definitions.checks.object_keys import check_object_keys
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration, format_size
-from signer.definitions.redaction import quote
 from signer.definitions.suggestions import KnownNames
 from signer.delivery.callback_body import CallbackBodyFormat, InvalidBodyTemplate
 from signer.signing.callback_field import JSON_BODY
 from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
-
-_OSS_DOMAIN = re.compile(r"https?://(?:([a-z0-9-]+)\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com(?::[0-9]+)?")
 
 
 def check_app(
@@ -31,7 +28,7 @@ def check_app(
     """
     yield from check_object_keys(app)
     yield from _check_sizes_and_expiry(app)
-    yield from _check_domain(app)
+    yield from check_domain(app)
     yield from check_headers(app)
     yield from check_conditions(app)
     yield from check_callers(app_id, app)
@@ -48,21 +45,6 @@ def _check_sizes_and_expiry(app: model.AppEntry) -> Iterator[Violation]:
     if app.min_size > app.max_size:
         size, limit = format_size(app.min_size), format_size(app.max_size)
         yield Violation(("min_size",), f"{size} is more than max_size ({limit}); lower it, or raise max_size")
-
-
-def _check_domain(app: model.AppEntry) -> Iterator[Violation]:
-    domain = _OSS_DOMAIN.fullmatch(app.domain or "")
-    if domain is None or domain[2].startswith("accelerate"):
-        return
-    if domain[1] is None:
-        message = "is OSS's endpoint without a bucket; remove the key to use the bucket's own domain"
-    elif domain[1] != app.bucket:
-        message = f"is not the domain of bucket {app.bucket}; remove the key, or correct one of the two"
-    elif domain[2] != app.region:
-        message = f"is not in region {app.region}; remove the key, or correct one of the two"
-    else:
-        return
-    yield Violation(("domain",), f"{quote(app.domain)} {message}")
 
 
 def _check_callback(app: model.AppEntry, *, has_callback_queue: bool) -> Iterator[Violation]:
