@@ -50,7 +50,7 @@ install uninstall:
 	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
 
 clean:
-	rm -rf $(VENV) tests/oracle/node_modules miniprogram/oss-upload/node_modules tests/miniprogram_sample/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/oracle/node_modules miniprogram/upload/node_modules tests/miniprogram_sample/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -6,9 +6,9 @@ import { test } from 'node:test'
 import vm from 'node:vm'
 import { OSS, SIGNER, contentOf, createProxy, failureOf, phone, photo, download, wechatCode } from './setup.mjs'
 
-const acorn = createRequire(new URL('../../miniprogram/oss-upload/package.json', import.meta.url))('acorn')
-const file = new URL('../../miniprogram/oss-upload/miniprogram_dist/index.js', import.meta.url)
-const packageFile = new URL('../../miniprogram/oss-upload/package.json', import.meta.url)
+const acorn = createRequire(new URL('../../miniprogram/upload/package.json', import.meta.url))('acorn')
+const file = new URL('../../miniprogram/upload/miniprogram_dist/index.js', import.meta.url)
+const packageFile = new URL('../../miniprogram/upload/package.json', import.meta.url)
 
 /** Load the built file with the globals of a mini-program. */
 function load(wx) {

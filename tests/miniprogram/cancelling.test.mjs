@@ -1,7 +1,7 @@
 // Cancelling and progress, in a mini-program.
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
-import { createCancel } from '../../miniprogram/oss-upload/src/wx.mjs'
+import { createCancel } from '../../miniprogram/upload/src/wx.mjs'
 import { disturbedPhone, oss, signer, uploader } from './connections.mjs'
 import { failureOf, ossError, phone, photo, raw, waitUntil } from './setup.mjs'
 

@@ -1,6 +1,6 @@
 // An uploader, and a phone whose connections to the signer and to OSS can be disturbed.
 import { after, afterEach } from 'node:test'
-import { createUploader } from '../../miniprogram/oss-upload/src/wx.mjs'
+import { createUploader } from '../../miniprogram/upload/src/wx.mjs'
 import { createProxy, OSS, phone, retryQuickly, setFaults, SIGNER } from './setup.mjs'
 
 export const uploader = (appId, options = {}) =>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -18,10 +19,10 @@ from tests.harness.npm import install_packages
 from tests.harness.processes import ROOT, run
 from tests.harness.signer import signer
 
-LIBRARY = ROOT / "miniprogram" / "oss-upload"
+LIBRARY = ROOT / "miniprogram" / "upload"
 COPIES = {
-    ROOT / "signer" / "demo" / "page" / "oss-upload.js": "h5.mjs",
-    ROOT / "miniprogram" / "sample" / "miniprogram_npm" / "oss-upload" / "index.js": "miniprogram_dist/index.js",
+    ROOT / "signer" / "demo" / "page" / "upload_library.js": "h5.mjs",
+    ROOT / "miniprogram" / "sample" / "miniprogram_npm/@oss-signer/upload/index.js": "miniprogram_dist/index.js",
 }
 BUILT = {"miniprogram_dist/index.js": LIBRARY / "miniprogram_dist" / "index.js", "h5.mjs": LIBRARY / "h5.mjs"}
 MAX_BYTES = 6000
@@ -49,6 +50,18 @@ async def test_the_built_files_are_current(tools: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BUILT)
 def test_the_built_files_are_small(name: str) -> None:
     assert len(BUILT[name].read_bytes()) < MAX_BYTES
+
+
+def test_nobody_installs_the_library_by_its_name() -> None:
+    """The library is in no registry, where its name could belong to somebody else."""
+    package = json.loads((LIBRARY / "package.json").read_text(encoding="utf-8"))
+    assert (package["name"], package["private"]) == ("@oss-signer/upload", True)
+    documents = [path for pattern in ("*.md", "docs/*.md", "miniprogram/*/*.md") for path in ROOT.glob(pattern)]
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        installed = re.findall(r"\b(?:npm|pnpm|yarn|bun) (?:i|install|add)\b.*", text)
+        assert not [line for line in installed if "upload" in line or "oss-signer" in line], document
+        assert "'oss-upload" not in text, document
 
 
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.h5.json"])
@@ -145,7 +158,7 @@ def line_coverage(lcov: str) -> dict[str, tuple[int, int]]:
     """Return the number of covered lines and of all lines by source file."""
     found: dict[str, tuple[int, int]] = {}
     for record in lcov.split("end_of_record"):
-        name = re.search(r"^SF:.*oss-upload/src/(.+)$", record, re.MULTILINE)
+        name = re.search(r"^SF:.*upload/src/(.+)$", record, re.MULTILINE)
         if name is not None:
             lines = dict(re.findall(r"^DA:(\d+),(\d+)$", record, re.MULTILINE))
             found[name[1]] = (sum(count != "0" for count in lines.values()), len(lines))

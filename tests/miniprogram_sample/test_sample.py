@@ -134,9 +134,9 @@ async def test_the_sample_works_unchanged_with_the_demo(site: Site) -> None:
 
 
 async def test_the_samples_copy_of_the_library_is_current() -> None:
-    copied, built = SAMPLE / "miniprogram_npm/oss-upload", ROOT / "miniprogram/oss-upload/miniprogram_dist"
+    copied, built = SAMPLE / "miniprogram_npm/@oss-signer/upload", ROOT / "miniprogram/upload/miniprogram_dist"
     for path in built.iterdir():
-        assert (copied / path.name).read_bytes() == path.read_bytes(), "run npm run build in miniprogram/oss-upload"
+        assert (copied / path.name).read_bytes() == path.read_bytes(), "run npm run build in miniprogram/upload"
 
 
 async def test_the_sample_fits_wechats_typings() -> None:

@@ -2,7 +2,7 @@
 // Text from servers and file names is inserted as text, never as markup.
 import { $, announce, createElement, setText } from "./dom.js";
 import { fetchJson, uploadFailure } from "./failures.js";
-import { createUploader } from "./oss-upload.js"; // built from miniprogram/oss-upload
+import { createUploader } from "./upload_library.js"; // built from miniprogram/upload
 import { showForm } from "./signed_form.js";
 import { kindText, sizeText } from "./text.js";
 import { clearObjects, loadObjects } from "./uploaded_objects.js";

@@ -20,7 +20,7 @@ from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SOURCES = ROOT / "miniprogram" / "oss-upload" / "src"
+SOURCES = ROOT / "miniprogram" / "upload" / "src"
 SCREENSHOT = ROOT / "docs" / "h5-upload.png"
 FILES = 200
 FILE_BYTES = 512 * 1024

@@ -18,7 +18,7 @@ from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SOURCES = ROOT / "miniprogram" / "oss-upload" / "src"
+SOURCES = ROOT / "miniprogram" / "upload" / "src"
 MIN_COVERAGE = 0.95
 
 UPLOAD_ALL = """async ({ endpoint, appId }) => {

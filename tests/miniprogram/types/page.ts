@@ -1,5 +1,5 @@
 // A page that uses the declarations of the library together with WeChat's; lines that must not compile are marked.
-import { createCancel, createUploader, type Progress, type UploadError, type UploadResult } from 'oss-upload'
+import { createCancel, createUploader, type Progress, type UploadError, type UploadResult } from '@oss-signer/upload'
 
 const uploader = createUploader({
   endpoint: 'https://sign.example.com',

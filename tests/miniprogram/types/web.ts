@@ -1,5 +1,5 @@
 // A web page that uses the declarations of the library, with a File and the browser's AbortController.
-import { createUploader } from 'oss-upload/h5'
+import { createUploader } from '@oss-signer/upload/h5'
 
 const uploader = createUploader({
   endpoint: 'https://sign.example.com',

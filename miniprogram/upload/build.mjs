@@ -9,7 +9,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 const target = process.argv[2] || here
 // The demo and the sample contain copies, so that they run from a fresh clone.
 const page = process.argv[2] ? join(target, 'page') : join(here, '..', '..', 'signer', 'demo', 'page')
-const sample = join(process.argv[2] || join(here, '..', 'sample'), 'miniprogram_npm', 'oss-upload')
+const sample = join(process.argv[2] || join(here, '..', 'sample'), 'miniprogram_npm', '@oss-signer', 'upload')
 
 /** Names that begin with _ are internal and get shortened. */
 const bundle = async (source) => {
@@ -43,4 +43,4 @@ write(join(target, 'miniprogram_dist'), 'index.js', wx)
 write(sample, 'index.js', wx)
 const h5 = await bundle('src/h5.mjs')
 write(target, 'h5.mjs', h5)
-write(page, 'oss-upload.js', h5)
+write(page, 'upload_library.js', h5)
