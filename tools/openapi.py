@@ -26,7 +26,7 @@ class UploadForm(BaseModel):
 
 
 class SampleSignature(BaseModel):
-    """The response of Alibaba's sample server. All members are strings."""
+    """The response of Alibaba's sample server, and members that this service adds."""
 
     policy: str
     x_oss_signature_version: str
@@ -36,6 +36,7 @@ class SampleSignature(BaseModel):
     security_token: str
     host: str = Field(description="The URL to send the form to.")
     key_prefix: str
+    fields: dict[str, str] = Field(description="Every further form field to send.")
     expires_at: str
     key: str | None = None
     callback: str | None = Field(None, description="The form field callback, if the app has one.")

@@ -90,12 +90,12 @@ def app_of_sample_request(_parameter: str, target: str, headers: MultiMapping[st
 
 
 def sample_json(upload: SignedUpload) -> bytes:
-    """Return the members of the sample server's response, and those that this service adds; all are strings."""
-    document = {"signature": upload.signature, "key_prefix": upload.key_prefix}
-    if upload.key is not None:
-        document["key"] = upload.key
-    if (callback := upload.own_fields.get("callback")) is not None:
-        document["callback"] = callback
+    """Return the members of the sample server's response, and those that this service adds."""
+    fields = upload.further_fields
+    document = {"signature": upload.signature, "key_prefix": upload.key_prefix, "fields": fields}
+    for name in ("key", "callback"):
+        if name in fields:
+            document[name] = fields[name]
     return b"".join((_beginning(upload.head, upload.url), upload.policy_tail, b'",', orjson.dumps(document)[1:]))
 
 

@@ -32,6 +32,7 @@ from signer.signing.upload_rules import (
     check_size,
     choose_content_type,
     content_type_condition,
+    find_content_type,
     metadata,
 )
 from signer.signing.v4 import Credential
@@ -81,6 +82,12 @@ class SignedUpload:
             "x-oss-signature": self.signature,
         }
 
+    @property
+    def further_fields(self) -> dict[str, str]:
+        """The fields that a client sends in addition to those of Alibaba's sample, in a new dictionary."""
+        key = {} if self.key is None else {"key": self.key}
+        return {**self.head.fixed_fields, **self.own_fields, **key}
+
     def policy_document(self) -> dict[str, Any]:
         """Return the decoded policy document, with its security token masked."""
         document: dict[str, Any] = json.loads(b64decode(self.fields["policy"]))
@@ -106,7 +113,7 @@ class Forms:
         shared += rules.conditions
         policy = partial(PolicyTemplate, rules.bucket, rules.region, rules.expires)
         self._full_forms = policy({**given, **fixed}, [*shared, *exact_match_conditions(fixed)])
-        self._sample_forms = policy({}, [*shared, *exact_match_conditions(rules.headers)])
+        self._sample_forms = policy({**given, **rules.headers}, [*shared, *exact_match_conditions(rules.headers)])
         self._is_same_for_all = rules.naming.is_same_for_all
         self._last_sample: tuple[PolicyHead, SignedUpload] | None = None
 
@@ -138,8 +145,8 @@ class Forms:
     ) -> SignedUpload:
         """Return the parts of a form for a client that builds its form itself, as Alibaba's sample does.
 
-        Such a client sends no ACL and any success status, so only what the YAML fixes has a condition. Where the app
-        has a callback, the client must send the field `callback`. Raises as `full_form` does.
+        Such a client sends no ACL and any success status, so only what the YAML fixes has a condition. It must send
+        the `further_fields`. Raises as `full_form` does, except for a type that is missing: the client then chooses it.
 
         See: https://help.aliyun.com/document_detail/92883.html
         """
@@ -156,6 +163,8 @@ class Forms:
             conditions = serialize_conditions(exact_match_conditions(fields))
         if rules.content_types:
             conditions += serialize_conditions([content_type_condition(rules, request)])
+        if (content_type := find_content_type(rules, request)) is not None:
+            fields["x-oss-content-type"] = content_type
         upload = self._sign(head, prefix, key, fields, conditions)
         if is_for_all:
             self._last_sample = (head, upload)

@@ -43,6 +43,8 @@ class PolicyHead:
     expires_at: datetime
     fields: Mapping[str, str] = field(repr=False)
     """The form fields that go with this head, the same in all these forms."""
+    fixed_fields: Mapping[str, str] = field(repr=False)
+    """Those of them that do not belong to the signature."""
     base64: str = field(repr=False)
     unencoded: bytes = field(repr=False)
     """The last 0 to 2 bytes of the head, because Base64 encodes three bytes at a time."""
@@ -100,6 +102,7 @@ class PolicyTemplate:
             second + _ONE_SECOND,
             expires_at,
             {**self.fields, **signature_fields},
+            self.fields,
             base64.decode(),
             text[encodable_bytes:],
             v4.CommonHeadSigner(signing_key, base64),

@@ -76,8 +76,19 @@ EMPTY_REQUEST = UploadRequest()
 def choose_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     """Return the content type to sign, or None where the client may send any type.
 
-    This is the type of the request, else the one of its file name, else the only type that the app allows. Raises
-    `UnsupportedType` for a type that the app does not allow, and `InvalidRequest` for one that is missing or not valid.
+    Raises as `find_content_type` does, and `InvalidRequest` where the app restricts the types and none is known.
+    """
+    content_type = find_content_type(rules, request)
+    if content_type is None and rules.content_types:
+        raise InvalidRequest(f"content_type is missing; this app allows {', '.join(rules.content_types)}")
+    return content_type
+
+
+def find_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
+    """Return the type of the request, else the one of its file name, else the only type that the app allows.
+
+    The file name counts only where the app restricts the types. Returns None where no type is known. Raises
+    `UnsupportedType` for a type that the app does not allow, and `InvalidRequest` for one that is not valid.
     """
     content_type = request.content_type
     if content_type is not None and not _is_media_type(content_type):
@@ -88,9 +99,7 @@ def choose_content_type(rules: UploadRules, request: UploadRequest) -> str | Non
         content_type = _TYPES_BY_EXTENSION.guess_type(request.filename)[0]
     if content_type is None and len(rules.content_types) == 1:
         content_type = rules.content_types[0]
-    if content_type is None:
-        raise InvalidRequest(f"content_type is missing; this app allows {', '.join(rules.content_types)}")
-    if content_type.partition(";")[0].lower() not in rules.content_types:
+    if content_type is not None and content_type.partition(";")[0].lower() not in rules.content_types:
         raise UnsupportedType(f"this app allows {', '.join(rules.content_types)}")
     return content_type
 

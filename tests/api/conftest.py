@@ -33,6 +33,10 @@ apps:
   open: {{}}
   {WX_APP}: {{key_prefix: wx/}}
   exact: {{key: "{{uuid}}.{{ext}}", max_size: 1MiB, content_types: [image/jpeg], meta: [team]}}
+  fixed:
+    content_types: [image/jpeg, image/png]
+    headers: {{x-oss-object-acl: private}}
+    conditions: [[eq, $x-oss-meta-team, a]]
   full-only: {{generate_signature: false}}
   "off": {{enabled: false}}
   no-credential: {{credentials: gone}}

@@ -16,6 +16,7 @@ SAMPLE_MEMBERS = {
     "security_token",
     "host",
     "key_prefix",
+    "fields",
     "expires_at",
 }
 
@@ -40,14 +41,31 @@ async def test_the_app_is_named_by_query_header_referer_or_default(
         document = await response.json()
     assert (response.status, document["key_prefix"]) == (200, prefix)
     assert set(document) == SAMPLE_MEMBERS
+    assert document.pop("fields") == {}
     assert all(isinstance(value, str) for value in document.values())
 
 
 async def test_the_key_and_the_callback_are_in_the_response_if_the_app_has_them(client: Client) -> None:
     async with client.get(f"{PATH}?app_id=exact&filename=a.jpg&content_type=image/jpeg&size=1") as response:
-        assert (await response.json())["key"].endswith(".jpg")
+        document = await response.json()
+    assert document["key"].endswith(".jpg")
+    assert document["fields"] == {"x-oss-content-type": "image/jpeg", "key": document["key"]}
     async with client.get(f"{PATH}?app_id=reported") as response:
-        assert (await response.json())["callback"]
+        document = await response.json()
+    assert document["callback"]
+    assert document["fields"] == {"callback": document["callback"]}
+
+
+async def test_what_the_app_fixes_is_in_the_fields(client: Client) -> None:
+    fixed = {"x-oss-object-acl": "private", "x-oss-meta-team": "a"}
+    for _ in range(2):  # the second response is the kept one
+        async with client.get(f"{PATH}?app_id=fixed") as response:
+            assert (await response.json())["fields"] == fixed
+    for name, content_type in (("a.PNG", "image/png"), ("b.jpg", "image/jpeg")):
+        async with client.get(f"{PATH}?app_id=fixed&filename={name}") as response:
+            assert (await response.json())["fields"] == {**fixed, "x-oss-content-type": content_type}
+    async with client.get(f"{PATH}?app_id=fixed&filename=without-extension") as response:
+        assert (await response.json())["fields"] == fixed
 
 
 @pytest.mark.parametrize(
@@ -59,6 +77,7 @@ async def test_the_key_and_the_callback_are_in_the_response_if_the_app_has_them(
         ("?app_id=no-credential", 503, "credentials_unavailable"),
         ("?app_id=exact&size=2000000&filename=a.jpg", 413, "too_large"),
         ("?app_id=exact&content_type=image/png&filename=a.jpg", 415, "unsupported_type"),
+        ("?app_id=fixed&filename=a.html", 415, "unsupported_type"),
         ("?size=-1", 400, "invalid_request"),
         ("?size=many", 400, "invalid_request"),
         (f"?filename={'a' * 1025}", 400, "invalid_request"),
