@@ -56,7 +56,7 @@ def test_nobody_installs_the_library_by_its_name() -> None:
     """The library is in no registry, where its name could belong to somebody else."""
     package = json.loads((LIBRARY / "package.json").read_text(encoding="utf-8"))
     assert (package["name"], package["private"]) == ("@oss-signer/upload", True)
-    documents = [path for pattern in ("*.md", "docs/*.md", "miniprogram/*/*.md") for path in ROOT.glob(pattern)]
+    documents = [path for pattern in ("README*.md", "docs/*.md", "miniprogram/*/*.md") for path in ROOT.glob(pattern)]
     for document in documents:
         text = document.read_text(encoding="utf-8")
         installed = re.findall(r"\b(?:npm|pnpm|yarn|bun) (?:i|install|add)\b.*", text)
