@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from signer.redis_errors import NoMasterKnown, RedisCommandRejected, RedisUnavailable, is_from_wrong_server, run_command
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 _SENTINEL_SECONDS = 0.5
 """The time in which a sentinel must respond."""
+_CHECK_INTERVAL_SECONDS = 1.0
 
 
 class RedisClient:
@@ -25,6 +27,9 @@ class RedisClient:
 
     Nothing is known of the other connections after one has failed or met a replica: a failover may have happened. All
     of them are then closed, and the next command resolves the host name, or asks the sentinels, anew.
+
+    A master that was replaced while it works accepts writes, and loses them, until a sentinel demotes it seconds later.
+    While commands run, the sentinels are therefore asked once a second whether the master is still the same.
     """
 
     def __init__(self, url: RedisUrl, *, max_connections: int, step_seconds: float | None = None) -> None:
@@ -38,6 +43,11 @@ class RedisClient:
         """
         self.redis = _new_redis(url, step_seconds)
         """For subscriptions; commands go through `run`."""
+        self.failovers = 0
+        """How often the sentinels have named another master."""
+        self._master: tuple[str, int] | None = None
+        self._next_check_at = 0.0
+        self._check: asyncio.Task[None] | None = None
         # Not a BlockingConnectionPool: before Python 3.13, a task that is cancelled while it waits for such a pool can
         # leave a free connection unused (https://github.com/python/cpython/issues/112202).
         self._free_connections = asyncio.Semaphore(max_connections)
@@ -47,6 +57,7 @@ class RedisClient:
 
         A command that a demoted master rejects runs once more, on another connection.
         """
+        self.look_for_failover()
         try:
             return await run_command(self._run(command), deadline_seconds=deadline_seconds)
         except RedisCommandRejected:
@@ -72,10 +83,33 @@ class RedisClient:
             await pool.update_active_connections_for_reconnect()
             await pool.disconnect(inuse_connections=False)
 
+    def look_for_failover(self) -> None:
+        """Start to ask the sentinels, if there are any, at most once a second."""
+        now = time.monotonic()
+        is_due = now >= self._next_check_at and (self._check is None or self._check.done())
+        if is_due and isinstance(self.redis.connection_pool, SentinelConnectionPool):
+            self._next_check_at = now + _CHECK_INTERVAL_SECONDS
+            self._check = asyncio.create_task(self._ask_sentinels(self.redis.connection_pool), name="ask sentinels")
+
+    async def _ask_sentinels(self, pool: Any) -> None:
+        previous = self._master
+        try:
+            self._master = await pool.get_master_address()
+        except (exceptions.RedisError, OSError):
+            return  # connections that work stay open
+        if previous is not None and self._master != previous:
+            self.failovers += 1
+            await self.drop_connections()
+
     async def close(self) -> None:
         """Close all connections."""
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
         with contextlib.suppress(exceptions.RedisError, OSError):
             await self.redis.aclose(close_connection_pool=True)
+            if isinstance(self.redis.connection_pool, SentinelConnectionPool):
+                await self.redis.connection_pool.sentinel_manager.aclose()
 
 
 def _new_redis(url: RedisUrl, step_seconds: float | None) -> Redis:
@@ -111,11 +145,6 @@ class _Sentinels(Sentinel):
         """
         requests = (asyncio.wait_for(each.sentinel_masters(), _SENTINEL_SECONDS) for each in self.sentinels)
         results = await asyncio.gather(*requests, return_exceptions=True)
-        # Requests are rare: no connection stays open for them.
-        await asyncio.gather(
-            *(each.connection_pool.disconnect(inuse_connections=False) for each in self.sentinels),
-            return_exceptions=True,
-        )
         responses = [each for each in results if isinstance(each, dict)]
         states = [each[service_name] for each in responses if service_name in each]
         if states:

@@ -114,7 +114,11 @@ class RedisStore(PolledStore):
         async with self._client.redis.pubsub() as channel:
             await channel.subscribe(f"{self._key}:changed")
             is_ping_sent = False
+            failovers = self._client.failovers
             while True:
+                if self._client.failovers != failovers:
+                    raise exceptions.ConnectionError("another server is the master now")
+                self._client.look_for_failover()
                 message = await channel.get_message(timeout=_PING_SECONDS)
                 if message is None and is_ping_sent:
                     raise exceptions.TimeoutError("no response to PING")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,30 @@ class RedisServer:
 
     async def stop(self) -> None:
         """End it."""
+        self._signal(signal.SIGCONT)
         await self._stack.aclose()
+
+    async def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._signal(signal.SIGKILL)
+        await self._stack.aclose()
+
+    def freeze(self) -> None:
+        """Stop it from responding; its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it continue."""
+        self._signal(signal.SIGCONT)
+
+    async def is_master(self) -> bool:
+        """Return whether it is not a replica."""
+        async with self.client() as redis:
+            return bool((await redis.info("replication"))["role"] == "master")
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
 
     async def promote(self) -> None:
         """Make it a master."""
