@@ -30,6 +30,7 @@ from signer.signing.key_ownership import is_key_of_caller
 from signer.signing.presigned_url import SignedDownload, sign_download
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
+from signer.telemetry.logs import current_handler
 from signer.telemetry.metrics import Metrics
 
 SignedT = TypeVar("SignedT")
@@ -64,6 +65,8 @@ class Service:
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
         self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
+        log = current_handler()
+        self.metrics.expose_log_lines([each.lines for each in (log, self._audit) if each is not None])
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
         self._credentials = KeeperPool(on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)

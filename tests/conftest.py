@@ -1,4 +1,4 @@
-"""The order of the test files, and logging that each test finds as it is at the start."""
+"""The order of the test files, and a log level that each test finds as it is at the start."""
 
 from __future__ import annotations
 
@@ -29,17 +29,12 @@ LONG = (
 
 
 @pytest.fixture(autouse=True)
-def _logging_is_restored() -> Iterator[None]:
-    """Commands that run in this process set levels and the root handler, which later tests must not inherit."""
-    loggers = [logging.getLogger(), logging.getLogger("oss_signer")]
-    levels = [logger.level for logger in loggers]
-    handlers = set(loggers[0].handlers)
+def _log_level_is_restored() -> Iterator[None]:
+    """The command `doctor`, which runs in this process, sets a level that later tests must not inherit."""
+    logger = logging.getLogger("oss_signer")
+    level = logger.level
     yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-    for handler in loggers[0].handlers[:]:
-        if handler not in handlers and type(handler) is logging.StreamHandler:
-            loggers[0].removeHandler(handler)
+    logger.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,6 +22,7 @@ from signer.server.sockets import CannotListen, listening_socket
 from signer.service import Service
 from signer.stores.store_factory import open_store
 from signer.telemetry import logs
+from signer.telemetry.process_log import process_log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
-    logs.configure_logging(level=logs.WARNING)
-    event_loop.run(_demo(options))
+    with process_log(level=logs.WARNING):
+        event_loop.run(_demo(options))
     return 0
 
 

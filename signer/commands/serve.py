@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import faulthandler
 import logging
 import os
 from pathlib import Path
@@ -15,13 +14,13 @@ from signer.environment import CannotReadEnvironment
 from signer.live.reloader import Reloader
 from signer.server import event_loop
 from signer.server.certificate import certificate_warnings
-from signer.server.process_settings import raise_open_file_limit
+from signer.server.process_settings import enable_crash_traceback, raise_open_file_limit
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen
 from signer.server.systemd_notify import ServiceManager
 from signer.service import Service
 from signer.stores.protocol import CannotRead
-from signer.telemetry import logs
+from signer.telemetry.process_log import process_log
 
 log = logging.getLogger("oss_signer")
 
@@ -62,11 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status."""
-    logs.configure_logging(worker=options.worker)
-    raise_open_file_limit()
-    # systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.
-    faulthandler.enable()
-    manager = ServiceManager.from_environment()
+    with process_log(worker=options.worker):
+        raise_open_file_limit()
+        enable_crash_traceback()
+        return _run(options, ServiceManager.from_environment())
+
+
+def _run(options: argparse.Namespace, manager: ServiceManager) -> int:
     try:
         event_loop.run(_serve(options, manager))
     except BadDefinitions as error:

@@ -13,6 +13,7 @@ from signer.service import Service
 from signer.signing.form import SignedUpload
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry import logs
+from signer.telemetry.process_log import process_log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Sign with the credential of the app's role; return 1 if the request is rejected."""
-    logs.configure_logging(level=logs.WARNING)
     try:
-        upload = event_loop.run(_sign(options))
+        with process_log(level=logs.WARNING):
+            upload = event_loop.run(_sign(options))
     except Problem as problem:
         print(f"{problem.code}: {problem.detail}", file=sys.stderr)
         return 1

@@ -12,8 +12,7 @@ from urllib.parse import unquote
 import orjson
 
 from signer.revision import Context
-from signer.telemetry.line_writer import LineWriter
-from signer.telemetry.logs import common_fields_json, escape_unprintable, write_lines
+from signer.telemetry.logs import current_handler, escape_unprintable
 
 log = logging.getLogger("oss_signer.request")
 
@@ -23,18 +22,19 @@ _MILLISECONDS = tuple(f"{number:03d}" for number in range(1000))
 
 
 class RequestLog:
-    """Writes the log lines of requests. Create, use and close it in one event loop."""
+    """Writes the log lines of requests. Create and use it in one event loop."""
 
     def __init__(self) -> None:
-        self._lines = LineWriter(write_lines)
-        self._is_enabled = log.isEnabledFor(logging.INFO)
-        self._head = f'"level": "info", "logger": "{log.name}", "message": "request", {common_fields_json()}'
+        handler = current_handler() if log.isEnabledFor(logging.INFO) else None
+        self._lines = None if handler is None else handler.lines
+        common_fields = "" if handler is None else handler.common_fields_json
+        self._head = f'"level": "info", "logger": "{log.name}", "message": "request", {common_fields}'
         self._second = 0
         self._second_text = ""
 
     def add(self, context: Context, status: int, code: str | None, seconds: float) -> None:
         """Log one request; `code` is that of the problem that its response reports, if it reports one."""
-        if not self._is_enabled:
+        if self._lines is None:
             return
         now = time.time()
         second = int(now)
@@ -48,11 +48,7 @@ class RequestLog:
             f'"request_id": "{context.request_id}", {what}, '
             f'"milliseconds": {seconds * 1000:.2f}, "address": {_json(context.client_address)}}}\n'
         )
-        self._lines.add(line.encode())
-
-    async def close(self) -> None:
-        """Write the lines that are left."""
-        await self._lines.close()
+        self._lines.gather(line.encode())
 
 
 @lru_cache(maxsize=4096)

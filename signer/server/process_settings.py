@@ -1,9 +1,12 @@
-"""Settings of the process for a server: open files, and how long a thread may keep the interpreter."""
+"""Settings of the process for a server: open files, crashes, and how long a thread may keep the interpreter."""
 
 import contextlib
+import faulthandler
+import os
 import sys
 
 _SWITCH_SECONDS = 0.0005
+_STDERR = 2
 
 
 def tune_interpreter() -> None:
@@ -22,3 +25,17 @@ def raise_open_file_limit() -> None:
 
         _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+
+
+def enable_crash_traceback() -> None:
+    """Write a traceback to stderr when a signal such as SIGABRT kills the process.
+
+    systemd's watchdog sends SIGABRT; the traceback then shows where the event loop hangs.
+    """
+    # A crash must not wait for a reader that has stopped. Only this opening of the pipe or terminal is non-blocking.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(f"/dev/fd/{_STDERR}", flags)
+    except OSError:  # A socket, or a pipe of another user.
+        descriptor = _STDERR
+    faulthandler.enable(descriptor)

@@ -74,7 +74,6 @@ async def serve(
         await stack.enter_async_context(status.sampling())
         _start(stack, reloader.follow(), "follow the store")
         request_log = RequestLog()
-        stack.push_async_callback(request_log.close)
         create_server = choose_adapter()
         tls = None if certificate is None else certificate.context
         dispatcher = Dispatcher(service, router, request_log)

@@ -2,10 +2,10 @@
 
 import json
 import logging
-import sys
 import traceback
 from datetime import UTC, datetime
-from typing import TextIO
+
+from signer.telemetry.line_writer import LineWriter
 
 WARNING = logging.WARNING
 
@@ -44,38 +44,30 @@ def escape_unprintable(text: str) -> str:
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
-def configure_logging(stream: TextIO = sys.stderr, level: int = logging.INFO, worker: int | None = None) -> None:
-    """Send the process's log to `stream`: this package's from `level` on, that of libraries from warnings on."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter(worker))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("oss_signer").setLevel(level)
+class LogHandler(logging.Handler):
+    """Passes each record as a line of JSON to a writer, which never blocks the caller."""
+
+    def __init__(self, lines: LineWriter, worker: int | None = None) -> None:
+        super().__init__()
+        self.lines = lines
+        formatter = JsonFormatter(worker)
+        self.setFormatter(formatter)
+        self.common_fields_json = formatter.common_fields_json
+        """The fields that each line of this process has, as JSON like `"worker": 2, `; empty without any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:
+            # Libraries, too, log messages that do not fit their arguments.
+            fields = {"name": record.name, "levelno": logging.ERROR, "levelname": "ERROR", "msg": "log call failed"}
+            line = self.format(logging.makeLogRecord({**fields, "place": f"{record.pathname}:{record.lineno}"}))
+        self.lines.add(line.encode() + b"\n")
 
 
-def common_fields_json() -> str:
-    """Return the fields that each line of this process has, as JSON like `"worker": 2, `; empty without any."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler.formatter, JsonFormatter):
-            return handler.formatter.common_fields_json
-    return ""
-
-
-def write_lines(lines: bytes) -> None:
-    """Write formatted lines to the stream of the log in one piece."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.acquire()
-            try:
-                handler.flush()
-                if (buffer := getattr(handler.stream, "buffer", None)) is not None:
-                    buffer.write(lines)
-                    buffer.flush()
-                else:
-                    handler.stream.write(lines.decode())
-            finally:
-                handler.release()
+def current_handler() -> LogHandler | None:
+    """Return the handler that writes the log of this process; None if the process has no log."""
+    return next((handler for handler in logging.getLogger().handlers if isinstance(handler, LogHandler)), None)
 
 
 def _traceback_lines(error: BaseException | None) -> list[str]:

@@ -13,11 +13,12 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import signer
 from signer.telemetry.counters import DurationHistogram, LabelledCounter
+from signer.telemetry.line_writer import LineWriter
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -191,6 +192,28 @@ class Metrics:
             "oss_signer_tls_certificate_last_reload_successful",
             "1 if the last attempt to load the certificate files succeeded, else 0.",
         ).set_function(succeeded)
+
+    def expose_log_lines(self, writers: Iterable[LineWriter]) -> None:
+        """Read the counts of these writers, of the log and the audit log, at each scrape."""
+
+        def collect() -> Iterator[Metric]:
+            lost = CounterMetricFamily(
+                "oss_signer_log_lines_lost",
+                "Lines that were lost because the sink (log or audit) does not accept them, or too slowly.",
+                labels=["sink"],
+            )
+            blocked = GaugeMetricFamily(
+                "oss_signer_log_blocked_seconds",
+                "Time since the last line was written, while lines wait; 0 if none wait.",
+                labels=["sink"],
+            )
+            for writer in writers:
+                lost.add_metric([writer.sink], writer.lost_lines)
+                blocked.add_metric([writer.sink], writer.blocked_seconds())
+            yield lost
+            yield blocked
+
+        self._registry.register(_ScrapeCollector(collect))
 
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
         self._loop_lag.set_function(seconds)

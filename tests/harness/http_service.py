@@ -39,14 +39,8 @@ class HttpTestServer(BaseTestServer):
 
     def __init__(self, service: Service, router: Router, adapter: ServerFactory, guard: Guard | None = None) -> None:
         super().__init__()
-        self.request_log = RequestLog()
         self._adapter = adapter
-        self._dispatcher = Dispatcher(service, router, self.request_log, guard=guard)
+        self._dispatcher = Dispatcher(service, router, RequestLog(), guard=guard)
 
     async def _make_runner(self, **_options: Any) -> web.ServerRunner:
         return web.ServerRunner(self._adapter(self._dispatcher))
-
-    async def close(self) -> None:
-        """Close the server and write the rest of its request log."""
-        await super().close()
-        await self.request_log.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from signer.http.router import Router, app_in_path
 from signer.request_context import RequestContext
 from signer.revision import Context
 from signer.service import Service
-from signer.telemetry import logs
 from tests.harness.http_service import ADAPTERS, HttpTestServer, running_service
+from tests.harness.log_file import LogFile, log_file
 
 DEFINITIONS = """
 version: 1
@@ -62,18 +61,15 @@ async def service() -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-def log_text(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def log(tmp_path: Path) -> Iterator[LogFile]:
     """The log of this process. Use it before the server: its request log reads the level once."""
-    text = io.StringIO()
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", list(root.handlers))
-    logs.configure_logging(text)
-    return text
+    with log_file(tmp_path / "log") as log:
+        yield log
 
 
 @pytest.fixture(params=sorted(ADAPTERS))
 async def client(
-    log_text: io.StringIO, request: pytest.FixtureRequest, service: Service, aiohttp_client: AiohttpClient
+    log: LogFile, request: pytest.FixtureRequest, service: Service, aiohttp_client: AiohttpClient
 ) -> Client:
     router = Router()
     router.add("GET", "/plain", describe)
@@ -82,10 +78,10 @@ async def client(
     return client
 
 
-async def logged(client: Client, log_text: io.StringIO) -> list[dict[str, Any]]:
+async def logged(client: Client, log: LogFile) -> list[dict[str, Any]]:
     """Return the request log once it is written completely."""
     await client.close()
-    lines = [json.loads(line) for line in log_text.getvalue().splitlines()]
+    lines = [json.loads(line) for line in log.read().splitlines()]
     return [line for line in lines if line["logger"] == "oss_signer.request"]
 
 
@@ -157,7 +153,7 @@ async def test_no_response_may_be_cached(client: Client) -> None:
             assert (response.headers["Cache-Control"], response.headers["Server"]) == ("no-store", "oss-signer")
 
 
-async def test_each_request_is_logged_with_the_address_of_its_client(client: Client, log_text: io.StringIO) -> None:
+async def test_each_request_is_logged_with_the_address_of_its_client(client: Client, log: LogFile) -> None:
     """Also those that fail before a handler runs, or while it reads the body."""
     headers = {"X-Forwarded-For": "198.51.100.1, ::ffff:203.0.113.7"}
     requests = [
@@ -170,7 +166,7 @@ async def test_each_request_is_logged_with_the_address_of_its_client(client: Cli
     for method, path, body in requests:
         async with client.request(method, path, data=body, headers=headers) as response:
             await response.read()
-    lines = await logged(client, log_text)
+    lines = await logged(client, log)
     assert [(line["status"], line["code"], line["app"], line["path"]) for line in lines] == [
         (200, None, None, "/plain"),
         (404, "not_found", None, "/nowhere"),

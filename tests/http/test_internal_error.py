@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from pytest_aiohttp import AiohttpClient
 from signer.http.reply import Reply
 from signer.http.router import Router
 from signer.revision import Context
-from signer.telemetry import logs
 from tests.harness.http_service import ADAPTERS, HttpTestServer, running_service
+from tests.harness.log_file import log_file
 
 
 async def _fail(_context: Context) -> Reply:
@@ -22,21 +21,17 @@ async def _fail(_context: Context) -> Reply:
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-async def test_unexpected_failure_reveals_nothing(
-    adapter: str, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log_text = io.StringIO()
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", list(root.handlers))
-    logs.configure_logging(log_text)
+async def test_unexpected_failure_reveals_nothing(adapter: str, aiohttp_client: AiohttpClient, tmp_path: Path) -> None:
     router = Router()
     router.add("GET", "/", _fail)
-    async with running_service("version: 1\ncredentials: {}\napps: {}\n") as service:
-        client: TestClient[Any, Any] = await aiohttp_client(HttpTestServer(service, router, ADAPTERS[adapter]))
-        async with client.get("/") as response:
-            problem = await response.json(content_type="application/problem+json")
+    with log_file(tmp_path / "log") as log:
+        async with running_service("version: 1\ncredentials: {}\napps: {}\n") as service:
+            client: TestClient[Any, Any] = await aiohttp_client(HttpTestServer(service, router, ADAPTERS[adapter]))
+            async with client.get("/") as response:
+                problem = await response.json(content_type="application/problem+json")
+        text = log.read()
     assert response.status == 500
     assert (problem["code"], problem["request_id"]) == ("internal", response.headers["X-Request-Id"])
     assert "detail" not in problem
-    assert "RuntimeError" in log_text.getvalue()
-    assert "hunter2" not in log_text.getvalue() + str(problem)
+    assert "RuntimeError" in text
+    assert "hunter2" not in text + str(problem)

@@ -39,8 +39,37 @@ async def test_stdout_as_target(capfdbinary: pytest.CaptureFixture[bytes]) -> No
     assert json.loads(lines[1])["key"].endswith("\ud83d")
 
 
+async def test_a_closed_stdout_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Another file may have its descriptor, and must not receive the lines."""
+    monkeypatch.setattr("sys.__stdout__", None)
+    audit = AuditLog(STDOUT)
+    audit.add("signature", {"app": "a"})
+    await audit.close()
+    assert reason(caplog) == "stdout is closed; open it, or set audit to a path"
+    assert audit.lines.lost_lines == 1
+
+
 async def test_a_file_that_cannot_be_written_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    audit = AuditLog(str(tmp_path / "missing" / "audit.log"))
+    audit = AuditLog(path := str(tmp_path / "missing" / "audit.log"))
     audit.add("signature", {})
     await audit.close()
-    assert "lines not written" in caplog.text
+    assert reason(caplog) == f"{path}: No such file or directory"
+    assert audit.lines.lost_lines == 1
+
+
+async def test_a_file_that_can_be_written_later_receives_all_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "late" / "audit.log"
+    audit = AuditLog(str(path))
+    audit.add("signature", {"number": 1})
+    await wait_until(lambda: "lines not written" in caplog.text)
+    path.parent.mkdir()
+    audit.add("signature", {"number": 2})
+    await audit.close()
+    assert [json.loads(line)["number"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 2]
+
+
+def reason(caplog: pytest.LogCaptureFixture) -> object:
+    [record] = [record for record in caplog.records if record.message == "lines not written"]
+    return vars(record)["reason"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from signer.telemetry.line_writer import LineWriter
 from signer.telemetry.metrics import Metrics
 
 
@@ -118,3 +119,20 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     assert found["oss_signer_ready", ()] == 0
     is_ready = True
     assert scrape(metrics)["oss_signer_ready", ()] == 1
+
+
+def test_lost_lines_of_the_log_and_the_audit_log() -> None:
+    def fail(_lines: memoryview) -> int:
+        raise OSError("the disk is full")
+
+    log, audit = LineWriter("log", lambda lines: len(lines)), LineWriter("audit", fail)
+    metrics = Metrics()
+    metrics.expose_log_lines([log, audit])
+    for writer in (log, audit):
+        writer.add(b"line\n")
+        writer.close()
+    found = scrape(metrics)
+    assert found["oss_signer_log_lines_lost_total", (("sink", "log"),)] == 0
+    assert found["oss_signer_log_lines_lost_total", (("sink", "audit"),)] == 1
+    assert found["oss_signer_log_blocked_seconds", (("sink", "log"),)] == 0
+    assert found["oss_signer_log_blocked_seconds", (("sink", "audit"),)] > 0
