@@ -61,6 +61,13 @@ class RedisServer:
     async def stop(self) -> None:
         """End it."""
         self._signal(signal.SIGCONT)
+
+        def has_ended() -> bool:
+            # It ignores SIGTERM while it writes the first file of a new replica.
+            self._signal(signal.SIGTERM)
+            return self._process is None or self._process.returncode is not None
+
+        await wait_until(has_ended)
         await self._stack.aclose()
 
     async def kill(self) -> None:
