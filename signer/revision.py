@@ -217,4 +217,5 @@ class CallerCheckBuilder:
             return Jwks(self._outbound.jwks, entry.jwks_url)
         if entry.public_key is not None:
             return key_from_pem(entry.public_key)
-        return key_from_secret("" if entry.secret is None else entry.secret.get_secret_value())
+        secret = "" if entry.secret is None else entry.secret.get_secret_value()
+        return key_from_secret(secret, is_base64=entry.secret_encoding == "base64")

@@ -3,6 +3,7 @@
 See: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
 """
 
+from base64 import b64decode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -35,15 +36,26 @@ class VerificationKey:
     algorithm: str
 
 
-def key_from_secret(secret: str) -> VerificationKey:
-    """Return the HS256 key of a secret that the issuer shares with the signer, or raise `InvalidKey`."""
+def key_from_secret(secret: str, *, is_base64: bool = False) -> VerificationKey:
+    """Return the HS256 key of a secret that the issuer shares with the signer, or raise `InvalidKey`.
+
+    With `is_base64`, the key is the bytes that the text encodes, in either alphabet of RFC 4648.
+    """
     try:
-        value = HMACAlgorithm(sha256).prepare_key(secret)
+        value = HMACAlgorithm(sha256).prepare_key(_decode_base64(secret) if is_base64 else secret)
     except jwt.InvalidKeyError:
         raise InvalidKey("is empty or looks like a key file; write a public key under public_key") from None
     if len(value) < _MIN_SECRET_BYTES:
         raise InvalidKey(f"is shorter than {_MIN_SECRET_BYTES} bytes; create one with: openssl rand -base64 32")
     return VerificationKey(value, "HS256")
+
+
+def _decode_base64(text: str) -> bytes:
+    unified = "".join(text.split()).rstrip("=").translate(str.maketrans("-_", "+/"))
+    try:
+        return b64decode(unified + "=" * (-len(unified) % 4), validate=True)
+    except ValueError:
+        raise InvalidKey("is not Base64; remove secret_encoding, or write the secret as the issuer shows it") from None
 
 
 def key_from_pem(text: str) -> VerificationKey:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from signer.definitions.credential_model import StrictModel
-from signer.definitions.value_types import EXAMPLE_HASH, AppId, BaseUrl, Duration, Sha256
+from signer.definitions.value_types import EXAMPLE_HASH, AppId, BaseUrl, Duration, Sha256, Url
 from signer.plugins import CALLERS, plugin_names
 
 
@@ -60,9 +60,11 @@ class JwtCallers(StrictModel):
     """Type of callers."""
     secret: SecretStr | None = Field(None, min_length=1, examples=["${JWT_SECRET}"])
     """For HS256: the secret that the issuer signs with."""
+    secret_encoding: Literal["text", "base64"] = Field("text", examples=["text"])
+    """`base64` if the issuer signs with the bytes that `secret` encodes, as many Java libraries do."""
     public_key: str | None = Field(None, min_length=1, examples=["${file:/etc/keys/login.pem}"])
     """For RS256 or ES256: public key or certificate in PEM."""
-    jwks_url: BaseUrl | None = Field(None, examples=["https://login.example.com/.well-known/jwks.json"])
+    jwks_url: Url | None = Field(None, examples=["https://login.example.com/.well-known/jwks.json"])
     """For RS256 and ES256: URL of the issuer's key set."""
     issuer: str | None = Field(None, examples=["https://login.example.com"])
     """Required value of `iss`."""
@@ -77,6 +79,8 @@ class JwtCallers(StrictModel):
     def _one_key(self) -> JwtCallers:
         if sum(each is not None for each in (self.secret, self.public_key, self.jwks_url)) != 1:
             raise ValueError("exactly one of secret, public_key and jwks_url is needed; write one of them")
+        if self.secret is None and self.secret_encoding != "text":
+            raise ValueError("secret_encoding belongs to secret; remove it")
         return self
 
 

@@ -30,6 +30,7 @@ from signer.definitions.value_types import (
     RedisAddress,
     Region,
     Size,
+    Url,
 )
 
 ACLS = ("default", "private", "public-read", "public-read-write")
@@ -107,7 +108,7 @@ class Downloads(StrictModel):
 class Notify(StrictModel):
     """Your server, to which verified callbacks are delivered at least once, in order for each object."""
 
-    url: BaseUrl = Field(examples=["https://api.example.com/uploads"])
+    url: Url = Field(examples=["https://api.example.com/uploads"])
     """URL that events are posted to."""
     secret: SecretStr = Field(min_length=16, examples=["${NOTIFY_SECRET}"])
     """Key of the HMAC-SHA256 signature of each event."""

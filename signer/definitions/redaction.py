@@ -6,8 +6,13 @@ from difflib import SequenceMatcher
 
 MASK = "***"
 
-URL_PASSWORD = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=[?&_]password=)[^\s&#]+")
-"""User and password in a URL, and a password in its query."""
+URL_PASSWORD = re.compile(
+    r"(?<=://)[^\s/@]+(?=@)"
+    r"|(?:(?<=[?&_-]password=)|(?<=[?&_-]token=)|(?<=[?&_-]secret=)|(?<=[?&_-]sign=)|(?<=[?&_-]signature=)"
+    r"|(?<=[?&]code=)|(?<=[?&]apikey=)|(?<=[_-]key=))[^\s&#]+",
+    re.IGNORECASE,
+)
+"""User and password in a URL, and what is secret in its query, such as a password or the token of a webhook."""
 
 MAX_QUOTED = 60
 _QUOTED = re.compile(f'"([^"]{{0,{MAX_QUOTED}}})…?"')

@@ -41,10 +41,15 @@ OR_REFERENCE = r"|\$\{"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _PORT = r"(?::[0-9]{1,5})?"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
-_ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT})$"
+_URL_REST = r"(?:[/?][A-Za-z0-9._~!$&'()*+,=:@%/?-]*)?"
+"""Path and query, as RFC 3986 allows them, without `;`: OSS separates callback URLs with it."""
+_CALLBACK_URL = rf"^https?://{_HOST}{_PORT}{_URL_REST}$"
+_URL = _CALLBACK_URL.replace("*+,", "*+,;")
+_ORIGIN = rf"^(?:\*|https?://{_HOST}{_PORT}|(?:capacitor|ionic|tauri)://{_HOST})$"
+"""Apps made with Capacitor, Ionic and Tauri send origins with a scheme of their own."""
 _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 _WILDCARDS = f"* after one of {', '.join(f'{kind}/' for kind in WILDCARD_KINDS)}"
-_CALLBACK_URLS = rf"{_BASE_URL[:-1]}(?:; ?{_BASE_URL[1:-1]}){{0,4}}$"
+_CALLBACK_URLS = rf"{_CALLBACK_URL[:-1]}(?:; ?{_CALLBACK_URL[1:-1]}){{0,4}}$"
 _ROLE_ARN = "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$"
 _SHA256 = "^[0-9a-f]{64}$"
 _EXAMPLE_KEYS = ("", "test", "KEY", "key", "secret", "password", "changeme")
@@ -123,21 +128,38 @@ def _port_fits(value: str) -> bool:
 def _base_url(value: str) -> str:
     if not re.fullmatch(_BASE_URL, value) or not _port_fits(value):
         fix = "write it like https://upload.example.com"
-        if not _port_fits(value):
-            fix = "write a port of at most 65535"
-        elif re.fullmatch(f"{_HOST}{_PORT}/?", value) and "." in value:
-            fix = "write https:// before it"
-        elif "?" in value or "#" in value:
+        if "?" in value or "#" in value:
             fix = "remove everything from the ? or # on"
-        raise ValueError(f"not a base URL; {fix}")
+        raise ValueError(f"not a base URL; {_port_or_scheme_fix(value) or fix}")
     return value.rstrip("/")
+
+
+def _url(value: str, pattern: str = _URL) -> str:
+    """Return an address that is used as it is, with path and query.
+
+    See: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+    """
+    if not re.fullmatch(pattern, value) or not _port_fits(value):
+        fix = "write it like https://api.example.com/uploads?key=value"
+        if "#" in value:
+            fix = "remove everything from the # on"
+        elif value.startswith(("http://", "https://")) and not re.search(r"@[^/?]*(?:[/?]|$)", value):
+            fix = "write other characters than letters, digits and -._~!$&'()*+,=:@/? as %XX"
+        raise ValueError(f"not a URL; {_port_or_scheme_fix(value) or fix}")
+    return value
+
+
+def _port_or_scheme_fix(value: str) -> str | None:
+    if not _port_fits(value):
+        return "write a port of at most 65535"
+    return "write https:// before it" if re.fullmatch(f"{_HOST}{_PORT}(/.*)?", value) and "." in value else None
 
 
 def _callback_urls(value: str) -> str:
     urls = value.split(";")
     if len(urls) > 5:
         raise ValueError(f"{len(urls)} URLs are more than OSS accepts; write at most 5")
-    return ";".join(_base_url(url.strip()) for url in urls)
+    return ";".join(_url(url.strip(), _CALLBACK_URL) for url in urls)
 
 
 def _address_text(value: object) -> object:
@@ -222,6 +244,7 @@ Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
 Rate = Annotated[tuple[int, int], BeforeValidator(parse_rate), WithJsonSchema(_RATE)]
 
 BaseUrl = Annotated[str, _Text("URL", _BASE_URL, _base_url, "https://upload.example.com")]
+Url = Annotated[str, _Text("URL", _URL, _url, "https://api.example.com/uploads")]
 CallbackUrls = Annotated[str, _Text("URLs", _CALLBACK_URLS, _callback_urls, "https://api.example.com/oss")]
 Origin = Annotated[str, _Text("origin", _ORIGIN, _origin, "https://h5.example.com")]
 Address = Annotated[

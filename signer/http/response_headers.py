@@ -7,7 +7,11 @@ from signer.revision import Context
 FIXED_HEADERS = {"Cache-Control": "no-store", "Server": "oss-signer"}
 """The headers of every response. No response may be cached: each is for one caller or one moment."""
 
-_CORS_REQUEST_HEADERS = "Authorization, Content-Type, X-App-Id, X-Api-Key, X-Caller, X-Request-Id, X-Session, X-WX-Code"
+_CORS_REQUEST_HEADERS = (
+    "Authorization, Cache-Control, Content-Type, X-Api-Key, X-App-Id, X-Caller, X-Request-Id, X-Requested-With, "
+    "X-Session, X-WX-Code"
+)
+"""Those that this API reads, and two that common HTTP clients add to every request."""
 _CORS_RESPONSE_HEADERS = (
     "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )

@@ -25,6 +25,7 @@ FORM_BODY, JSON_BODY = "application/x-www-form-urlencoded", "application/json"
 """The body types that OSS can send, for `callbackBodyType`."""
 _CLOCK_TOLERANCE_SECONDS = 15 * 60
 """See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend"""
+_MAX_QUERY_FIELDS = 32
 _LABEL = "oss-signer callback"
 _CUSTOM_VARIABLE = re.compile(r"\$\{(x:[^{}]*)\}", re.IGNORECASE)
 
@@ -99,16 +100,17 @@ class CallbackField:
 
 
 def add_proof(url: str, secret: bytes, scope: FormScope, *, app_id: str) -> str:
-    """Return `url` with the query `?scope=...&proof=...`."""
+    """Return `url` with `scope=...&proof=...` at the end of its query."""
     text = json.dumps(astuple(scope), separators=(",", ":"))
     encoded_scope = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-    return f"{url}?scope={encoded_scope}&proof={_proof(secret, app_id, encoded_scope)}"
+    mark = "&" if "?" in url else "?"
+    return f"{url}{mark}scope={encoded_scope}&proof={_proof(secret, app_id, encoded_scope)}"
 
 
 def check_proof(query: str, secret: bytes, *, app_id: str, now: float) -> CallbackProof:
     """Return the proof in the query of a callback. Raises `Forbidden` without one that is valid for this app now."""
     try:
-        parameters = parse_qs(query, strict_parsing=True, max_num_fields=8)
+        parameters = parse_qs(query, max_num_fields=_MAX_QUERY_FIELDS)
         [encoded_scope], [proof] = parameters["scope"], parameters["proof"]
         if not hmac.compare_digest(proof.encode(), _proof(secret, app_id, encoded_scope).encode()):
             raise ValueError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,6 +54,16 @@ def certificate(key: PrivateKey) -> str:
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode], ids=["base64", "base64url"])
+async def test_a_secret_may_be_base64_of_the_key(encode: Callable[[bytes], bytes]) -> None:
+    key = bytes(range(200, 240))
+    check = JwtBearerCheck(key_from_secret(encode(key).decode().rstrip("="), is_base64=True), JwtRules())
+    token = jwt.encode(claims(), key, algorithm="HS256")
+    assert await caller_id(check, bearer_request(token)) == "anna"
+    with pytest.raises(InvalidKey, match="not Base64"):
+        key_from_secret("no base64, but long enough for a key!", is_base64=True)
 
 
 @pytest.mark.parametrize("line_break", ["\\n", "\\r\\n"])

@@ -97,6 +97,7 @@ async def _prepare(runs: DoctorRuns) -> None:
     rule = {
         "allowed_origins": ["https://*.example.com"],
         "allowed_methods": ["GET", "POST"],
+        "allowed_headers": ["content-type"],
         "expose_headers": ["ETag"],
     }
     await runs.configure_cloud("buckets/half/cors", [rule])

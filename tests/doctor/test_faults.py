@@ -46,7 +46,14 @@ FAULTS = [
         "no CORS rule",
         "<ExposeHeader>x-oss-request-id</ExposeHeader>",
     ),
-    Fault("half-cors", "cors", f"{PAGE} to half", "does not expose x-oss-request-id", "CORS", "warning"),
+    Fault(
+        "half-cors",
+        "cors",
+        f"{PAGE} to half",
+        "does not allow the request header X-Requested-With and does not expose x-oss-request-id",
+        "CORS",
+        "warning",
+    ),
     Fault(
         "denied-cors",
         "cors",

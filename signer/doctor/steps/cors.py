@@ -6,6 +6,7 @@ See: https://help.aliyun.com/zh/oss/developer-reference/options
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from signer.doctor.findings import Finding, Subject
@@ -14,7 +15,25 @@ from signer.doctor.plan import AppIds, BucketUse
 from signer.doctor.remedies import cors_rule
 from signer.signing.v4 import Credential
 
-_NEEDED_HEADERS = ("ETag", "x-oss-request-id")
+_EXPOSED_HEADERS = ("ETag", "x-oss-request-id")
+_REQUEST_HEADERS = ("Content-Type", "X-Requested-With")
+"""What browsers ask for with a form; common upload components add the second one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """What the rule for an origin allows."""
+
+    request_headers: tuple[str, ...]
+    exposed_headers: tuple[str, ...]
+
+    def shortcomings(self) -> str:
+        """Return what the rule lacks, as text; empty if nothing is missing."""
+        blocked = [each for each in _REQUEST_HEADERS if not _is_listed(each, self.request_headers)]
+        hidden = [each for each in _EXPOSED_HEADERS if not _is_listed(each, self.exposed_headers)]
+        parts = [f"does not allow the request header {' and '.join(blocked)}"] if blocked else []
+        parts += [f"does not expose {' and '.join(hidden)}"] if hidden else []
+        return " and ".join(parts)
 
 
 async def check_cors(
@@ -25,14 +44,15 @@ async def check_cors(
     found = []
     for origin in origins:
         subject = Subject("cors", f"{origin} to {use}", apps)
-        exposed = await _preflight(client, use, origin) if rules is None else _first_match(rules, origin)
+        grant = await _preflights(client, use, origin) if rules is None else _first_match(rules, origin)
         fix = cors_rule(use.bucket, use.region, origins)
-        if exposed is None:
+        if grant is None:
             found.append(subject.failed("no CORS rule allows POST from this origin", fix))
-        elif missing := [name for name in _NEEDED_HEADERS if name.lower() not in exposed]:
-            found.append(subject.warning(f"POST is allowed, but the rule does not expose {' and '.join(missing)}", fix))
+        elif shortcomings := grant.shortcomings():
+            found.append(subject.warning(f"POST is allowed, but the rule {shortcomings}", fix))
         else:
-            found.append(subject.ok("POST is allowed; ETag and x-oss-request-id are exposed"))
+            exposed = " and ".join(_EXPOSED_HEADERS)
+            found.append(subject.ok(f"POST is allowed; {exposed} are exposed"))
     return found
 
 
@@ -45,27 +65,30 @@ async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential
     return list(getattr(result.cors_configuration, "cors_rules", None) or [])
 
 
-def _first_match(rules: Iterable[Any], origin: str) -> set[str] | None:
-    """Return the headers that the first matching rule exposes; None if no rule matches. OSS uses the first match."""
+def _first_match(rules: Iterable[Any], origin: str) -> _Grant | None:
+    """Return what the first rule for POST from this origin allows; None if there is none. OSS uses the first match."""
     for rule in rules:
-        origins = rule.allowed_origins or []
-        if "POST" in (rule.allowed_methods or []) and any(_matches(pattern, origin) for pattern in origins):
-            return {name.lower() for name in rule.expose_headers or []}
+        if "POST" in (rule.allowed_methods or []) and _is_listed(origin, rule.allowed_origins or []):
+            return _Grant(tuple(rule.allowed_headers or ()), tuple(rule.expose_headers or ()))
     return None
 
 
-async def _preflight(client: OssProbe, use: BucketUse, origin: str) -> set[str] | None:
+async def _preflights(client: OssProbe, use: BucketUse, origin: str) -> _Grant | None:
+    """Return what a preflight finds. One that asks for a header that no rule allows is refused as a whole."""
     page = "https://any.example.com" if origin == "*" else origin
-    response = await client.http.request(
-        f"{client.endpoint.bucket_url(use)}/",
-        method="OPTIONS",
-        headers={"Origin": page, "Access-Control-Request-Method": "POST"},
-    )
-    if response.status != 200 or "access-control-allow-origin" not in response.headers:
-        return None
-    names = response.headers.get("access-control-expose-headers", "").split(",")
-    return {name.strip().lower() for name in names if name.strip()}
+    for asked in (_REQUEST_HEADERS, ()):
+        headers = {"Origin": page, "Access-Control-Request-Method": "POST"}
+        if asked:
+            headers["Access-Control-Request-Headers"] = ", ".join(asked).lower()
+        url = f"{client.endpoint.bucket_url(use)}/"
+        response = await client.http.request(url, method="OPTIONS", headers=headers)
+        if response.status == 200 and "access-control-allow-origin" in response.headers:
+            exposed = response.headers.get("access-control-expose-headers", "").split(",")
+            return _Grant(asked, tuple(name.strip() for name in exposed))
+    return None
 
 
-def _matches(pattern: str, origin: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), origin) is not None
+def _is_listed(value: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of the patterns, in which `*` is any text, is the value, in any case."""
+    expressions = (re.escape(pattern).replace(r"\*", ".*") for pattern in patterns)
+    return any(re.fullmatch(expression, value, re.IGNORECASE) for expression in expressions)
