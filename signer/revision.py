@@ -218,4 +218,4 @@ class CallerCheckBuilder:
         if entry.public_key is not None:
             return key_from_pem(entry.public_key)
         secret = "" if entry.secret is None else entry.secret.get_secret_value()
-        return key_from_secret(secret, is_base64=entry.secret_encoding == "base64")
+        return key_from_secret(secret, is_base64=entry.is_secret_base64)

@@ -75,11 +75,15 @@ class JwtCallers(StrictModel):
     claim: str = Field("sub", min_length=1, examples=["sub"])
     """Claim with the caller id."""
 
+    @property
+    def is_secret_base64(self) -> bool:
+        return self.secret_encoding == "base64"  # noqa: S105
+
     @model_validator(mode="after")
     def _one_key(self) -> JwtCallers:
         if sum(each is not None for each in (self.secret, self.public_key, self.jwks_url)) != 1:
             raise ValueError("exactly one of secret, public_key and jwks_url is needed; write one of them")
-        if self.secret is None and self.secret_encoding != "text":
+        if self.secret is None and self.is_secret_base64:
             raise ValueError("secret_encoding belongs to secret; remove it")
         return self
 

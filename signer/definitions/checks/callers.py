@@ -34,7 +34,7 @@ def _check_jwt_keys(entry: caller_model.JwtCallers) -> Iterator[Violation]:
     # PyJWT takes long to load, so only where an app needs it.
     from signer.callers import verification_keys
 
-    key_from_secret = partial(verification_keys.key_from_secret, is_base64=entry.secret_encoding == "base64")
+    key_from_secret = partial(verification_keys.key_from_secret, is_base64=entry.is_secret_base64)
     for name, text, read in (
         ("secret", _clear(entry.secret), key_from_secret),
         ("public_key", entry.public_key, verification_keys.key_from_pem),
