@@ -14,7 +14,10 @@ class NotARegularFile(OSError):
 
 
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of a file, of a longer one the first `max_bytes + 1` bytes; never wait for data."""
+    """Return the content of a file, of a longer one the first `max_bytes + 1` bytes; never wait for data.
+
+    It blocks as long as the file system does: use it in a function that `file_calls` runs.
+    """
     # Opening a device can have effects, hence the first check. The second is for a path replaced meanwhile.
     _check_mode(path, path.stat())
     with open(path, "rb", opener=_open_without_waiting) as stream:

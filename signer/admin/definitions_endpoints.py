@@ -43,4 +43,5 @@ def reload_members(result: ReloadResult) -> dict[str, object]:
         "needs_restart": result.needs_restart,
         "mistakes": [mistake.members() for mistake in result.mistakes],
         "error": result.error,
+        "retrying": result.is_retrying,
     }

@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check the definitions; return 1 when they cannot be used."""
     try:
-        location, registry, changes = event_loop.run(_load(options))
-        warnings = [*store_exposures(location), *find_warnings(registry), *certificate_warnings(registry)]
+        location, registry, changes, tls_warnings = event_loop.run(_load(options))
+        warnings = [*store_exposures(location), *find_warnings(registry), *tls_warnings]
     except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCompare) as error:
         if not options.json:
             raise
@@ -62,14 +62,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] | None]:
-    """Return the location of the store, what it contains, and what a running signer would change."""
+async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] | None, list[Mistake]]:
+    """Return the store's location and content, what a running signer would change, and the certificate's warnings."""
     async with open_definitions(options) as definitions:
         registry = await definitions.parse((await definitions.load()).files)
         location = definitions.store.location
-    if options.diff is None:
-        return location, registry, None
-    return location, registry, await changes_to_running(options.diff or admin_url(registry.server), registry)
+    changes = None
+    if options.diff is not None:
+        changes = await changes_to_running(options.diff or admin_url(registry.server), registry)
+    return location, registry, changes, await certificate_warnings(registry)
 
 
 def _members(mistake: Mistake) -> dict[str, Any]:

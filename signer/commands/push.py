@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _push(options: argparse.Namespace) -> int:
     environ = environment(options).read()
-    files = FileStore(options.source).read().files
+    files = (await FileStore(options.source).load()).files
     registry = Parser().parse(files, environ)
     print_warnings(find_warnings(registry))
     text = bundle.join_files(files)

@@ -1,7 +1,6 @@
 """Sign uploads until stopped."""
 
 import argparse
-import asyncio
 import logging
 import os
 from pathlib import Path
@@ -85,7 +84,7 @@ def _run(options: argparse.Namespace, manager: ServiceManager) -> int:
 async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
     async with open_definitions(options, options.state_dir) as definitions:
         registry, started = await definitions.start()
-        await asyncio.to_thread(certificate_warnings, registry)
+        await certificate_warnings(registry)
         service = Service(registry, environment(options))
         try:
             reloader = Reloader(definitions, service, started)

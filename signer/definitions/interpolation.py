@@ -6,16 +6,15 @@ A path may start with `$CREDENTIALS_DIRECTORY/`, the directory of systemd's Load
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from signer.definitions.redaction import mask_secrets, visible
-from signer.environment import CREDENTIALS_DIRECTORY, Variables
-from signer.regular_file import NotARegularFile, read_regular_file
+from signer.environment import CREDENTIALS_DIRECTORY, MAX_SECRET_BYTES, Variables
+from signer.file_calls import fix_for
+from signer.regular_file import NotARegularFile
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?", re.DOTALL | re.ASCII)
 _CREDENTIALS = f"${CREDENTIALS_DIRECTORY}/"
-_MAX_FILE_BYTES = 64 * 1024
 
 _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
 
@@ -27,6 +26,8 @@ class UnresolvedReference:
     start: int
     end: int
     reason: str
+    is_passing: bool
+    """Whether it may be resolved later without an edit, since it depends on a file."""
 
 
 class BadReference(ValueError):
@@ -38,13 +39,15 @@ class BadReference(ValueError):
 
 
 class _Unresolvable(Exception):
-    pass
+    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
+        super().__init__(reason)
+        self.is_passing = is_passing
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
     """Return the text with every reference replaced, or raise `BadReference` with all that cannot be resolved.
 
-    Files are read each time. A plain mapping allows every variable and file.
+    A plain mapping allows every variable and file, and reads files each time; `Variables` reads each file once.
     """
     unresolved: list[UnresolvedReference] = []
     variables = _variables(environ)
@@ -53,13 +56,14 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
         try:
             return _resolve(match[1], variables)
         except _Unresolvable as error:
-            unresolved.append(UnresolvedReference(*match.span(), str(error)))
+            unresolved.append(UnresolvedReference(*match.span(), str(error), error.is_passing))
             return ""
 
     result = _REFERENCE.sub(replace, text)
     opened = text.rfind("${")
     if opened >= 0 and "}" not in text[opened:]:
-        unresolved.append(UnresolvedReference(opened, len(text), f"this ${{ has no closing }}; {_FORMS}"))
+        reason = f"this ${{ has no closing }}; {_FORMS}"
+        unresolved.append(UnresolvedReference(opened, len(text), reason, is_passing=False))
     if unresolved:
         raise BadReference(unresolved)
     return result
@@ -88,7 +92,8 @@ def _resolve(reference: str, environ: Variables) -> str:
     if not environ.allows_name(variable[1]):
         raise _Unresolvable(f"${{{name}}} is not allowed in a remote store; start with --allow-env {name} to allow it")
     if not value and variable[2] is None:
-        raise _Unresolvable(f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}")
+        message = f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}"
+        raise _Unresolvable(message, is_passing=environ.can_change)
     return value or str(variable[3])
 
 
@@ -108,16 +113,19 @@ def _read_file(path: str, environ: Variables) -> str:
         if not environ.allows_file(path):
             fix = "start with --allow-files and its directory to allow it"
             raise _Unresolvable(f"{failure}: it is in no directory that is allowed for a remote store; {fix}")
-        data = read_regular_file(Path(path), max_bytes=_MAX_FILE_BYTES)
-        if len(data) > _MAX_FILE_BYTES:
-            raise _Unresolvable(f"{failure}: it is larger than {_MAX_FILE_BYTES // 1024} KiB; name a smaller file")
+        data = environ.read_file(path)
+        if len(data) > MAX_SECRET_BYTES:
+            reason = f"it is larger than {MAX_SECRET_BYTES // 1024} KiB; name a smaller file"
+            raise _Unresolvable(f"{failure}: {reason}", is_passing=True)
         return data.decode("utf-8").strip()
     except (NotARegularFile, IsADirectoryError):
-        raise _Unresolvable(f"{failure}: it is not a regular file; name a file") from None
+        raise _Unresolvable(f"{failure}: it is not a regular file; name a file", is_passing=True) from None
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its links form a circle"
-        raise _Unresolvable(f"{failure}: {reason}; check the path and its permissions") from None
+        reason, fix = "its links form a circle", "check the path and its permissions"
+        if isinstance(error, OSError):
+            reason, fix = str(error.strerror), fix_for(error, fix)
+        raise _Unresolvable(f"{failure}: {reason}; {fix}", is_passing=True) from None
     except UnicodeDecodeError:
-        raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8") from None
+        raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8", is_passing=True) from None
     except ValueError:
         raise _Unresolvable(f"{failure}: this is not a path; write ${{file:PATH}}") from None

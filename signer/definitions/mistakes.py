@@ -44,6 +44,8 @@ class Violation:
     """Another value that the message refers to as `RELATED_PLACE`."""
     may_be_elsewhere: bool = False
     """Whether what is missing may be in another file."""
+    is_passing: bool = False
+    """Whether it may pass without an edit; see `Mistake.is_passing`."""
 
     def below(self, parent: KeyPath) -> Violation:
         """Return the violation with its path continued from a parent's."""
@@ -81,6 +83,8 @@ class Mistake:
     message: str
     excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
     """For people at a terminal; logs and responses do without it."""
+    is_passing: bool = field(default=False, compare=False)
+    """Whether it may pass without an edit of this text, since it depends on a file that the text refers to."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
@@ -102,3 +106,8 @@ class BadDefinitions(Exception):
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sort_mistakes(mistakes)[:MAX_MISTAKES]
         super().__init__("\n".join(map(str, self.mistakes)))
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same texts may be valid later, since no mistake is in the texts themselves."""
+        return all(mistake.is_passing for mistake in self.mistakes)

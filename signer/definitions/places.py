@@ -39,7 +39,8 @@ class _Places:
         path = violation.shown_at or violation.path
         file = self._document.owner(path) if violation.file is None else self._files[violation.file]
         subject = f"{format_path(violation.path)}: " if violation.path else ""
-        return Mistake(self._place(file, path, at_key=violation.at_key), f"{subject}{message}")
+        place = self._place(file, path, at_key=violation.at_key)
+        return Mistake(place, f"{subject}{message}", is_passing=violation.is_passing)
 
     def _place(self, file: SourceFile, path: KeyPath, *, at_key: bool) -> Place:
         if file.name not in self._places:

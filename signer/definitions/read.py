@@ -146,7 +146,8 @@ class _Reader:
             self.interpolated[text] = interpolate(text, self._environ)
         except BadReference as error:
             for reference in error.unresolved:
-                self._mark_reported(path, self._part(node, reference.start, reference.end), reference.reason)
+                place = self._part(node, reference.start, reference.end)
+                self._mark_reported(path, place, reference.reason, is_passing=reference.is_passing)
             return ""
         return self.interpolated[text]
 
@@ -158,12 +159,13 @@ class _Reader:
             return whole
         return Place(whole.file, whole.line, whole.column + quote_width + start, end - start)
 
-    def _mark_reported(self, path: KeyPath, at: yaml.Node | Place, message: str) -> None:
+    def _mark_reported(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
         self.reported.add(path)
-        self._add_mistake(path, at, message)
+        self._add_mistake(path, at, message, is_passing=is_passing)
 
-    def _add_mistake(self, path: KeyPath, at: yaml.Node | Place, message: str) -> None:
+    def _add_mistake(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
         place = self._tree.place(at) if isinstance(at, yaml.Node) else at
-        self.mistakes.append(Mistake(place, f"{format_path(path)}: {message}" if path else message))
+        text = f"{format_path(path)}: {message}" if path else message
+        self.mistakes.append(Mistake(place, text, is_passing=is_passing))
         if len(self.mistakes) >= MAX_MISTAKES:
             raise BadDefinitions(self.mistakes)

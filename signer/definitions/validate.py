@@ -180,11 +180,19 @@ class _Validator:
             return
         if self._document.is_unreadable(path) and not violation.at_key:
             return
-        self._violations[replace(violation, path=path, message=self._masked(violation.message, path))] = None
+        template = self._document.template(path) or ""
+        message = self._masked(violation.message, template)
+        is_passing = violation.is_passing or self._depends_on_file(template)
+        self._violations[replace(violation, path=path, message=message, is_passing=is_passing)] = None
 
-    def _masked(self, message: str, path: KeyPath) -> str:
-        """Return the message without secrets and without what a `${...}` in the value at the path stands for."""
-        for value in reference_values(self._document.template(path) or "", self._environ):
+    def _depends_on_file(self, template: str) -> bool:
+        """Return whether another content of a file changes what the template stands for."""
+        can_change = isinstance(self._environ, Variables) and self._environ.can_change
+        return "${file:" in template or (can_change and "${" in template)
+
+    def _masked(self, message: str, template: str) -> str:
+        """Return the message without secrets and without what a `${...}` in the value stands for."""
+        for value in reference_values(template, self._environ):
             message = mask_parts(message, value)
         return mask_quoted(message, self._secrets) if '"' in message else message
 

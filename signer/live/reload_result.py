@@ -12,7 +12,7 @@ class ReloadResult:
 
     at: datetime
     trigger: str
-    """`start`, `change`, `request` or `SIGHUP`."""
+    """`start`, `change`, `retry`, `request` or `SIGHUP`."""
     succeeded: bool
     revision: str
     """Of the definitions that are active afterwards."""
@@ -21,5 +21,7 @@ class ReloadResult:
     """Why the definitions were rejected."""
     error: str | None = None
     """Why there are no definitions from the store."""
+    is_retrying: bool = False
+    """Whether the signer tries again on each poll, since the reason may pass without an edit."""
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those at start and take effect only after a restart."""

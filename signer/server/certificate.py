@@ -22,6 +22,7 @@ from signer.definitions import model
 from signer.definitions.mistakes import BadDefinitions, Mistake, Violation
 from signer.definitions.places import locate
 from signer.definitions.registry import Registry
+from signer.file_calls import fix_for
 from signer.regular_file import NotARegularFile, read_regular_file
 from signer.stores.file_polling import FilePoller, FilesKeepChanging
 
@@ -39,9 +40,11 @@ TlsFile = Literal["certificate", "key"]
 class CannotUseCertificate(Exception):
     """One of the two files cannot be used; the text says why and how to fix it, and quotes nothing of the file."""
 
-    def __init__(self, file: TlsFile, reason: str) -> None:
+    def __init__(self, file: TlsFile, reason: str, *, is_passing: bool = False) -> None:
         super().__init__(f"server.tls.{file}: {reason}")
         self.file, self.reason = file, reason
+        self.is_passing = is_passing
+        """Whether the same files may be usable later, since they could not be read."""
 
 
 class _KeyIsEncrypted(Exception): ...
@@ -75,16 +78,16 @@ class LoadedCertificate:
             yield "key", "every user of this machine can read it; chmod 640 or 600"
 
 
-def certificate_warnings(registry: Registry) -> list[Mistake]:
+async def certificate_warnings(registry: Registry) -> list[Mistake]:
     """Return what may fail for some clients, at its place in the definitions; raise `BadDefinitions` without TLS.
 
-    Blocks: it reads both files. They belong to the machine, not to the definitions, so no reload fails for them.
+    The files belong to the machine, not to the definitions, so no reload fails for them.
     """
     paths = registry.server.tls
     if paths is None:
         return []
     try:
-        loaded = load_certificate(paths, certificate_poller(paths))
+        loaded = await load_certificate(paths, certificate_poller(paths))
     except CannotUseCertificate as error:
         raise BadDefinitions(_with_places(registry, [(error.file, error.reason)])) from None
     return _with_places(registry, loaded.warnings(utc_now()))
@@ -100,12 +103,19 @@ def certificate_poller(paths: model.Tls) -> FilePoller:
     return FilePoller(lambda: [paths.certificate, paths.key])
 
 
-def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
-    """Read both files as they are at one moment, or raise `CannotUseCertificate`. Blocks."""
+async def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertificate:
+    """Read both files as they are at one moment, or raise `CannotUseCertificate`."""
     try:
-        return poller.read(lambda: _read(paths))
+        return await poller.read(lambda: _read(paths))
+    except CannotUseCertificate as error:
+        if error.is_passing:
+            poller.forget()
+        raise
     except FilesKeepChanging:
-        raise CannotUseCertificate("certificate", "changes while it is read; replace the file atomically") from None
+        reason = "changes while it is read; replace the file atomically"
+    except OSError as error:
+        reason = f"{paths.certificate} or its key cannot be read: {error.strerror}; {fix_for(error, 'try again')}"
+    raise CannotUseCertificate("certificate", reason, is_passing=True)
 
 
 def _read(paths: model.Tls) -> LoadedCertificate:
@@ -148,7 +158,7 @@ def _content(file: TlsFile, path: str) -> bytes:
         reason, fix = "cannot be read: Permission denied", "allow the signer's user to read it"
     except OSError as error:
         reason, fix = f"cannot be read: {error.strerror}", "write the path of the PEM file from certbot or your CA"
-    raise CannotUseCertificate(file, f"{path} {reason}; {fix}")
+    raise CannotUseCertificate(file, f"{path} {reason}; {fix}", is_passing=True)
 
 
 def _create_context(paths: model.Tls) -> ssl.SSLContext:
@@ -167,7 +177,7 @@ def _create_context(paths: model.Tls) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise _unusable(paths, error.reason or "") from None
     except OSError as error:
-        raise CannotUseCertificate("certificate", f"cannot be read: {error.strerror}") from None
+        raise CannotUseCertificate("certificate", f"cannot be read: {error.strerror}", is_passing=True) from None
     return context
 
 

@@ -1,12 +1,12 @@
 """What systemd sees of a signer: its status line, and the results of reloads that a signal requested."""
 
-import asyncio
 import logging
 import os
 import time
 from pathlib import Path
 
 from signer.definitions.quantities import format_count
+from signer.file_calls import await_with_deadline
 from signer.live.reloader import Reloader
 from signer.server.reload_record import ReloadRecord
 from signer.server.systemd_notify import ServiceManager
@@ -62,15 +62,17 @@ class Supervision:
         if not last.succeeded:
             errors = format_count(len(last.mistakes) or 1, "error")
             definitions = f"RELOAD REJECTED at {at} with {errors}; the previous definitions stay active"
+            definitions += "; each poll tries again" if last.is_retrying else ""
         return f"{self._prefix()}{apps} apps, {usable} of {len(roles)} roles usable, {definitions}"
 
     def _prefix(self) -> str:
         return "" if self._worker is None else f"worker {self._worker}: "
 
     async def _write_record(self, record: ReloadRecord) -> None:
-        if self._record_path is None:
+        path = self._record_path
+        if path is None:
             return
         try:
-            await asyncio.to_thread(record.write, self._record_path)
+            await await_with_deadline(path, lambda: record.write(path))
         except OSError as error:
             log.warning("reload result not recorded", extra={"reason": error.strerror})

@@ -29,6 +29,8 @@ class ActiveCertificate:
         self._loaded = loaded
         self.error: str | None = None
         """Why the last attempt kept the active certificate; None after a success."""
+        self.is_retrying = False
+        """Whether the files are loaded again on each poll, since they could not be read."""
         self.context = loaded.context
         """For listeners. Each handshake switches to the context of the certificate that is active then."""
         self.context.sni_callback = self._use_active_context
@@ -55,15 +57,20 @@ class ActiveCertificate:
         """Activate what the files contain now, or keep the active certificate if they cannot be used."""
         async with self._lock:
             try:
-                loaded = await asyncio.to_thread(load_certificate, self._paths, self._poller)
+                loaded = await load_certificate(self._paths, self._poller)
                 if loaded.expires_at < utc_now() <= self._loaded.expires_at:
                     raise CannotUseCertificate("certificate", f"expired at {rfc3339(loaded.expires_at)}; renew it")
             except CannotUseCertificate as error:
-                self.error = str(error)
-                fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": self.error}
-                log.error("certificate rejected", extra=fields)
+                self._reject(error, trigger)
             else:
                 self._activate(loaded, trigger)
+
+    def _reject(self, error: CannotUseCertificate, trigger: str) -> None:
+        is_known = trigger == "change" and error.is_passing and str(error) == self.error
+        self.error, self.is_retrying = str(error), error.is_passing
+        if not is_known:  # Each poll tries again.
+            fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": self.error}
+            log.error("certificate rejected", extra={**fields, "is_retrying": self.is_retrying})
 
     def _activate(self, loaded: LoadedCertificate, trigger: str) -> None:
         if loaded.fingerprint != self._loaded.fingerprint:
@@ -73,7 +80,7 @@ class ActiveCertificate:
         elif self.error is not None:
             log.info("certificate valid again", extra={"trigger": trigger})
         self._loaded = loaded
-        self.error = None
+        self.error, self.is_retrying = None, False
 
 
 @contextlib.asynccontextmanager
@@ -87,13 +94,15 @@ async def active_certificate(paths: model.Tls | None, metrics: Metrics) -> Async
         return
     poller = certificate_poller(paths)
     try:
-        loaded = await asyncio.to_thread(load_certificate, paths, poller)
+        loaded = await load_certificate(paths, poller)
     except CannotUseCertificate as error:
         raise CannotListen(str(error)) from None
     _log_warnings(loaded)
     certificate = ActiveCertificate(paths, poller, loaded)
     metrics.expose_certificate(
-        expires_at=lambda: certificate.expires_at.timestamp(), succeeded=lambda: certificate.error is None
+        expires_at=lambda: certificate.expires_at.timestamp(),
+        succeeded=lambda: certificate.error is None,
+        is_retrying=lambda: certificate.is_retrying,
     )
     following = asyncio.create_task(certificate.follow(), name="follow the certificate")
     try:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from signer.stores.protocol import CannotRead, CannotWrite, Snapshot
+from signer.stores.protocol import CannotUseText, CannotWrite, Snapshot
 
 MAX_BYTES = 16 * 2**20
 
@@ -25,23 +25,25 @@ def parse_snapshot(location: str, data: bytes) -> Snapshot:
     return Snapshot(split_files(location, decode(location, data)), text_revision(data))
 
 
-def too_large(location: str) -> CannotRead:
+def too_large(location: str) -> CannotUseText:
     """Return the error for a text of more than `MAX_BYTES`."""
-    return CannotRead(f"{location}: is larger than {MAX_BYTES // 2**20} MiB; use fewer apps, or a directory of files")
+    return CannotUseText(
+        f"{location}: is larger than {MAX_BYTES // 2**20} MiB; use fewer apps, or a directory of files"
+    )
 
 
 def decode(location: str, data: bytes) -> str:
-    """Decode a UTF-8 text, with or without a byte order mark; raise `CannotRead` if it is not UTF-8 or too large."""
+    """Decode a UTF-8 text, with or without a byte order mark; raise `CannotUseText` if it is not UTF-8 or too large."""
     if len(data) > MAX_BYTES:
         raise too_large(location)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CannotRead(f"{location}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+        raise CannotUseText(f"{location}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
 def split_files(name: str, text: str) -> dict[str, str]:
-    """Return the texts of the files in a bundle by `name#FILE`; raise `CannotRead` if two have the same name.
+    """Return the texts of the files in a bundle by `name#FILE`; raise `CannotUseText` if two have the same name.
 
     A text that does not start with a heading is one file called `name`, whatever comments it contains.
     """
@@ -53,7 +55,7 @@ def split_files(name: str, text: str) -> dict[str, str]:
     for heading, end in zip(headings, ends, strict=True):
         file = f"{name}#{heading[1]}"
         if file in files:
-            raise CannotRead(f"{name}: two files are called '{heading[1]}'; rename one in its '# file:' heading")
+            raise CannotUseText(f"{name}: two files are called '{heading[1]}'; rename one in its '# file:' heading")
         files[file] = text[heading.end() + 1 : end]
     return files
 

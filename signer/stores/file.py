@@ -1,6 +1,5 @@
 """`--config PATH`: definitions in a file, or in all `*.yaml` of a directory."""
 
-import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -8,6 +7,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 from signer.atomic_write import lock_directory, replace_file
+from signer.file_calls import extend_deadline, fix_for
 from signer.regular_file import read_regular_file
 from signer.stores import bundle
 from signer.stores.file_polling import POLL_SECONDS, FilePoller, FilesKeepChanging
@@ -26,16 +26,11 @@ class FileStore:
 
     async def load(self) -> Snapshot:
         """Return the definitions; see `Store.load`."""
-        return await asyncio.to_thread(self.read)
-
-    def read(self) -> Snapshot:
-        """Return the definitions, like `load`, for callers without an event loop; blocks."""
         try:
-            return _snapshot(self._poller.read(self._read_texts))
+            return await self._poller.read(self._read_snapshot)
         except OSError as error:
-            kind = StoreIsEmpty if isinstance(error, FileNotFoundError) else CannotRead
-            file = error.filename or self._path
-            raise kind(f"{file}: {error.strerror}; give the path of the YAML with --config") from None
+            self._poller.forget()
+            raise self._explain(error) from None
         except FilesKeepChanging:
             raise CannotRead(f"{self._path}: changes while it is read; replace the file atomically") from None
 
@@ -45,7 +40,12 @@ class FileStore:
 
     async def save(self, text: str, expected_revision: str | None) -> str:
         """Replace the file; see `WritableStore.save`."""
-        return await asyncio.to_thread(self._save, text, expected_revision)
+        try:
+            revision = await self._poller.call(lambda: self._save(text, expected_revision))
+        except OSError as error:
+            fix = fix_for(error, "try again")
+            raise CannotWrite(f"{self.location}: {error.strerror}; {fix}") from None
+        return revision
 
     async def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -70,9 +70,16 @@ class FileStore:
 
     def _current_revision(self) -> str:
         try:
-            return self.read().revision
-        except StoreIsEmpty:
+            return _snapshot({str(self._path): _read_text(str(self._path))}).revision
+        except FileNotFoundError:
             return EMPTY_REVISION
+        except OSError as error:
+            raise self._explain(error) from None
+
+    def _explain(self, error: OSError) -> CannotRead:
+        kind = StoreIsEmpty if isinstance(error, FileNotFoundError) else CannotRead
+        fix = fix_for(error, "give the path of the YAML with --config")
+        return kind(f"{error.filename or self._path}: {error.strerror}; {fix}")
 
     def _files(self) -> list[str]:
         """Return the file or those of the directory, without hidden ones: editors create these temporarily."""
@@ -81,9 +88,14 @@ class FileStore:
         with os.scandir(self._path) as entries:  # much faster than glob for thousands of files
             return sorted(each.path for each in entries if each.name.endswith(".yaml") and each.name[0] != ".")
 
-    def _read_texts(self) -> dict[str, str]:
-        files = [(name, Path(name)) for name in self._files()]
-        return {name: bundle.decode(name, read_regular_file(file, max_bytes=bundle.MAX_BYTES)) for name, file in files}
+    def _read_snapshot(self) -> Snapshot:
+        return _snapshot({file: _read_text(file) for file in self._files()})
+
+
+def _read_text(file: str) -> str:
+    data = read_regular_file(Path(file), max_bytes=bundle.MAX_BYTES)
+    extend_deadline()
+    return bundle.decode(file, data)
 
 
 def _snapshot(texts: dict[str, str]) -> Snapshot:

@@ -8,8 +8,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from signer.file_calls import await_with_deadline, extend_deadline
 from signer.stores.polling import poll
 
 POLL_SECONDS = 1.0
@@ -21,7 +22,8 @@ _MAX_WRITE_SECONDS = 5.0
 
 T = TypeVar("T")
 
-_Fingerprint = tuple[tuple[str, int, int, int, int, int], ...] | None
+_FileState = tuple[str, int, int, int, int, int]
+_Fingerprint = list[_FileState] | None
 
 
 class FilesKeepChanging(Exception):
@@ -36,48 +38,79 @@ class FilePoller:
         self._poll_seconds = poll_seconds
         self._last_read: _Fingerprint = None
 
-    def read(self, read: Callable[[], T]) -> T:
-        """Call `read` until the files are the same before and after it, else raise `FilesKeepChanging`; blocks.
+    async def read(self, read: Callable[[], T]) -> T:
+        """Call `read`, which may block, until the files are the same before and after it.
 
         Otherwise a read could mix files of two versions, for example while Kubernetes replaces the link of a
         ConfigMap. An exception of `read` counts only if the files did not change meanwhile.
+
+        Raises:
+            FilesKeepChanging: the files changed during each of many attempts.
+            FileSystemHangs: see `await_with_deadline`; the next poll reports a change once it responds.
         """
-        for attempt in range(_READ_ATTEMPTS):
-            if attempt:
-                time.sleep(_RETRY_SECONDS)
-            self._last_read = self._fingerprint()
-            try:
-                result = read()
-            except Exception:
-                if self._fingerprint() == self._last_read:
-                    raise
-            else:
-                if self._fingerprint() == self._last_read:
-                    return result
         self._last_read = None
-        raise FilesKeepChanging
+        self._last_read, result, error = await self.call(lambda: self._read(read))
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+    def forget(self) -> None:
+        """Report a change at each poll at which the files exist, until they are read again.
+
+        Call it after a read that failed for another reason than their content, which may pass without a change.
+        """
+        self._last_read = None
 
     def changes(self) -> AsyncIterator[None]:
         """Yield when the files differ from those of the last read; runs until it is closed."""
         return poll(self._has_changed, self._poll_seconds)
 
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call a function that uses some of the files; only one runs at a time. See `await_with_deadline`."""
+        return await await_with_deadline(self, function)
+
+    def _read(self, read: Callable[[], T]) -> tuple[_Fingerprint, T | None, Exception | None]:
+        """Return the fingerprint of the files and the outcome of `read`; change nothing, since it may be abandoned."""
+        for attempt in range(_READ_ATTEMPTS):
+            if attempt:
+                time.sleep(_RETRY_SECONDS)
+            before = self._fingerprint()
+            result, error = None, None
+            try:
+                result = read()
+            except Exception as raised:
+                error = raised
+            if self._fingerprint() == before:
+                return before, result, error
+        raise FilesKeepChanging
+
     def _fingerprint(self) -> _Fingerprint:
         """Return a value that changes with the files, their content and link targets; None if one is missing."""
+        result: list[_FileState] = []
         try:
-            states = [(file, Path(file).stat()) for file in self._list_files()]
+            for file in self._list_files():
+                s = Path(file).stat()
+                result.append((file, s.st_dev, s.st_ino, s.st_mtime_ns, s.st_ctime_ns, s.st_size))
+                extend_deadline()
         except OSError:
             return None
-        return tuple((file, s.st_dev, s.st_ino, s.st_mtime_ns, s.st_ctime_ns, s.st_size) for file, s in states)
+        return result
 
     async def _has_changed(self) -> bool:
         """Compare the files with those of the last read; if they differ, wait while they are being written."""
-        current = await asyncio.to_thread(self._fingerprint)
+        current = await self._current_fingerprint()
         if current == self._last_read:
             return False
         deadline = time.monotonic() + _MAX_WRITE_SECONDS
         while time.monotonic() < deadline:
             await asyncio.sleep(_QUIET_SECONDS)
-            former, current = current, await asyncio.to_thread(self._fingerprint)
+            former, current = current, await self._current_fingerprint()
             if current == former:
                 break
         return current != self._last_read
+
+    async def _current_fingerprint(self) -> _Fingerprint:
+        try:
+            return await self.call(self._fingerprint)
+        except OSError:  # A read would fail too.
+            return None

@@ -8,9 +8,18 @@ from typing import Protocol, runtime_checkable
 class CannotRead(Exception):
     """The store returned no definitions; the text names it, the reason and the fix, and contains no secret."""
 
+    is_passing = True
+    """Whether the store may return definitions later without an edit of them."""
+
 
 class StoreIsEmpty(CannotRead):
     """The store is reachable, but contains no definitions."""
+
+
+class CannotUseText(CannotRead):
+    """The store returned something that is not the text of definitions."""
+
+    is_passing = False
 
 
 class CannotWrite(Exception):
@@ -51,6 +60,7 @@ class Store(Protocol):
         """Yield whenever `load` may return something new; does not raise while the store is unreachable.
 
         Yield also when the store becomes unreachable or reachable, so that the result of the last reload is current.
+        After `load` raised `CannotRead`, this is the only reason to load again.
         """
 
     async def close(self) -> None:

@@ -119,6 +119,10 @@ class Metrics:
         self._reload_successful = self._gauge(
             "oss_signer_config_last_reload_successful", "1 if the last attempt to load definitions succeeded, else 0."
         )
+        self._reload_retrying = self._gauge(
+            "oss_signer_config_reload_retrying",
+            "1 if the last attempt failed for a reason outside of the definitions and is retried on each poll, else 0.",
+        )
         self._reload_timestamp = self._gauge(
             "oss_signer_config_last_reload_success_timestamp_seconds",
             "Time of the last successful load of definitions.",
@@ -132,9 +136,10 @@ class Metrics:
         self._refreshes.add(attempt.role, attempt.reason, _outcome(attempt.succeeded))
         self._refresh_duration.add(attempt.seconds)
 
-    def record_reload(self, *, succeeded: bool) -> None:
-        """Count an attempt to load definitions."""
+    def record_reload(self, *, succeeded: bool, is_retrying: bool = False) -> None:
+        """Count an attempt to load definitions; one that ends like the attempt before it is not counted again."""
         self._reloads.add(_outcome(succeeded))
+        self._reload_retrying.set(int(is_retrying))
         self._reload_successful.set(int(succeeded))
         if succeeded:
             self._reload_timestamp.set_to_current_time()
@@ -183,7 +188,9 @@ class Metrics:
 
         self._registry.register(_ScrapeCollector(collect))
 
-    def expose_certificate(self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool]) -> None:
+    def expose_certificate(
+        self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool], is_retrying: Callable[[], bool]
+    ) -> None:
         """Call these functions at each scrape for the expiry time and the last reload of `server.tls`."""
         self._gauge(
             "oss_signer_tls_certificate_expiry_timestamp_seconds", "Expiry time of the active certificate."
@@ -192,6 +199,10 @@ class Metrics:
             "oss_signer_tls_certificate_last_reload_successful",
             "1 if the last attempt to load the certificate files succeeded, else 0.",
         ).set_function(succeeded)
+        self._gauge(
+            "oss_signer_tls_certificate_reload_retrying",
+            "1 if the certificate files could not be read and are read again on each poll, else 0.",
+        ).set_function(is_retrying)
 
     def expose_log_lines(self, writers: Iterable[LineWriter]) -> None:
         """Read the counts of these writers, of the log and the audit log, at each scrape."""

@@ -96,12 +96,22 @@ Change = Callable[[StatusSnapshot], dict[str, Any]]
             Alert("the last edit of the definitions is not active", False),
         ),
         (
+            lambda _: {"last_reload": reload_result(succeeded=False, is_retrying=True)},
+            Alert("the last edit of the definitions is not active; each poll tries again", False),
+        ),
+        (
             lambda _: {"last_reload": reload_result(needs_restart=("server.listen", "audit"))},
             Alert("changed settings that need a restart: server.listen, audit", False),
         ),
         (
             lambda _: {"certificate": Certificate("server.tls.key: is encrypted")},
             Alert("the renewed certificate is not active: server.tls.key: is encrypted", False),
+        ),
+        (
+            lambda _: {"certificate": Certificate("server.tls.key: cannot be read", is_retrying=True)},
+            Alert(
+                "the renewed certificate is not active: server.tls.key: cannot be read; each poll tries again", False
+            ),
         ),
         (
             lambda before: {"points": [*before.points[:-1], point(failed_per_second=0.1)]},

@@ -12,9 +12,12 @@ from tests.admin.conftest import APP, SECRET, Admin, StartAdmin
 class Certificate:
     """A certificate whose renewal has a fixed result."""
 
-    def __init__(self, error: str | None = None, remaining: timedelta = timedelta(days=60)) -> None:
+    def __init__(
+        self, error: str | None = None, remaining: timedelta = timedelta(days=60), *, is_retrying: bool = False
+    ) -> None:
         self.error = error
         self.expires_at = utc_now() + remaining
+        self.is_retrying = is_retrying
         self.renewals: list[str] = []
 
     async def renew(self, trigger: str) -> None:

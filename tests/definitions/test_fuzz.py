@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -120,7 +121,7 @@ def read_with_the_store(directory: Path, data: bytes) -> str | None:
     file = directory / "signer.yaml"
     file.write_bytes(data)
     try:
-        return FileStore(file).read().files[str(file)]
+        return asyncio.run(FileStore(file).load()).files[str(file)]
     except CannotRead as error:
         assert LITERAL not in str(error)
         return None

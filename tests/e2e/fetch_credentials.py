@@ -62,8 +62,10 @@ def print_resources(fetches: int, started: float) -> None:
         "seconds": round(time.monotonic() - started, 1),
         "memory_kib": _resident_kib(),
         "files": len(list(Path("/proc/self/fd").iterdir())),
-        # The pools of event loops, in which files are read, have a limit and do not count.
-        "threads": sorted(thread.name for thread in threading.enumerate() if "asyncio_" not in thread.name),
+        # The pools of event loops and of file calls have a limit and do not count.
+        "threads": sorted(
+            thread.name for thread in threading.enumerate() if not thread.name.startswith(("asyncio_", "file call"))
+        ),
         "objects": len(gc.get_objects()),
     }
     print(json.dumps(resources), flush=True)

@@ -29,6 +29,8 @@ REFRESHES = int(os.environ.get("REFRESHES", "2000"))
 MAX_GROWTH_KIB = 4096
 MAX_NEW_OBJECTS = 200
 """Far less than one for each fetch."""
+MAX_CLOSING_FILES = 5
+"""Connections of the last fetches may still be closing."""
 CLIENTS = 16
 FETCHED, FAILED = "credential refreshed", "credential refresh failed"
 FETCH_CALLS = ("sts.AssumeRole", "sts.AssumeRoleWithOIDC", "metadata.credentials")
@@ -203,5 +205,5 @@ async def test_fetches_keep_no_memory_files_or_threads(session: aiohttp.ClientSe
     assert sum(calls[name] for name in FETCH_CALLS) == REFRESHES * 4 // 5
     assert growth <= MAX_GROWTH_KIB
     assert all_fetches["objects"] <= fifth["objects"] + MAX_NEW_OBJECTS
-    assert all_fetches["files"] <= fifth["files"]
+    assert all_fetches["files"] <= fifth["files"] + MAX_CLOSING_FILES
     assert all_fetches["threads"] == fifth["threads"]

@@ -51,6 +51,7 @@ class Certificate:
     """A certificate that records how often it was renewed."""
 
     error: str | None = None
+    is_retrying = False
     expires_at = datetime(2030, 1, 1, tzinfo=UTC)
 
     def __init__(self) -> None:
@@ -218,11 +219,48 @@ async def test_a_copy_or_environment_file_that_is_a_pipe_never_hangs(store: Memo
     last_good = LastGoodFile("memory", tmp_path)
     os.mkfifo(last_good.path)
     store.failure = CannotRead("memory: unreachable")
-    with pytest.raises(CannotRead, match="unreachable\nand there is no last good copy"):
+    with pytest.raises(
+        CannotRead, match=r"unreachable\nand the last good copy cannot be read: .*: Not a regular file$"
+    ):
         await source_of(store, last_good).start()
     for path in (last_good.path, Path("/dev/zero")):
         with pytest.raises(CannotReadEnvironment, match=f"^{path}: Not a regular file; give its path with --env-file$"):
             Environment({}, path).read()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"1" * 10_000,
+        b"[" * 1_000_000,
+        b"\xff\xfe",
+        b'{"files": [], "revision": "0", "saved_at": "2026-01-01T00:00:00+00:00"}',
+        b'{"files": {"a": 1}, "revision": "0", "saved_at": "2026-01-01T00:00:00+00:00"}',
+        b'{"files": {"a": "\\ud800"}, "revision": "0", "saved_at": "2026-01-01T00:00:00+00:00"}',
+        b'{"files": {"\\udfff": "x"}, "revision": "\\udfff", "saved_at": "2026-01-01T00:00:00+00:00"}',
+        b'{"files": {"a": "x"}, "revision": "0", "saved_at": "2026-01-01"}',
+        b'{"files": {"a": "x"}, "revision": "0", "saved_at": 1e300}',
+    ],
+)
+async def test_an_odd_copy_is_an_error_with_its_path(store: MemoryStore, tmp_path: Path, content: bytes) -> None:
+    last_good = LastGoodFile("memory", tmp_path)
+    last_good.path.write_bytes(content)
+    store.failure = CannotRead("memory: unreachable")
+    with pytest.raises(CannotRead) as raised:
+        await source_of(store, last_good).start()
+    assert str(raised.value) == f"memory: unreachable\nand the last good copy is damaged: {last_good.path}; remove it"
+
+
+async def test_a_directory_in_place_of_the_copy_is_an_error_with_its_path(store: MemoryStore, tmp_path: Path) -> None:
+    last_good = LastGoodFile("memory", tmp_path)
+    last_good.path.mkdir()
+    store.failure = CannotRead("memory: unreachable")
+    with pytest.raises(CannotRead, match=r"and the last good copy cannot be read: .*\.json: Is a directory$"):
+        await source_of(store, last_good).start()
 
 
 async def test_a_rejected_edit_does_not_replace_the_last_good_copy(store: MemoryStore, tmp_path: Path) -> None:
@@ -232,12 +270,10 @@ async def test_a_rejected_edit_does_not_replace_the_last_good_copy(store: Memory
         store.edit("version: 2\n")
         assert not (await reloader.reload("change")).succeeded
         copy = await last_good.read()
-        assert copy is not None
         assert copy.snapshot.revision == "0"
         store.edit(definitions("b"))
         assert (await reloader.reload("change")).succeeded
         copy = await last_good.read()
-        assert copy is not None
         assert copy.snapshot.files == {"signer.yaml": definitions("b")}
 
 

@@ -161,7 +161,7 @@ async def test_a_broken_copy_is_not_used(tmp_path: Path, session: aiohttp.Client
     http.text = None
     result = await run_command("serve", "--config", http.url, *state)
     assert result.status == 1
-    assert "last good copy unreadable" in result.err
+    assert f"the last good copy is damaged: {copy}; remove it" in result.err
 
 
 async def test_a_start_succeeds_if_the_copy_cannot_be_written(

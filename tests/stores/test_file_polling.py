@@ -17,7 +17,9 @@ from signer.stores.file import FileStore
 from signer.stores.file_polling import FilePoller, FilesKeepChanging
 from signer.stores.protocol import CannotRead
 from tests.e2e.layouts import LAYOUTS, Layout, config_map_of_equal_files
+from tests.harness.descriptors import no_free_descriptor
 from tests.harness.files import write
+from tests.harness.hanging_directory import hanging_directory
 from tests.harness.waiting import DEADLINE_SECONDS
 
 Changes = AsyncGenerator[None]
@@ -127,13 +129,12 @@ async def test_files_of_two_versions_are_never_mixed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def poller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FilePoller:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+def poller(tmp_path: Path) -> FilePoller:
     write(tmp_path / "file", "")
-    return FilePoller(lambda: [str(tmp_path / "file")])
+    return FilePoller(lambda: [str(tmp_path / "file")], poll_seconds=0.02)
 
 
-def test_a_read_during_a_change_is_repeated(poller: FilePoller, tmp_path: Path) -> None:
+async def test_a_read_during_a_change_is_repeated(poller: FilePoller, tmp_path: Path) -> None:
     contents = iter(["mixed", "whole"])
 
     def read() -> str:
@@ -142,10 +143,10 @@ def test_a_read_during_a_change_is_repeated(poller: FilePoller, tmp_path: Path) 
             write(tmp_path / "file", content)
         return content
 
-    assert poller.read(read) == "whole"
+    assert await poller.read(read) == "whole"
 
 
-def test_an_error_counts_only_without_a_change(poller: FilePoller, tmp_path: Path) -> None:
+async def test_an_error_counts_only_without_a_change(poller: FilePoller, tmp_path: Path) -> None:
     attempts: list[int] = []
 
     def read() -> str:
@@ -155,23 +156,75 @@ def test_an_error_counts_only_without_a_change(poller: FilePoller, tmp_path: Pat
             raise FileNotFoundError
         return "content"
 
-    assert poller.read(read) == "content"
+    assert await poller.read(read) == "content"
 
     def fail() -> str:
         raise FileNotFoundError
 
     with pytest.raises(FileNotFoundError):
-        poller.read(fail)
+        await poller.read(fail)
 
 
-def test_files_that_never_rest_are_an_error(poller: FilePoller, tmp_path: Path) -> None:
+async def test_files_that_never_rest_are_an_error(poller: FilePoller, tmp_path: Path) -> None:
     sizes = iter(range(1, 1000))
+
+    def read() -> None:
+        write(tmp_path / "file", "x" * next(sizes))
+
     with pytest.raises(FilesKeepChanging):
-        poller.read(lambda: write(tmp_path / "file", "x" * next(sizes)))
+        await poller.read(read)
 
 
-def test_a_pipe_or_a_device_is_rejected_at_once(tmp_path: Path) -> None:
+async def test_files_that_could_not_be_read_are_read_again_without_a_change(tmp_path: Path) -> None:
+    write(config := tmp_path / "signer.yaml", "1")
+    for path in (config, tmp_path):
+        store = FileStore(path, poll_seconds=0.02)
+        with no_free_descriptor(), pytest.raises(CannotRead, match="Too many open files") as raised:
+            await store.load()
+        assert raised.value.is_passing
+        async with watching(store) as changes, asyncio.timeout(DEADLINE_SECONDS):
+            await anext(changes)
+            await anext(changes)
+            assert list((await store.load()).files.values()) == ["1"]
+            again = asyncio.ensure_future(anext(changes))
+            await asyncio.wait([again], timeout=0.5)
+            assert not again.done(), "they were read"
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_a_mistake_in_the_text_is_read_again_only_after_a_change(tmp_path: Path) -> None:
+    (config := tmp_path / "signer.yaml").write_bytes(b"\xff")
+    store = FileStore(config, poll_seconds=0.02)
+    with pytest.raises(CannotRead, match="not UTF-8") as raised:
+        await store.load()
+    assert not raised.value.is_passing
+    async with watching(store) as changes:
+        change = asyncio.ensure_future(anext(changes))
+        await asyncio.wait([change], timeout=0.5)
+        assert not change.done()
+        write(config, "1")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await change
+
+
+async def test_a_file_system_that_hangs_is_an_error_until_it_responds(tmp_path: Path) -> None:
+    async with hanging_directory(tmp_path) as mount:
+        write(mount.path / "signer.yaml", "1")
+        store = FileStore(mount.path, poll_seconds=0.02)
+        assert list((await store.load()).files.values()) == ["1"]
+        mount.hang()
+        for _ in range(2):
+            with pytest.raises(CannotRead, match=r"no response from its file system within 5 s; check its mount$"):
+                await store.load()
+        async with watching(store) as changes, asyncio.timeout(DEADLINE_SECONDS):
+            mount.respond()
+            await anext(changes)
+            assert list((await store.load()).files.values()) == ["1"]
+
+
+async def test_a_pipe_or_a_device_is_rejected_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe := tmp_path / "signer.yaml")
     for path, text in ((pipe, pipe), (tmp_path, pipe), (Path("/dev/zero"), "/dev/zero")):
         with pytest.raises(CannotRead, match=f"^{text}: Not a regular file; give the path of the YAML with --config$"):
-            FileStore(path).read()
+            await FileStore(path).load()

@@ -87,11 +87,14 @@ def test_a_failed_reload_keeps_the_time_of_the_last_success() -> None:
     metrics = Metrics()
     metrics.record_reload(succeeded=True)
     succeeded_at = scrape(metrics)["oss_signer_config_last_reload_success_timestamp_seconds", ()]
-    metrics.record_reload(succeeded=False)
+    metrics.record_reload(succeeded=False, is_retrying=True)
     found = scrape(metrics)
     assert found["oss_signer_config_last_reload_successful", ()] == 0
+    assert found["oss_signer_config_reload_retrying", ()] == 1
     assert found["oss_signer_config_last_reload_success_timestamp_seconds", ()] == succeeded_at > 0
     assert found["oss_signer_config_reloads_total", (("outcome", "failure"),)] == 1
+    metrics.record_reload(succeeded=True)
+    assert scrape(metrics)["oss_signer_config_reload_retrying", ()] == 0
 
 
 def test_a_scrape_reads_the_state_of_that_moment() -> None:
@@ -100,7 +103,7 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     is_ready = False
     metrics.expose_state(roles=lambda: roles, clock_skew_seconds=lambda: -2.5, ready=lambda: is_ready, apps=lambda: 3)
     metrics.expose_revision(lambda: "abc")
-    metrics.expose_certificate(expires_at=lambda: 12.0, succeeded=lambda: True)
+    metrics.expose_certificate(expires_at=lambda: 12.0, succeeded=lambda: True, is_retrying=lambda: False)
     metrics.expose_loop_lag(lambda: 0.25)
     metrics.expose_queue_depth(lambda: 7)
     found = scrape(metrics)
@@ -114,6 +117,7 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     assert found["oss_signer_config_info", (("revision", "abc"),)] == 1
     assert found["oss_signer_tls_certificate_expiry_timestamp_seconds", ()] == 12
     assert found["oss_signer_tls_certificate_last_reload_successful", ()] == 1
+    assert found["oss_signer_tls_certificate_reload_retrying", ()] == 0
     assert found["oss_signer_event_loop_lag_seconds", ()] == 0.25
     assert found["oss_signer_callback_queue_depth", ()] == 7 == metrics.queue_depth()
     assert found["oss_signer_ready", ()] == 0

@@ -59,9 +59,13 @@ def _clock_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
 def _reload_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
     result = snapshot.last_reload
     if not result.succeeded:
-        yield Alert("the last edit of the definitions is not active", False)
+        yield Alert(f"the last edit of the definitions is not active{_retrying(result.is_retrying)}", False)
     if result.needs_restart:
         yield Alert(f"changed settings that need a restart: {', '.join(result.needs_restart)}", False)
+
+
+def _retrying(is_retrying: bool) -> str:
+    return "; each poll tries again" if is_retrying else ""
 
 
 def _certificate_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
@@ -69,7 +73,8 @@ def _certificate_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
     if certificate is None:
         return
     if certificate.error is not None:
-        yield Alert(f"the renewed certificate is not active: {certificate.error}", False)
+        text = f"the renewed certificate is not active: {certificate.error}{_retrying(certificate.is_retrying)}"
+        yield Alert(text, False)
     remaining = certificate.expires_at - snapshot.at
     if remaining < _RENEW_BEFORE:
         verb = "expired" if remaining < timedelta() else "expires"

@@ -8,6 +8,7 @@ from signer.admin.status.alerts import find_alerts
 from signer.admin.status.history import FAILED, POINT_SECONDS, REFUSED, SIGNED
 from signer.admin.status.snapshot import AppRow, StatusSnapshot
 from signer.clock import rfc3339
+from signer.live.reloader import RenewableCertificate
 
 
 def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
@@ -38,9 +39,15 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "last_hour": {**_count_members(snapshot.totals), "seconds_a_point": POINT_SECONDS, "points": snapshot.points},
         "roles": [role_members(role) for role in sorted(snapshot.roles, key=lambda role: role.role)],
         "last_reload": reload_members(snapshot.last_reload),
-        "certificate": None
-        if snapshot.certificate is None
-        else {"expires_at": rfc3339(snapshot.certificate.expires_at), "error": snapshot.certificate.error},
+        "certificate": None if snapshot.certificate is None else _certificate_members(snapshot.certificate),
+    }
+
+
+def _certificate_members(certificate: RenewableCertificate) -> dict[str, object]:
+    return {
+        "expires_at": rfc3339(certificate.expires_at),
+        "error": certificate.error,
+        "retrying": certificate.is_retrying,
     }
 
 

@@ -3,15 +3,12 @@
 It is read again for each fetch, so that a rotated secret file or environment file is used from the next fetch on.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from signer.credentials.sources.credential_source import FetchFailed
+from signer.file_calls import run_in_thread
 from signer.signing.v4 import Credential
-
-_READ_TIMEOUT_SECONDS = 5.0
-"""The file may be on a network file system that hangs."""
 
 
 class AccessKeyUnreadable(FetchFailed):
@@ -26,12 +23,10 @@ class AccessKeySource:
     """Reads an AccessKey."""
 
     read: Callable[[], Credential]
-    """Returns the current key, may block, and raises `AccessKeyUnreadable`."""
+    """Returns the current key, may block for some seconds, and raises `AccessKeyUnreadable`."""
 
     async def fetch(self) -> Credential:
         try:
-            async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
-                return await asyncio.to_thread(self.read)
-        except TimeoutError:
-            reason = f"the AccessKey was not read within {_READ_TIMEOUT_SECONDS:g} s; check the file system of its file"
-            raise FetchFailed(reason) from None
+            return await run_in_thread(self.read)
+        except OSError as error:  # no thread can be started
+            raise FetchFailed(f"the AccessKey cannot be read: {error.strerror}") from None

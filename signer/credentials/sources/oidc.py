@@ -3,7 +3,6 @@
 See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc
 """
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from darabonba.runtime import RuntimeOptions
 
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.credentials.sources.sts_call import RoleRequest, Sts
+from signer.file_calls import DEADLINE_SECONDS, await_with_deadline
 from signer.regular_file import read_regular_file
 from signer.signing.v4 import Credential
 
@@ -37,17 +37,23 @@ class OidcSource:
         return await self.sts.issue(self._assume)
 
     async def _assume(self, client: Client, runtime: RuntimeOptions) -> Any:
-        token = await asyncio.to_thread(self._read_token)
+        token = await self._token()
         request = models.AssumeRoleWithOIDCRequest(
             **self.role_request.parameters(), oidcprovider_arn=self.provider_arn, oidctoken=token
         )
         return await client.assume_role_with_oidcwith_options_async(request, runtime)
 
-    def _read_token(self) -> str:
+    async def _token(self) -> str:
         try:
-            return read_regular_file(self.token_file, max_bytes=_MAX_TOKEN_BYTES).decode("ascii").strip()
+            # Half of the time of the fetch, so that the error names the file.
+            seconds = min(DEADLINE_SECONDS, self.sts.deadline_seconds / 2)
+            data = await await_with_deadline(self.token_file, self._read, seconds=seconds)
+            return data.decode("ascii").strip()
         except OSError as error:
             reason = f"the OIDC token file {self.token_file} cannot be read: {error.strerror}"
         except ValueError:
             reason = f"the OIDC token file {self.token_file} contains no token"
         raise FetchFailed(reason, needs_operator=True)
+
+    def _read(self) -> bytes:
+        return read_regular_file(self.token_file, max_bytes=_MAX_TOKEN_BYTES)

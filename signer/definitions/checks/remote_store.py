@@ -80,10 +80,17 @@ def _check_credentials(path: KeyPath, entry: Mapping[str, Any], variables: Varia
     if variables.allowed is not None and entry.get("type") in ("assume_role", "oidc"):
         yield from _check_url((*path, "endpoint"), entry.get("endpoint"), variables.allowed, _STS_HOST)
     token_file = entry.get("token_file")
-    if isinstance(token_file, str) and not variables.allows_file(token_file):
-        fix = "start with --allow-files and its directory to allow it"
-        message = f"definitions from a remote store must not use this file; {fix}"
-        yield Violation((*path, "token_file"), message)
+    if isinstance(token_file, str):
+        yield from _check_file((*path, "token_file"), token_file, variables)
+
+
+def _check_file(path: KeyPath, file: str, variables: Variables) -> Iterator[Violation]:
+    try:
+        if not variables.allows_file(file):
+            fix = "start with --allow-files and its directory to allow it"
+            yield Violation(path, f"definitions from a remote store must not use this file; {fix}")
+    except OSError as error:
+        yield Violation(path, f"this file cannot be checked: {error.strerror}; check its mount", is_passing=True)
 
 
 def _check_redis_hosts(path: KeyPath, address: object, allowed: Allowed) -> Iterator[Violation]:

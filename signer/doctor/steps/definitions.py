@@ -10,6 +10,7 @@ from signer.definitions.warnings import find_warnings
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.steps.files import check_environment_file, check_output_files, check_read_files
 from signer.environment import CannotReadEnvironment, Environment
+from signer.file_calls import run_in_thread
 from signer.live.definition_source import DefinitionSource
 from signer.stores.protocol import CannotRead
 from signer.stores.store_factory import open_store
@@ -25,7 +26,7 @@ async def check_definitions(config: str, environment: Environment) -> Result:
     """Read the definitions. What is wrong becomes a finding; nothing is raised."""
     found: list[Finding] = []
     if environment.file is not None:
-        found.append(await asyncio.to_thread(check_environment_file, environment))
+        found.append(await run_in_thread(lambda: check_environment_file(environment)))
     try:
         store = open_store(config)
     except CannotRead as error:
@@ -34,7 +35,7 @@ async def check_definitions(config: str, environment: Environment) -> Result:
     try:
         definitions = DefinitionSource(store, environment)
         files = (await definitions.load()).files
-        found += await asyncio.to_thread(check_read_files, files)
+        found += await run_in_thread(lambda: check_read_files(files))
         registry = await definitions.parse(files)
     except CannotRead as error:
         return None, [*found, subject.failed(*_what_and_fix(error))]
@@ -47,7 +48,7 @@ async def check_definitions(config: str, environment: Environment) -> Result:
     apps = format_count(len(registry.apps), "app")
     found.append(subject.ok(f"{apps} on {format_count(len(registry.longest_expires()), 'role')}"))
     found += await asyncio.to_thread(_warnings, subject, registry)
-    found += await asyncio.to_thread(check_output_files, registry)
+    found += await run_in_thread(lambda: check_output_files(registry))
     return registry, found
 
 

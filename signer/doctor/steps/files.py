@@ -3,13 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from signer.definitions.redaction import mask_secrets
 from signer.definitions.registry import Registry
 from signer.doctor.findings import Finding, Subject
 from signer.environment import CannotReadEnvironment, Environment
+from signer.file_calls import fix_for, run_with_deadline
 
 _FILE_REFERENCE = re.compile(r"\$\{file:([^}\n]+)\}")
 
@@ -22,7 +23,7 @@ def check_environment_file(environment: Environment) -> Finding:
     except CannotReadEnvironment as error:
         what = str(error).removeprefix(f"{environment.file}: ").partition("; ")[0]
         return subject.failed(what, _fix_unreadable(subject.name))
-    return _check_secret_file(subject, subject.name)
+    return _check_within_deadline(subject, subject.name, lambda: _check_secret_file(subject, subject.name))
 
 
 def check_read_files(files: Mapping[str, str]) -> list[Finding]:
@@ -48,7 +49,7 @@ def check_output_files(registry: Registry) -> list[Finding]:
 
 def _check_definition_file(name: str) -> Finding | None:
     try:
-        mode = Path(name).stat().st_mode
+        mode = run_with_deadline(Path(name), lambda: Path(name).stat().st_mode)
     except OSError:
         return None
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -58,15 +59,24 @@ def _check_definition_file(name: str) -> Finding | None:
 
 def _check_referenced_file(path: str, *, is_public: bool = False) -> Finding:
     subject = Subject("files", mask_secrets(path))
-    try:
+
+    def check() -> Finding:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return subject.failed("cannot be read: it is not a regular file", _fix_unreadable(subject.name))
         with Path(path).open("rb") as stream:
             stream.read(1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "this is not a path"
-        return subject.failed(f"cannot be read: {reason}", _fix_unreadable(subject.name))
-    return subject.ok("can be read") if is_public else _check_secret_file(subject, path)
+        return subject.ok("can be read") if is_public else _check_secret_file(subject, path)
+
+    return _check_within_deadline(subject, path, check)
+
+
+def _check_within_deadline(subject: Subject, path: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return run_with_deadline(Path(path), check)
+    except OSError as error:
+        return subject.failed(f"cannot be read: {error.strerror}", fix_for(error, _fix_unreadable(subject.name)))
+    except ValueError:
+        return subject.failed("cannot be read: this is not a path", _fix_unreadable(subject.name))
 
 
 def _check_secret_file(subject: Subject, path: str) -> Finding:
@@ -86,10 +96,15 @@ def _fix_unreadable(path: str) -> str:
 
 def _check_writable(key: str, path: Path) -> Finding:
     subject = Subject("files", str(path))
-    if not path.parent.is_dir():
-        return subject.failed(f"{key}: its directory does not exist", f"install -d -o oss-signer -m 0750 {path.parent}")
-    existing = path if path.exists() else path.parent
-    if not os.access(existing, os.W_OK):
-        fix = f"chown oss-signer {existing}; under systemd: StateDirectory=, LogsDirectory="
-        return subject.failed(f"{key}: this user cannot write it", fix)
-    return subject.ok(f"{key}: can be written")
+
+    def check() -> Finding:
+        if not path.parent.is_dir():
+            fix = f"install -d -o oss-signer -m 0750 {path.parent}"
+            return subject.failed(f"{key}: its directory does not exist", fix)
+        existing = path if path.exists() else path.parent
+        if not os.access(existing, os.W_OK):
+            fix = f"chown oss-signer {existing}; under systemd: StateDirectory=, LogsDirectory="
+            return subject.failed(f"{key}: this user cannot write it", fix)
+        return subject.ok(f"{key}: can be written")
+
+    return _check_within_deadline(subject, str(path), check)

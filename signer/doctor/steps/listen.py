@@ -1,6 +1,5 @@
 """Step `listen`: are the listen addresses free, or already used by a running oss-signer."""
 
-import asyncio
 import errno
 import os
 import socket
@@ -11,6 +10,7 @@ import aiohttp
 from signer.definitions import model
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe, NoResponse
+from signer.file_calls import await_with_deadline, fix_for
 from signer.listen_address import ListenAddress
 
 _FIRST_UNPRIVILEGED_PORT = 1024
@@ -33,8 +33,12 @@ async def _check_address(http: HttpProbe, key: str, text: str, path: str, *, tls
     """`path` is one that oss-signer serves at this address."""
     subject, address = Subject("listen", f"{key} {text}"), ListenAddress.parse(text)
     if address.path is not None:
-        found = await asyncio.to_thread(_check_socket_file, subject, address.path)
-        return found or await _check_socket_owner(subject, address.path)
+        path_of_socket = address.path
+        try:
+            found = await await_with_deadline(path_of_socket, lambda: _check_socket_file(subject, path_of_socket))
+        except OSError as error:
+            return subject.failed(f"cannot be checked: {error.strerror}", fix_for(error, "check the path"))
+        return found or await _check_socket_owner(subject, path_of_socket)
     if address.port == 0:
         return subject.ok("uses any free port")
     try:
