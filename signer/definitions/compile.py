@@ -77,6 +77,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         downloads=None if app.downloads is None else app.downloads.expires,
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
+        legacy_endpoint=app.legacy_endpoint,
     )
 
 

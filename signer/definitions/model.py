@@ -140,7 +140,7 @@ class Defaults(StrictModel):
 
     headings: ClassVar[dict[str, str]] = {
         "name": "App",
-        "bucket": "Bucket and credentials",
+        "domain": "Bucket and credentials",
         "key_prefix": "Object names",
         "min_size": "Allowed files",
         "expires": "Signed form",
@@ -153,12 +153,16 @@ class Defaults(StrictModel):
     enabled: StrictBool = Field(True, examples=[True])
     """`false`: requests for the app are rejected with `app_disabled`."""
 
+    domain: Annotated[BaseUrl | None, EmptyAsNone] = None
+    """Domain of yours that is bound to the bucket (CNAME), or the bucket's acceleration domain. Default:
+    `https://BUCKET.oss-REGION.aliyuncs.com`, which in Chinese mainland regions is closed to accounts that are new since
+    2025-03-20."""
     bucket: Bucket | None = None
     """Bucket that files are uploaded to."""
     region: Region | None = Field(None, examples=["cn-shanghai"])
     """Region id of the bucket."""
-    domain: Annotated[BaseUrl | None, EmptyAsNone] = None
-    """Custom or acceleration domain to upload to; default: `https://BUCKET.oss-REGION.aliyuncs.com`."""
+    legacy_endpoint: StrictBool = Field(False, examples=[True])
+    """`true`: the account is older than 2025-03-20, so `check` does not warn of an app without `domain`."""
     credentials: str | None = Field(None, examples=["uploader"])
     """Entry under `credentials` to sign with."""
 

@@ -59,6 +59,8 @@ class App:
     """For callbacks that OSS sends to the signer; None: there are none, or they go elsewhere."""
     is_unlimited: bool
     """Whether the app has no rate limit."""
+    legacy_endpoint: bool
+    """Whether the account may use OSS's default public endpoints."""
 
     @property
     def rules(self) -> UploadRules:

@@ -10,6 +10,8 @@ from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Violati
 from signer.definitions.odd_characters import odd_character
 from signer.definitions.places import locate
 from signer.definitions.printable import scalars, secret_scalars
+from signer.definitions.public_endpoint import is_closed_to_new_accounts
+from signer.definitions.quantities import format_count
 from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
@@ -41,6 +43,7 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
         yield warning.below(("server",))
     for role in registry.roles.values():
         yield from role_exposures(role)
+    yield from _closed_endpoints(registry)
     yield from _overlapping_prefixes(registry, document)
     yield from _open_fields(registry)
     yield from _unused_credentials(registry, document)
@@ -78,26 +81,49 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if "-internal.aliyuncs.com" in url:
         message = f"phones cannot reach OSS's internal endpoint {quote(url)}; remove the key"
         yield Violation(("domain",), message)
+    if not prefix and app.rules.naming.name is None:
+        message = "clients can overwrite any object of the bucket; write a prefix such as photos/ to prevent it"
+        yield Violation(("key_prefix",), message)
     if prefix and not prefix.endswith("/"):
         runs_into = f"{quote(prefix)} does not end with /, so it runs into the names of the objects"
         yield Violation(("key_prefix",), f"{runs_into}; write {quote(f'{prefix}/')}")
     yield from app_exposures(app)
 
 
-def _open_fields(registry: Registry) -> Iterator[Violation]:
-    """Find what anyone can add to a form; one warning for all apps where it is the same."""
-    app_ids_by_fields: dict[str, list[str]] = {}
-    for app in registry.apps.values():
-        if app.enabled and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
-            fields = ", ".join(open_fields(app.rules, sample=app.generate_signature))
-            app_ids_by_fields.setdefault(fields, []).append(app.id)
-    for fields, (app_id, *others) in app_ids_by_fields.items():
-        also = f" (and in {len(others)} more)" if others else ""
+def _closed_endpoints(registry: Registry) -> Iterator[Violation]:
+    """Find the apps whose phones upload to an endpoint that is closed to new accounts; one warning for all."""
+    found = [
+        app
+        for app in registry.apps.values()
+        if app.enabled and not app.legacy_endpoint and is_closed_to_new_accounts(app.rules.url)
+    ]
+    if found:
+        url, others = found[0].rules.url, format_count(len(found) - 1, "more app")
+        uploads = f"it uploads to {url}" if len(found) == 1 else f"it and {others} upload to addresses like {url}"
         message = (
-            f"anyone can set these form fields{also}, because OSS cannot forbid a field: {fields}; "
-            "fix those that matter in headers, or choose another type of callers"
+            f"{uploads}, which OSS closed to accounts that are new since 2025-03-20; bind a domain to the bucket and "
+            "write it as domain, or write legacy_endpoint: true if the account is older"
         )
-        yield Violation(("apps", app_id), message, at_key=True)
+        yield Violation(("apps", found[0].id), message, at_key=True)
+
+
+def _open_fields(registry: Registry) -> Iterator[Violation]:
+    """Find what clients can add to a form; one warning for all apps where it is the same."""
+    apps_by_fields: dict[tuple[bool, str], list[App]] = {}
+    for app in registry.apps.values():
+        is_open = any(isinstance(each, caller_model.OpenCallers) for each in app.callers)
+        if app.enabled and (is_open or app.generate_signature):
+            fields = ", ".join(open_fields(app.rules, sample=app.generate_signature))
+            apps_by_fields.setdefault((app.generate_signature, fields), []).append(app)
+    for (has_sample, fields), apps in apps_by_fields.items():
+        who = "clients of /generate_signature" if has_sample else "anyone"
+        alternative = "write generate_signature: false" if has_sample else "choose another type of callers"
+        also = f" (and in {format_count(len(apps) - 1, 'more app')})" if len(apps) > 1 else ""
+        message = (
+            f"{who} can set these form fields{also}, because OSS cannot forbid a field: {fields}; "
+            f"fix those that matter in headers, or {alternative}"
+        )
+        yield Violation(("apps", apps[0].id), message, at_key=True)
 
 
 def _overlapping_prefixes(registry: Registry, document: Document) -> Iterator[Violation]:

@@ -132,7 +132,8 @@ async def test_check_reports_errors_of_the_entry(tmp_path: Path) -> None:
     config = tmp_path / "signer.yaml"
     text = (
         "version: 1\ncredentials: {r: {type: ecs_ram_role}}\n"
-        "apps: {a: {bucket: photos, region: cn-hangzhou, credentials: r, key_prefix: '{caller}/', CALLERS}}\n"
+        "defaults: {region: ap-southeast-1, credentials: r, key_prefix: '{caller}/', generate_signature: false}\n"
+        "apps: {a: {bucket: photos, CALLERS}}\n"
     )
     environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     for entry, status, expected in (

@@ -124,10 +124,8 @@ def test_colors_on_a_terminal_unless_disabled(command: str, tmp_path: Path) -> N
 
 
 def test_many_warnings_are_shortened_for_people_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (
-        "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, credentials: r}\napps:\n"
-    )
-    text += "".join(f"  a{n}: {{key_prefix: '', bucket: b{n:03}}}\n" for n in range(120))
+    text = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: ap-southeast-1, credentials: r}\napps:\n"
+    text += "".join(f"  a{n}: {{key_prefix: p/, bucket: b{n:03}}}\n" for n in range(120))
     status, out, err = check(text, tmp_path, capsys)
     assert (status, err.count("warning: apps."), "and 71 more warnings" in err) == (0, 50, True)
     assert "121 warnings" in out

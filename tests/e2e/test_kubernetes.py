@@ -162,7 +162,7 @@ def test_check_accepts_the_definitions(
     config_map(mounted, lambda _: definitions(tmp_path / "secrets"))(1)
     assert main(["check", "--config", str(mounted)]) == 0
     output = capsys.readouterr()
-    assert output.err.count("warning: ") == output.err.count("warning: apps.wx1234567890abcdef: anyone can set ") == 1
+    assert output.err.count("warning: ") == output.err.count("warning: apps.wx1234567890abcdef: clients of /gen") == 1
     assert output.out.endswith("1 warning\n"), output
 
 
