@@ -275,6 +275,22 @@ async def test_a_redis_that_responds(tmp_path: Path) -> None:
         assert [(each["verdict"], each["what"]) for each in report.of("redis")] == [("ok", "responds")] * 2, report.out
 
 
+async def test_sentinels_that_do_not_respond(tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
+        "limits: redis+sentinel://127.0.0.1:1,127.0.0.1:2/main?sentinel_password=a-password\n"
+        "credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}\napps: {}\n",
+        encoding="utf-8",
+    )
+    report = await doctor("--config", config, "--json")
+    [finding] = report.of("redis")
+    assert finding["subject"] == "limits (127.0.0.1:1,127.0.0.1:2/main)"
+    assert finding["what"] == "does not respond: no sentinel can be reached"
+    assert "sentinel masters" in finding["fix"]
+    assert "a-password" not in report.out
+
+
 def _subject(runs: DoctorRuns, fault: Fault) -> str:
     return fault.subject.format(
         oss_port=runs.cloud.oss.rpartition(":")[2], tls=runs.tls_port, config=runs.directory / "faulty"

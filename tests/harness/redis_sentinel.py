@@ -18,13 +18,20 @@ from tests.harness.waiting import wait_until
 
 MASTER_NAME = "main"
 _CONFIGURATION = """
-port {port}
 bind 127.0.0.1
 dir {directory}
 sentinel monitor main 127.0.0.1 {master} 1
-sentinel down-after-milliseconds main {down_after_milliseconds}
+sentinel down-after-milliseconds main 500
 sentinel failover-timeout main 5000
-{more}
+"""
+_TLS = """
+port 0
+tls-port {port}
+tls-cert-file {certificate}
+tls-key-file {key}
+tls-ca-cert-file {certificate}
+tls-auth-clients no
+tls-replication yes
 """
 
 
@@ -35,13 +42,17 @@ class RedisSentinel:
     port: int
     unused_port: int
     """Nothing listens there."""
-    password: str
+    password: str = ""
+    ca_certificate: Path | None = None
+    """With TLS only."""
 
     @property
     def url(self) -> str:
         """The URL of the master, with a second sentinel that is down."""
-        options = f"?sentinel_password={self.password}" if self.password else ""
-        return f"redis+sentinel://127.0.0.1:{self.unused_port},127.0.0.1:{self.port}/{MASTER_NAME}/0{options}"
+        scheme, options = "redis+sentinel", f"?sentinel_password={self.password}" if self.password else ""
+        if self.ca_certificate is not None:
+            scheme, options = "rediss+sentinel", f"?ssl_ca_certs={self.ca_certificate}"
+        return f"{scheme}://127.0.0.1:{self.unused_port},127.0.0.1:{self.port}/{MASTER_NAME}/0{options}"
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
@@ -76,28 +87,32 @@ class RedisSentinel:
 
 @contextlib.asynccontextmanager
 async def redis_sentinel(
-    directory: Path,
-    master: RedisServer,
-    replica: RedisServer,
-    *,
-    down_after_milliseconds: int = 500,
-    password: str = "",
+    directory: Path, master: RedisServer, replica: RedisServer, *, password: str = ""
 ) -> AsyncIterator[RedisSentinel]:
     """Make a server the replica of another one, and run a sentinel that fails over alone."""
     await replica.demote(master)
     sentinel = RedisSentinel(reserve_port(), reserve_port(), password)
-    directory.mkdir()
-    file = directory / "sentinel.conf"
-    file.write_text(
-        _CONFIGURATION.format(
-            port=sentinel.port,
-            directory=directory,
-            master=master.port,
-            down_after_milliseconds=down_after_milliseconds,
-            more=f"requirepass {password}" if password else "",
-        ),
-        encoding="utf-8",
-    )
-    async with launch(require_program("redis-sentinel"), file):
+    lines = f"port {sentinel.port}\n" + (f"requirepass {password}\n" if password else "")
+    async with _launched(directory, master, lines):
         await wait_until(sentinel.has_replica)
         yield sentinel
+
+
+@contextlib.asynccontextmanager
+async def tls_sentinel(
+    directory: Path, master: RedisServer, certificate: Path, key: Path
+) -> AsyncIterator[RedisSentinel]:
+    """Run a sentinel with TLS before a master with TLS; it cannot fail over."""
+    sentinel = RedisSentinel(reserve_port(), reserve_port(), ca_certificate=certificate)
+    async with _launched(directory, master, _TLS.format(port=sentinel.port, certificate=certificate, key=key)):
+        yield sentinel
+
+
+@contextlib.asynccontextmanager
+async def _launched(directory: Path, master: RedisServer, lines: str) -> AsyncIterator[None]:
+    directory.mkdir()
+    file = directory / "sentinel.conf"
+    file.write_text(_CONFIGURATION.format(directory=directory, master=master.port) + lines, encoding="utf-8")
+    async with launch(require_program("redis-sentinel"), file) as process:
+        await wait_until(lambda: any("+monitor" in line for line in process.output))
+        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from signer.stores.protocol import RevisionConflict, WritableStore
 from signer.stores.store_factory import open_store
+from tests.harness.ports import reserve_port
+from tests.harness.redis_sentinel import tls_sentinel
 from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
 from tests.stores.signer_calls import command, definitions, load_error, serves
@@ -184,8 +185,7 @@ def certificate(directory: Path) -> tuple[Path, Path]:
 
 async def test_tls_certificates_are_verified(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     trusted, key = certificate(tmp_path / "tls")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(reserve_port())
     tls = ("--port", "0", "--tls-port", port, "--tls-cert-file", str(trusted), "--tls-key-file", str(key))
     async with redis_store_server(tmp_path / "redis", *tls, "--tls-auth-clients", "no", scheme="rediss") as redis:
         await redis.put(definitions("a"))
@@ -196,3 +196,19 @@ async def test_tls_certificates_are_verified(tmp_path: Path, session: aiohttp.Cl
         async with signer(session, redis.url) as running:
             await publish(redis, definitions("b"))
             await wait_until(lambda: serves(running, "b"))
+
+
+async def test_tls_of_sentinels_and_their_master(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    trusted, key = certificate(tmp_path / "tls")
+    port = str(reserve_port())
+    tls = ("--port", "0", "--tls-port", port, "--tls-cert-file", str(trusted), "--tls-key-file", str(key))
+    async with (
+        redis_store_server(tmp_path / "redis", *tls, "--tls-auth-clients", "no", scheme="rediss") as redis,
+        tls_sentinel(tmp_path / "sentinel", redis, trusted, key) as sentinel,
+    ):
+        await redis.put(definitions("a"))
+        error = await load_error(sentinel.url.partition("?")[0])
+        assert error is not None
+        assert error.endswith("no sentinel can be reached; check that its certificate is trusted")
+        async with signer(session, sentinel.url) as running:
+            assert await serves(running, "a")

@@ -19,7 +19,8 @@ async def check_redis(http: HttpProbe, key: str, text: str) -> Finding:
     except RedisCommandRejected as error:
         return subject.failed(f"does not accept commands: {error}", f"correct {key}: user, password, database")
     except RedisUnavailable as error:
-        fix = f"start it, or correct {key}; check the connection from this machine: redis-cli -u URL ping"
+        check = "redis-cli -h HOST -p 26379 sentinel masters" if url.master_name else "redis-cli -u URL ping"
+        fix = f"start it, or correct {key}; check the connection from this machine: {check}"
         return subject.failed(f"does not respond: {error}", fix)
     finally:
         await client.close()
