@@ -1,11 +1,12 @@
 """The command line of `oss-signer`: one parser over the modules of signer/commands."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 import signer
-from signer.commands import check, demo, doctor, domains, pull, push, reload, schema, serve, sign
+from signer.commands import check, completion, demo, doctor, domains, pull, push, reload, schema, serve, sign
 from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
@@ -15,7 +16,7 @@ from signer.live.running_definitions import CannotCompare
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 
-_COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo)
+_COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo, completion)
 _EXPLAINED = (CannotCompare, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite)
 """Their texts tell the operator what is wrong and how to fix it."""
 _FAILED = 1
@@ -35,6 +36,10 @@ def main(arguments: Sequence[str]) -> int:
         return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has read enough. At its end, Python would write the rest once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
     return status
 
 
@@ -45,6 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         name, summary = command.__name__.rpartition(".")[2], (command.__doc__ or "").partition("\n")[0]
         subparser = subparsers.add_parser(name, help=summary.rstrip("."), description=summary)
-        subparser.set_defaults(run=command.run)
+        subparser.set_defaults(run=command.run, parser=parser)
         command.add_arguments(subparser)
     return parser

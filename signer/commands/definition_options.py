@@ -20,13 +20,17 @@ _ALLOW_OPTIONS = (
 
 
 def add_definition_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--config`, `--env-file`, `--allow-env`, `--allow-files` and `--allow-hosts` to a command."""
-    parser.add_argument(
-        "--config",
-        # argparse prints no default by itself: a store URL may contain a password.
-        default=os.environ.get("OSS_SIGNER_CONFIG", "config"),
-        help="a file, a directory or the URL of a store (default: $OSS_SIGNER_CONFIG, or config)",
-    )
+    """Add the definitions as argument and as `--config`, and what they may use."""
+    summary = "the definitions: a file, a directory or the URL of a store"
+    # argparse prints no default by itself: a store URL may contain a password.
+    default = os.environ.get("OSS_SIGNER_CONFIG", "config")
+    parser.add_argument("--config", default=default, help=f"{summary} (default: $OSS_SIGNER_CONFIG, or config)")
+    parser.add_argument("config", nargs="?", default=argparse.SUPPRESS, metavar="CONFIG", help="the same as --config")
+    add_environment_options(parser)
+
+
+def add_environment_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--env-file`, `--allow-env`, `--allow-files` and `--allow-hosts`."""
     parser.add_argument(
         "--env-file",
         type=Path,

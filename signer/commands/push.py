@@ -1,14 +1,18 @@
 """Validate definitions and write them into a store."""
 
 import argparse
+import asyncio
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from signer.commands.definition_options import add_definition_options, environment
+from signer.commands.definition_options import add_environment_options, environment
 from signer.commands.mistake_output import print_warnings
 from signer.definitions.diff import describe_changes
 from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import Parser
+from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
 from signer.definitions.warnings import find_warnings
 from signer.server import event_loop
@@ -17,18 +21,33 @@ from signer.stores.file import FileStore
 from signer.stores.protocol import EMPTY_REVISION, CannotRead, CannotWrite, Snapshot, Store, StoreIsEmpty, WritableStore
 from signer.stores.store_factory import open_store
 
+_MAX_SHOWN = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_definition_options(parser)
     parser.add_argument("source", type=Path, metavar="FILE-or-DIR", help="the definitions to write into the store")
+    configured = os.environ.get("OSS_SIGNER_CONFIG")
+    parser.add_argument(
+        "--config",
+        default=configured,
+        required=configured is None,
+        metavar="STORE",
+        help="the store to write to: a URL or a file (default: $OSS_SIGNER_CONFIG)",
+    )
+    add_environment_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only print what would change")
+    parser.add_argument("--yes", action="store_true", help="remove apps from the store without asking")
     parser.add_argument(
         "--force", action="store_true", help="overwrite the store even if it changed meanwhile or cannot be read"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what changes, and write the definitions if the store still contains what they were compared with."""
+    """Print what changes, and write the definitions if the store still contains what they were compared with.
+
+    Returns 1 if something would be removed and nobody agrees to it.
+    """
     return event_loop.run(_push(options))
 
 
@@ -46,7 +65,13 @@ async def _push(options: argparse.Namespace) -> int:
         if current is not None and bundle.join_files(current.files) == text:
             print(f"{store.location}: already has these definitions; nothing to push")
             return 0
-        print("\n".join(_differences(current, registry, environ)))
+        before = _registry(current, environ)
+        print("\n".join(_differences(current, before, registry)))
+        if options.dry_run:
+            return 0
+        removed = _removed(before, registry)
+        if removed and not options.yes and not await asyncio.to_thread(_is_agreed, removed):
+            return 1
         expected_revision = EMPTY_REVISION if current is None else current.revision
         revision = await store.save(text, None if options.force else expected_revision)
     finally:
@@ -68,11 +93,40 @@ async def _current(store: Store, *, force: bool) -> Snapshot | None:
         return None
 
 
-def _differences(current: Snapshot | None, registry: Registry, environ: Mapping[str, str]) -> list[str]:
+def _registry(current: Snapshot | None, environ: Mapping[str, str]) -> Registry | BadDefinitions | None:
+    """Return what the store contains, or the mistakes in it; None if it is empty."""
     if current is None:
-        return [f"+ everything; apps: {len(registry.apps)}"]
+        return None
     try:
-        before = Parser().parse(current.files, environ)
+        return Parser().parse(current.files, environ)
     except BadDefinitions as error:
-        return [f"the definitions in the store have mistakes, for example {error.mistakes[0]}"]
-    return describe_changes(before, registry) or ["no setting changes, only the text"]
+        return error
+
+
+def _differences(current: Snapshot | None, before: Registry | BadDefinitions | None, after: Registry) -> list[str]:
+    if current is None or before is None:
+        return [f"+ everything; apps: {len(after.apps)}"]
+    if isinstance(before, BadDefinitions):
+        return [f"the definitions in the store have mistakes, for example {before.mistakes[0]}"]
+    return describe_changes(before, after) or ["no setting changes, only the text"]
+
+
+def _removed(before: Registry | BadDefinitions | None, after: Registry) -> list[str]:
+    """Return the apps that the store has and the new definitions do not have."""
+    return sorted(before.apps.keys() - after.apps.keys()) if isinstance(before, Registry) else []
+
+
+def _is_agreed(removed: list[str]) -> bool:
+    """Ask on a terminal whether to remove these apps; elsewhere the answer is no."""
+    shown = f"{', '.join(removed[:_MAX_SHOWN])}{' ...' if len(removed) > _MAX_SHOWN else ''}"
+    if not sys.stdin.isatty():
+        print(
+            f"not pushed: this removes {format_count(len(removed), 'app')} ({shown}); repeat with --yes",
+            file=sys.stderr,
+        )
+        return False
+    question = f"This removes {format_count(len(removed), 'app')} ({shown}). Push? [y/N] "
+    if input(question).strip().lower() in ("y", "yes"):
+        return True
+    print("not pushed", file=sys.stderr)
+    return False

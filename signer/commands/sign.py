@@ -18,8 +18,8 @@ from signer.telemetry.process_log import process_log
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    add_definition_options(parser)
     parser.add_argument("app", metavar="APP", help="the id of the app")
+    add_definition_options(parser)
     parser.add_argument("--filename")
     parser.add_argument("--content-type")
     parser.add_argument("--size", type=int, help="in bytes")

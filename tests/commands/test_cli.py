@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +14,17 @@ import pytest
 import signer.commands
 from signer import cli
 from signer.cli import main
-from signer.commands import check, demo, doctor, domains, pull, push, reload, schema, serve, sign
+from signer.commands import check, completion, demo, doctor, domains, pull, push, reload, schema, serve, sign
 from signer.delivery.queue import CannotOpenQueue
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
 from signer.live.running_definitions import CannotCompare
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
-from tests.harness.processes import run
+from tests.harness.processes import ROOT, run
 from tools.json_schema import json_schema
 
-COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo)
+COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo, completion)
 VALID = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
@@ -135,6 +136,43 @@ def test_the_config_option_defaults_to_the_environment(
     monkeypatch.setenv("OSS_SIGNER_CONFIG", str(config))
     assert main(["pull"]) == 0
     assert VALID in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "pull"])
+def test_the_definitions_may_be_an_argument(config: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(config)]) == 0
+    assert capsys.readouterr().out.startswith(VALID if command == "pull" else f"{config}: 1 app ")
+
+
+def test_sign_takes_the_app_and_then_the_definitions(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sign", "a", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"]["fields"]["key"] == "${filename}"
+
+
+def test_a_reader_that_has_read_enough_is_no_error(config: Path) -> None:
+    command = f"{sys.executable} run.py pull {config} | true"
+    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_with_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(command.__name__.rpartition(".")[2] in script for command in COMMANDS)
+    if shell == "bash":
+        checked = subprocess.run(["/bin/bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_checkout_without_its_environment_names_the_command_to_use() -> None:
+    """`-S` leaves out the installed packages."""
+    result = subprocess.run(
+        [sys.executable, "-S", "run.py", "check"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert result.returncode == 1
+    assert "is not installed" in result.stderr and ".venv/bin/oss-signer" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_module_list_is_complete() -> None:
