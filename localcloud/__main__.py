@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from localcloud.fault_kinds import SERVERS
@@ -34,6 +35,9 @@ def main() -> int:
     parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
     parser.add_argument(
         "--callback-seconds", type=float, default=5.0, help="time limit of an upload callback (default: 5, as OSS)"
+    )
+    parser.add_argument(
+        "--stop-with-stdin", action="store_true", help="end when stdin ends, as it does with the process that holds it"
     )
     options = parser.parse_args()
     _allow_many_connections()
@@ -66,7 +70,16 @@ async def _serve(options: argparse.Namespace) -> None:
         async with serve_all(world, options.data or Path(temporary), options.host, ports) as addresses:
             sys.stdout.write(json.dumps(addresses) + "\n")
             sys.stdout.flush()
+            if options.stop_with_stdin:
+                threading.Thread(
+                    target=_wait_for_end_of_stdin, args=(asyncio.get_running_loop(), stop), daemon=True
+                ).start()
             await stop.wait()
+
+
+def _wait_for_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    sys.stdin.read()
+    loop.call_soon_threadsafe(stop.set)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class Place:
             "/opt/oss-signer": str(self.directory),
         }.items():
             command = command.replace(written, real)
-        command = re.sub(r"^python ", f"{sys.executable} ", command)
+        command = re.sub(r"^oss-signer ", f"{sys.executable} run.py ", command)
         return re.sub(r"^make ", "make -n ", command)
 
 

@@ -45,8 +45,8 @@ in one file only.
   The exit status is 1 if there are errors; settings that work but are dangerous are warnings.
 
 ```sh
-python run.py check --config config
-python run.py check --config config --json
+oss-signer check --config config
+oss-signer check --config config --json
 ```
 
 ## Values

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -24,12 +25,22 @@ from signer.stores.store_factory import open_store
 from signer.telemetry import logs
 from signer.telemetry.process_log import process_log
 
+_PORTS = (
+    ("--port", 5000, "the upload page and the signer"),
+    ("--admin-port", 9180, "the status page"),
+    ("--oss-port", 9000, "the local OSS"),
+)
+_LOOPBACK = "127.0.0.1"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_definition_options(parser)
     parser.add_argument("--listen", default="127.0.0.1", help="0.0.0.0 serves a phone on the same network, too")
-    parser.add_argument("--port", type=int, default=5000, help="if it is in use, a free port is used (default: 5000)")
+    for option, default, what in _PORTS:
+        parser.add_argument(
+            option, type=int, default=default, metavar="PORT", help=f"port of {what} (default: {default})"
+        )
     parser.add_argument(
         "--fault",
         action="append",
@@ -56,34 +67,49 @@ async def _demo(options: argparse.Namespace) -> None:
     }
     environment = Environment(defaults | os.environ, options.env_file)
     host = reachable_host(options.listen)
-    address = f"{options.listen}:{_free_port(options.listen, options.port)}"
+    public = f"{options.listen}:{_free_port(options.listen, options.port)}"
+    admin = f"{_LOOPBACK}:{_free_port(_LOOPBACK, options.admin_port)}"
+    oss_port = _free_port(options.listen, options.oss_port)
     store = open_store(options.config)
-    async with local_cloud.local_cloud(options.listen, options.data) as cloud, aiohttp.ClientSession() as session:
+    async with (
+        local_cloud.local_cloud(options.listen, oss_port, options.data) as cloud,
+        aiohttp.ClientSession() as session,
+    ):
         await local_cloud.set_faults(session, cloud, options.fault)
         oss = with_host(cloud.oss, host)
-        definitions = DefinitionSource(store, environment, lambda registry: relocate(cloud, registry, address, oss))
+        definitions = DefinitionSource(
+            store, environment, lambda registry: relocate(cloud, registry, public=public, admin=admin, oss=oss)
+        )
         registry, started = await definitions.start()
 
         async def add_routes(routes: Router, service: Service) -> None:
             add_upload_page(routes, service, session, cloud.oss, oss)
 
-        def print_urls(public: str, _admin: str) -> None:
-            print(f"The upload page:   {with_host(public, host)}/", flush=True)
+        def print_urls(page: str, status: str) -> None:
+            print(f"The upload page:   {with_host(page, host)}/", flush=True)
             print(f"The local OSS:     {oss}/", flush=True)
+            print(f"The status page:   {status}/status", flush=True)
             print("Edit the definitions while it runs; Ctrl-C stops both.", flush=True)
 
         service = Service(registry, environment)
         try:
-            await serve(service, Reloader(definitions, service, started), extend=add_routes, started=print_urls)
+            await serve(
+                service,
+                Reloader(definitions, service, started),
+                extend=add_routes,
+                started=print_urls,
+                stop_with_terminal=True,
+            )
         finally:
             await service.close()
             await store.close()
 
 
 def _free_port(host: str, port: int) -> int:
-    """Return the port if it is free, else 0."""
+    """Return the port if it is free, else 0 for any free one."""
     try:
         with listening_socket(ListenAddress(host.strip("[]"), port)):
             return port
     except CannotListen:
+        print(f"port {port} is in use, so another one is taken", file=sys.stderr, flush=True)
         return 0

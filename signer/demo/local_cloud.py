@@ -36,11 +36,20 @@ class LocalCloud:
 
 
 @contextlib.asynccontextmanager
-async def local_cloud(host: str, data: Path | None) -> AsyncIterator[LocalCloud]:
-    """Run the local cloud during the block, on an address; without a data directory objects live in a temporary one."""
-    arguments = ["-m", "localcloud", "--host", host, *(["--data", str(data)] if data is not None else [])]
+async def local_cloud(host: str, oss_port: int, data: Path | None) -> AsyncIterator[LocalCloud]:
+    """Run the local cloud during the block, on an address; without a data directory objects live in a temporary one.
+
+    It also ends with this process, even if that is killed.
+    """
+    arguments = ["-m", "localcloud", "--host", host, "--oss-port", str(oss_port), "--stop-with-stdin"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=_PROJECT, start_new_session=True
+        sys.executable,
+        *arguments,
+        *(["--data", str(data)] if data is not None else []),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=_PROJECT,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:

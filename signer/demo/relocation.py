@@ -16,8 +16,8 @@ _TIMEOUT_SECONDS = 20.0
 _KEY = AccessKeyTemplate(ACCESS_KEY_ID, ACCESS_KEY_SECRET)
 
 
-def relocate(cloud: LocalCloud, registry: Registry, address: str, oss: str) -> Registry:
-    """Return the same apps on the local cloud, listening on `address`; `oss` is the URL of its OSS for browsers.
+def relocate(cloud: LocalCloud, registry: Registry, *, public: str, admin: str, oss: str) -> Registry:
+    """Return the same apps on the local cloud, with these listen addresses; `oss` is the URL of its OSS for browsers.
 
     Blocks: it creates their buckets there.
     """
@@ -29,7 +29,7 @@ def relocate(cloud: LocalCloud, registry: Registry, address: str, oss: str) -> R
         rules = dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}")
         apps[app_id] = dataclasses.replace(app, forms=Forms(app_id, rules))
     roles = {key: _relocate_role(role, cloud) for key, role in registry.roles.items()}
-    server = model.Server(listen=address, admin="127.0.0.1:0")
+    server = model.Server(listen=public, admin=admin)
     return dataclasses.replace(
         registry, server=server, apps=MappingProxyType(apps), roles=MappingProxyType(roles), limits=None
     )

@@ -44,6 +44,7 @@ async def serve(
     drain_seconds: float = 0.0,
     extend: Callable[[Router, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
+    stop_with_terminal: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -58,7 +59,7 @@ async def serve(
     tune_interpreter()
     reloader.record_start()
     supervision = Supervision(service, reloader, manager or ServiceManager(), worker)
-    signals = Signals(supervision.reload)
+    signals = Signals(None if stop_with_terminal else supervision.reload)
     server = service.current.registry.server
     guard = None if server.admin_token is None else TokenGuard(server.admin_token)
     async with contextlib.AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT stop the process, SIGHUP reloads the definitions."""
+"""SIGTERM and SIGINT stop the process. SIGHUP reloads the definitions, or stops a process that has a terminal."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,12 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """The signals that a process received, as events of the event loop; `reload` runs for each SIGHUP."""
+    """The signals that a process received, as events of the event loop.
 
-    def __init__(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    `reload` runs for each SIGHUP. With None, SIGHUP stops the process: a terminal that is closed sends it.
+    """
+
+    def __init__(self, reload: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         self.stop = asyncio.Event()
         """Set by SIGTERM and SIGINT."""
         self.skip_drain = asyncio.Event()
@@ -28,7 +31,10 @@ class Signals:
         try:
             for number in _STOP_SIGNALS:
                 loop.add_signal_handler(number, self._stop, number)
-            loop.add_signal_handler(signal.SIGHUP, self._start_reload)
+            if self._reload is None:
+                loop.add_signal_handler(signal.SIGHUP, self._stop, signal.SIGHUP)
+            else:
+                loop.add_signal_handler(signal.SIGHUP, self._start_reload, self._reload)
         except (NotImplementedError, AttributeError):
             # The event loops of Windows have no signal handlers, and there is no SIGHUP.
             for number in _STOP_SIGNALS:
@@ -49,7 +55,7 @@ class Signals:
         self.stop_signal = self.stop_signal or number.name
         self.stop.set()
 
-    def _start_reload(self) -> None:
-        task = asyncio.create_task(self._reload())
+    def _start_reload(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)

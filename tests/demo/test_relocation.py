@@ -16,6 +16,7 @@ from signer.service import Service
 from signer.signing.upload_rules import UploadRequest
 from tests.harness.local_cloud import local_cloud
 
+LISTEN = {"public": "127.0.0.1:5000", "admin": "127.0.0.1:9180"}
 DEFINITIONS = """\
 version: 1
 limits: redis://127.0.0.1:1/0
@@ -45,8 +46,8 @@ async def test_every_kind_of_credential_signs_for_the_local_oss() -> None:
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
         servers = LocalCloud(cloud.metadata, cloud.sts, cloud.oss)
         registry = parse({"signer.yaml": DEFINITIONS.replace("others, credentials: pod", "more, credentials: pod")}, {})
-        moved = await asyncio.to_thread(relocate, servers, registry, "127.0.0.1:5000", cloud.oss)
-        assert (moved.server.listen, moved.server.admin, moved.limits) == ("127.0.0.1:5000", "127.0.0.1:0", None)
+        moved = await asyncio.to_thread(relocate, servers, registry, **LISTEN, oss=cloud.oss)
+        assert (moved.server.listen, moved.server.admin, moved.limits) == ("127.0.0.1:5000", "127.0.0.1:9180", None)
         service = Service(moved, Environment({}))
         try:
             await service.settle(timeout_seconds=30)

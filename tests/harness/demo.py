@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from tests.harness.processes import launch
+from tests.harness.processes import Process, launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,14 @@ class Demo:
 
     page: str
     oss: str
+    status: str
+    process: Process
 
 
 @contextlib.asynccontextmanager
 async def demo(*arguments: str) -> AsyncIterator[Demo]:
-    """Run `python run.py demo` on a free port."""
-    async with launch(sys.executable, "run.py", "demo", "--port", "0", *arguments) as process:
-        page, oss = [(await process.read_line()).split()[-1] for _ in range(2)]
-        yield Demo(page, oss.rstrip("/"))
+    """Run `python run.py demo` on free ports."""
+    ports = ("--port", "0", "--admin-port", "0", "--oss-port", "0")
+    async with launch(sys.executable, "run.py", "demo", *ports, *arguments) as process:
+        page, oss, status = [(await process.read_line()).split()[-1] for _ in range(3)]
+        yield Demo(page, oss.rstrip("/"), status, process)

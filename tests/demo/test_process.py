@@ -1,0 +1,50 @@
+"""The demo as a process: its addresses, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.harness.demo import demo
+from tests.harness.waiting import wait_until
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_the_demo_prints_the_addresses_of_its_pages() -> None:
+    async with demo() as running, aiohttp.ClientSession() as session:
+        for url in (running.page, running.status):
+            async with session.get(url, headers={"Accept": "text/html"}) as response:
+                assert (response.status, response.content_type) == (200, "text/html")
+
+
+async def test_a_port_in_use_is_replaced_and_that_is_said() -> None:
+    async with demo() as first:
+        taken = first.page.rstrip("/").rpartition(":")[2]
+        async with demo("--port", taken) as second:
+            assert second.page != first.page
+            assert f"port {taken} is in use, so another one is taken" in "".join(second.process.errors)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+async def test_the_demo_ends_with_its_terminal_and_leaves_no_child(number: signal.Signals) -> None:
+    async with demo() as running:
+        pid = running.process.pid
+        local_clouds = children(pid)
+        assert local_clouds
+        os.kill(pid, number)
+        await wait_until(lambda: not any(is_running(each) for each in (pid, *local_clouds)))
