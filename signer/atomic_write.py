@@ -31,21 +31,31 @@ def replace_file(path: Path, data: bytes, *, mode: int, owner: tuple[int, int] |
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":
-        # The rename survives a power failure only once the directory is on disk; some file systems cannot sync one.
-        with contextlib.suppress(OSError), _open_directory(path.parent) as directory:
-            os.fsync(directory)
+    sync_directory(path.parent)
 
 
 @contextlib.contextmanager
-def lock_directory(directory: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a directory for the block, or raise BlockingIOError; do nothing on Windows."""
+def lock_directory(directory: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock on a directory for the block; do nothing on Windows.
+
+    While another process holds it, wait, or raise BlockingIOError.
+    """
     if os.name != "posix":
         yield
         return
     with _open_directory(directory) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+def sync_directory(directory: Path) -> None:
+    """Write the names in a directory to the disk, so that they survive a power failure.
+
+    Some file systems cannot do that; on Windows, nothing is done.
+    """
+    if os.name == "posix":
+        with contextlib.suppress(OSError), _open_directory(directory) as descriptor:
+            os.fsync(descriptor)
 
 
 @contextlib.contextmanager

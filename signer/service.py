@@ -15,7 +15,7 @@ from signer.credentials.role import RoleState, can_sign
 from signer.credentials.sdk_thread import SdkThread
 from signer.definitions.registry import App, Registry
 from signer.delivery.callback_rules import NotifyTarget
-from signer.delivery.callback_service import callback_service
+from signer.delivery.callback_service import CallbackQueue, callback_service
 from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
 from signer.errors import Forbidden, Problem, RateLimited
@@ -59,6 +59,8 @@ class Service:
         """Create a service; `environment` resolves the `${...}` references of AccessKeys, anew for each fetch."""
         self.clock_skew = ClockSkew()
         self.metrics = Metrics()
+        self.callback_queue: CallbackQueue | None = None
+        """Set while `callback_service` runs, where `server.callback_queue` is set."""
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = OutboundSessions()
@@ -205,7 +207,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
-        """Receive OSS's callbacks and deliver them inside the block; raise `CannotOpenQueue` without their queue."""
+        """Receive OSS's callbacks and deliver them inside the block; raise `CannotOpenQueue` for an invalid address."""
         server = self.current.registry.server
         async with callback_service(
             self._outbound,
@@ -218,8 +220,15 @@ class Service:
             audit=self._audit_callback,
             count_callback=self.metrics.count_callback,
             count_attempt=self.metrics.count_notification,
-        ) as (receiver, depth):
-            self.metrics.expose_queue_depth(depth)
+        ) as (receiver, queue):
+            self.callback_queue = queue
+            if queue is not None:
+                self.metrics.expose_callback_queue(
+                    depth=queue.events.depth,
+                    is_available=lambda: queue.health.error is None,
+                    dead_letters=queue.events.dead_letter_count,
+                    corrupt_files=lambda: len(queue.events.corrupt_files()),
+                )
             yield receiver
 
     async def _limit_callback(self, app_id: str, proof: CallbackProof | None) -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from signer.definitions.odd_characters import INVISIBLE_AT_ENDS
 from signer.definitions.redaction import mask_secrets, visible
 from signer.environment import CREDENTIALS_DIRECTORY, MAX_SECRET_BYTES, Variables
 from signer.file_calls import fix_for
@@ -48,15 +47,14 @@ class _Unresolvable(Exception):
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
     """Return the text with every reference replaced, or raise `BadReference` with all that cannot be resolved.
 
-    Invisible characters at the ends of a variable or a file are ignored. A plain mapping allows every variable and
-    file, and reads files each time; `Variables` reads each file once.
+    A plain mapping allows every variable and file, and reads files each time; `Variables` reads each file once.
     """
     unresolved: list[UnresolvedReference] = []
     variables = _variables(environ)
 
     def replace(match: re.Match[str]) -> str:
         try:
-            return _resolve(match[1], variables).strip(INVISIBLE_AT_ENDS)
+            return _resolve(match[1], variables)
         except _Unresolvable as error:
             unresolved.append(UnresolvedReference(*match.span(), str(error), error.is_passing))
             return ""
@@ -72,7 +70,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
 
 
 def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what each reference in the text stands for, as it is, except those that cannot be resolved."""
+    """Yield what each reference in the text stands for, except those that cannot be resolved."""
     for match in _REFERENCE.finditer(text):
         try:
             yield _resolve(match[1], _variables(environ))

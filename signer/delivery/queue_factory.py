@@ -7,7 +7,7 @@ from signer.delivery.sqlite_queue import SqliteQueue
 from signer.redis_url import is_redis_url
 
 
-async def open_queue(address: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> EventQueue:
+def open_queue(address: str, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> EventQueue:
     """Return the queue of a file path, or of a Redis URL such as `redis://host:6379/0`.
 
     A claim keeps other processes from an event for `lease_seconds`. Raises `CannotOpenQueue`.
@@ -21,4 +21,4 @@ async def open_queue(address: str, *, lease_seconds: float, max_events: int = DE
         raise CannotOpenQueue(
             "the callback queue is not a file path or Redis URL; write one such as redis://host:6379/0"
         )
-    return await SqliteQueue.open(Path(address), lease_seconds=lease_seconds, max_events=max_events)
+    return SqliteQueue.open(Path(address), lease_seconds=lease_seconds, max_events=max_events)

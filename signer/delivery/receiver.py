@@ -18,6 +18,7 @@ from signer.delivery.callback_body import ReportedUpload
 from signer.delivery.callback_rules import CallbackRules
 from signer.delivery.callback_signature import CallbackVerifier
 from signer.delivery.queue import EventQueue, QueueFull, QueueUnavailable, UploadEvent
+from signer.delivery.queue_health import QueueHealth
 from signer.errors import CallbackNotAccepted, Forbidden, Problem
 from signer.signing.callback_field import CallbackProof, check_proof
 from signer.signing.key_ownership import is_key_of_app
@@ -56,6 +57,7 @@ class CallbackReceiver:
         verifier: CallbackVerifier,
         queue: EventQueue | None,
         *,
+        health: QueueHealth | None = None,
         wake_deliverer: Callable[[], None] = lambda: None,
         limit: Callable[[str, CallbackProof | None], Awaitable[object]] | None = None,
         audit: Callable[[dict[str, object]], None] = lambda fields: None,
@@ -65,12 +67,14 @@ class CallbackReceiver:
     ) -> None:
         """`queue` is None where no app has a `notify`; `wake_deliverer` is called after an event was queued.
 
+        `health` records whether the queue works.
         `limit` is awaited with the app id and the proof, and raises `RateLimited` for too many callbacks.
         `audit` is called with the fields of each callback whose signature and object are valid, and `count_callback`
         with the app id and the outcome of each callback.
         """
         self._verifier = verifier
         self._queue = queue
+        self._health = health or QueueHealth()
         self._wake_deliverer = wake_deliverer
         self._limit = limit
         self._audit = audit
@@ -78,6 +82,7 @@ class CallbackReceiver:
         self._now = now
         self._response_seconds = response_seconds
         self._logged_at: dict[str, float] = {}
+        """By app id."""
 
     async def receive(self, rules: CallbackRules, request: CallbackRequest) -> str:
         """Return the key of the uploaded object once its event is stored durably. Raises a `Problem` otherwise."""
@@ -159,22 +164,23 @@ class CallbackReceiver:
         try:
             is_new = await self._queue.put(event, remember_until=proof.ends_at + _CLOCK_DIFFERENCE_SECONDS)
         except QueueFull:
-            self._log_sometimes("callback queue full", app=event.app_id, waiting=self._queue.depth())
+            self._log_full(event.app_id, self._queue.depth())
             raise CallbackNotAccepted("the app has its share of the callback queue", "queue_full") from None
         except QueueUnavailable as error:
-            self._log_sometimes("callback not stored", reason=str(error))
+            self._health.record_failure(str(error))
             raise CallbackNotAccepted("the callback queue is unavailable", "queue_unavailable") from None
+        self._health.record_success()
         if not is_new:
             return REPEATED
         self._wake_deliverer()
         return ACCEPTED
 
-    def _log_sometimes(self, message: str, **fields: object) -> None:
-        """Log an error at most once a minute, however many callbacks fail."""
+    def _log_full(self, app_id: str, waiting: int) -> None:
+        """Log an error at most once a minute for each app, however many callbacks are rejected."""
         now = time.monotonic()
-        if now - self._logged_at.get(message, float("-inf")) > _LOG_INTERVAL_SECONDS:
-            self._logged_at[message] = now
-            log.error(message, extra=fields)
+        if now - self._logged_at.get(app_id, float("-inf")) > _LOG_INTERVAL_SECONDS:
+            self._logged_at[app_id] = now
+            log.error("callback queue full", extra={"app": app_id, "waiting": waiting})
 
 
 def _check_object(rules: CallbackRules, upload: ReportedUpload, proof: CallbackProof | None) -> None:

@@ -7,11 +7,16 @@
 -- ready:APP      stream  the oldest events of objects, when they are due; the signers are its consumer group
 -- later          zset    events that failed, as APP:ID with the time in milliseconds at which they are due
 -- failures       hash    the number of failed attempts of each event, by id
+-- rejections     hash    those that count against an event, by id, as the signers write them
+-- retried        hash    when an event that was a dead letter was retried, by id
 -- apps           set     the apps whose stream can have entries
 -- counts         hash    the number of events of each app
 -- accepted:APP   zset    the ids of events that were added, with the time in milliseconds until which to remember them
 --
+-- clock          string  the time in milliseconds of a recent operation
 -- broken:NAME    any     a key that another program replaced by one of another type
+--
+-- redis_dead_letters.lua has more. The script consists of this file, that one and redis_repair.lua.
 --
 -- A consumer group gives the entries of a stream to any of its consumers. Events stay in order all the same, because
 -- only the oldest event of an object is ever in a stream. XAUTOCLAIM gives the entries of a dead signer to another one.
@@ -37,6 +42,25 @@ local function try(operation, ...)
     local text = type(result) == 'table' and result.err or tostring(result)
     if not succeeded and not text:find('WRONGTYPE') and not text:find('NOGROUP') then error(result) end
     return succeeded, result
+end
+
+-- The claims of a stream begin anew, because Redis ignores a claim of the future.
+local function renew_claims(stream)
+    for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', 10000)) do
+        redis.call('XCLAIM', stream, group, pending[2], 0, pending[1], 'IDLE', 0, 'JUSTID')
+    end
+end
+
+-- When the clock of Redis was set back, the times that were written before are too far ahead. They are moved along.
+local function follow_clock()
+    local last, time = tonumber(redis.call('GET', key('clock')) or 0), now()
+    if math.abs(time - last) < 1000 then return end
+    redis.call('SET', key('clock'), time)
+    if time > last then return end
+    for _, member in ipairs(redis.call('ZRANGE', key('later'), 0, -1)) do
+        redis.call('ZINCRBY', key('later'), time - last, member)
+    end
+    for _, app in ipairs(redis.call('SMEMBERS', key('apps'))) do try(renew_claims, key('ready:' .. app)) end
 end
 
 local function make_ready(app, id)
@@ -88,6 +112,42 @@ local function oldest_event(object)
     return id
 end
 
+-- Fails if another program replaced a key of an object. Call it before anything is changed.
+local function check_keys(object)
+    redis.call('LLEN', key('object:' .. object))
+    redis.call('ZCARD', key('died:' .. object))
+end
+
+-- Deletes an event whose claim has ended, and makes the next one of its object ready.
+local function end_event(app, id, object)
+    if redis.call('HDEL', key('events'), id) == 1 and redis.call('HINCRBY', key('counts'), app, -1) <= 0 then
+        redis.call('HDEL', key('counts'), app)
+    end
+    for _, name in ipairs({'failures', 'rejections', 'retried'}) do redis.call('HDEL', key(name), id) end
+    redis.call('LREM', key('object:' .. object), 1, id)
+    local next_id = oldest_event(object)
+    if next_id then make_ready(app, next_id) end
+end
+
+-- Makes an event whose claim has ended due later, or now an older one of its object that was retried meanwhile.
+local function make_due(app, id, object, milliseconds)
+    local oldest = oldest_event(object) or id
+    if oldest == id and milliseconds > 0 then
+        redis.call('ZADD', key('later'), now() + milliseconds, app .. ':' .. id)
+    else
+        make_ready(app, oldest)
+    end
+end
+
+-- Returns the event to deliver for an entry: an older one of its object if one was retried meanwhile.
+local function event_of_entry(id)
+    local record = redis.call('HGET', key('events'), id)
+    local readable, event = pcall(cjson.decode, record or '')
+    if not readable or type(event) ~= 'table' or type(event.object) ~= 'string' then return id, record end
+    local oldest = oldest_event(event.object) or id
+    return oldest, redis.call('HGET', key('events'), oldest)
+end
+
 local operations = {}
 
 function operations.put(id, app, object, record, remember_until, max_events)
@@ -111,12 +171,14 @@ end
 
 local function claim_events_of_app(claimed, app, consumer, lease, count)
     local stream = key('ready:' .. app)
-    for _, entry in ipairs(count > 0 and claim_entries(stream, consumer, lease, count) or {}) do
-        local id = entry[2][2]
-        local record = redis.call('HGET', key('events'), id)
+    for _, entry in ipairs(claim_entries(stream, consumer, lease, count)) do
+        local id, record = event_of_entry(entry[2][2])
         if record then
-            local failures = tonumber(redis.call('HGET', key('failures'), id) or 0)
-            claimed[#claimed + 1] = {entry[1], app, id, record, failures}
+            claimed[#claimed + 1] = {
+                entry[1], app, id, record, tonumber(redis.call('HGET', key('failures'), id) or 0),
+                redis.call('HGET', key('rejections'), id), redis.call('HGET', key('retried'), id),
+                redis.call('HEXISTS', key('late'), id)
+            }
         else
             drop_entry(stream, entry[1])
         end
@@ -127,9 +189,10 @@ local function claim_events_of_app(claimed, app, consumer, lease, count)
     end
 end
 
--- `lease` is in milliseconds; `slots` is a JSON object of slots by app. Returns the depth, the claimed events, and the
--- apps with broken keys.
+-- `lease` is in milliseconds; `slots` is a JSON object of slots by app. Returns the numbers of events and of dead
+-- letters, the claimed events, and the apps with broken keys.
 function operations.claim(consumer, lease, max_events, default_slots, slots)
+    follow_clock()
     local broken = {}
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('later'), '-inf', now(), 'LIMIT', 0, 500)) do
         redis.call('ZREM', key('later'), member)
@@ -137,40 +200,45 @@ function operations.claim(consumer, lease, max_events, default_slots, slots)
         if app and not try(make_ready, app, id) then broken[app] = true end
     end
     slots = cjson.decode(slots)
-    local claimed = {}
-    for _, app in ipairs(redis.call('SRANDMEMBER', key('apps'), 100)) do
+    local claimed, apps = {}, redis.call('SMEMBERS', key('apps'))
+    local first = now()  -- No app is always the first one.
+    for index = 1, #apps do
+        local app = apps[(first + index) % #apps + 1]
         local free = math.min(slots[app] or tonumber(default_slots), tonumber(max_events) - #claimed)
-        if not try(claim_events_of_app, claimed, app, consumer, lease, free) then broken[app] = true end
+        if free > 0 and not try(claim_events_of_app, claimed, app, consumer, lease, free) then broken[app] = true end
     end
     local broken_apps = {}
     for app in pairs(broken) do broken_apps[#broken_apps + 1] = app end
-    return {depth(), claimed, broken_apps}
+    return {depth(), redis.call('ZCARD', key('dead')), claimed, broken_apps}
 end
 
 function operations.remove(consumer, app, entry, id, object)
-    -- Before the others, because it can fail.
-    redis.call('LLEN', key('object:' .. object))
-    if not end_claim(consumer, app, entry) then return 0 end
-    if redis.call('HDEL', key('events'), id) == 1 and redis.call('HINCRBY', key('counts'), app, -1) <= 0 then
-        redis.call('HDEL', key('counts'), app)
+    check_keys(object)
+    if not end_claim(consumer, app, entry) then return depth() end
+    redis.call('HDEL', key('late'), id)
+    local number = redis.call('ZSCORE', key('died:' .. object), id)
+    for _, older in ipairs(redis.call('ZRANGEBYSCORE', key('died:' .. object), '-inf', '(' .. (number or 'inf'))) do
+        redis.call('HSET', key('late'), older, 1)
     end
-    redis.call('HDEL', key('failures'), id)
-    redis.call('LREM', key('object:' .. object), 1, id)
-    local next_id = oldest_event(object)
-    if next_id then make_ready(app, next_id) end
+    redis.call('ZREM', key('died:' .. object), id)
+    end_event(app, id, object)
     return depth()
 end
 
-function operations.retry_later(consumer, app, entry, id, milliseconds)
+-- `rejections` is empty to keep those of the event.
+function operations.retry_later(consumer, app, entry, id, object, milliseconds, rejections)
+    check_keys(object)
     if not end_claim(consumer, app, entry) then return 0 end
-    redis.call('ZADD', key('later'), now() + tonumber(milliseconds), app .. ':' .. id)
     redis.call('HINCRBY', key('failures'), id, 1)
+    if rejections ~= '' then redis.call('HSET', key('rejections'), id, rejections) end
+    make_due(app, id, object, tonumber(milliseconds))
     return 1
 end
 
-function operations.release(consumer, app, entry, id)
+function operations.release(consumer, app, entry, id, object, milliseconds)
+    check_keys(object)
     if not end_claim(consumer, app, entry) then return 0 end
-    make_ready(app, id)
+    make_due(app, id, object, tonumber(milliseconds))
     return 1
 end
 
@@ -192,60 +260,3 @@ function operations.remove_idle_consumers(idle_milliseconds)
     return 1
 end
 
--- Renames a key that has another type.
-local function move_aside(name, expected_type)
-    local found = redis.call('TYPE', key(name)).ok
-    if found ~= expected_type and found ~= 'none' then redis.call('RENAME', key(name), key('broken:' .. name)) end
-end
-
--- Returns the waiting events of an app by object, each as a table with `id` and `at`, oldest first; and their number.
-local function events_by_object(app)
-    local start = '{"app": "' .. app .. '"'
-    local objects, seen, count, cursor = {}, {}, 0, '0'
-    repeat
-        local found = redis.call('HSCAN', key('events'), cursor, 'COUNT', 500)
-        cursor = found[1]
-        for index = 1, #found[2], 2 do
-            local id, record = found[2][index], found[2][index + 1]
-            if not seen[id] and record:sub(1, #start) == start then
-                local readable, event = pcall(cjson.decode, record)
-                if readable then
-                    seen[id], count = true, count + 1
-                    objects[event.object] = objects[event.object] or {}
-                    table.insert(objects[event.object], {id = id, at = event.at})
-                end
-            end
-        end
-    until cursor == '0'
-    for _, events in pairs(objects) do
-        table.sort(events, function(one, other) return one.at < other.at end)
-    end
-    return objects, count
-end
-
--- Restores all keys of an app from its events. Claims of the app end. Returns the number of its events.
-function operations.repair(app, object)
-    local stream = key('ready:' .. app)
-    move_aside('ready:' .. app, 'stream')
-    move_aside('accepted:' .. app, 'zset')
-    if object then move_aside('object:' .. object, 'list') end
-    redis.call('DEL', stream)
-    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-    local objects, count = events_by_object(app)
-    for name, events in pairs(objects) do
-        move_aside('object:' .. name, 'list')
-        local listed = {}
-        for _, id in ipairs(redis.call('LRANGE', key('object:' .. name), 0, -1)) do listed[id] = true end
-        for _, event in ipairs(events) do
-            if not listed[event.id] then redis.call('RPUSH', key('object:' .. name), event.id) end
-        end
-        local id = oldest_event(name)
-        if not redis.call('ZSCORE', key('later'), app .. ':' .. id) then make_ready(app, id) end
-    end
-    redis.call('HDEL', key('counts'), app)
-    if count > 0 then redis.call('HSET', key('counts'), app, count) end
-    return count
-end
-
-local succeeded, result = try(operations[ARGV[1]], unpack(ARGV, 2))
-return succeeded and result or 'broken'

@@ -1,4 +1,7 @@
-"""The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua)."""
+"""The queue in Redis, for signers on several machines: streams with a consumer group (see redis_queue.lua).
+
+An event waits by the clock of Redis, which may be set back.
+"""
 
 import contextlib
 import json
@@ -11,19 +14,26 @@ from typing import Any
 
 from signer.delivery.queue import (
     DEFAULT_MAX_EVENTS,
+    MAX_RETRY_DELAY_SECONDS,
     CannotOpenQueue,
     ClaimedEvent,
+    DeadLetter,
     QueueFull,
     QueueUnavailable,
     UploadEvent,
+    max_dead_letters,
 )
+from signer.delivery.rejections import Rejections
 from signer.redis_client import RedisClient
 from signer.redis_errors import RedisPermissionDenied, RedisUnavailable
 from signer.redis_url import InvalidRedisUrl, parse_redis_url
 
 log = logging.getLogger("oss_signer.callbacks")
 
-_SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
+_SCRIPT = "".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("redis_queue.lua", "redis_dead_letters.lua", "redis_repair.lua")
+)
 _KEY_PREFIX = "{oss-signer:callbacks}:"
 _STEP_SECONDS = 1.0
 _DEADLINE_SECONDS = 2.0
@@ -50,7 +60,8 @@ class RedisQueue:
         self._lease_seconds = lease_seconds
         self._max_events = max_events
         self._depth = 0
-        self._failovers_when_checked: int | None = None
+        self._dead_letter_count = 0
+        self._are_settings_checked = False
         self._cleaned_up_at = time.monotonic()
         self._repaired_at: dict[str, float] = {}
         self._script: Any = self._client.redis.register_script(_SCRIPT)
@@ -76,7 +87,7 @@ class RedisQueue:
         )
         if result == _BROKEN:
             raise QueueUnavailable("another program replaced a key that all apps share")
-        self._depth, entries, broken_apps = result
+        self._depth, self._dead_letter_count, entries, broken_apps = result
         claimed_events, unreadable = _read_entries(entries, lease_ends_at)
         with contextlib.suppress(QueueUnavailable):
             for app_id in {*broken_apps, *(await self._drop(unreadable))}:
@@ -84,26 +95,61 @@ class RedisQueue:
         return claimed_events
 
     async def remove(self, claimed: ClaimedEvent) -> None:
-        depth = await self._end_claim("remove", claimed, claimed.event.object_id)
-        self._depth = depth or self._depth
+        self._depth = await self._end_claim("remove", claimed)
 
-    async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
-        await self._end_claim("retry_later", claimed, int(delay_seconds * 1000))
+    async def retry_later(
+        self, claimed: ClaimedEvent, delay_seconds: float, *, rejections: Rejections | None = None
+    ) -> None:
+        milliseconds = int(min(delay_seconds, MAX_RETRY_DELAY_SECONDS) * 1000)
+        text = "" if rejections is None else json.dumps([rejections.count, rejections.first_at, rejections.last_at])
+        await self._end_claim("retry_later", claimed, milliseconds, text)
 
-    async def release(self, claimed: ClaimedEvent) -> None:
-        await self._end_claim("release", claimed)
+    async def release(self, claimed: ClaimedEvent, delay_seconds: float = 0.0) -> None:
+        await self._end_claim("release", claimed, int(delay_seconds * 1000))
+
+    async def add_dead_letter(self, claimed: ClaimedEvent, reason: str) -> list[DeadLetter]:
+        death = json.dumps([claimed.failures + 1, reason, time.time()], ensure_ascii=False)
+        max_count = max_dead_letters(self._max_events)
+        self._depth, self._dead_letter_count, dropped = await self._end_claim(
+            "add_dead_letter", claimed, max_count, death
+        )
+        return [_dead_letter(each) for each in dropped]
+
+    async def dead_letters(self, app_id: str | None, *, after: str, limit: int) -> list[DeadLetter]:
+        found = await self._run_for_operator("dead_letters", app_id or "", after or "0", limit)
+        return [_dead_letter(each) for each in found]
+
+    async def retry_dead_letter(self, event_id: str) -> bool:
+        self._depth, self._dead_letter_count, is_retried = await self._run_for_operator(
+            "retry_dead_letter", event_id, str(time.time())
+        )
+        return bool(is_retried)
+
+    async def drop_dead_letter(self, event_id: str) -> bool:
+        self._depth, self._dead_letter_count, is_dropped = await self._run_for_operator("drop_dead_letter", event_id)
+        return bool(is_dropped)
 
     def depth(self) -> int:
         return self._depth
 
+    def dead_letter_count(self) -> int:
+        return self._dead_letter_count
+
+    def corrupt_files(self) -> tuple[str, ...]:
+        return ()
+
     async def close(self) -> None:
         await self._client.close()
 
-    async def _end_claim(self, operation: str, claimed: ClaimedEvent, *arguments: str | int) -> int:
+    async def _end_claim(self, operation: str, claimed: ClaimedEvent, *arguments: str | int) -> Any:
         event = claimed.event
-        result: int = await self._run_for_app(
-            event, operation, self._consumer, event.app_id, claimed.claim_id, event.id, *arguments
-        )
+        common = (self._consumer, event.app_id, claimed.claim_id, event.id, event.object_id)
+        return await self._run_for_app(event, operation, *common, *arguments)
+
+    async def _run_for_operator(self, operation: str, *arguments: str | int) -> Any:
+        result = await self._run(operation, *arguments)
+        if result == _BROKEN:
+            raise QueueUnavailable("another program replaced keys of the queue")
         return result
 
     async def _run_for_app(self, event: UploadEvent, operation: str, *arguments: str | int) -> Any:
@@ -135,7 +181,7 @@ class RedisQueue:
 
     async def _drop(self, unreadable: list[list[Any]]) -> set[bytes]:
         """Remove events that cannot be read, and return their apps."""
-        for entry_id, app_id, event_id, text, _ in unreadable:
+        for entry_id, app_id, event_id, text, *_ in unreadable:
             fields = {"app": app_id.decode(), "event_id": event_id.decode(), "content": text.decode(errors="replace")}
             log.error("unreadable event dropped", extra=fields)
             await self._run("remove", self._consumer, app_id, entry_id, event_id, "")
@@ -151,9 +197,8 @@ class RedisQueue:
             raise QueueUnavailable(str(error)) from None
 
     async def _check_settings(self) -> None:
-        """Warn once for each master about settings with which Redis can lose events."""
-        failovers = self._client.failovers
-        if self._failovers_when_checked == failovers:
+        """Warn once about settings with which Redis can lose events."""
+        if self._are_settings_checked:
             return
         try:
             info = await self._client.run(lambda redis: redis.info(), deadline_seconds=_DEADLINE_SECONDS)
@@ -163,7 +208,7 @@ class RedisQueue:
             raise QueueUnavailable(str(error)) from None
         for reason in _unsafe_settings(info):
             log.warning("callback queue not durable", extra={"reason": reason})
-        self._failovers_when_checked = failovers
+        self._are_settings_checked = True
 
     async def _clean_up(self) -> None:
         """Remove the consumers of signers that ended, now and then."""
@@ -194,7 +239,25 @@ def _read_entries(entries: list[list[Any]], lease_ends_at: float) -> tuple[list[
 
 
 def _claimed_event(entry: list[Any], lease_ends_at: float) -> ClaimedEvent:
-    entry_id, _, event_id, text, failures = entry
+    entry_id, _, event_id, text, failures, rejections, retried_at, is_late = entry
+    return ClaimedEvent(
+        _event(event_id, text),
+        failures,
+        entry_id.decode(),
+        lease_ends_at,
+        rejections=None if rejections is None else Rejections(*json.loads(rejections)),
+        retried_at=None if retried_at is None else float(retried_at),
+        is_late=bool(is_late),
+    )
+
+
+def _dead_letter(entry: list[Any]) -> DeadLetter:
+    event_id, number, text, death, is_late = entry
+    failures, reason, dead_lettered_at = json.loads(death)
+    event = _event(event_id, text)
+    return DeadLetter(event, failures, reason, dead_lettered_at, bool(is_late), number.decode())
+
+
+def _event(event_id: bytes, text: bytes) -> UploadEvent:
     record = json.loads(text)
-    event = UploadEvent(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])
-    return ClaimedEvent(event, failures, entry_id.decode(), lease_ends_at)
+    return UploadEvent(event_id.decode(), record["app"], record["object"], record["body"].encode(), record["at"])

@@ -1,19 +1,30 @@
-"""The queue in a SQLite file, for the signers of one machine; each `put` is synced to the disk."""
+"""The queue in a SQLite file, for the signers of one machine; each `put` is synced to the disk.
+
+An event waits by the monotonic clock, which all processes of a machine share, so setting the clock changes nothing.
+"""
 
 from __future__ import annotations
 
 import random
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from signer.delivery.queue import DEFAULT_MAX_EVENTS, ClaimedEvent, QueueFull, UploadEvent
+from signer.delivery import sqlite_claims, sqlite_dead_letters
+from signer.delivery.queue import (
+    DEFAULT_MAX_EVENTS,
+    MAX_RETRY_DELAY_SECONDS,
+    ClaimedEvent,
+    DeadLetter,
+    QueueFull,
+    UploadEvent,
+    max_dead_letters,
+)
+from signer.delivery.rejections import Rejections
+from signer.delivery.sqlite_file import CorruptFile, SqliteFile
+from signer.delivery.sqlite_salvage import salvage_events
 from signer.delivery.sqlite_thread import SqliteThread
-
-_MAX_DUE_AHEAD_SECONDS = 3600.0
-"""A time further ahead was written before the clock was set back, so its event is due now."""
 
 _SCHEMA = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 
@@ -39,24 +50,62 @@ UNION ALL
 SELECT object FROM objects WHERE app = :app AND due_at > :max_due_at
 LIMIT :limit
 """
+"""Returns objects that are due. A time further ahead than any delay was written before the machine started, or by a
+signer of an older version.
+"""
+
+_MARK_LATE = """
+INSERT INTO attempts (sequence, is_late) SELECT sequence, 1 FROM events WHERE object = ? AND sequence < ?
+ON CONFLICT (sequence) DO UPDATE SET is_late = 1
+"""
+
+_QUEUE_AGAIN = "INSERT INTO events (sequence, id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?, ?)"
+_MAKE_DUE = """
+INSERT INTO objects (object, app, due_at) VALUES (?, ?, ?)
+ON CONFLICT (object) DO UPDATE SET due_at = excluded.due_at WHERE holder IS NULL
+"""
 
 
 class SqliteQueue:
     """Several processes of one machine can open the same file. Create it with `open`."""
 
     def __init__(
-        self, thread: SqliteThread, lease_seconds: float, max_events: int, now: Callable[[], float] = time.time
+        self,
+        file: SqliteFile,
+        thread: SqliteThread,
+        lease_seconds: float,
+        max_events: int,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
+        self._file = file
         self._thread = thread
         self._lease_seconds = lease_seconds
         self._max_events = max_events
+        self._max_ahead_seconds = max(lease_seconds, MAX_RETRY_DELAY_SECONDS)
         self._now = now
+        self._monotonic = monotonic
         self._depth = 0
+        self._dead_letter_count = 0
 
     @classmethod
-    async def open(cls, path: Path, *, lease_seconds: float, max_events: int = DEFAULT_MAX_EVENTS) -> SqliteQueue:
-        """Open the file, or create it. Raises `CannotOpenQueue`."""
-        return cls(await SqliteThread.open(path, _SCHEMA), lease_seconds, max_events)
+    def open(
+        cls,
+        path: Path,
+        *,
+        lease_seconds: float,
+        max_events: int = DEFAULT_MAX_EVENTS,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> SqliteQueue:
+        """Return the queue of a file, which is opened or created at the first operation."""
+
+        def salvage(corrupt: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
+            # By then, no process has an event in flight that it claimed in the corrupt file.
+            return salvage_events(corrupt, fresh, due_at=monotonic() + lease_seconds)
+
+        file = SqliteFile(path, _SCHEMA, salvage)
+        return cls(file, SqliteThread.start(file), lease_seconds, max_events, now, monotonic)
 
     async def put(self, event: UploadEvent, *, remember_until: float) -> bool:
         now = self._now()
@@ -79,7 +128,7 @@ class SqliteQueue:
             connection.execute("INSERT INTO events (id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?)", row)
             connection.execute(
                 "INSERT OR IGNORE INTO objects (object, app, due_at) VALUES (?, ?, ?)",
-                (event.object_id, event.app_id, now),
+                (event.object_id, event.app_id, self._monotonic()),
             )
             self._depth += 1
             return True
@@ -87,85 +136,134 @@ class SqliteQueue:
         return await self._thread.run(put, QueueFull)
 
     async def claim(self, max_events: int, slots_by_app: Mapping[str, int], default_slots: int) -> list[ClaimedEvent]:
-        now, lease_ends_at = self._now(), time.monotonic() + self._lease_seconds
+        now = self._monotonic()
+        lease_ends_at = now + self._lease_seconds
+        due = {"now": now, "max_due_at": now + self._max_ahead_seconds}
 
         def claim(connection: sqlite3.Connection) -> list[ClaimedEvent]:
             self._read_depth(connection)
+            self._dead_letter_count = sqlite_dead_letters.count(connection)
             claimed: list[ClaimedEvent] = []
             app_ids = [app_id for (app_id,) in connection.execute(_APPS)]
             random.shuffle(app_ids)
             for app_id in app_ids:
                 free_slots = min(slots_by_app.get(app_id, default_slots), max_events - len(claimed))
                 if free_slots > 0:
-                    due = {"app": app_id, "now": now, "max_due_at": now + _MAX_DUE_AHEAD_SECONDS, "limit": free_slots}
-                    object_ids = connection.execute(_DUE, due).fetchall()
+                    object_ids = connection.execute(_DUE, {"app": app_id, "limit": free_slots, **due}).fetchall()
                     claimed += [
-                        _claim_object(connection, object_id, now + self._lease_seconds, lease_ends_at)
-                        for (object_id,) in object_ids
+                        sqlite_claims.claim_object(connection, object_id, lease_ends_at) for (object_id,) in object_ids
                     ]
             return claimed
 
         return await self._thread.run(claim)
 
     async def remove(self, claimed: ClaimedEvent) -> None:
-        now = self._now()
-
         def remove(connection: sqlite3.Connection) -> None:
-            if not _is_current(connection, claimed):
-                return
-            object_id = claimed.event.object_id
-            oldest = "SELECT min(sequence) FROM events WHERE object = ?"
-            connection.execute(f"DELETE FROM events WHERE sequence = ({oldest})", (object_id,))  # noqa: S608
-            (next_event,) = connection.execute(oldest, (object_id,)).fetchone()
-            if next_event is None:
-                connection.execute("DELETE FROM objects WHERE object = ?", (object_id,))
-            else:
-                _end_claim(connection, object_id, now, 0)
-            self._read_depth(connection)
+            sequence = sqlite_claims.claimed_sequence(connection, claimed)
+            if sequence is not None:
+                object_id = claimed.event.object_id
+                connection.execute(_MARK_LATE, (object_id, sequence))
+                sqlite_dead_letters.mark_late(connection, object_id, sequence)
+                self._end_event(connection, object_id, sequence)
 
         await self._thread.run(remove)
 
-    async def retry_later(self, claimed: ClaimedEvent, delay_seconds: float) -> None:
-        await self._return(claimed, self._now() + delay_seconds, claimed.failures + 1)
+    async def retry_later(
+        self, claimed: ClaimedEvent, delay_seconds: float, *, rejections: Rejections | None = None
+    ) -> None:
+        now, delay_seconds = self._monotonic(), min(delay_seconds, MAX_RETRY_DELAY_SECONDS)
 
-    async def release(self, claimed: ClaimedEvent) -> None:
-        await self._return(claimed, self._now(), claimed.failures)
+        def retry_later(connection: sqlite3.Connection) -> None:
+            sequence = sqlite_claims.claimed_sequence(connection, claimed)
+            if sequence is not None:
+                sqlite_claims.count_failure(connection, sequence, rejections)
+                object_id = claimed.event.object_id
+                sqlite_claims.return_event(connection, object_id, sequence, now=now, delay_seconds=delay_seconds)
 
-    async def _return(self, claimed: ClaimedEvent, due_at: float, failures: int) -> None:
-        def return_to_queue(connection: sqlite3.Connection) -> None:
-            if _is_current(connection, claimed):
-                _end_claim(connection, claimed.event.object_id, due_at, failures)
+        await self._thread.run(retry_later)
 
-        await self._thread.run(return_to_queue)
+    async def release(self, claimed: ClaimedEvent, delay_seconds: float = 0.0) -> None:
+        now = self._monotonic()
 
-    def _read_depth(self, connection: sqlite3.Connection) -> int:
-        (self._depth,) = connection.execute("SELECT events FROM counts WHERE app = ''").fetchone()
-        return self._depth
+        def release(connection: sqlite3.Connection) -> None:
+            sequence = sqlite_claims.claimed_sequence(connection, claimed)
+            if sequence is not None:
+                object_id = claimed.event.object_id
+                sqlite_claims.return_event(connection, object_id, sequence, now=now, delay_seconds=delay_seconds)
+
+        await self._thread.run(release)
+
+    async def add_dead_letter(self, claimed: ClaimedEvent, reason: str) -> list[DeadLetter]:
+        now = self._now()
+
+        def add(connection: sqlite3.Connection) -> list[DeadLetter]:
+            sequence = sqlite_claims.claimed_sequence(connection, claimed)
+            if sequence is None:
+                return []
+            self._end_event(connection, claimed.event.object_id, sequence)
+            max_count = max_dead_letters(self._max_events)
+            dropped = sqlite_dead_letters.add(connection, claimed, sequence, reason, now=now, max_count=max_count)
+            self._dead_letter_count = sqlite_dead_letters.count(connection)
+            return dropped
+
+        return await self._thread.run(add)
+
+    async def dead_letters(self, app_id: str | None, *, after: str, limit: int) -> list[DeadLetter]:
+        return await self._thread.run(
+            lambda connection: sqlite_dead_letters.find(connection, app_id, after=after, limit=limit)
+        )
+
+    async def retry_dead_letter(self, event_id: str) -> bool:
+        now = self._now()
+
+        def retry(connection: sqlite3.Connection) -> bool:
+            letter = sqlite_dead_letters.take(connection, event_id)
+            if letter is None:
+                return False
+            event, sequence = letter.event, int(letter.position)
+            row = (sequence, event.id, event.app_id, event.object_id, event.body, event.received_at)
+            connection.execute(_QUEUE_AGAIN, row)
+            attempts = (sequence, now, letter.is_late)
+            connection.execute("INSERT INTO attempts (sequence, retried_at, is_late) VALUES (?, ?, ?)", attempts)
+            connection.execute(_MAKE_DUE, (event.object_id, event.app_id, self._monotonic()))
+            self._read_depth(connection)
+            self._dead_letter_count = sqlite_dead_letters.count(connection)
+            return True
+
+        return await self._thread.run(retry)
+
+    async def drop_dead_letter(self, event_id: str) -> bool:
+        def drop(connection: sqlite3.Connection) -> bool:
+            is_dropped = sqlite_dead_letters.drop(connection, event_id)
+            self._dead_letter_count = sqlite_dead_letters.count(connection)
+            return is_dropped
+
+        return await self._thread.run(drop)
 
     def depth(self) -> int:
         return self._depth
 
+    def dead_letter_count(self) -> int:
+        return self._dead_letter_count
+
+    def corrupt_files(self) -> tuple[str, ...]:
+        return self._file.corrupt_files
+
     async def close(self) -> None:
         await self._thread.close()
 
+    def _end_event(self, connection: sqlite3.Connection, object_id: str, sequence: int) -> None:
+        """Delete a claimed event, and make the next one of its object due."""
+        connection.execute("DELETE FROM events WHERE sequence = ?", (sequence,))
+        if connection.execute("SELECT 1 FROM events WHERE object = ? LIMIT 1", (object_id,)).fetchone() is None:
+            connection.execute("DELETE FROM objects WHERE object = ?", (object_id,))
+        else:
+            sqlite_claims.end_claim(connection, object_id, self._monotonic())
+        self._read_depth(connection)
 
-def _claim_object(connection: sqlite3.Connection, object_id: str, due_at: float, lease_ends_at: float) -> ClaimedEvent:
-    """Claim the oldest event of an object. `due_at` is the end of the lease in epoch seconds."""
-    claim_id = uuid.uuid4().hex
-    connection.execute("UPDATE objects SET due_at = ?, holder = ? WHERE object = ?", (due_at, claim_id, object_id))
-    (failures,) = connection.execute("SELECT failures FROM objects WHERE object = ?", (object_id,)).fetchone()
-    row = connection.execute(
-        "SELECT id, app, object, body, received_at FROM events WHERE object = ? ORDER BY sequence LIMIT 1", (object_id,)
-    ).fetchone()
-    return ClaimedEvent(UploadEvent(*row), failures, claim_id, lease_ends_at)
-
-
-def _is_current(connection: sqlite3.Connection, claimed: ClaimedEvent) -> bool:
-    row = connection.execute("SELECT holder FROM objects WHERE object = ?", (claimed.event.object_id,)).fetchone()
-    return row is not None and bool(row[0] == claimed.claim_id)
-
-
-def _end_claim(connection: sqlite3.Connection, object_id: str, due_at: float, failures: int) -> None:
-    connection.execute(
-        "UPDATE objects SET due_at = ?, failures = ?, holder = NULL WHERE object = ?", (due_at, failures, object_id)
-    )
+    def _read_depth(self, connection: sqlite3.Connection) -> int:
+        row = connection.execute("SELECT events FROM counts WHERE app = ''").fetchone()
+        if row is None:
+            raise CorruptFile("the number of events is missing")
+        self._depth = row[0]
+        return self._depth

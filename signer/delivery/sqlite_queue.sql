@@ -1,5 +1,5 @@
--- The schema of the queue in a file. An object has a row while it has events. `due_at`, in epoch seconds, is also when
--- the lease of a claim ends.
+-- The schema of the queue in a file. An object has a row while it has events. `due_at`, in seconds of the machine's
+-- monotonic clock, is also when the lease of a claim ends. All other times are in epoch seconds.
 BEGIN IMMEDIATE;
 
 CREATE TABLE IF NOT EXISTS events (
@@ -16,10 +16,40 @@ CREATE TABLE IF NOT EXISTS objects (
     object TEXT PRIMARY KEY,
     app TEXT NOT NULL,
     due_at REAL NOT NULL,
-    failures INTEGER NOT NULL DEFAULT 0,
     holder TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS objects_due ON objects (app, due_at);
+
+-- Events that failed, that were dead letters before, or that are late. A table of its own, because signers of an older
+-- version may still use the file.
+CREATE TABLE IF NOT EXISTS attempts (
+    sequence INTEGER PRIMARY KEY,
+    failures INTEGER NOT NULL DEFAULT 0,
+    rejections INTEGER NOT NULL DEFAULT 0,
+    first_rejected_at REAL,
+    last_rejected_at REAL,
+    retried_at REAL,
+    is_late INTEGER NOT NULL DEFAULT 0
+);
+CREATE TRIGGER IF NOT EXISTS event_ended AFTER DELETE ON events BEGIN
+    DELETE FROM attempts WHERE sequence = old.sequence;
+END;
+
+-- A dead letter keeps the sequence of its event, and so its place among the events of its object.
+CREATE TABLE IF NOT EXISTS dead_letters (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    app TEXT NOT NULL,
+    object TEXT NOT NULL,
+    body BLOB NOT NULL,
+    received_at REAL NOT NULL,
+    failures INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    dead_lettered_at REAL NOT NULL,
+    is_late INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS dead_letters_of_an_app ON dead_letters (app, sequence);
+CREATE INDEX IF NOT EXISTS dead_letters_of_an_object ON dead_letters (object, sequence);
 
 -- The ids of events that were added, so that a repeat is recognized after its event was delivered.
 CREATE TABLE IF NOT EXISTS accepted (id TEXT PRIMARY KEY, app TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;

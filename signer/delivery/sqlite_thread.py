@@ -8,15 +8,17 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
-from signer.delivery.queue import CannotOpenQueue, QueueUnavailable
+from signer.delivery.queue import QueueUnavailable
+from signer.delivery.sqlite_file import FileNotOpen, FileReplaced, SqliteFile, describe, is_corruption
 
 _MAX_GROUP = 512
-_LOCK_TIMEOUT_SECONDS = 1.0
-"""How long to wait for the transaction of another process."""
-_FILE_MODE, _DIRECTORY_MODE = 0o600, 0o700
+_DEADLINE_SECONDS = 10.0
+"""A disk that hangs makes the queue unavailable after this time."""
+_CLOSE_SECONDS = 2.0
+_WRITE_PROBE = "PRAGMA user_version = 0"
+"""Writes a page, without a change. After an error, an operation that only reads does not show that writing works."""
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
@@ -25,28 +27,21 @@ _Outcome = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class SqliteThread:
-    """Create it with `open`, in the event loop that uses it."""
+    """Create it with `start`, in the event loop that uses it."""
 
-    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
-        self._connection = connection
+    def __init__(self, file: SqliteFile, loop: asyncio.AbstractEventLoop) -> None:
+        self._file = file
         self._loop = loop
+        self._has_failed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run_jobs, name="callback queue", daemon=True)
 
     @classmethod
-    async def open(cls, path: Path, schema: str) -> SqliteThread:
-        """Open the file, or create it, and start the thread. Raises `CannotOpenQueue`."""
-        try:
-            connection = await asyncio.to_thread(_connect, path, schema)
-        except (OSError, sqlite3.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise CannotOpenQueue(
-                f"the callback queue {path} cannot be opened: {reason}; "
-                "name a file in a directory that belongs to the service"
-            ) from None
-        opened = cls(connection, asyncio.get_running_loop())
-        opened._thread.start()
-        return opened
+    def start(cls, file: SqliteFile) -> SqliteThread:
+        """Start the thread, which opens the file at the first operation."""
+        started = cls(file, asyncio.get_running_loop())
+        started._thread.start()
+        return started
 
     async def run(self, operation: Operation[T], *expected: type[Exception]) -> T:
         """Return the result of an operation once it is on the disk. It is not run if cancelled while it waits.
@@ -62,7 +57,11 @@ class SqliteThread:
                 return error
 
         self._jobs.put((future, operation_with_result))
-        result: T | Exception = await future
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                result: T | Exception = await future
+        except TimeoutError:
+            raise QueueUnavailable(f"the disk did not respond within {_DEADLINE_SECONDS:g} s") from None
         if isinstance(result, expected):
             raise result
         return result  # type: ignore[return-value]
@@ -75,29 +74,52 @@ class SqliteThread:
                 while len(jobs) < _MAX_GROUP:
                     jobs.append(self._jobs.get_nowait())
             is_closing = None in jobs
-            outcomes = self._run_transaction([job for job in jobs if job is not None and not job[0].cancelled()])
+            outcomes = self._outcomes([job for job in jobs if job is not None and not job[0].cancelled()])
             with contextlib.suppress(RuntimeError):  # The loop is closed, so nothing waits for the outcomes.
                 self._loop.call_soon_threadsafe(_set_outcomes, outcomes)
-        self._connection.close()
+        self._file.close()
+
+    def _outcomes(self, jobs: list[_Job]) -> list[_Outcome]:
+        if not jobs:
+            return []
+        try:
+            try:
+                return self._run_transaction(jobs)
+            except Exception as error:
+                if not is_corruption(error) and not isinstance(error, FileReplaced):
+                    raise
+            return self._run_transaction(jobs)  # on the file that replaces the former one
+        except Exception as error:
+            self._has_failed = True
+            is_from_file = is_corruption(error) or isinstance(
+                error, sqlite3.Error | OSError | FileNotOpen | FileReplaced
+            )
+            raised = QueueUnavailable(describe(error)) if is_from_file else error
+            return [(future, None, raised) for future, _ in jobs]
 
     def _run_transaction(self, jobs: list[_Job]) -> list[_Outcome]:
-        connection = self._connection
+        connection = self._file.connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._file.check_identity()
+            if self._has_failed:
+                connection.execute(_WRITE_PROBE)
             outcomes: list[_Outcome] = [(future, operation(connection), None) for future, operation in jobs]
             connection.execute("COMMIT")
         except Exception as error:
             with contextlib.suppress(sqlite3.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            raised = QueueUnavailable(str(error)) if isinstance(error, sqlite3.Error) else error
-            return [(future, None, raised) for future, _ in jobs]
+            self._file.record_error(error)
+            raise
+        self._file.record_success()
+        self._has_failed = False
         return outcomes
 
     async def close(self) -> None:
-        """Finish the operations that wait, and end the thread."""
+        """Finish the operations that wait, and end the thread, unless the disk hangs."""
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
 
 def _set_outcomes(outcomes: list[_Outcome]) -> None:
@@ -108,17 +130,3 @@ def _set_outcomes(outcomes: list[_Outcome]) -> None:
             future.set_exception(error)
         else:
             future.set_result(result)
-
-
-def _connect(path: Path, schema: str) -> sqlite3.Connection:
-    path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-    path.touch(mode=_FILE_MODE)
-    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(schema)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -229,8 +229,25 @@ class Metrics:
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
         self._loop_lag.set_function(seconds)
 
-    def expose_queue_depth(self, depth: Callable[[], int]) -> None:
+    def expose_callback_queue(
+        self,
+        *,
+        depth: Callable[[], int],
+        is_available: Callable[[], bool],
+        dead_letters: Callable[[], int],
+        corrupt_files: Callable[[], int],
+    ) -> None:
+        """Call these functions at each scrape for the state of `server.callback_queue`."""
         self._queue_depth.set_function(depth)
+        self._gauge(
+            "oss_signer_callback_queue_available", "1 if the callback queue works, 0 if callbacks are rejected."
+        ).set_function(is_available)
+        self._gauge(
+            "oss_signer_dead_letters", "Callbacks whose delivery was given up, until an operator retries or drops them."
+        ).set_function(dead_letters)
+        self._gauge(
+            "oss_signer_callback_queue_corrupt_files", "Corrupt files of the callback queue that were moved aside."
+        ).set_function(corrupt_files)
 
     def signature_counts(self) -> tuple[list[tuple[str, ...]], array[float]]:
         """Return the labels (app, outcome) of all series, and their counts in the same order.

@@ -114,6 +114,22 @@ Change = Callable[[StatusSnapshot], dict[str, Any]]
             ),
         ),
         (
+            lambda _: {"queue_error": "the disk is full"},
+            Alert("the callback queue is unavailable: the disk is full", True),
+        ),
+        (
+            lambda _: {"corrupt_queue_files": ["/var/lib/q.db.corrupt-1"]},
+            Alert(
+                "the callback queue was corrupt and was moved to /var/lib/q.db.corrupt-1; "
+                "check the disk, then delete it",
+                True,
+            ),
+        ),
+        (
+            lambda _: {"dead_letters": 1},
+            Alert("1 callback could not be delivered; see oss-signer events list", False),
+        ),
+        (
             lambda before: {"points": [*before.points[:-1], point(failed_per_second=0.1)]},
             Alert("requests failed because of this signer in the last five minutes", True),
         ),

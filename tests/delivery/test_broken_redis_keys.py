@@ -26,7 +26,7 @@ def event(app: str, name: str, number: int) -> UploadEvent:
 
 @contextlib.asynccontextmanager
 async def opened(redis: RedisServer) -> AsyncIterator[EventQueue]:
-    queue = await open_queue(redis.address, lease_seconds=30.0, max_events=1000)
+    queue = open_queue(redis.address, lease_seconds=30.0, max_events=1000)
     try:
         yield queue
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-import uuid
 from pathlib import Path
 
 import aiohttp
@@ -26,13 +25,13 @@ async def test_example_accepts_signed_events_only(outbound: aiohttp.ClientSessio
     [example] = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     port = reserve_port()
     url = f"http://127.0.0.1:{port}/uploads"
-    queue = await SqliteQueue.open(tmp_path / "q.db", lease_seconds=20)
+    queue = SqliteQueue.open(tmp_path / "q.db", lease_seconds=20)
     deliverer = Deliverer(queue, outbound, lambda app_id: NotifyTarget(url, b"shared"), first_retry_seconds=0.1)
     deliverer.start()
     try:
         environ = {"NOTIFY_SECRET": "shared", "PORT": str(port), "PYTHONIOENCODING": "utf-8"}
         async with launch(sys.executable, "-c", example, environ=environ) as process:
-            await queue.put(UploadEvent(uuid.uuid4().hex, "a", "a/photos/x", BODY, time.time()), remember_until=0)
+            await queue.put(UploadEvent("1", "a", "a/photos/x", BODY, time.time()), remember_until=0)
             deliverer.wake()
             assert await process.read_line() == "a photos 照片.jpg"
             await wait_until(lambda: not queue.depth())

@@ -86,7 +86,7 @@ class Receiving:
 
 @pytest.fixture
 async def receiving(tmp_path: Path) -> AsyncIterator[Receiving]:
-    queue = await SqliteQueue.open(tmp_path / "q.db", lease_seconds=60, max_events=60)
+    queue = SqliteQueue.open(tmp_path / "q.db", lease_seconds=60, max_events=60)
     yield Receiving(queue)
     await queue.close()
 

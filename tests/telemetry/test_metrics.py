@@ -105,7 +105,10 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     metrics.expose_revision(lambda: "abc")
     metrics.expose_certificate(expires_at=lambda: 12.0, succeeded=lambda: True, is_retrying=lambda: False)
     metrics.expose_loop_lag(lambda: 0.25)
-    metrics.expose_queue_depth(lambda: 7)
+    is_available = False
+    metrics.expose_callback_queue(
+        depth=lambda: 7, is_available=lambda: is_available, dead_letters=lambda: 2, corrupt_files=lambda: 1
+    )
     found = scrape(metrics)
     assert found["oss_signer_credential_usable", (("role", "static"),)] == 1
     assert found["oss_signer_credential_usable", (("role", "sts"),)] == 0
@@ -120,9 +123,14 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     assert found["oss_signer_tls_certificate_reload_retrying", ()] == 0
     assert found["oss_signer_event_loop_lag_seconds", ()] == 0.25
     assert found["oss_signer_callback_queue_depth", ()] == 7 == metrics.queue_depth()
+    assert found["oss_signer_callback_queue_available", ()] == 0
+    assert found["oss_signer_dead_letters", ()] == 2
+    assert found["oss_signer_callback_queue_corrupt_files", ()] == 1
     assert found["oss_signer_ready", ()] == 0
-    is_ready = True
-    assert scrape(metrics)["oss_signer_ready", ()] == 1
+    is_ready = is_available = True
+    found = scrape(metrics)
+    assert found["oss_signer_ready", ()] == 1
+    assert found["oss_signer_callback_queue_available", ()] == 1
 
 
 def test_lost_lines_of_the_log_and_the_audit_log() -> None:

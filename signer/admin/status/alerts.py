@@ -1,4 +1,4 @@
-"""What an operator should look at: roles, clock, definitions, certificate, failed requests."""
+"""What an operator should look at: roles, clock, definitions, certificate, callbacks, failed requests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from signer.admin.status.snapshot import StatusSnapshot
 from signer.credentials.clock_skew import ClockState
 from signer.credentials.refresh_windows import TokenState
 from signer.credentials.role import RoleState
+from signer.definitions.quantities import format_count
 
 _RENEW_BEFORE = timedelta(days=7)
 _RECENT_POINTS = 10
@@ -26,7 +27,7 @@ class Alert:
 
 def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
     """Return the alerts of a snapshot, in the order of the page."""
-    kinds = (_role_alerts, _clock_alerts, _reload_alerts, _certificate_alerts, _request_alerts)
+    kinds = (_role_alerts, _clock_alerts, _reload_alerts, _certificate_alerts, _callback_alerts, _request_alerts)
     return [alert for find in kinds for alert in find(snapshot)]
 
 
@@ -80,6 +81,16 @@ def _certificate_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
         verb = "expired" if remaining < timedelta() else "expires"
         text = f"the certificate {verb} at {certificate.expires_at:%Y-%m-%d %H:%M} UTC; renew it"
         yield Alert(text, remaining < timedelta())
+
+
+def _callback_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    if snapshot.queue_error is not None:
+        yield Alert(f"the callback queue is unavailable: {snapshot.queue_error}", True)
+    for path in snapshot.corrupt_queue_files:
+        yield Alert(f"the callback queue was corrupt and was moved to {path}; check the disk, then delete it", True)
+    if snapshot.dead_letters:
+        number = format_count(snapshot.dead_letters, "callback")
+        yield Alert(f"{number} could not be delivered; see oss-signer events list", False)
 
 
 def _request_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:

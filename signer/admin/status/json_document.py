@@ -27,6 +27,8 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "troubles": [{"text": alert.text, "severe": alert.is_severe} for alert in find_alerts(snapshot)],
         "clock": {"state": snapshot.clock, "skew_seconds": round(snapshot.clock_skew_seconds, 1)},
         "callback_queue_depth": snapshot.queue_depth,
+        "callback_queue_error": snapshot.queue_error,
+        "dead_letters": snapshot.dead_letters,
         "memory_bytes": process.memory_bytes,
         "open_files": process.open_files,
         "most_open_files": process.max_open_files,

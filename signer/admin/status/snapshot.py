@@ -53,6 +53,10 @@ class StatusSnapshot:
     clock_skew_seconds: float
     queue_depth: int
     has_callbacks: bool
+    dead_letters: int
+    queue_error: str | None
+    """Why the callback queue is unavailable."""
+    corrupt_queue_files: Sequence[str]
     last_reload: ReloadResult
     certificate: RenewableCertificate | None
     roles: Sequence[RoleState]
@@ -94,6 +98,7 @@ def take_snapshot(
     rows = heapq.nsmallest(page * APPS_PER_PAGE, candidates, key=lambda row: (-row.counts.total(), row.app.id))
     for each in counts.values():
         totals.update(each)
+    queue = service.callback_queue
     return StatusSnapshot(
         at=utc_now(),
         process=process,
@@ -103,6 +108,9 @@ def take_snapshot(
         clock_skew_seconds=skew_seconds,
         queue_depth=int(service.metrics.queue_depth()),
         has_callbacks=any(app.callback is not None for app in registry.apps.values()),
+        dead_letters=0 if queue is None else queue.events.dead_letter_count(),
+        queue_error=None if queue is None else queue.health.error,
+        corrupt_queue_files=() if queue is None else queue.events.corrupt_files(),
         last_reload=reloader.last,
         certificate=reloader.certificate,
         roles=roles,
