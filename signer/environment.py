@@ -138,7 +138,7 @@ class Environment:
             data = run_with_deadline(file, lambda: read_regular_file(file, max_bytes=_MAX_FILE_BYTES))
             if len(data) > _MAX_FILE_BYTES:
                 raise CannotReadEnvironment(f"{self.file}: larger than 1 MiB; name an environment file with --env-file")
-            text = data.decode("utf-8")
+            text = data.decode("utf-8-sig")
         except (OSError, ValueError) as error:
             reason, fix = "not UTF-8", "give its path with --env-file"
             if isinstance(error, OSError):

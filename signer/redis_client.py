@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from signer.redis_errors import NoMasterKnown, RedisCommandRejected, RedisUnavailable, is_from_wrong_server, run_command
+from signer.redis_errors import NoMasterFound, RedisCommandRejected, RedisUnavailable, is_from_wrong_server, run_command
 from signer.redis_url import RedisUrl
 
 T = TypeVar("T")
@@ -25,11 +25,11 @@ _CHECK_INTERVAL_SECONDS = 1.0
 class RedisClient:
     """Runs commands, each on one of a bounded number of connections.
 
-    Nothing is known of the other connections after one has failed or met a replica: a failover may have happened. All
-    of them are then closed, and the next command resolves the host name, or asks the sentinels, anew.
+    A connection that fails or leads to a replica may be the sign of a failover. All connections are then closed, and
+    the next command resolves the host name, or queries the sentinels, anew.
 
     A master that was replaced while it works accepts writes, and loses them, until a sentinel demotes it seconds later.
-    While commands run, the sentinels are therefore asked once a second whether the master is still the same.
+    While commands run, the sentinels are therefore queried once a second.
     """
 
     def __init__(self, url: RedisUrl, *, max_connections: int, step_seconds: float | None = None) -> None:
@@ -84,14 +84,14 @@ class RedisClient:
             await pool.disconnect(inuse_connections=False)
 
     def look_for_failover(self) -> None:
-        """Start to ask the sentinels, if there are any, at most once a second."""
+        """Start a query of the sentinels, if there are any, at most once a second."""
         now = time.monotonic()
         is_due = now >= self._next_check_at and (self._check is None or self._check.done())
         if is_due and isinstance(self.redis.connection_pool, SentinelConnectionPool):
             self._next_check_at = now + _CHECK_INTERVAL_SECONDS
-            self._check = asyncio.create_task(self._ask_sentinels(self.redis.connection_pool), name="ask sentinels")
+            self._check = asyncio.create_task(self._query_sentinels(self.redis.connection_pool), name="query sentinels")
 
-    async def _ask_sentinels(self, pool: Any) -> None:
+    async def _query_sentinels(self, pool: Any) -> None:
         previous = self._master
         try:
             self._master = await pool.get_master_address()
@@ -136,7 +136,7 @@ def _new_redis(url: RedisUrl, step_seconds: float | None) -> Redis:
 
 
 class _Sentinels(Sentinel):
-    """Asks all sentinels at the same time, so that a dead one costs no more than its time limit."""
+    """Queries all sentinels at the same time, so that a dead one costs no more than its time limit."""
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
         """Return host and port of the master according to the newest configuration that a sentinel has.
@@ -150,11 +150,11 @@ class _Sentinels(Sentinel):
         if states:
             newest = max(states, key=lambda each: (each["config-epoch"], self.check_master_state(each, service_name)))
             if not self.check_master_state(newest, service_name):
-                raise NoMasterKnown("the master is down, and the sentinels have not chosen another one yet")
+                raise NoMasterFound("the master is down, and the sentinels have not chosen another one yet")
             return newest["ip"], newest["port"]
         if responses:
-            raise NoMasterKnown("the sentinels know no master of this name")
+            raise NoMasterFound("the sentinels have no master of this name")
         for error in results:
             if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
                 raise error
-        raise NoMasterKnown("no sentinel can be reached")
+        raise NoMasterFound("no sentinel can be reached")

@@ -35,7 +35,7 @@ class RedisPermissionDenied(RedisCommandRejected):
     """The Redis user must not run this command."""
 
 
-class NoMasterKnown(exceptions.ConnectionError):
+class NoMasterFound(exceptions.ConnectionError):
     """The sentinels name no master; the text is constant."""
 
 
@@ -52,7 +52,7 @@ async def run_command(command: Awaitable[T], *, deadline_seconds: float) -> T:
         raise RedisPermissionDenied("the Redis user lacks a permission") from None
     except (exceptions.TimeoutError, TimeoutError):
         raise RedisUnavailable(f"Redis did not respond within {deadline_seconds:g} s") from None
-    except NoMasterKnown as error:
+    except NoMasterFound as error:
         raise RedisUnreachable(str(error)) from None
     except (exceptions.ConnectionError, OSError) as error:
         raise RedisUnreachable(f"Redis cannot be reached ({type(error).__name__})") from None

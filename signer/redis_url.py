@@ -34,7 +34,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class InvalidRedisUrl(ValueError):
-    """The text tells what is wrong and how to fix it. It quotes nothing that may be a part of a password."""
+    """The text gives what is wrong and how to fix it. It quotes nothing that may be a part of a password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The client of a Redis asks all sentinels for the master, and its errors name what is wrong."""
+"""The client of a Redis queries all sentinels for the master, and its errors name what is wrong."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_the_master_is_found_although_a_sentinel_is_down(
 @pytest.mark.parametrize(
     ("old", "new", "kind", "text"),
     [
-        ("/main/", "/other/", RedisUnreachable, "the sentinels know no master of this name"),
+        ("/main/", "/other/", RedisUnreachable, "the sentinels have no master of this name"),
         (PASSWORD, "wrong", RedisLoginRejected, "the Redis user name or password is wrong or missing"),
         (f"?sentinel_password={PASSWORD}", "", RedisLoginRejected, "user name or password is wrong or missing"),
     ],

@@ -33,9 +33,9 @@ apps:
     rate_limit: {per_caller: 30/m}
 ```
 
-[A full example](#a-full-example) is at the end. `--config` names a file, a directory or the URL of a store. All `*.yaml`
-files of a directory are read together: `credentials` and `apps` may be spread over several files, every other key may be
-in one file only.
+[A full example](#a-full-example) is at the end. `--config` names a file, a directory or the URL of a store. All
+`*.yaml` and `*.yml` files of a directory are read together: `credentials` and `apps` may be spread over several files,
+every other key may be in one file only.
 
 ## Editing
 

@@ -25,8 +25,12 @@ def admin_routes(
     async def metrics(_context: Context) -> Reply:
         return Reply(200, await asyncio.to_thread(service.metrics.exposition), CONTENT_TYPE)
 
+    async def index(_context: Context) -> Reply:
+        return Reply(302, content_type=None, headers={"Location": "/status"})
+
     readyz = readyz_handler(service)
     router = Router()
+    router.add("GET", "/", index)
     router.add("GET", "/healthz", healthz)
     router.add("GET", "/readyz", readyz if guard is None else guard.without_details(readyz))
     router.add("GET", "/metrics", metrics)

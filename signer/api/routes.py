@@ -38,6 +38,7 @@ def openapi_handler() -> Handler:
     document = Path(__file__).with_name("openapi.json").read_bytes()
 
     async def openapi(_context: Context) -> Reply:
-        return Reply(200, document)
+        # Tools in browsers, such as Swagger UI, read it from their own pages.
+        return Reply(200, document, headers={"Access-Control-Allow-Origin": "*"})
 
     return openapi

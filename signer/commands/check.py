@@ -16,6 +16,7 @@ from signer.environment import CannotReadEnvironment
 from signer.live.running_definitions import CannotCompare, admin_url, changes_to_running
 from signer.server import event_loop
 from signer.server.certificate import certificate_warnings
+from signer.server.deployment import deployment_warnings
 from signer.stores.protocol import CannotRead
 
 
@@ -37,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check the definitions; return 1 when they cannot be used."""
     try:
-        location, registry, changes, tls_warnings = event_loop.run(_load(options))
-        warnings = [*store_exposures(location), *find_warnings(registry), *tls_warnings]
+        location, registry, changes, machine_warnings = event_loop.run(_load(options))
+        warnings = [*store_exposures(location), *find_warnings(registry), *machine_warnings]
     except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCompare) as error:
         if not options.json:
             raise
@@ -63,14 +64,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] | None, list[Mistake]]:
-    """Return the store's location and content, what a running signer would change, and the certificate's warnings."""
+    """Return the store's location and content, what a running signer would change, and this machine's warnings."""
     async with open_definitions(options) as definitions:
         registry = await definitions.parse((await definitions.load()).files)
         location = definitions.store.location
     changes = None
     if options.diff is not None:
         changes = await changes_to_running(options.diff or admin_url(registry.server), registry)
-    return location, registry, changes, await certificate_warnings(registry)
+    warnings = [*await certificate_warnings(registry), *await deployment_warnings(registry, location)]
+    return location, registry, changes, warnings
 
 
 def _members(mistake: Mistake) -> dict[str, Any]:

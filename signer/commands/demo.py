@@ -10,6 +10,7 @@ import aiohttp
 from signer.commands.definition_options import add_definition_options
 from signer.demo import local_cloud
 from signer.demo.addresses import reachable_host, with_host
+from signer.demo.default_app import with_default_app
 from signer.demo.relocation import relocate
 from signer.demo.upload_page import add_upload_page
 from signer.environment import Environment
@@ -83,6 +84,7 @@ async def _demo(options: argparse.Namespace) -> None:
         registry, started = await definitions.start()
 
         async def add_routes(routes: Router, service: Service) -> None:
+            routes.change_app_naming(with_default_app)
             add_upload_page(routes, service, session, cloud.oss, oss)
 
         def print_urls(page: str, status: str) -> None:

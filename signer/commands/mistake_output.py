@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from signer.definitions.mistake_report import render_mistakes, summary, wants_color
+from signer.definitions.mistake_report import render_mistakes, summary
 from signer.definitions.mistakes import BadDefinitions, Mistake
+from signer.telemetry.terminal_lines import wants_color
 
 _MAX_WARNINGS = 50
 """Ten thousand apps may have one each."""

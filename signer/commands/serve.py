@@ -13,6 +13,7 @@ from signer.environment import CannotReadEnvironment
 from signer.live.reloader import Reloader
 from signer.server import event_loop
 from signer.server.certificate import certificate_warnings
+from signer.server.deployment import deployment_warnings
 from signer.server.process_settings import enable_crash_traceback, raise_open_file_limit
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen
@@ -85,6 +86,9 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
     async with open_definitions(options, options.state_dir) as definitions:
         registry, started = await definitions.start()
         await certificate_warnings(registry)
+        # The sockets that systemd passes are noticed where they are used.
+        for warning in await deployment_warnings(registry, definitions.store.location, unit_directories=()):
+            log.warning("definitions cannot change", extra={"reason": warning.message})
         service = Service(registry, environment(options))
         try:
             reloader = Reloader(definitions, service, started)

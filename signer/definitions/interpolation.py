@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from signer.definitions.odd_characters import INVISIBLE_AT_ENDS
 from signer.definitions.redaction import mask_secrets, visible
 from signer.environment import CREDENTIALS_DIRECTORY, MAX_SECRET_BYTES, Variables
 from signer.file_calls import fix_for
@@ -47,14 +48,15 @@ class _Unresolvable(Exception):
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
     """Return the text with every reference replaced, or raise `BadReference` with all that cannot be resolved.
 
-    A plain mapping allows every variable and file, and reads files each time; `Variables` reads each file once.
+    Invisible characters at the ends of a variable or a file are ignored. A plain mapping allows every variable and
+    file, and reads files each time; `Variables` reads each file once.
     """
     unresolved: list[UnresolvedReference] = []
     variables = _variables(environ)
 
     def replace(match: re.Match[str]) -> str:
         try:
-            return _resolve(match[1], variables)
+            return _resolve(match[1], variables).strip(INVISIBLE_AT_ENDS)
         except _Unresolvable as error:
             unresolved.append(UnresolvedReference(*match.span(), str(error), error.is_passing))
             return ""
@@ -70,7 +72,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
 
 
 def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what each reference in the text stands for, except those that cannot be resolved."""
+    """Yield what each reference in the text stands for, as it is, except those that cannot be resolved."""
     for match in _REFERENCE.finditer(text):
         try:
             yield _resolve(match[1], _variables(environ))

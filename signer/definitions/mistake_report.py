@@ -1,9 +1,7 @@
 """Mistakes as text for a terminal: the place, the message, and the line with a caret below the value."""
 
-import os
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import TextIO
 
 from signer.definitions.mistakes import MAX_MISTAKES, Mistake
 from signer.definitions.quantities import format_count
@@ -22,14 +20,6 @@ def summary(errors: int, warnings: int = 0) -> str:
     """Return the counts, like `2 errors` or `1 error and 3 warnings`."""
     more = " or more; fix these first" if errors >= MAX_MISTAKES else ""
     return " and ".join(format_count(n, noun) for n, noun in ((errors, "error"), (warnings, "warning")) if n) + more
-
-
-def wants_color(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether a stream is a terminal that shows colors.
-
-    See: https://no-color.org
-    """
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def _render(mistake: Mistake, kind: str, colors: Mapping[str, str]) -> str:

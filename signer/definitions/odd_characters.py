@@ -25,6 +25,9 @@ def odd_character(text: str) -> str | None:
     return None
 
 
-def strip_invisible(text: str) -> str:
-    """Return a text without white space and invisible characters at its ends."""
-    return text.strip(INVISIBLE_AT_ENDS + " \t\r\n")
+def invisible_at_ends(text: str) -> str | None:
+    """Return what is ignored at the ends of a text, as a warning; None if nothing is."""
+    if text == text.strip(INVISIBLE_AT_ENDS):
+        return None
+    character = text[0] if text[0] in INVISIBLE_AT_ENDS else text[-1]
+    return f"the invisible character U+{ord(character):04X} at the start or end is ignored; delete it"

@@ -49,7 +49,7 @@ class Parser:
     ) -> tuple[list[SourceFile], list[Mistake]]:
         """Return the files that can be read, and why the others cannot."""
         if not files:
-            message = "there are no *.yaml files to read; add one, or name another place with --config"
+            message = "there are no *.yaml or *.yml files to read; add one, or name another place with --config"
             return [], [Mistake(Place("(no file)", 1, 1), message)]
         sources: list[SourceFile] = []
         mistakes: list[Mistake] = []

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from signer.definitions.interpolation import BadReference, interpolate
+from signer.definitions.interpolation import BadReference, interpolate, reference_values
 from signer.definitions.mistakes import MAX_MISTAKES, BadDefinitions, KeyPath, Mistake, Place, format_path
+from signer.definitions.odd_characters import INVISIBLE_AT_ENDS, invisible_at_ends
 from signer.definitions.redaction import printable_name
 from signer.definitions.yaml_syntax import MAX_DEPTH, YamlTree, parse_yaml
 
@@ -38,6 +39,8 @@ class SourceFile:
     reported: set[KeyPath]
     """Values with a mistake that is already in `mistakes`, so that validation does not report them again."""
     mistakes: list[Mistake]
+    ignored_characters: dict[KeyPath, str] = field(default_factory=dict)
+    """A warning for each value that lost invisible characters at its ends."""
 
     def is_current(self, text: str, environ: Mapping[str, str]) -> bool:
         """Return whether this text in this environment gives the same values; False if the file had mistakes."""
@@ -68,7 +71,16 @@ def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
         kind = "a list" if isinstance(value, list) else "a single value"
         message = f"this file contains {kind}; write keys and values, starting with version: 1"
         raise BadDefinitions([*reader.mistakes, Mistake(tree.place(tree.root), message)])
-    return SourceFile(name, text, value or {}, reader.templates, reader.interpolated, reader.reported, reader.mistakes)
+    return SourceFile(
+        name,
+        text,
+        value or {},
+        reader.templates,
+        reader.interpolated,
+        reader.reported,
+        reader.mistakes,
+        reader.ignored_characters,
+    )
 
 
 class _Reader:
@@ -78,6 +90,7 @@ class _Reader:
         self.templates: dict[KeyPath, str] = {}
         self.interpolated: dict[str, str] = {}
         self.reported: set[KeyPath] = set()
+        self.ignored_characters: dict[KeyPath, str] = {}
         self.mistakes: list[Mistake] = []
         self._tree = tree
         self._environ = environ
@@ -140,7 +153,7 @@ class _Reader:
                 return int(text) if len(text) <= _MAX_INTEGER_CHARACTERS else text
         # In the body of a callback, `${...}` are OSS's own variables.
         if "${" not in text or path[-2:] == ("callback", "body"):
-            return text
+            return self._without_invisible_ends(path, text)
         self.templates[path] = text
         try:
             self.interpolated[text] = interpolate(text, self._environ)
@@ -149,7 +162,14 @@ class _Reader:
                 place = self._part(node, reference.start, reference.end)
                 self._mark_reported(path, place, reference.reason, is_passing=reference.is_passing)
             return ""
+        for value in reference_values(text, self._environ):
+            self._without_invisible_ends(path, value)
         return self.interpolated[text]
+
+    def _without_invisible_ends(self, path: KeyPath, text: str) -> str:
+        if (warning := invisible_at_ends(text)) is not None:
+            self.ignored_characters[path] = warning
+        return text.strip(INVISIBLE_AT_ENDS)
 
     def _part(self, node: yaml.ScalarNode, start: int, end: int) -> Place:
         """Return the place of a part of the value, or of the whole value if escapes or breaks shift its columns."""

@@ -49,6 +49,8 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
     yield from _unused_credentials(registry, document)
     yield from _secrets_in_clear(document)
     yield from _odd_characters(document)
+    for file in document.files:
+        yield from (Violation(path, warning) for path, warning in file.ignored_characters.items())
     default = registry.apps.get(registry.default_app or "")
     if default is not None and not default.enabled:
         yield Violation(

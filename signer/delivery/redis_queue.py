@@ -61,7 +61,7 @@ class RedisQueue:
         self._max_events = max_events
         self._depth = 0
         self._dead_letter_count = 0
-        self._are_settings_checked = False
+        self._failovers_when_checked: int | None = None
         self._cleaned_up_at = time.monotonic()
         self._repaired_at: dict[str, float] = {}
         self._script: Any = self._client.redis.register_script(_SCRIPT)
@@ -197,8 +197,9 @@ class RedisQueue:
             raise QueueUnavailable(str(error)) from None
 
     async def _check_settings(self) -> None:
-        """Warn once about settings with which Redis can lose events."""
-        if self._are_settings_checked:
+        """Warn once for each master about settings with which Redis can lose events."""
+        failovers = self._client.failovers
+        if self._failovers_when_checked == failovers:
             return
         try:
             info = await self._client.run(lambda redis: redis.info(), deadline_seconds=_DEADLINE_SECONDS)
@@ -208,7 +209,7 @@ class RedisQueue:
             raise QueueUnavailable(str(error)) from None
         for reason in _unsafe_settings(info):
             log.warning("callback queue not durable", extra={"reason": reason})
-        self._are_settings_checked = True
+        self._failovers_when_checked = failovers
 
     async def _clean_up(self) -> None:
         """Remove the consumers of signers that ended, now and then."""

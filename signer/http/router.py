@@ -67,6 +67,12 @@ class Router:
         _, slash, after = rest.partition("/")
         self._variable.setdefault((before, after if slash else None), Route(app_naming)).add(method, handler)
 
+    def change_app_naming(self, change: Callable[[AppNaming], AppNaming]) -> None:
+        """Replace how requests name their app, for each path whose requests name one."""
+        for route in (*self._fixed.values(), *self._variable.values()):
+            if route.app_naming is not None:
+                route.app_naming = change(route.app_naming)
+
     def match(self, path: str) -> tuple[Route, str]:
         """Return the route of a path and the path's variable segment, which is empty if the route has none."""
         route = self._fixed.get(path)

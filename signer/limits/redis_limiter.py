@@ -73,7 +73,7 @@ class RedisLimiter:
 
     Requests that arrive while Redis works on others wait, and are then sent together: however many there are, one
     connection is enough. Only the requests that meet the beginning of an outage wait for Redis until the deadline;
-    afterwards a trial in the background finds out when it is available again.
+    afterwards a trial in the background detects when it is available again.
     """
 
     def __init__(self, url: str) -> None:

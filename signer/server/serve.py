@@ -20,6 +20,7 @@ from signer.http.request_log import RequestLog
 from signer.http.router import Router
 from signer.listen_address import ListenAddress
 from signer.live.reloader import Reloader
+from signer.server.deployment import LISTEN_IS_NOT_USED
 from signer.server.listeners import Listener, socket_url
 from signer.server.process_settings import tune_interpreter
 from signer.server.signals import Signals
@@ -103,6 +104,8 @@ def _open_sockets(
 ) -> tuple[list[socket.socket], list[socket.socket]]:
     """Return the public and the admin sockets: those from systemd, or new ones where there are none."""
     inherited_public, inherited_admin = inherit_sockets()
+    if inherited_public and "listen" in server.model_fields_set:
+        log.warning("server.listen not used", extra={"reason": f"this address {LISTEN_IS_NOT_USED}"})
     public = _inherited_or_new(stack, inherited_public, ListenAddress.parse(server.listen))
     admin = _inherited_or_new(stack, inherited_admin, ListenAddress.parse(server.admin).for_worker(worker))
     if server.admin_token is None:

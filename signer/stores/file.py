@@ -1,4 +1,4 @@
-"""`--config PATH`: definitions in a file, or in all `*.yaml` of a directory."""
+"""`--config PATH`: definitions in a file, or in all `*.yaml` and `*.yml` of a directory."""
 
 import hashlib
 import os
@@ -86,7 +86,9 @@ class FileStore:
         if not self._path.is_dir():
             return [str(self._path)]
         with os.scandir(self._path) as entries:  # much faster than glob for thousands of files
-            return sorted(each.path for each in entries if each.name.endswith(".yaml") and each.name[0] != ".")
+            return sorted(
+                each.path for each in entries if each.name.endswith((".yaml", ".yml")) and each.name[0] != "."
+            )
 
     def _read_snapshot(self) -> Snapshot:
         return _snapshot({file: _read_text(file) for file in self._files()})

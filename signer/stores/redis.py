@@ -101,7 +101,7 @@ class RedisStore(PolledStore):
 
     async def _follow_channel(self, wake: asyncio.Event) -> None:
         """Set `wake` for each message, and after each interruption of the subscription."""
-        breaker = CircuitBreaker(failure_threshold=1, first_delay_seconds=0.5, max_delay_seconds=4.0, jitter=(0.5, 1.0))
+        breaker = CircuitBreaker(failure_threshold=1, first_delay_seconds=0.5, max_delay_seconds=2.0, jitter=(0.5, 1.0))
         while True:
             try:
                 await self._subscribe(wake, breaker)

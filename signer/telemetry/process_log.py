@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import TextIO
 from signer.telemetry.line_files import STDERR_DESCRIPTOR, LineStream
 from signer.telemetry.line_writer import LineWriter
 from signer.telemetry.logs import LogHandler
+from signer.telemetry.terminal_lines import TerminalLines, wants_color
 
 log = logging.getLogger("oss_signer")
 
@@ -23,9 +25,15 @@ def process_log(
 ) -> Iterator[LineWriter]:
     """Log to stderr during the block: this package from `level` on, libraries from warnings on.
 
+    A terminal gets readable lines, everything else JSON.
+
     A reader of stderr that stops delays neither the block nor its end by more than 2 s.
     """
-    lines = LineWriter("log", LineStream(descriptor).write)
+    if os.isatty(descriptor):
+        write = TerminalLines(descriptor, has_colors=wants_color(sys.stderr)).write
+    else:
+        write = LineStream(descriptor).write
+    lines = LineWriter("log", write)
     root, package = logging.getLogger(), logging.getLogger("oss_signer")
     handlers, levels = root.handlers[:], (root.level, package.level)
     hooks, stderr = (threading.excepthook, sys.unraisablehook), sys.stderr

@@ -68,3 +68,9 @@ async def test_readyz_is_not_ready_with_a_wrong_clock(start_admin: StartAdmin) -
     admin.service.clock_skew.observe(ServerDate("sts", utc_now() - timedelta(hours=1), now, now))
     for path in ("/readyz", "/readyz?roles=any"):
         assert (await admin.get_json(path, 503))["clock"]["state"] == "wrong"
+
+
+async def test_the_root_leads_to_the_status_page(start_admin: StartAdmin) -> None:
+    admin = await start_admin()
+    async with admin.client.get("/", headers={"Accept": "text/html"}) as response:
+        assert (response.status, response.url.path, response.content_type) == (200, "/status", "text/html")

@@ -22,6 +22,7 @@ async def test_the_document_is_current(client: Client) -> None:
     """After a change of the models, run `make docs`."""
     async with client.get("/openapi.json") as response:
         assert await response.text() == openapi_document()
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 async def test_every_schema_is_defined_and_used(document: dict[str, Any]) -> None:

@@ -78,14 +78,17 @@ function startTask(name, phone, turns, options, headers, send) {
   const drop = turns.add((done) => {
     leave = done
     if (over) return done()
+    if (!URL.canParse(options.url)) return fail(`invalid url "${options.url}"`)
     const url = new URL(options.url)
     if (phone.domains && !phone.domains.includes(url.origin)) return fail('url not in domain list')
+    const secure = url.protocol === 'https:'
     request = http.request(url, {
       method: options.method || (name === 'uploadFile' ? 'POST' : 'GET'),
       headers: { ...headers, Referer: `https://servicewechat.com/${phone.appId}/devtools/page-frame.html` },
       agent: false,
-      // Like a name server, connect to another port than the one of the URL.
+      // Like a name server, connect to another port than the one of the URL; like a proxy in front, without TLS.
       port: phone.routes[url.origin] || url.port,
+      ...(secure ? { protocol: 'http:', hostname: '127.0.0.1' } : {}),
     })
     request.on('error', (error) => fail(error.code === 'ECONNREFUSED' ? 'net::ERR_CONNECTION_REFUSED' : 'net::ERR_CONNECTION_RESET'))
     request.on('response', (response) => {

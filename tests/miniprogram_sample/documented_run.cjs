@@ -1,6 +1,6 @@
 'use strict'
-// The documented page uploads an image, then a chat file; each result is a line.
-// argv: {project, files, appId, image, document}
+// The documented page uploads a chat file; its result is a line.
+// argv: {project, files, appId, file}
 const { createPhone } = require('./phone.cjs')
 const { watch } = require('./screen.cjs')
 const { launch } = require('./simulator.cjs')
@@ -12,13 +12,10 @@ const main = async () => {
   const program = launch(parameters.project, wx)
   const screen = watch(program)
   const shown = () => program.document.querySelector('.result').textContent
-  for (const [button, name] of [['.image', parameters.image], ['.file', parameters.document]]) {
-    user.picks.push([name])
-    program.page.setData({ result: '' })
-    screen.tap(button)
-    await screen.waitUntil(() => shown() !== '')
-    process.stdout.write(`${JSON.stringify(shown())}\n`)
-  }
+  user.picks.push([parameters.file])
+  screen.tap('.file')
+  await screen.waitUntil(() => shown() !== '')
+  process.stdout.write(`${JSON.stringify(shown())}\n`)
   program.close()
 }
 

@@ -1,4 +1,4 @@
-"""The sample and the documented page in the simulator."""
+"""The sample in the simulator."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ ENDPOINT = "http://127.0.0.1:1"
 BLOCK = re.compile(r"^(```\w+\n.*?^```)$", re.MULTILINE | re.DOTALL)
 DEMO_ENDPOINT = "http://127.0.0.1:5000"
 """The address of `make demo`, which is in the sample's settings."""
-DOCUMENTED_APP = "wx00000000000000dd"
 IMAGES = ["photo-1.png", "photo-2.png"]
 DOCUMENTS = ["报告 1.pdf", "notes.pdf", "plan.pdf"]
-FILES = dict.fromkeys([*IMAGES, *DOCUMENTS, "clip.mp4", "photo.jpg"], 60_000) | {"large.pdf": 300_000}
+FILES = dict.fromkeys([*IMAGES, *DOCUMENTS, "clip.mp4"], 60_000) | {"large.pdf": 300_000}
 
 
 @dataclass
@@ -53,7 +52,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     for name, size in FILES.items():
         (files / name).write_bytes(os.urandom(size))
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
-        for bucket in ("tour", "unknown", "examplebucket"):
+        for bucket in ("tour", "unknown"):
             await cloud.create_bucket(bucket)
         config = directory / "signer.yaml"
         config.write_text(
@@ -65,7 +64,6 @@ defaults: {{region: cn-hangzhou, credentials: instance, max_size: 200KiB}}
 apps:
   tour: {{bucket: tour, domain: "{cloud.oss}/tour", key_prefix: tour/}}
   unknown: {{key_prefix: '', bucket: unknown, domain: "{cloud.oss}/unknown", key: "{{uuid}}.{{ext}}", expires: 2s}}
-  {DOCUMENTED_APP}: {{bucket: examplebucket, key_prefix: exampledir/}}
 """,
             encoding="utf-8",
         )
@@ -108,16 +106,6 @@ async def test_a_file_that_may_be_stored_is_sent_again_only_after_confirmation(s
     assert list(stored.values()) == 2 * [(site.files / DOCUMENTS[0]).read_bytes()]
     uploaded = report["uploaded"]
     assert isinstance(uploaded, list) and uploaded[0]["key"] in stored
-
-
-async def test_the_documented_page_works_unchanged(site: Site, tmp_path: Path) -> None:
-    addresses = {"signer": site.signer.public, "bucket": f"{site.cloud.oss}/examplebucket"}
-    parameters = {"project": str(project(tmp_path, addresses, HERE / "documented")), "files": str(site.files)}
-    parameters |= {"appId": DOCUMENTED_APP, "image": "photo.jpg", "document": DOCUMENTS[0]}
-    async with node("documented_run.cjs", parameters) as run:
-        assert [await next_report(run), await next_report(run)] == ["上传成功", "上传成功"]
-    expected = {f"exampledir/{name}": (site.files / name).read_bytes() for name in ("photo.jpg", DOCUMENTS[0])}
-    assert await site.contents("examplebucket") == expected
 
 
 async def test_the_sample_works_unchanged_with_the_demo(site: Site) -> None:
