@@ -180,7 +180,7 @@ async def test_a_signer_runs_on_the_config_map_and_responds_to_the_probes(
                 "0.0.0.0:5000": "127.0.0.1:0",
                 "0.0.0.0:9180": "127.0.0.1:0",
                 "https://sts-vpc.cn-hangzhou.aliyuncs.com": cloud.sts,
-                "bucket: photos-prod": f'bucket: photos-prod\n    domain: "{url}"',
+                "https://upload.example.com": url,
                 "max_size: 10MiB": f"max_size: {number}MiB",
                 f"limits: ${{file:{tmp_path}/secrets/redis-url}}": "",
                 f"callback_queue: ${{file:{tmp_path}/secrets/redis-url}}": "",
