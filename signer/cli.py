@@ -6,18 +6,26 @@ import sys
 from collections.abc import Sequence
 
 import signer
-from signer.commands import check, completion, demo, doctor, domains, pull, push, reload, schema, serve, sign
+from signer.commands import check, completion, demo, doctor, domains, events, pull, push, reload, schema, serve, sign
 from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
-from signer.live.running_definitions import CannotCompare
+from signer.live.admin_client import CannotCallSigner
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 
-_COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo, completion)
-_EXPLAINED = (CannotCompare, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite)
+_COMMANDS = (serve, check, sign, reload, push, pull, domains, events, schema, doctor, demo, completion)
+_EXPLAINED = (
+    CannotCallSigner,
+    CannotListen,
+    CannotOpenQueue,
+    CannotRead,
+    CannotReadEnvironment,
+    CannotStart,
+    CannotWrite,
+)
 """Their texts tell the operator what is wrong and how to fix it."""
 _FAILED = 1
 _INTERRUPTED = 130

@@ -13,7 +13,8 @@ from signer.definitions.quantities import format_count
 from signer.definitions.registry import Registry
 from signer.definitions.warnings import find_warnings
 from signer.environment import CannotReadEnvironment
-from signer.live.running_definitions import CannotCompare, admin_url, changes_to_running
+from signer.live.admin_client import CannotCallSigner
+from signer.live.running_definitions import changes_to_running
 from signer.server import event_loop
 from signer.server.certificate import certificate_warnings
 from signer.server.deployment import deployment_warnings
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         location, registry, changes, machine_warnings = event_loop.run(_load(options))
         warnings = [*store_exposures(location), *find_warnings(registry), *machine_warnings]
-    except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCompare) as error:
+    except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCallSigner) as error:
         if not options.json:
             raise
         if isinstance(error, BadDefinitions):
@@ -70,7 +71,7 @@ async def _load(options: argparse.Namespace) -> tuple[str, Registry, list[str] |
         location = definitions.store.location
     changes = None
     if options.diff is not None:
-        changes = await changes_to_running(options.diff or admin_url(registry.server), registry)
+        changes = await changes_to_running(options.diff, registry)
     warnings = [*await certificate_warnings(registry), *await deployment_warnings(registry, location)]
     return location, registry, changes, warnings
 

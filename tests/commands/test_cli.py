@@ -14,17 +14,17 @@ import pytest
 import signer.commands
 from signer import cli
 from signer.cli import main
-from signer.commands import check, completion, demo, doctor, domains, pull, push, reload, schema, serve, sign
+from signer.commands import check, completion, demo, doctor, domains, events, pull, push, reload, schema, serve, sign
 from signer.delivery.queue import CannotOpenQueue
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
-from signer.live.running_definitions import CannotCompare
+from signer.live.admin_client import CannotCallSigner
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 from tests.harness.processes import ROOT, run
 from tools.json_schema import json_schema
 
-COMMANDS = (serve, check, sign, reload, push, pull, domains, schema, doctor, demo, completion)
+COMMANDS = (serve, check, sign, reload, push, pull, domains, events, schema, doctor, demo, completion)
 VALID = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
@@ -61,7 +61,7 @@ def test_unknown_arguments_exit_with_2(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [CannotCompare, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite],
+    [CannotCallSigner, CannotListen, CannotOpenQueue, CannotRead, CannotReadEnvironment, CannotStart, CannotWrite],
 )
 def test_an_explained_error_is_printed_without_a_traceback(
     error: type[Exception], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -49,7 +49,7 @@ async def put(queue: EventQueue, *events: UploadEvent) -> None:
 
 async def claim(queue: EventQueue, max_events: int = 10) -> list[ClaimedEvent]:
     """Claim events that are due."""
-    return await queue.claim(max_events, {}, 100)
+    return await queue.claim(max_events, {}, max_events)
 
 
 async def claim_one(queue: EventQueue) -> ClaimedEvent:
