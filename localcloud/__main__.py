@@ -32,6 +32,12 @@ def main() -> int:
         "--bucket", action="append", default=[], metavar="NAME=REGION", help="create a bucket; repeatable"
     )
     parser.add_argument("--hardened", action="store_true", help="require a metadata token (HttpTokens=required)")
+    parser.add_argument(
+        "--new-account",
+        action="store_true",
+        help="an account that is new to OSS: plain addresses and default public endpoints of Chinese mainland regions "
+        "respond with PublicEndpointForbidden; internal endpoints and custom domains (PUT /-/domains/HOST) serve it",
+    )
     parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
     parser.add_argument(
         "--callback-seconds", type=float, default=5.0, help="time limit of an upload callback (default: 5, as OSS)"
@@ -57,7 +63,7 @@ def _allow_many_connections() -> None:
 async def _serve(options: argparse.Namespace) -> None:
     world = default_world()
     world.hardened, world.token_seconds = options.hardened, options.token_seconds
-    world.callback_seconds = options.callback_seconds
+    world.new_account, world.callback_seconds = options.new_account, options.callback_seconds
     for text in options.bucket:
         name, _, region = text.partition("=")
         world.buckets[name] = Bucket(name, region)

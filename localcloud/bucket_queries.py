@@ -1,4 +1,4 @@
-"""GetBucketInfo and GetBucketLocation, and the check of the endpoint.
+"""GetBucketInfo and GetBucketLocation, and the checks of the endpoint.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/getbucketinfo and .../getbucketlocation
 """
@@ -17,6 +17,8 @@ QUERIES = {"bucketInfo": "GetBucketInfo", "location": "GetBucketLocation", "cors
 
 _ENDPOINT = re.compile(r"[a-z0-9][a-z0-9-]*\.oss-(.+?)(?:-internal)?\.[^.]+\..+")
 _ACCELERATION = ("accelerate", "accelerate-overseas")
+_ACCELERATED = re.compile(r"\.oss-accelerate(?:-overseas)?\.")
+_OBJECT_ACTIONS = ("PostObject", "PutObject", "GetObject", "DeleteObject", "ListObjectsV2")
 
 
 def get_bucket_info(bucket: Bucket) -> web.Response:
@@ -56,6 +58,19 @@ def check_endpoint(host: str, bucket: Bucket, action: str) -> None:
         )
         endpoint = ("Endpoint", f"oss-{bucket.region}.aliyuncs.com")
         raise OssError(403, "AccessDenied", message, "0003-00001403", more=(("Bucket", bucket.name), endpoint))
+
+
+def check_public_endpoint(host: str, bucket: Bucket, action: str) -> None:
+    """Raise PublicEndpointForbidden for an operation on objects at a public endpoint of the Chinese mainland.
+
+    OSS does so for accounts that are new since 2025-03-20. A plain address stands for the default public endpoint.
+    See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
+    """
+    is_mainland = bucket.region.startswith("cn-") and bucket.region != "cn-hongkong"
+    is_other_endpoint = "-internal." in host or _ACCELERATED.search(host) is not None
+    if is_mainland and action in _OBJECT_ACTIONS and not is_other_endpoint:
+        message = "Not allowed using the OSS public endpoint, please use CNAME instead."
+        raise OssError(400, "PublicEndpointForbidden", message, "0048-00000401")
 
 
 def _xml(text: str) -> web.Response:

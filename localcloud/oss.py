@@ -14,7 +14,13 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from localcloud.bucket_queries import QUERIES, check_endpoint, get_bucket_info, get_bucket_location
+from localcloud.bucket_queries import (
+    QUERIES,
+    check_endpoint,
+    check_public_endpoint,
+    get_bucket_info,
+    get_bucket_location,
+)
 from localcloud.callbacks import REQUEST_ID, Callbacks
 from localcloud.cors import allow_origin, get_bucket_cors, preflight
 from localcloud.header_signature import authorize
@@ -44,7 +50,7 @@ class Oss:
 
     def _address(self, request: web.Request) -> tuple[str, str]:
         path = unquote(request.raw_path.partition("?")[0].lstrip("/"))
-        host = request.host.rpartition(":")[0] or request.host
+        host = _host(request)
         if host in self._world.domains:
             return self._world.domains[host], path
         match = _HOST.fullmatch(host)
@@ -75,6 +81,8 @@ class Oss:
     async def _run(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
         action = _action(request, key)
         check_endpoint(request.host, bucket, action)
+        if self._world.new_account and _host(request) not in self._world.domains:
+            check_public_endpoint(request.host, bucket, action)
         if action == "OptionObject":
             return preflight(request, bucket.cors)
         if action:
@@ -144,6 +152,11 @@ def _entry(stored: StoredObject, key: str) -> str:
         f"<Contents><Key>{key}</Key><LastModified>{stored.last_modified}</LastModified><ETag>{stored.etag}</ETag>"
         f"<Type>Normal</Type><Size>{stored.size_bytes}</Size><StorageClass>{stored.storage_class}</StorageClass></Contents>"
     )
+
+
+def _host(request: web.Request) -> str:
+    """Return the host without its port."""
+    return request.host.rpartition(":")[0] or request.host
 
 
 def _action(request: web.Request, key: str) -> str:

@@ -91,6 +91,8 @@ class World:
     """Expired ones too, so that they are rejected as expired. The oldest are dropped above the limit."""
     instance_role: str | None = "oss-uploader"
     hardened: bool = False
+    new_account: bool = False
+    """Whether the account is too new for the default public endpoints of Chinese mainland regions."""
     token_seconds: int | None = None
     """Lifetime of every issued token; None: as requested."""
     callback_seconds: float = 5.0
