@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--app", metavar="ID", help="check only what this app needs")
     parser.add_argument(
-        "--write", action="store_true", help="also upload an empty object below each prefix, and delete it again"
+        "--write",
+        action="store_true",
+        help="also upload a small object below each prefix, at the address that phones use, and delete it again",
     )
     parser.add_argument(
         "--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to wait for each response (default: 5)"

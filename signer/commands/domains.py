@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from signer.commands.definition_options import add_definition_options, load_registry
+from signer.definitions.public_endpoint import is_closed_to_new_accounts
 from signer.definitions.registry import App
 from signer.server import event_loop
 
@@ -38,6 +39,13 @@ class DomainProblem(NamedTuple):
     is_refused: bool
 
 
+_CLOSED = DomainProblem(
+    "closed by OSS to accounts that are new since 2025-03-20; write a domain of your own as domain for the app, or "
+    "legacy_endpoint: true if the account is older",
+    False,
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_definition_options(parser)
@@ -60,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
     groups = _group_by_domains(apps, "" if options.public_url is None else _origin(options.public_url))
     domains = dict.fromkeys(domain for group in groups for domain in group if domain)
     problems = {domain: found for domain in domains if (found := list(domain_problems(domain)))}
+    of_new_accounts = dict.fromkeys(_origin(app.rules.url) for app in apps if not app.legacy_endpoint)
+    for domain in filter(is_closed_to_new_accounts, of_new_accounts):
+        problems.setdefault(domain, []).append(_CLOSED)
     print(_as_json(groups, problems) if options.json else _as_text(groups, problems))
     return 1 if any(problem.is_refused for found in problems.values() for problem in found) else 0
 

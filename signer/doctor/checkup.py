@@ -113,8 +113,10 @@ class Checkup:
         for use, apps in plan.buckets.items():
             subject = Subject("bucket", str(use), apps)
             yield subject, self._check_unsigned(subject, use)
-        for url, (use, apps) in {domain.url: (domain.use, apps) for domain, apps in plan.domains.items()}.items():
-            yield Subject("certificate", url, apps), check_certificate(http, url, use, apps)
+        domains = {domain.url: (domain.use, apps) for domain, apps in plan.domains.items()}
+        for url, (use, apps) in domains.items():
+            if url != use.default_url:
+                yield Subject("certificate", url, apps), check_certificate(http, url, use, apps)
         for account, apps in plan.wechat.items():
             subject = Subject("wechat", account.app_id, apps)
             yield subject, check_wechat(http, subject, account)

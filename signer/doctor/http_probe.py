@@ -25,6 +25,12 @@ _STEP_TIMEOUTS = 3
 """A step may take this many times the limit of one request."""
 _MAX_RESPONSE_BYTES = 256 * 1024
 
+HOSTNAME_MISMATCH = 62
+"""X509_V_ERR_HOSTNAME_MISMATCH, the `verify_code` of a certificate for another name.
+
+See: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+"""
+
 Step = Coroutine[Any, Any, Finding | list[Finding]]
 
 
@@ -111,7 +117,8 @@ def connection_error(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its TLS certificate is not valid"
+        is_mismatch = getattr(error.certificate_error, "verify_code", 0) == HOSTNAME_MISMATCH
+        return "its TLS certificate is for another name" if is_mismatch else "its TLS certificate is not valid"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be reached ({os.strerror(error.errno).lower()})"
     return f"cannot be reached ({type(error).__name__})"

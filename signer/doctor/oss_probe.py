@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from signer.signing.v4 import Credential
 
 T = TypeVar("T")
 
-_WRONG_SIGNING_REGION = ("0002-00000226", "0002-00000228")
+_WRONG_SIGNING_REGION = ("0002-00000226", "0002-00000228", "0002-00000715")
 _OTHER_ENDPOINT = "must be addressed using the specified endpoint"
 
 
@@ -40,6 +40,11 @@ class OssRefusal(Exception):
         return self.code == "AccessDenied" and not self.is_other_region
 
     @property
+    def is_closed_endpoint(self) -> bool:
+        """Whether the account may not use this public endpoint."""
+        return self.code == "PublicEndpointForbidden"
+
+    @property
     def help_url(self) -> str:
         return f"https://api.aliyun.com/troubleshoot?q={self.ec or self.code}"
 
@@ -58,6 +63,11 @@ class OssEndpoint:
         if "{region}" not in self.template:
             return f"{url.scheme}://{url.netloc}/{use.bucket}"
         return f"{url.scheme}://{use.bucket}.{url.netloc}"
+
+    def public_url(self, use: BucketUse, url: str) -> str:
+        """Return where to reach `url`, which phones upload to: the local cloud stands for the default URL."""
+        is_local = "{region}" not in self.template
+        return self.bucket_url(use) if is_local and url == use.default_url else url
 
 
 class OssProbe:
@@ -114,6 +124,20 @@ class OssProbe:
         """Request an absent object. OSS always refuses; only the right bucket gives NoSuchKey or denies it."""
         request = oss.GetObjectRequest(bucket=use.bucket, key=unique_name())
         await self.call(use, credential, lambda client: client.get_object(request), url=url)
+
+    async def post_object(self, url: str, fields: Mapping[str, str], content: bytes) -> str | None:
+        """Upload a form as phones do, and return the object's version, which only some buckets have.
+
+        Raises as `call` does.
+        """
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in fields.items():
+            form.add_field(name, value)
+        form.add_field("file", content, filename="doctor", content_type="application/octet-stream")
+        response = await self.http.request(url, method="POST", data=form)
+        if response.status not in (200, 201, 204):
+            raise parse_refusal(response.status, response.text)
+        return response.headers.get("x-oss-version-id")
 
     async def unsigned_request(self, use: BucketUse) -> OssRefusal:
         """Return OSS's refusal of a request without a signature, which differs for a missing bucket."""

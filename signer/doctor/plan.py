@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from signer.definitions import caller_model
+from signer.definitions.public_endpoint import is_closed_to_new_accounts
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
 
@@ -20,13 +21,18 @@ class BucketUse:
     region: str
     role: str
 
+    @property
+    def default_url(self) -> str:
+        """The public URL of the bucket at the region's default endpoint."""
+        return f"https://{self.bucket}.oss-{self.region}.aliyuncs.com"
+
     def __str__(self) -> str:
         return f"{self.bucket} (credentials.{self.role})"
 
 
 @dataclass(frozen=True, slots=True)
 class DomainUse:
-    """A bucket's own domain (`domain:`), as a URL."""
+    """The URL that phones upload to: the bucket's own domain (`domain:`), or a default one that may be closed."""
 
     use: BucketUse
     url: str
@@ -37,9 +43,10 @@ class DomainUse:
 
 @dataclass(frozen=True, slots=True)
 class PrefixUse:
-    """A prefix that apps write below. `role_key` names the token that they sign with."""
+    """A prefix that apps write below, at one URL. `role_key` names the token that they sign with."""
 
     use: BucketUse
+    url: str
     role_key: str
     fixed: str
     """The part of the key prefix before the first placeholder."""
@@ -92,11 +99,11 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         buckets=_group((use, app.id) for app, use in uses),
         origins=_group((use, origin) for app, use in uses for origin in sorted(app.cors_origins)),
         domains=_group(
-            (DomainUse(use, app.rules.url), app.id) for app, use in uses if app.rules.url != default_url(app)
+            (DomainUse(use, app.rules.url), app.id)
+            for app, use in uses
+            if app.rules.url != use.default_url or is_closed_to_new_accounts(app.rules.url)
         ),
-        prefixes=_group(
-            (PrefixUse(use, app.role, fixed_prefix(app.id, app.rules.naming.prefix.text)), app.id) for app, use in uses
-        ),
+        prefixes=_group((_prefix_use(app, use), app.id) for app, use in uses),
         wechat=_group(
             (WeChatUse(entry.app_id or app.id, entry), app.id)
             for app in apps
@@ -105,6 +112,10 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         ),
         callbacks=tuple(app.id for app in apps if app.callback is not None),
     )
+
+
+def _prefix_use(app: App, use: BucketUse) -> PrefixUse:
+    return PrefixUse(use, app.rules.url, app.role, fixed_prefix(app.id, app.rules.naming.prefix.text))
 
 
 def _with_sources(role: Role | None) -> Iterator[Role]:
@@ -119,8 +130,3 @@ def _group(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
     for key, value in pairs:
         found.setdefault(key, {})[value] = None
     return {key: tuple(values) for key, values in found.items()}
-
-
-def default_url(app: App) -> str:
-    """Return the public URL of the app's bucket at the region's default endpoint."""
-    return f"https://{app.rules.bucket}.oss-{app.rules.region}.aliyuncs.com"

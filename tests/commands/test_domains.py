@@ -26,6 +26,7 @@ apps:
   plain: {key_prefix: '', bucket: own, domain: http://upload.example.com}
   off: {key_prefix: '', bucket: own, enabled: false}
 """
+CLOSED = "closed by OSS to accounts that are new since 2025-03-20"
 PHOTOS = "https://photos.oss-cn-hangzhou.aliyuncs.com"
 
 
@@ -57,7 +58,8 @@ def test_apps_are_grouped_by_their_domains(config: str, capsys: pytest.CaptureFi
         },
     ]
     assert list(document["unfit"]) == ["http://upload.example.com"]
-    assert document["careful"] == {}
+    assert [each.partition(";")[0] for each in document["careful"][PHOTOS]] == [CLOSED]
+    assert len(document["careful"]) == 1
 
 
 def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +69,14 @@ def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.Captu
     assert lines[2] == "wx1:"
     assert lines[3].split() == ["request合法域名", "(set", "it", "with", "--public-url)"]
     assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
-    assert lines[-1].startswith("every domain uses https")
+    assert lines[-1].startswith(f"careful: {PHOTOS}: {CLOSED}; write a domain of your own")
+
+
+def test_an_older_account_may_use_the_default_domain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "signer.yaml"
+    path.write_text(CONFIG.replace("{region: cn-hangzhou,", "{region: cn-hangzhou, legacy_endpoint: true,"), "utf-8")
+    assert main(["domains", "--config", str(path), "--app", "wx1"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("every domain uses https")
 
 
 def test_the_text_lists_refused_domains(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,10 +97,10 @@ def allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
     return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": resources}]}
 
 
-def certificate(directory: Path, days: int) -> tuple[Path, Path]:
-    """Write a self-signed certificate for localhost and its key; return the two paths."""
+def certificate(directory: Path, days: int, host: str) -> tuple[Path, Path]:
+    """Write a self-signed certificate for a host and its key; return the two paths."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -110,7 +110,7 @@ def certificate(directory: Path, days: int) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=days, hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     files = directory / "certificate.pem", directory / "key.pem"
@@ -119,7 +119,7 @@ def certificate(directory: Path, days: int) -> tuple[Path, Path]:
     return files
 
 
-async def other_service(directory: Path, days: int) -> tuple[asyncio.Server, asyncio.Server]:
+async def other_service(directory: Path, days: int, host: str = "localhost") -> tuple[asyncio.Server, asyncio.Server]:
     """Start two servers that are neither oss-signer nor OSS: one speaks plain HTTP, one TLS."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,6 +133,6 @@ async def other_service(directory: Path, days: int) -> tuple[asyncio.Server, asy
             writer.close()
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate(directory, days))
+    context.load_cert_chain(*certificate(directory, days, host))
     plain = await asyncio.start_server(answer, "127.0.0.1", 0)
     return plain, await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)

@@ -31,7 +31,7 @@ credentials:
     endpoint: "{sts}"
     role_arn: acs:ram::1234567890123456:role/oss-two
     source: instance
-defaults: {{region: cn-hangzhou, key_prefix: '', bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}, callers: {{type: api_key, keys: {{shop: KEY_HASH}}}}}}
+defaults: {{region: cn-hangzhou, legacy_endpoint: true, generate_signature: false, key_prefix: '', bucket: photos, credentials: instance, rate_limit: {{per_app: 10/s}}, callers: {{type: api_key, keys: {{shop: KEY_HASH}}}}}}
 apps:
   fine:
     key_prefix: fine/{{caller}}/{{yyyy}}/

@@ -92,6 +92,8 @@ FAULTS = [
     ),
     Fault("bad-tls", "domain", "localhost:{tls} for second", "TLS certificate is not valid", "CNAME localhost"),
     Fault("bad-tls", "certificate", "localhost", "self-signed", "Certificate Hosting"),
+    Fault("foreign-domain", "write", "second/foreign/*", "does not lead to the bucket second", "CNAME localhost"),
+    Fault("bad-tls", "write", "second/bad-tls/*", "TLS certificate is not valid", "curl -sI https://localhost:"),
     Fault("bad-wx", "wechat", "fine", "40125", "AppSecret"),
     Fault("no-wx", "wechat", "no-wx", "cannot be reached", "curl -sI"),
     Fault("", "listen", "server.listen", "is used by another service", "ss -ltnp"),
@@ -123,7 +125,11 @@ def test_a_healthy_machine_has_no_findings(runs: DoctorRuns) -> None:
         "photos/scoped/* (credentials.partner)",
         "photos/chained/* (credentials.chained)",
     }
-    assert [each["what"] for each in healthy.of("domain")] == ["leads to photos"]
+    assert [each["what"] for each in healthy.of("domain")] == ["leads to photos"] * 3
+    assert {each["what"].partition(", through ")[2] for each in healthy.of("write")} == {
+        f"http://localhost:{runs.cloud.oss.rpartition(':')[2]}",
+        "https://photos.oss-cn-hangzhou.aliyuncs.com",
+    }
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name or fault.step}: {fault.what}")
@@ -153,6 +159,8 @@ def test_only_the_faults_are_reported(runs: DoctorRuns) -> None:
         *(("credential", name) for name in ("away", "renamed")),
         *(("bucket", f"photos (credentials.{name})") for name in without_token),
         *(("write", f"photos/{name}/* (credentials.{name})") for name in without_token),
+        ("domain", "https://nobodys.oss-cn-hangzhou.aliyuncs.com for nobodys (credentials.instance)"),
+        ("domain", "https://shanghai.oss-cn-hangzhou.aliyuncs.com for shanghai (credentials.instance)"),
         ("write", "nobodys/missing/* (credentials.instance)"),
         ("write", "shanghai/elsewhere/* (credentials.instance)"),
         ("certificate", "localhost"),

@@ -1,4 +1,4 @@
-"""Steps `domain` and `certificate`: does the bucket's own domain lead to it, with a valid certificate.
+"""Steps `domain` and `certificate`: does the address that phones use lead to the bucket, with a valid certificate.
 
 See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
 """
@@ -12,53 +12,48 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signer.doctor.findings import Finding, Subject
-from signer.doctor.http_probe import HttpProbe, NoResponse
+from signer.doctor.http_probe import HOSTNAME_MISMATCH, HttpProbe, NoResponse
 from signer.doctor.oss_probe import OssProbe, OssRefusal, parse_refusal, unique_name
 from signer.doctor.plan import AppIds, BucketUse, DomainUse
+from signer.doctor.public_address import address_failure, bind_domain
 from signer.doctor.remedies import bucket_page
 from signer.signing.v4 import Credential
 
 _WARN_DAYS = 21
-_OTHER_BUCKET = ("SignatureDoesNotMatch", "NoSuchBucket")
-"""Codes of a bucket that the request was not signed for."""
 
 
 async def check_domain(client: OssProbe, subject: Subject, domain: DomainUse, credential: Credential | None) -> Finding:
-    """Check that the domain leads to its bucket: a signature is valid for one bucket only.
+    """Check that the address leads to its bucket, and that OSS serves the account there.
 
-    Without a credential, the step checks only that OSS responds there.
+    A signature is valid for one bucket only. Without a credential, the step checks only that OSS responds there.
     """
-    use, host = domain.use, urlsplit(domain.url).hostname or ""
-    page = bucket_page(use.bucket, use.region, "Bucket Settings > Domain Names > Map Custom Domain Name")
-    fix = f"{page}, and in your DNS: CNAME {host} -> {use.bucket}.oss-{use.region}.aliyuncs.com"
+    use, url = domain.use, client.endpoint.public_url(domain.use, domain.url)
+    host = urlsplit(url).hostname or ""
     canonical = await _canonical_name(host)
     if canonical is None:
-        return subject.failed("its name cannot be resolved", fix)
+        return subject.failed("its name cannot be resolved", bind_domain(use, host))
     alias = f", a CNAME of {canonical}" if canonical != host else ""
     try:
         if credential is None:
-            response = await client.http.request(f"{domain.url}/{unique_name()}")
+            response = await client.http.request(f"{url}/{unique_name()}")
             if "x-oss-request-id" not in response.headers:
-                return subject.failed(f"the server there is not OSS{alias}", fix)
+                return subject.failed(f"the server there is not OSS{alias}", bind_domain(use, host))
             refusal = parse_refusal(response.status, response.text)
         else:
-            refusal = await _signed_refusal(client, domain, credential)
+            refusal = await _signed_refusal(client, use, url, credential)
     except NoResponse as error:
-        return subject.failed(str(error), fix)
-    if refusal.code in _OTHER_BUCKET:
-        return subject.failed(f"it does not lead to the bucket {use.bucket} ({refusal.code}){alias}", fix)
-    if not refusal.code:
-        return subject.failed(f"the server there is not OSS ({refusal.status}){alias}", fix)
-    if refusal.is_other_region:
-        return subject.failed(f"its bucket is not in {use.region}", "see the step bucket")
+        return subject.failed(str(error), bind_domain(use, host))
+    if (failure := address_failure(use, domain.url, refusal)) is not None:
+        what, fix = failure
+        return subject.failed(f"{what}{alias}", fix)
     if not (refusal.is_denied or refusal.code == "NoSuchKey"):
         return subject.failed(str(refusal), refusal.help_url)
     return subject.ok(f"{'OSS responds there' if credential is None else f'leads to {use.bucket}'}{alias}")
 
 
-async def _signed_refusal(client: OssProbe, domain: DomainUse, credential: Credential) -> OssRefusal:
+async def _signed_refusal(client: OssProbe, use: BucketUse, url: str, credential: Credential) -> OssRefusal:
     try:
-        await client.get_absent_object(domain.use, credential, domain.url)
+        await client.get_absent_object(use, credential, url)
     except OssRefusal as refusal:
         return refusal
     # The object cannot exist, so this server is not OSS.
@@ -87,7 +82,8 @@ async def check_certificate(http: HttpProbe, url: str, use: BucketUse, apps: App
         async with asyncio.timeout(http.timeout_seconds):
             expiration = await _expiration(split.hostname or "", split.port or 443)
     except ssl.SSLCertVerificationError as error:
-        return subject.failed(f"is not valid: {error.verify_message}", fix)
+        what = "is for another name" if error.verify_code == HOSTNAME_MISMATCH else "is not valid"
+        return subject.failed(f"{what}: {error.verify_message}", fix)
     except TimeoutError:
         return subject.failed(f"no response within {http.timeout_seconds:g} s", fix)
     except OSError as error:
