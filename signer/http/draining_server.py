@@ -1,6 +1,7 @@
 """aiohttp's low-level server, which counts its connections and can close them politely."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,6 +9,10 @@ from aiohttp import web
 
 _KEEPALIVE_SECONDS = 75.0
 """Above nginx's 60 s, so that nginx never sends a request on a connection that this server is closing."""
+
+
+_MAX_UNSENT_BYTES = 64 * 1024
+"""Beyond it, a connection answers no request until its client has read; the default with TLS is eight times as much."""
 
 
 class DrainingServer(web.Server):
@@ -26,15 +31,67 @@ class DrainingServer(web.Server):
         """Whether each response closes its connection."""
         self.has_no_connections = asyncio.Event()
         self.has_no_connections.set()
-        self._connection_count = 0
+        self.on_connection_closed: Callable[[], None] = lambda: None
+        """Called after a connection was closed."""
+        self._starting: set[web.RequestHandler] = set()
+        """Accepted, and not ready for requests yet: the TLS handshake is in progress."""
+        self._open: set[web.RequestHandler] = set()
+        self._idle_since: dict[web.RequestHandler, float] = {}
+        """The open ones without a request in progress, with the event loop's time; the oldest come first."""
+        self._loop_time = asyncio.get_running_loop().time
+
+    @property
+    def connection_count(self) -> int:
+        """The number of connections, each of which is an open file."""
+        return len(self._starting) + len(self._open)
+
+    def start_connection(self) -> web.RequestHandler:
+        """Return the protocol of an accepted connection, which counts from now on."""
+        handler = self()
+        self._starting.add(handler)
+        self.has_no_connections.clear()
+        return handler
+
+    def end_start(self, handler: web.RequestHandler) -> None:
+        """Forget the connection if its TLS handshake failed."""
+        if handler in self._starting:
+            self._starting.discard(handler)
+            self._report_closed()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._connection_count += 1
+        transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
+        self._starting.discard(handler)
+        self._open.add(handler)
+        self._idle_since[handler] = self._loop_time()
         self.has_no_connections.clear()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._connection_count -= 1
-        if not self._connection_count:
+        self._open.discard(handler)
+        self._idle_since.pop(handler, None)
+        self._report_closed()
+
+    def mark_busy(self, handler: web.RequestHandler) -> None:
+        """Record the start of a request."""
+        self._idle_since.pop(handler, None)
+
+    def mark_idle(self, handler: web.RequestHandler) -> None:
+        """Record the end of a request, whose response is written."""
+        if handler in self._open:
+            self._idle_since[handler] = self._loop_time()
+
+    def close_idle_connections(self, *, min_idle_seconds: float, max_count: int) -> int:
+        """Close the connections that are idle for the longest time, and return their number."""
+        since = self._loop_time() - min_idle_seconds
+        oldest = list(itertools.islice(self._idle_since.items(), max_count))
+        handlers = [handler for handler, idle_since in oldest if idle_since <= since]
+        for handler in handlers:
+            del self._idle_since[handler]
+            handler.force_close()
+        return len(handlers)
+
+    def _report_closed(self) -> None:
+        if not self.connection_count:
             self.has_no_connections.set()
+        self.on_connection_closed()

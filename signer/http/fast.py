@@ -143,6 +143,7 @@ class FastConnection(web.RequestHandler):
     async def _answer(self, message: Any, stream: StreamReader) -> bool:
         """Answer one message; return whether the connection stays open."""
         self._request_in_progress = True
+        self._server.mark_busy(self)
         self._stream = stream
         try:
             if isinstance(message, RawRequestMessage):
@@ -178,6 +179,7 @@ class FastConnection(web.RequestHandler):
         finally:
             self._stream = None
             self._request_in_progress = False
+            self._server.mark_idle(self)
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
         if not is_open or self._close or self._force_close:

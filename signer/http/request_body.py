@@ -12,6 +12,8 @@ MAX_BODY_BYTES = 64 * 1024
 _READ_TIMEOUT_SECONDS = 10.0
 _MAX_SKIPPED_BYTES = 16 * 2**20
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BROKEN = (ConnectionError, RuntimeError, web.RequestPayloadError)
+"""What reading a stream raises. aiohttp raises RuntimeError if the client disconnected before the first read."""
 
 
 class RequestHead(Protocol):
@@ -53,7 +55,7 @@ class StreamBody:
                     data = await self._read_stream()
         except TimeoutError:
             raise InvalidRequest(f"the body did not arrive within {_READ_TIMEOUT_SECONDS:g} s; send it again") from None
-        except (ConnectionError, web.RequestPayloadError):
+        except _BROKEN:
             raise InvalidRequest("the body is incomplete or malformed; send it again") from None
         if len(data) > MAX_BODY_BYTES:
             raise _too_large()
@@ -92,6 +94,6 @@ async def skip(stream: StreamReader) -> bool:
         async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
             while not stream.is_eof() and skipped <= _MAX_SKIPPED_BYTES:
                 skipped += len(await stream.readany())
-    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+    except (TimeoutError, *_BROKEN):
         return False
     return stream.is_eof()

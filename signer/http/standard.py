@@ -24,6 +24,13 @@ class StandardServer(DrainingServer):
         self._handle = dispatcher.handle
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
+        self.mark_busy(request.protocol)
+        try:
+            return await self._write_response(request)
+        finally:
+            self.mark_idle(request.protocol)
+
+    async def _write_response(self, request: web.BaseRequest) -> web.Response:
         headers = request.headers
         stream = request.content if request.body_exists else None
         body = EMPTY_BODY if stream is None else StreamBody(stream, request, request.transport)
@@ -32,14 +39,18 @@ class StandardServer(DrainingServer):
         if self.is_draining or hdrs.UPGRADE in headers:
             # What follows a request for another protocol cannot be read as HTTP.
             response.force_close()
-        if stream is not None:
-            if stream.exception() is not None:
-                response.force_close()
-            elif not stream.is_eof():
-                await response.prepare(request)
-                await response.write_eof()
-                if not await skip(stream):
-                    response.force_close()
+        if stream is not None and stream.exception() is not None:
+            response.force_close()
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:  # The client disconnected.
+            return response
+        except ValueError:  # A header contains a line break.
+            request.protocol.force_close()
+            raise
+        if stream is not None and stream.exception() is None and not stream.is_eof() and not await skip(stream):
+            response.force_close()
         return response
 
 

@@ -7,6 +7,8 @@ import sys
 
 _SWITCH_SECONDS = 0.0005
 _STDERR = 2
+_MAX_RESERVED_FILES = 4096
+_UNLIMITED_OPEN_FILES = 2**20
 
 
 def tune_interpreter() -> None:
@@ -39,3 +41,20 @@ def enable_crash_traceback() -> None:
     except OSError:  # A socket, or a pipe of another user.
         descriptor = _STDERR
     faulthandler.enable(descriptor)
+
+
+def max_connections() -> tuple[int, int]:
+    """Return how many connections the public and the admin address may have.
+
+    A quarter of the open files, at most 4,096, is reserved: for the admin address, for requests to other services, and
+    for files. The admin address gets a quarter of the reserve.
+    """
+    max_open_files = _UNLIMITED_OPEN_FILES
+    with contextlib.suppress(ImportError, OSError):  # Windows has no module resource.
+        import resource
+
+        soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft_limit != resource.RLIM_INFINITY:
+            max_open_files = soft_limit
+    reserve = min(max_open_files // 4, _MAX_RESERVED_FILES)
+    return max_open_files - reserve, reserve // 4

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from ssl import SSLContext
 from typing import Any
 
 from signer.admin.access import TokenGuard, refuse_web_pages
@@ -22,7 +21,7 @@ from signer.listen_address import ListenAddress
 from signer.live.reloader import Reloader
 from signer.server.deployment import LISTEN_IS_NOT_USED
 from signer.server.listeners import Listener, socket_url
-from signer.server.process_settings import tune_interpreter
+from signer.server.process_settings import max_connections, tune_interpreter
 from signer.server.signals import Signals
 from signer.server.sockets import inherit_sockets, listening_socket, require_local
 from signer.server.supervision import Supervision
@@ -79,13 +78,17 @@ async def serve(
         create_server = choose_adapter()
         tls = None if certificate is None else certificate.context
         dispatcher = Dispatcher(service, router, request_log)
-        public_listener = await _listen(stack, create_server(dispatcher), public_sockets, tls)
+        max_public, max_admin = max_connections()
+        public_listener = _listener(stack, create_server(dispatcher), "public", max_public)
+        for sock in public_sockets:
+            await public_listener.listen(sock, tls)
+        service.metrics.expose(public_listener.metrics)
         admin_router = admin_routes(service, reloader, status, guard)
         for sock in admin_sockets:
             # Pages in a browser cannot connect to a unix socket.
             admin_guard = guard or (None if sock.family == socket.AF_UNIX else refuse_web_pages)
             admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=admin_guard, is_timed=False)
-            await _listen(stack, create_server(admin_dispatcher), [sock])
+            await _listener(stack, create_server(admin_dispatcher), "admin", max_admin).listen(sock)
         stack.enter_context(signals.handlers())
         urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
         log.info("listening", extra={"public": urls[0], "admin": urls[1]})
@@ -124,16 +127,9 @@ def _inherited_or_new(
     return inherited
 
 
-async def _listen(
-    stack: contextlib.AsyncExitStack,
-    server: DrainingServer,
-    sockets: list[socket.socket],
-    tls: SSLContext | None = None,
-) -> Listener:
-    listener = Listener(server)
+def _listener(stack: contextlib.AsyncExitStack, server: DrainingServer, name: str, max_connections: int) -> Listener:
+    listener = Listener(server, name=name, max_connections=max_connections)
     stack.push_async_callback(listener.close)
-    for sock in sockets:
-        await listener.listen(sock, tls)
     return listener
 
 

@@ -9,6 +9,8 @@ import contextlib
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterable, Iterator, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +24,10 @@ _PROBE_SECONDS = 1.0
 _FIRST_INHERITED_DESCRIPTOR = 3
 _ADMIN_NAME = "admin"
 """FileDescriptorName= of a socket for the admin routes; a socket of any other name is for the public ones."""
+
+
+_TCP_INFO_UNACKED = struct.Struct("24xI")
+"""`tcpi_unacked` in `struct tcp_info`: of a listening socket, the length of its queue."""
 
 
 class CannotListen(Exception):
@@ -96,6 +102,20 @@ def inherit_sockets(environ: MutableMapping[str, str] = os.environ) -> tuple[lis
         is_admin = index < len(names) and names[index] == _ADMIN_NAME
         (admin if is_admin else public).append(socket.socket(fileno=descriptor))
     return public, admin
+
+
+def waiting_connections(sock: socket.socket) -> int:
+    """Return how many connections wait to be accepted; 0 if the socket is closed or the system does not report it.
+
+    See: https://github.com/torvalds/linux/blob/v5.10/net/ipv4/tcp.c (tcp_get_info)
+    """
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not sys.platform.startswith("linux"):
+        return 0
+    try:
+        information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_UNACKED.size)
+    except OSError:
+        return 0
+    return int(_TCP_INFO_UNACKED.unpack(information)[0])
 
 
 def require_local(sockets: Iterable[socket.socket]) -> None:

@@ -1,10 +1,10 @@
-"""Counters and histograms that are cheap to update.
+"""Counters and histograms that are cheap to update, and metrics that are computed at each scrape.
 
 Only the event loop updates them, so they need no lock; those of prometheus_client take one for each update.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import inf
 
@@ -51,3 +51,13 @@ class DurationHistogram(Collector):
     def collect(self) -> Iterator[Metric]:
         buckets = [("+Inf" if bound == inf else repr(bound), count) for bound, count in self.cumulative()]
         yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum_seconds)
+
+
+class ScrapeCollector(Collector):
+    """Calls a function at each scrape."""
+
+    def __init__(self, function: Callable[[], Iterator[Metric]]) -> None:
+        self._function = function
+
+    def collect(self) -> Iterator[Metric]:
+        return self._function()

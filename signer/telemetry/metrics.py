@@ -14,10 +14,9 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 import signer
-from signer.telemetry.counters import DurationHistogram, LabelledCounter
+from signer.telemetry.counters import DurationHistogram, LabelledCounter, ScrapeCollector
 from signer.telemetry.line_writer import LineWriter
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -168,13 +167,17 @@ class Metrics:
             yield expiry
             yield usable
 
-        self._registry.register(_ScrapeCollector(collect_roles))
+        self.expose(collect_roles)
         self._gauge(
             "oss_signer_clock_skew_seconds",
             "This machine's clock minus that of the STS or metadata service that differs most.",
         ).set_function(clock_skew_seconds)
         self._gauge("oss_signer_ready", "1 if /readyz returns 200, else 0.").set_function(ready)
         self._gauge("oss_signer_config_apps", "Apps in the active definitions.").set_function(apps)
+
+    def expose(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Call `collect` at each scrape, and expose the metrics that it yields."""
+        self._registry.register(ScrapeCollector(collect))
 
     def expose_revision(self, revision: Callable[[], str]) -> None:
         """Call `revision` at each scrape; workers with different definitions differ in it."""
@@ -186,7 +189,7 @@ class Metrics:
             info.add_metric([revision()], 1)
             yield info
 
-        self._registry.register(_ScrapeCollector(collect))
+        self.expose(collect)
 
     def expose_certificate(
         self, *, expires_at: Callable[[], float], succeeded: Callable[[], bool], is_retrying: Callable[[], bool]
@@ -224,7 +227,7 @@ class Metrics:
             yield lost
             yield blocked
 
-        self._registry.register(_ScrapeCollector(collect))
+        self.expose(collect)
 
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
         self._loop_lag.set_function(seconds)
@@ -282,16 +285,6 @@ class Metrics:
         histogram = DurationHistogram(name, documentation, tuple(bounds_seconds))
         self._registry.register(histogram)
         return histogram
-
-
-class _ScrapeCollector(Collector):
-    """Calls a function at each scrape."""
-
-    def __init__(self, function: Callable[[], Iterator[Metric]]) -> None:
-        self._function = function
-
-    def collect(self) -> Iterator[Metric]:
-        return self._function()
 
 
 def _outcome(succeeded: bool) -> str:

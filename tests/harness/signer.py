@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,9 +140,14 @@ async def signer(
     environ: Mapping[str, str] | None = None,
     wait_for: str = READY,
     admin_token: str | None = None,
+    prefix: Sequence[object] = (),
 ) -> AsyncIterator[Signer]:
-    """Run `python run.py serve --config CONFIG`, and enter the block once it has logged the event `wait_for`."""
-    command = (sys.executable, "run.py", "serve", "--config", config, *arguments)
+    """Run `python run.py serve --config CONFIG`, and enter the block once it has logged the event `wait_for`.
+
+    Args:
+        prefix: A command that runs the signer, such as `prlimit --nofile=256`.
+    """
+    command = (*prefix, sys.executable, "run.py", "serve", "--config", config, *arguments)
     headers = {} if admin_token is None else {"Authorization": f"Bearer {admin_token}"}
     async with launch(*command, environ={**LOCAL_ENVIRON, **(environ or {})}) as process:
 

@@ -149,3 +149,11 @@ async def test_a_body_that_never_arrives_is_not_skipped_forever(stream: StreamRe
 async def test_a_broken_body_is_not_skipped(stream: StreamReader) -> None:
     stream.set_exception(ConnectionResetError())
     assert not await skip(stream)
+
+
+async def test_a_client_that_has_disconnected_sends_no_body() -> None:
+    loop = asyncio.get_running_loop()
+    stream = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    with pytest.raises(InvalidRequest, match="incomplete"):
+        await body_of(stream).read()
+    assert not await skip(stream)

@@ -71,7 +71,7 @@ def sockets() -> Iterator[contextlib.ExitStack]:
 
 @pytest.fixture
 async def listener(server: DrainingServer, sockets: contextlib.ExitStack) -> AsyncIterator[Listener]:
-    listener = Listener(server)
+    listener = Listener(server, name="public", max_connections=1000)
     try:
         yield listener
     finally:
