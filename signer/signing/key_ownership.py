@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, check_caller, unsafe_reason
+from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, check_caller
 
 _PATTERNS = {
     "caller": r"(?!\.+(?:/|$))[A-Za-z0-9._@=+:-]{1,128}",
@@ -15,6 +15,12 @@ _PATTERNS = {
     "stem": "[^/]+",
     "ext": "[^/]*",
 }
+_STORABLE_KEY = re.compile(r"[^/\\\ud800-\udfff][^\ud800-\udfff]*")
+_DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?(?:/|\Z)")
+"""HTTP clients remove these segments from a URL, so no signed URL reads such a key.
+
+See: https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4
+"""
 
 
 def is_key_of_app(naming: KeyNaming, key: str, *, app_id: str) -> bool:
@@ -22,11 +28,14 @@ def is_key_of_app(naming: KeyNaming, key: str, *, app_id: str) -> bool:
 
     Where the client chooses the name, any name below the prefix is possible, as it is for OSS.
     """
-    return len(key.encode()) <= MAX_KEY_BYTES and _key_pattern(naming, app_id).fullmatch(key) is not None
+    return _is_storable(key) and _key_pattern(naming, app_id).fullmatch(key) is not None
 
 
 def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | None) -> bool:
     """Return whether `key` is below the prefix that this caller has, or had on another day.
+
+    Where the client chooses the name, OSS checks the prefix only. So each key that OSS can store there is the caller's,
+    whatever its characters, and what the caller uploaded can be downloaded.
 
     Raises `InvalidRequest` if the prefix needs a caller and this one cannot be part of a key.
     """
@@ -34,7 +43,12 @@ def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | 
     if "caller" in naming.prefix.names:
         values["caller"] = check_caller(caller)
     match = re.match(_template_pattern(naming.prefix, values), key)
-    return match is not None and len(key) > match.end() and unsafe_reason(key) is None
+    return match is not None and len(key) > match.end() and _is_storable(key) and _DOT_SEGMENT.search(key) is None
+
+
+def _is_storable(key: str) -> bool:
+    """Return whether OSS can store an object with this key."""
+    return _STORABLE_KEY.fullmatch(key) is not None and len(key.encode()) <= MAX_KEY_BYTES
 
 
 @lru_cache(maxsize=4096)

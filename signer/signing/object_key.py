@@ -1,4 +1,4 @@
-"""Name objects: key templates, safe names from client input, and the limits of an app's prefix.
+"""Name objects: key templates, and the limits of an app's prefix.
 
 OSS accepts keys of 1 to 1023 bytes of UTF-8 that do not start with `/` or `\\`. A `$` is rejected here as well, because
 it is special in PostObject conditions and in `${filename}`.
@@ -8,40 +8,29 @@ See: https://help.aliyun.com/zh/oss/user-guide/object-naming-conventions
 
 from __future__ import annotations
 
-import os
 import re
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
 from signer.errors import InvalidRequest
+from signer.signing.file_name import MAX_FILENAME_BYTES, UNSAFE_CHARACTER, mark, safe_filename, split_extension
+from signer.signing.unique_id import new_uuid_hex
 
 MAX_KEY_BYTES = 1023
-MAX_FILENAME_BYTES = 255
-MAX_EXTENSION_CHARACTERS = 16
 PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
 _FILE_PLACEHOLDERS = frozenset({"filename", "ext", "stem"})
 KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _FILE_PLACEHOLDERS | {"uuid"}
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_SAFE_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}\.[A-Za-z0-9]{1,16}")
 _SAFE_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
-"""Most file names and keys match these two patterns and need no closer look."""
+"""Most keys match this pattern and need no closer look."""
 _DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
-_REPLACEMENTS = str.maketrans(dict.fromkeys('$<>:"|?*{}', "_"))
 _CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
-_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Control, format (bidi, zero-width), surrogate, private and unassigned characters, and line separators."""
 
 
 class InvalidTemplate(ValueError):
     """A key or prefix in the definitions that cannot be used; the text gives the reason."""
-
-
-def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in _INVISIBLE_CATEGORIES
 
 
 def unsafe_reason(key: str) -> str | None:
@@ -52,8 +41,8 @@ def unsafe_reason(key: str) -> str | None:
         return "starts with / or \\"
     if "$" in key:
         return "contains a $, which is special in PostObject conditions"
-    if any(_is_invisible(character) for character in key):
-        return "contains a control or invisible character"
+    if UNSAFE_CHARACTER.search(key):
+        return "contains a control character, a line separator, or a character that reorders text"
     if _DOT_SEGMENT.search(key):
         return "contains a . or .. segment"
     if len(key.encode()) > MAX_KEY_BYTES:
@@ -101,37 +90,6 @@ def placeholder_in_segment(prefix: str, name: str) -> str | None:
             if placeholder in segment and segment != placeholder:
                 return placeholder
     return None
-
-
-def safe_filename(filename: str) -> str:
-    """Return a client's file name as one readable path segment in NFC, without invisible characters.
-
-    `$`, quotes and wildcards become `_`. A name of more than 255 bytes is shortened before its extension, between
-    characters. An empty result becomes `file`.
-    """
-    if _SAFE_FILENAME.fullmatch(filename):
-        return filename
-    name = filename.replace("\\", "/").rsplit("/", 1)[-1]
-    name = "".join(c for c in unicodedata.normalize("NFC", name) if not _is_invisible(c))
-    name = name.translate(_REPLACEMENTS).strip(" .") or "file"
-    stem, dot, extension = name.rpartition(".")
-    if not dot or len(extension) > MAX_EXTENSION_CHARACTERS:
-        stem, extension = name, ""
-    stem = _shorten(stem, MAX_FILENAME_BYTES - len(extension.encode()) - 1)
-    return f"{stem}.{extension}" if extension else stem
-
-
-def _shorten(text: str, max_bytes: int) -> str:
-    """Return at most `max_bytes` of UTF-8, not ending inside a character or before its combining marks."""
-    encoded = text.encode()
-    if len(encoded) <= max_bytes:
-        return text
-    kept = encoded[:max_bytes].decode(errors="ignore")
-    rest = text[len(kept) :]
-    while kept and rest and unicodedata.combining(rest[0]):
-        rest = kept[-1] + rest
-        kept = kept[:-1]
-    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,35 +157,26 @@ def check_caller(caller: str | None) -> str:
     return caller
 
 
-_VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))
-_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
-
-
-def _uuid4_hex() -> Iterator[str]:
-    """Yield random UUIDs in hex, reading the randomness for 256 of them with one system call.
-
-    See: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
-    """
-    while True:
-        block = bytearray(os.urandom(16 * 256))
-        block[6::16] = block[6::16].translate(_VERSION)
-        block[8::16] = block[8::16].translate(_VARIANT)
-        digits = block.hex()
-        for start in range(0, len(digits), 32):
-            yield digits[start : start + 32]
-
-
-_UUIDS = _uuid4_hex()
+def unique_key(prefix: str, filename: str | None) -> str:
+    """Return a key below the prefix that no other upload has; it ends with the file's name. Raises `InvalidRequest`."""
+    key = prefix + new_uuid_hex()
+    if filename is not None:
+        key = f"{key}-{safe_filename(filename)}"
+    if reason := unsafe_reason(key):
+        raise _unsafe_key(reason)
+    return key
 
 
 def _name_values(name: Template, filename: str | None) -> dict[str, str]:
-    if filename is None and name.names & {"filename", "stem"}:
-        raise InvalidRequest("filename is missing; this app names objects after the file")
-    safe = safe_filename(filename) if filename is not None else ""
-    stem, dot, extension = safe.rpartition(".")
-    return {
-        "uuid": next(_UUIDS),
-        "filename": safe,
-        "stem": stem if dot else safe,
-        "ext": extension.lower() if dot else "",
-    }
+    if filename is None:
+        if name.names & {"filename", "stem"}:
+            raise InvalidRequest("filename is missing; this app names objects after the file")
+        return {"uuid": new_uuid_hex(), "ext": ""}
+    safe = safe_filename(filename)
+    stem, extension = split_extension(safe)
+    if extension.isascii() and extension != (lower := extension.lower()):
+        if name.names.isdisjoint({"uuid", "filename"}):
+            # Nothing else in the key tells a.JPG and a.jpg apart.
+            stem = mark(stem, filename, MAX_FILENAME_BYTES - len(extension) - 1)
+        extension = lower
+    return {"uuid": new_uuid_hex(), "filename": safe, "stem": stem, "ext": extension}

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from signer.errors import InvalidRequest
 from signer.signing.key_ownership import is_key_of_app, is_key_of_caller
-from signer.signing.object_key import PREFIX_PLACEHOLDERS, InvalidTemplate, KeyNaming, Template, placeholder_in_segment
+from signer.signing.object_key import (
+    PREFIX_PLACEHOLDERS,
+    InvalidTemplate,
+    KeyNaming,
+    Template,
+    placeholder_in_segment,
+    unique_key,
+)
 
 APP = "wx1234567890abcdef"
 
@@ -138,7 +145,12 @@ def test_other_keys_are_not_ones_of_the_app(prefix: str, key: str | None, upload
         ("wx1/anna/2026-03/", False),
         ("wx1/anna/a.jpg", False),
         ("wx1/anna/2026-03/../../bert/2026-03/a.jpg", False),
-        ("wx1/anna/2026-03/a\u202e.jpg", False),
+        ("wx1/anna/2026-03/..", False),
+        ("wx1/anna/2026-03/./a.jpg", False),
+        ("wx1/anna/2026-03/..a/.b", True),
+        ("wx1/anna/2026-03/a$\u202e\n\\..\\b.jpg", True),
+        ("wx1/anna/2026-03/\U0001f468\u200d\U0001f467\U0001fae8\U000323af\u0378", True),
+        ("wx1/anna/2026-03/\ud800", False),
         ("x/wx1/anna/2026-03/a.jpg", False),
         ("wx1/anna/2026-03/" + "a" * 1024, False),
     ],
@@ -146,6 +158,16 @@ def test_other_keys_are_not_ones_of_the_app(prefix: str, key: str | None, upload
 def test_caller_owns_keys_below_its_prefix(key: str, is_own: bool) -> None:
     template = naming("{app}/{caller}/{yyyy}-{mm}/", "{uuid}")
     assert is_key_of_caller(template, key, app_id="wx1", caller="anna") is is_own
+
+
+@given(st.text(min_size=1, max_size=250), st.sampled_from([None, "{filename}", "{stem}.{ext}", "{uuid}.{ext}"]))
+def test_what_a_caller_can_upload_it_can_download(filename: str, key: str | None) -> None:
+    made = naming("{caller}/{yyyy}/", key)
+    below, exact = made.keys(app_id=APP, caller="anna", filename=filename, now=datetime(2026, 3, 9, tzinfo=UTC))
+    uploaded = [exact] if exact is not None else [unique_key(below, filename), below + filename]
+    for each in uploaded:
+        has_dot_segment = not {".", ".."}.isdisjoint(each.split("/"))
+        assert is_key_of_caller(made, each, app_id=APP, caller="anna") is not has_dot_segment
 
 
 @pytest.mark.parametrize("caller", [None, "", "..", "a/b", "[a-z]+"])

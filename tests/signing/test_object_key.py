@@ -3,64 +3,24 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signer.errors import InvalidRequest
 from signer.signing.object_key import (
-    MAX_FILENAME_BYTES,
+    MAX_KEY_BYTES,
     PREFIX_PLACEHOLDERS,
     InvalidTemplate,
     KeyNaming,
     Template,
-    safe_filename,
+    unique_key,
     unsafe_reason,
 )
 
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("照片 1.jpg", "照片 1.jpg"),
-        ("e\u0301te.png", "éte.png"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Users\\me\\a.jpg", "a.jpg"),
-        ("a\r\nb.jpg", "ab.jpg"),
-        ("\u202egpj.exe", "gpj.exe"),
-        ("${filename}", "__filename_"),
-        ("..", "file"),
-        ("", "file"),
-        (".bashrc", "bashrc"),
-        ("a?b*c.jpg", "a_b_c.jpg"),
-        ("é" * 200 + ".jpeg", "é" * 125 + ".jpeg"),
-        ("x" * 300, "x" * 254),
-        ("\U0001f600" * 100 + ".png", "\U0001f600" * 62 + ".png"),
-    ],
-)
-def test_file_name_becomes_safe_and_stays_readable(sent: str, kept: str) -> None:
-    assert safe_filename(sent) == kept
-
-
-def test_shortening_keeps_combining_marks_with_their_character() -> None:
-    cut = safe_filename("x" * 250 + "q\u0323\u0307\u0308" + ".a")
-    assert cut == "x" * 250 + ".a"
-
-
-@given(st.text(max_size=600))
-def test_any_file_name_becomes_safe(sent: str) -> None:
-    safe = safe_filename(sent)
-    assert 1 <= len(safe.encode()) <= MAX_FILENAME_BYTES
-    assert not set(safe) & set('/\\$<>:"|?*{}')
-    assert all(unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in safe)
-    assert safe not in {".", ".."}
-    assert unsafe_reason(safe) is None
-    assert safe_filename(safe) == safe
 
 
 @given(
@@ -88,6 +48,51 @@ def test_placeholders_are_replaced() -> None:
     prefix, key = naming.keys(app_id="wx1", caller="ann", filename="Cat.JPG", now=NOW)
     assert prefix == "wx1/ann/2026-03-09/"
     assert key == "wx1/ann/2026-03-09/Cat~Cat.JPG~jpg"
+
+
+@given(
+    names=st.tuples(st.text(max_size=40), st.text(max_size=40)),
+    ends=st.tuples(*[st.sampled_from([".jpg", ".JPG", ".Jpg", ".K", ".k", "", ".", "\u202e.jpg"])] * 2),
+)
+@example(names=("\U0001fae8", "\U0001fa77"), ends=(".jpg", ".jpg"))
+@example(names=("a", "a"), ends=(".jpg", ".JPG"))
+@example(names=("\u202e", "\u2066"), ends=(".jpg", ".jpg"))
+@pytest.mark.parametrize("template", ["{filename}", "{stem}.{ext}", "{yyyy}/{stem}.{ext}"])
+def test_two_different_names_never_give_one_key(template: str, names: tuple[str, str], ends: tuple[str, str]) -> None:
+    first, second = (name + end for name, end in zip(names, ends, strict=True))
+    for one, other in ((first, second), (names[0] + ends[0], names[0] + ends[1])):
+        if one != other:
+            assert key_of(template, one) != key_of(template, other)
+
+
+def key_of(template: str, filename: str) -> str:
+    naming = KeyNaming(Template.parse(""), Template.parse(template))
+    _, key = naming.keys(app_id="a", caller=None, filename=filename, now=NOW)
+    assert key is not None
+    # A file that is uploaded under the name of an object does not replace it either.
+    _, again = naming.keys(app_id="a", caller=None, filename=key.rpartition("/")[2], now=NOW)
+    assert (again == key) is (key.rpartition("/")[2] == filename)
+    return key
+
+
+def test_extension_is_in_lower_case_whatever_the_version_of_unicode() -> None:
+    naming = KeyNaming(Template.parse(""), Template.parse("{ext}"))
+    for sent, extension in (("a.JPG", "jpg"), ("a.\ua7dc", "\ua7dc"), ("a.É", "É"), ("a." + "x" * 17, "")):
+        assert naming.keys(app_id="a", caller=None, filename=sent, now=NOW) == ("", extension)
+
+
+def test_unique_key_ends_with_the_name_of_its_file() -> None:
+    keys = {unique_key("p/", name) for name in ["a$.jpg", "a$.jpg", None, None]}
+    assert len(keys) == 4
+    assert sum(re.fullmatch(r"p/[0-9a-f]{32}-a_~[0-9a-f]{8}\.jpg", key) is not None for key in keys) == 2
+    assert sum(re.fullmatch(r"p/[0-9a-f]{32}", key) is not None for key in keys) == 2
+
+
+def test_unique_key_is_not_longer_than_oss_allows() -> None:
+    prefix = "p" * (MAX_KEY_BYTES - 32)
+    assert len(unique_key(prefix, None)) == MAX_KEY_BYTES
+    with pytest.raises(InvalidRequest, match="longer than 1023 bytes"):
+        unique_key(prefix, "a.jpg")
 
 
 def test_empty_extension_removes_its_dot() -> None:
@@ -120,7 +125,7 @@ def test_unsafe_caller_is_rejected(caller: str | None) -> None:
         ("./a", ".."),
         ("a$b/", "$"),
         ("a\nb", "control"),
-        ("a\u202eb", "invisible"),
+        ("a\u202eb", "reorders text"),
         ("{who}/", "unknown placeholder {who}"),
         ("{}/", "unknown placeholder"),
         ("a{b", "brace"),
