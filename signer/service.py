@@ -115,7 +115,7 @@ class Service:
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
             members = {
-                "key": upload.key,
+                "key": upload.key if upload.is_exact_key else None,
                 "key_prefix": upload.key_prefix,
                 "max_size": upload.rules.max_size_bytes,
                 "expires_at": upload.expires_at,

@@ -19,8 +19,8 @@ class UploadForm(BaseModel):
     method: str = Field(description="POST")
     fields: dict[str, str] = Field(description="All form fields, ready for formData of wx.uploadFile.")
     file_field: str = Field(description="The name of the form field that contains the file: file")
-    key: str | None = Field(default=None, description="The object key, if the server names the object.")
-    key_prefix: str | None = Field(None, description="The prefix of every object key, if the client names the object.")
+    key: str | None = Field(default=None, description="The object key, as in fields; absent from a form to reuse.")
+    key_prefix: str | None = Field(None, description="The prefix of all keys that the client may choose, if it may.")
     expires_at: str = Field(description="When the form expires, at the latest with its credential (RFC 3339, UTC).")
     max_size: int = Field(description="The largest size of the file in bytes.")
 

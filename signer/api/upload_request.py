@@ -30,6 +30,10 @@ class UploadRequestBody(BaseModel):
     meta: dict[str, str] = Field(
         default_factory=dict, description="Metadata of the object; the form sends each as x-oss-meta-name."
     )
+    reuse: bool = Field(
+        default=False,
+        description="Whether the form serves several files, which the client names; for apps with key: client.",
+    )
     code: str | None = Field(
         default=None, max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code."
     )
@@ -53,7 +57,7 @@ async def parse_upload_request(body: RequestBody, headers: MultiMapping[str]) ->
         if "Content-Encoding" in headers:
             raise InvalidRequest("the body is compressed; send it without Content-Encoding") from None
         raise InvalidRequest(_detail(error)) from None
-    request = UploadRequest(parsed.filename, parsed.content_type, parsed.size, parsed.vars, parsed.meta)
+    request = UploadRequest(parsed.filename, parsed.content_type, parsed.size, parsed.vars, parsed.meta, parsed.reuse)
     return request, parsed.code
 
 

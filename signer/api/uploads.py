@@ -33,7 +33,6 @@ def form_json(upload: SignedUpload) -> bytes:
     See: https://boto3.amazonaws.com/v1/documentation/api/latest/reference/services/s3/client/generate_presigned_post.html
     """
     form_key = orjson.dumps(upload.form_key)
-    key = b'"key_prefix":' + orjson.dumps(upload.key_prefix) if upload.key is None else b'"key":' + form_key
     return b"".join((
         _beginning(upload.head, upload.rules.url, upload.rules.max_size_bytes),
         upload.policy_tail,
@@ -43,8 +42,9 @@ def form_json(upload: SignedUpload) -> bytes:
         orjson.dumps(upload.own_fields)[1:-1] + b"," if upload.own_fields else b"",
         b'"key":',
         form_key,
-        b"},",
-        key,
+        b"}",
+        b"" if upload.key is None else b',"key":' + form_key,
+        b"" if upload.is_exact_key else b',"key_prefix":' + orjson.dumps(upload.key_prefix),
         b"}",
     ))  # fmt: skip
 

@@ -169,8 +169,8 @@ class Defaults(StrictModel):
     key_prefix: str = Field("", examples=["photos/{caller}/{yyyy}/{mm}/"])
     """Prefix of every object key; placeholders: `{app}` `{caller}` `{yyyy}` `{mm}` `{dd}`."""
     key: str = Field("client", examples=["{uuid}.{ext}", "client", "uuid"])
-    """Object name after the prefix: `client` (the client chooses it), `uuid` (an unguessable name), or a template with
-    those of `key_prefix` and `{uuid}` `{filename}` `{stem}` `{ext}`."""
+    """Object name after the prefix: `client` (the client chooses it, and forms suggest a unique one), `uuid` (an
+    unguessable name), or a template with those of `key_prefix` and `{uuid}` `{filename}` `{stem}` `{ext}`."""
 
     min_size: Size = Field(1, examples=[1])
     """Minimum file size."""

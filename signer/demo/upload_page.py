@@ -1,6 +1,5 @@
 """The demo's upload page, and the two JSON routes that it uses: the apps, and the uploaded objects."""
 
-from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from signer.http.reply import Reply, json_reply
 from signer.http.router import Router
 from signer.revision import Context
 from signer.service import Service
+from signer.signing.content_types import content_type_by_name
 
 _FILES = Path(__file__).parent / "page"
 
@@ -21,7 +21,9 @@ def add_upload_page(
     routes: Router, service: Service, session: aiohttp.ClientSession, oss: str, oss_for_browsers: str
 ) -> None:
     """Add the page to the signer's public routes; browsers may reach the local OSS at another URL than this process."""
-    files = {each.name: (each.read_bytes(), guess_type(each)[0]) for each in _FILES.iterdir() if each.is_file()}
+    files = {
+        each.name: (each.read_bytes(), content_type_by_name(each.name)) for each in _FILES.iterdir() if each.is_file()
+    }
 
     async def index(_context: Context) -> Reply:
         return Reply(200, *files["index.html"])

@@ -1,4 +1,4 @@
-"""Media types: the safe ones that a wildcard stands for, and those whose objects run script in a browser.
+"""Media types: by file name, the safe ones that a wildcard stands for, and those that run script in a browser.
 
 An object is served with the type of its upload, on a domain of the bucket. HTML, SVG and XML run script there,
 with access to everything else on that domain.
@@ -6,6 +6,14 @@ with access to everything else on that domain.
 
 from collections.abc import Iterable
 
+from signer.signing.types_by_extension import TYPES
+
+_BY_EXTENSION = {
+    extension: f"{kind}/{subtype}"
+    for kind, text in TYPES.items()
+    for subtype, _, extensions in (entry.partition(":") for entry in text.split())
+    for extension in extensions.split(",")
+}
 _OFFICE = "vnd.openxmlformats-officedocument."
 _SAFE_SUBTYPES = {
     "image": "apng avif bmp gif heic heif jp2 jpeg jxl png tiff vnd.microsoft.icon webp x-icon x-ms-bmp",
@@ -23,6 +31,12 @@ _SCRIPT_SUBTYPES = frozenset({
     "html", "xml", "xsl", "xslt", "svg", "javascript", "x-javascript", "ecmascript", "x-ecmascript", "x-mixed-replace",
     "x-shockwave-flash", "xml-dtd", "xml-external-parsed-entity",
 })  # fmt: skip
+
+
+def content_type_by_name(filename: str) -> str | None:
+    """Return the type of a file by the last extension of its name, or None if the extension is unknown."""
+    _, dot, extension = filename.rpartition(".")
+    return _BY_EXTENSION.get(extension.lower()) if dot else None
 
 
 def expand_wildcards(content_types: Iterable[str]) -> tuple[str, ...]:

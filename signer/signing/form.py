@@ -17,6 +17,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from signer.signing.callback_field import CallbackField, FormScope
+from signer.signing.object_key import unique_key
 from signer.signing.policy_document import (
     Condition,
     PolicyHead,
@@ -48,7 +49,9 @@ class SignedUpload:
     rules: UploadRules = field(repr=False)
     key_prefix: str
     key: str | None
-    """The exact object key, or None where the client chooses a name below the prefix."""
+    """The object key, or None where the client completes `key_prefix` with a name."""
+    is_exact_key: bool
+    """Whether the policy allows no other key below the prefix."""
     head: PolicyHead = field(repr=False)
     policy_tail: bytes = field(repr=False)
     """The policy in Base64 after the part that `head` contains."""
@@ -125,20 +128,24 @@ class Forms:
     ) -> SignedUpload:
         """Return a complete form, of which the client can change or drop no field.
 
+        Where the client names the objects, it can change the key to any other below the prefix.
+
         Raises a `Problem` if the request breaks the rules, or the credential has expired.
         """
         rules = self.rules
-        prefix, key = self._keys(request, caller, now)
+        prefix, exact_key = self._keys(request, caller, now)
         head = self._full_forms.head(credential, now)
         fields, conditions = _content_type_fields(choose_content_type(rules, request))
         if rules.callback is not None or request.vars or request.meta:
             more = callback_variables(rules, request.vars) | metadata(rules, request.meta)
             if rules.callback is not None:
                 names = {f"x:{name}" for name in request.vars}
-                more["callback"] = self._callback(rules.callback, prefix, key, caller, head, variables=names)
+                more["callback"] = self._callback(rules.callback, prefix, exact_key, caller, head, variables=names)
             fields = {**fields, **more}
             conditions += serialize_conditions(exact_match_conditions(more))
-        return self._sign(head, prefix, key, fields, conditions)
+        # With ${filename}, clients that name each file alike overwrite their own objects.
+        suggested = unique_key(prefix, request.filename) if exact_key is None and not request.reuse else None
+        return self._sign(head, prefix, exact_key, fields, conditions, suggested_key=suggested)
 
     def sample_form(
         self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime
@@ -189,11 +196,20 @@ class Forms:
         return callback.encode(scope, app_id=self._app_id, variables=variables)
 
     def _sign(
-        self, head: PolicyHead, prefix: str, key: str | None, fields: Mapping[str, str], conditions: bytes
+        self,
+        head: PolicyHead,
+        prefix: str,
+        exact_key: str | None,
+        fields: Mapping[str, str],
+        conditions: bytes,
+        suggested_key: str | None = None,
     ) -> SignedUpload:
         """Return the form; `fields` and `conditions` are those that `head` does not contain."""
-        tail, signature = head.complete(conditions, prefix if key is None else key, is_exact_key=key is not None)
-        return SignedUpload(self.rules, prefix, key, head, tail, signature, fields)
+        if exact_key is None:
+            tail, signature = head.complete(conditions, prefix, is_exact_key=False)
+            return SignedUpload(self.rules, prefix, suggested_key, False, head, tail, signature, fields)
+        tail, signature = head.complete(conditions, exact_key, is_exact_key=True)
+        return SignedUpload(self.rules, prefix, exact_key, True, head, tail, signature, fields)
 
 
 def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:

@@ -4,7 +4,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
-import mimetypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from signer.errors import InvalidRequest, TooLarge, UnsupportedType
 from signer.signing.callback_field import CallbackField
+from signer.signing.content_types import content_type_by_name
 from signer.signing.object_key import KeyNaming
 from signer.signing.policy_document import Condition
 
@@ -28,8 +28,6 @@ _MEDIA_TYPE = re.compile(
     r"[A-Za-z0-9!#&^_.+-]{1,127}/[A-Za-z0-9!#&^_.+-]{1,127}(; ?[A-Za-z0-9_-]+=[\w.+-]+)*", re.ASCII
 )
 _VAR_NAME = re.compile(r"[a-z0-9_-]{1,64}")
-_TYPES_BY_EXTENSION = mimetypes.MimeTypes()
-"""Only the types that Python itself lists, so that every machine chooses the same type."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -68,6 +66,8 @@ class UploadRequest(NamedTuple):
     vars: Mapping[str, str] = MappingProxyType({})
     meta: Mapping[str, str] = MappingProxyType({})
     """The metadata of the object, by name without `x-oss-meta-`."""
+    reuse: bool = False
+    """Whether the client uses the form for several files, and names them itself."""
 
 
 EMPTY_REQUEST = UploadRequest()
@@ -96,7 +96,7 @@ def find_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     if not rules.content_types:
         return content_type
     if content_type is None and request.filename is not None:
-        content_type = _TYPES_BY_EXTENSION.guess_type(request.filename)[0]
+        content_type = content_type_by_name(request.filename)
     if content_type is None and len(rules.content_types) == 1:
         content_type = rules.content_types[0]
     if content_type is not None and content_type.partition(";")[0].lower() not in rules.content_types:

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import Any
 
 import pytest
 
-from tests.api.conftest import API_KEY, ORIGIN, Client, problem_of
+from tests.api.conftest import API_KEY, ORIGIN, WX_APP, Client, problem_of
 
 
 def path(app_id: str) -> str:
     return f"/v1/apps/{app_id}/uploads"
 
 
-async def test_an_empty_request_gets_a_form_whose_key_the_client_completes(client: Client) -> None:
-    async with client.post(path("open")) as response:
+MEMBERS = {"url", "method", "fields", "file_field", "expires_at", "max_size"}
+
+
+@pytest.mark.parametrize(
+    ("body", "name"), [({}, "[0-9a-f]{32}"), ({"filename": "x/$.jpg"}, r"[0-9a-f]{32}-_~[0-9a-f]{8}\.jpg")]
+)
+async def test_a_form_has_a_whole_key_where_the_client_names_the_object(
+    client: Client, body: dict[str, str], name: str
+) -> None:
+    async with client.post(path(WX_APP), json=body) as response:
         form = await response.json()
     assert response.status == 201
-    assert set(form) == {"url", "method", "fields", "file_field", "key_prefix", "expires_at", "max_size"}
-    assert form["fields"]["key"] == form["key_prefix"] + "${filename}"
+    assert set(form) == MEMBERS | {"key", "key_prefix"}
+    assert form["fields"]["key"] == form["key"]
+    assert re.fullmatch(f"wx/{name}", form["key"])
+    assert form["key_prefix"] == "wx/"
+
+
+async def test_a_form_to_reuse_has_a_key_that_the_client_completes(client: Client) -> None:
+    async with client.post(path(WX_APP), json={"filename": "a.jpg", "reuse": True}) as response:
+        form = await response.json()
+    assert response.status == 201
+    assert set(form) == MEMBERS | {"key_prefix"}
+    assert form["fields"]["key"] == "wx/${filename}"
+
+
+async def test_an_exact_key_serves_one_file_only(client: Client) -> None:
+    request = {"filename": "a.jpg", "content_type": "image/jpeg", "reuse": True}
+    async with client.post(path("exact"), json=request) as response:
+        form = await response.json()
+    assert set(form) == MEMBERS | {"key"}
+    assert form["fields"]["key"] == form["key"]
 
 
 async def test_the_form_contains_what_the_request_and_the_rules_fix(client: Client) -> None:
@@ -44,6 +71,7 @@ async def test_the_prefix_contains_the_caller(client: Client) -> None:
         (b"{", "the body is not valid JSON"),
         (b"[]", "the body is not a JSON object; send one with filename"),
         (b'{"name": "a.jpg"}', "unknown member 'name'; known: filename, content_type"),
+        (b'{"reuse": "true"}', "reuse: input should be a valid boolean"),
         (b'{"size": "1"}', "size: input should be a valid integer"),
         (b'{"filename": ""}', "filename: string should have at least 1 character"),
         (gzip.compress(b"{}", mtime=0), "the body is not valid JSON"),

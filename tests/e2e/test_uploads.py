@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 from collections.abc import AsyncIterator, Callable
@@ -83,9 +84,35 @@ async def test_an_upload_is_stored_byte_for_byte(
     status, body, headers = await post_object(session, form["url"], form["fields"], content, "照片 1.jpg")
     assert status == 200, body
     assert headers["ETag"]
-    key = form["key_prefix"] + "照片 1.jpg"
-    assert key in [each["key"] for each in await cloud.objects("photos")]
-    assert await cloud.content("photos", key) == content
+    assert form["key"].endswith("-照片 1.jpg")
+    assert form["key"] in [each["key"] for each in await cloud.objects("photos")]
+    assert await cloud.content("photos", form["key"]) == content
+
+
+async def test_uploads_of_clients_that_name_each_file_alike_are_all_stored(
+    running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    """uni-app and Taro send each file in a browser with one name."""
+    contents = [f"file {number}".encode() for number in range(10)]
+
+    async def upload(content: bytes) -> str:
+        form = await running.upload_form(WECHAT_APP, {"filename": "file.jpg"})
+        status, body, _ = await post_object(session, form["url"], form["fields"], content, "file")
+        assert status == 200, body
+        key: str = form["fields"]["key"]
+        return key
+
+    keys = await asyncio.gather(*map(upload, contents))
+    assert [await cloud.content("photos", key) for key in keys] == contents
+
+
+async def test_one_form_to_reuse_serves_several_files(
+    running: Signer, cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    form = await running.upload_form(WECHAT_APP, {"reuse": True})
+    for name in ("one.jpg", "two.jpg"):
+        assert (await post_object(session, form["url"], form["fields"], name.encode(), name))[0] == 200
+        assert await cloud.content("photos", form["key_prefix"] + name) == name.encode()
 
 
 async def test_alibabas_sample_client_works_unchanged(
@@ -96,7 +123,7 @@ async def test_alibabas_sample_client_works_unchanged(
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-store"
         data = await response.json()
-    assert all(isinstance(value, str) for value in data.values())
+    assert all(isinstance(value, str) for name, value in data.items() if name != "fields")
     fields = {
         "key": "photos/exampleobject.jpg",
         "policy": data["policy"],

@@ -47,6 +47,27 @@ describe('one file', () => {
   })
 })
 
+describe('the type of a path', () => {
+  const storedType = async (app, name) => {
+    const { key } = await uploader(app).upload(photo(name))
+    return (await objects(`${app}/`)).find((each) => each.key === key).content_type
+  }
+
+  test('comes from its extension, also where the app accepts certain types only', async () => {
+    assert.equal(await storedType('pictures', 'tmp_1.webp'), 'image/webp')
+    assert.equal(await storedType('pictures', 'tmp_1.HEIC'), 'image/heic')
+    const word = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+    const types = { 'a.m4a': 'audio/mp4', 'a.amr': 'audio/amr', 'a.docx': word, 'a.jpeg': 'image/jpeg', 'photo.jpg.gz': 'application/gzip' }
+    for (const [name, type] of Object.entries(types)) assert.equal(await storedType('free', name), type)
+  })
+
+  test('is left to the phone if the extension is rare or missing', async () => {
+    for (const name of ['a.xyz', 'jpg', 'a.', 'a.p(g', 'a.undefined']) {
+      assert.equal(await storedType('free', name), 'application/octet-stream')
+    }
+  })
+})
+
 describe('responses of OSS', () => {
   const sent = async (app, options) => {
     phone(options)

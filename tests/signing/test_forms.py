@@ -107,7 +107,7 @@ def test_full_form_has_a_condition_for_each_fixed_field() -> None:
     assert conditions(upload) == sorted([*expected, ["eq", "$x-oss-meta-team", "a"]], key=repr)
     sent = upload.fields
     assert {name: sent[name] for name in pinned} == pinned
-    assert sent["key"] == "p/${filename}"
+    assert sent["key"] == upload.key
     assert sent["x-oss-meta-team"] == "a"
     assert json.loads(base64.b64decode(sent["callback"])) == {
         "callbackUrl": "https://a.example.com",
@@ -247,6 +247,23 @@ def test_exact_key_is_returned_and_has_a_condition() -> None:
     upload = form(UploadRequest(filename="猫.jpg"), naming=naming)
     assert ["eq", "$key", "照片/猫.jpg"] in conditions(upload)
     assert (upload.key, upload.fields["key"]) == ("照片/猫.jpg", "照片/猫.jpg")
+
+
+def test_each_form_has_a_key_of_its_own_where_the_client_names_the_object() -> None:
+    uploads = [form(UploadRequest(filename="照片.jpg")) for _ in range(2)] + [form()]
+    keys = [upload.fields["key"] for upload in uploads]
+    assert len(set(keys)) == 3
+    for upload, key in zip(uploads, keys, strict=True):
+        assert (upload.key, upload.key_prefix, upload.is_exact_key) == (key, "p/", False)
+        assert ["starts-with", "$key", "p/"] in conditions(upload)
+    assert [key.removeprefix("p/")[32:] for key in keys] == ["-照片.jpg", "-照片.jpg", ""]
+
+
+def test_reusable_form_leaves_the_name_to_the_client() -> None:
+    upload = form(UploadRequest(filename="a.jpg", reuse=True))
+    assert (upload.key, upload.fields["key"]) == (None, "p/${filename}")
+    exact = form(UploadRequest(reuse=True), naming=KeyNaming(Template.parse("p/"), Template.parse("{uuid}")))
+    assert ["eq", "$key", exact.key] in conditions(exact)
 
 
 def test_repr_and_policy_have_no_secret() -> None:

@@ -4,11 +4,18 @@ import { assign, failure, nothing } from './failure.mjs'
 import { read, refusal } from './oss-answer.mjs'
 import { createTotal } from './progress.mjs'
 import { createSigner } from './signer.mjs'
+import { TYPES } from './types.mjs'
 
 const MAX_RETRY_DELAY_MS = 10000
 const MAX_RETRY_AFTER_SECONDS = 60
 // Everything except letters, digits and characters that are safe in keys and URLs.
 const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
+
+/** The type of a file by its name; undefined for a rare extension, which only the signer knows. */
+const typeOf = (name) => {
+  const [, extension] = /\.(\w+)$/.exec(name) || []
+  return (TYPES.match(`([^ ;]+)[^;]* ${extension}[ ;]`.toLowerCase()) || [])[1]
+}
 
 const tries = new WeakMap() // by error: the attempt, for `retryOf`
 
@@ -30,8 +37,9 @@ export const makeUploader = (platform, config) => {
     const { filename, contentType, vars, meta, signal = createCancel().signal, onState = nothing } = options
     let { size = file.size } = options
     const named = filename || file.name
-    const name = named || `${file}`.replace(/.*\//, '')
-    const request = { filename: name, content_type: contentType || file.type || undefined, vars, meta }
+    const name = named || (file.charAt ? file.replace(/.*\//, '') : '') // a Blob has no name
+    const type = contentType || file.type || typeOf(name)
+    const request = { filename: name || undefined, content_type: type, vars, meta, reuse: true }
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
     let progress
     let result

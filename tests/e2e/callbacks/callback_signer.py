@@ -132,9 +132,9 @@ class CallbackSigner:
         return await wait_until(entries)
 
     async def form(self, app: str, filename: str, **variables: str) -> dict[str, Any]:
-        """Request a form for an upload."""
+        """Request a form for an upload, whose object gets the name of the uploaded file."""
         assert self.running is not None
-        return await self.running.upload_form(app, {"filename": filename, "vars": variables})
+        return await self.running.upload_form(app, {"filename": filename, "vars": variables, "reuse": True})
 
     async def upload(self, app: str, filename: str, *, content: bytes = b"hello", **variables: str) -> Uploaded:
         """Request a form and upload with it; OSS then calls back."""
