@@ -162,7 +162,7 @@ class Defaults(StrictModel):
     region: Region | None = Field(None, examples=["cn-shanghai"])
     """Region id of the bucket."""
     legacy_endpoint: StrictBool = Field(False, examples=[True])
-    """`true`: the account is older than 2025-03-20, so `check` does not warn of an app without `domain`."""
+    """`true`: the account is older than 2025-03-20, so `check` and `domains` do not warn of an app without `domain`."""
     credentials: str | None = Field(None, examples=["uploader"])
     """Entry under `credentials` to sign with."""
 
