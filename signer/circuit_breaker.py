@@ -52,7 +52,11 @@ class CircuitBreaker:
     @property
     def is_waiting(self) -> bool:
         """Whether the circuit is open and its delay is not over."""
-        return self.is_open and self._monotonic() < self._waits_until
+        return self.seconds_until_call() > 0
+
+    def seconds_until_call(self) -> float:
+        """Return the seconds until the next call is allowed, 0.0 if it is allowed now."""
+        return max(0.0, self._waits_until - self._monotonic()) if self.is_open else 0.0
 
     def allow_call(self) -> bool:
         """Return whether to call the service now; an open circuit allows one trial call per delay."""

@@ -80,8 +80,14 @@ class RolePlanner:
         return {key: self._plan(role, required_lives[key], credentials) for key, role in roles.items()}
 
     def _plan(self, role: Role, required_lifetime: timedelta, credentials: RoleCredentials) -> RolePlan:
-        windows = RefreshWindows(required_lifetime, role.entry.min_remaining)
-        return RolePlan(_identity(role), self._source(role, credentials), windows, permissions=_permissions(role))
+        return RolePlan(
+            _identity(role),
+            self._source(role, credentials),
+            RefreshWindows(required_lifetime, role.entry.min_remaining),
+            permissions=_permissions(role),
+            issuer=_issuer(role),
+            timeout_seconds=role.entry.timeout.total_seconds(),
+        )
 
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:
         entry = role.entry
@@ -130,6 +136,18 @@ def _permissions(role: Role) -> Hashable:
     entry = role.entry
     without_key = entry.model_copy(update={name: None for name in _KEY_MEMBERS if name in type(entry).model_fields})
     return without_key, role.session_policy, None if role.source is None else _permissions(role.source)
+
+
+def _issuer(role: Role) -> Hashable:
+    """Return a value that is equal for roles whose fetches fail together: of the same service, with the same key."""
+    entry = role.entry
+    if isinstance(entry, credential_model.StaticCredential):
+        return None
+    if isinstance(entry, credential_model.AssumeRole):
+        return entry.endpoint, role.access_key, None if role.source is None else _identity(role.source)
+    if isinstance(entry, credential_model.OidcRole):
+        return entry.endpoint, entry.provider_arn, entry.token_file
+    return entry.endpoint if isinstance(entry, credential_model.EcsRamRole) else entry.type
 
 
 class _Identity:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockSkew
+from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper_pool import KeeperPool, RoleSet
 from signer.credentials.role import RoleState, can_sign
 from signer.credentials.sdk_thread import SdkThread
@@ -55,8 +56,20 @@ class SigningResult(Generic[SignedT]):
 class Service:
     """Signs uploads and downloads for every app. Create and close it in the same running event loop."""
 
-    def __init__(self, registry: Registry, environment: Environment, *, now: Callable[[], datetime] = utc_now) -> None:
-        """Create a service; `environment` resolves the `${...}` references of AccessKeys, anew for each fetch."""
+    def __init__(
+        self,
+        registry: Registry,
+        environment: Environment,
+        *,
+        workers: int = 1,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Create a service.
+
+        Args:
+            environment: resolves the `${...}` references of AccessKeys, anew for each fetch.
+            workers: the number of signers on this machine, which share the rate of credential fetches.
+        """
         self.clock_skew = ClockSkew()
         self.metrics = Metrics()
         self.callback_queue: CallbackQueue | None = None
@@ -70,7 +83,9 @@ class Service:
         log = current_handler()
         self.metrics.expose_log_lines([each.lines for each in (log, self._audit) if each is not None])
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
-        self._credentials = KeeperPool(on_attempt=self.metrics.record_refresh)
+        fetches, seconds = registry.server.credential_fetch_rate
+        self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
+        self._credentials = KeeperPool(pacer=self._pacer, on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
         self._credentials.prepare(roles, self._role_planner.plans(registry, roles))

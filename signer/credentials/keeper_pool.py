@@ -5,8 +5,10 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from signer.credentials.fetch_pacer import FetchPacer
+from signer.credentials.issuer import Issuer
 from signer.credentials.keeper import Keeper
 from signer.credentials.role import RefreshAttempt, RolePlan, RoleState
 from signer.credentials.token_cache import TokenCache
@@ -30,7 +32,9 @@ class RoleSet:
 
     def current(self, role: str) -> Credential | None:
         """Return the role's token, or None if it has none or was removed: then `get` waits for one if possible."""
-        return self.tokens[self.keepers[role]]
+        keeper = self.keepers[role]
+        keeper.requests += 1
+        return self.tokens[keeper.token]
 
     async def get(self, role: str) -> Credential:
         """Return a token to sign with, waiting for the current fetch, or raise `CredentialsUnavailable`."""
@@ -58,22 +62,25 @@ class KeeperPool:
     def __init__(
         self,
         *,
+        pacer: FetchPacer,
         wall_clock: Callable[[], float] = time.time,
         on_attempt: Callable[[RefreshAttempt], None] = lambda _attempt: None,
     ) -> None:
         self._on_attempt = on_attempt
         """Called after each attempt to fetch a token."""
         self._tokens = TokenCache(wall_clock)
-        self._pacer = FetchPacer()
+        self._pacer = pacer
         self._keepers: dict[Hashable, Keeper] = {}
         """By the identity of their role."""
+        self._issuers: WeakValueDictionary[Hashable, Issuer] = WeakValueDictionary()
+        """Those of the keepers, by `RolePlan.issuer`."""
         self._active = RoleSet()
 
     def prepare(self, roles: RoleSet, plans: Mapping[str, RolePlan]) -> None:
         """Fill an empty role set by plans for each role name, and start new keepers; the active set is not affected."""
         merged = _merge_equal_roles(plans)
         new_keepers = {
-            identity: Keeper(name, plan, tokens=self._tokens, pacer=self._pacer, on_attempt=self._on_attempt)
+            identity: self._new_keeper(name, plan)
             for identity, (name, plan) in merged.items()
             if identity not in self._keepers
         }
@@ -97,9 +104,16 @@ class KeeperPool:
         """End all keepers and the fetches under way."""
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
 
+    def _new_keeper(self, name: str, plan: RolePlan) -> Keeper:
+        key = ("role", plan.identity) if plan.issuer is None else ("issuer", plan.issuer)
+        issuer = self._issuers.get(key)
+        if issuer is None:
+            issuer = self._issuers[key] = Issuer(asyncio.get_running_loop().time)
+        return Keeper(name, plan, tokens=self._tokens, issuer=issuer, pacer=self._pacer, on_attempt=self._on_attempt)
+
     def _token_of_previous_key(self, name: str, plan: RolePlan) -> Credential | None:
         keeper = self._active.keepers.get(name)
-        return keeper.current() if keeper is not None and keeper.permissions == plan.permissions else None
+        return keeper.token.current() if keeper is not None and keeper.permissions == plan.permissions else None
 
 
 def _merge_equal_roles(plans: Mapping[str, RolePlan]) -> dict[Hashable, tuple[str, RolePlan]]:

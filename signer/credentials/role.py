@@ -20,6 +20,10 @@ class RolePlan:
     windows: RefreshWindows
     permissions: Hashable = None
     """What a token allows: a role whose AccessKey changes continues with its token if this stays the same."""
+    issuer: Hashable = None
+    """Fetches of roles with equal issuers fail together, as by an outage of STS; None: the role has its own issuer."""
+    timeout_seconds: float = 10.0
+    """When a fetch ends at the latest."""
 
 
 class RefreshReason(StrEnum):
@@ -68,6 +72,11 @@ class RoleState:
     def is_usable(self) -> bool:
         """Whether the role has a token to sign with."""
         return self.token_state is not TokenState.UNUSABLE
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the role has no token because it was not needed yet: it is fetched at the first request at latest."""
+        return not self.is_usable and self.last_error is None
 
 
 def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:

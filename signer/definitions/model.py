@@ -64,6 +64,9 @@ class Server(StrictModel):
     the queue; beyond that, its callbacks are rejected and OSS answers its clients 203."""
     callback_timeout: Duration = Field(timedelta(seconds=10), examples=["10s"])
     """Timeout of one delivery to your server."""
+    credential_fetch_rate: Rate = Field((30, 1), examples=["30/s"])
+    """Maximum rate at which the signers of this machine fetch tokens, which they share equally. STS allows an account
+    100 calls per second: divide them among your machines."""
     callback_keys: BaseUrl | None = None
     """Another base URL of OSS's public keys, for the local cloud."""
     trusted_proxies: tuple[Network, ...] = Field((), examples=[["127.0.0.1/32", "10.0.0.0/8"]])

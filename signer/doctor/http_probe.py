@@ -16,6 +16,7 @@ import aiohttp
 
 from signer.credentials.clock_skew import ClockSkew, ServerDate
 from signer.credentials.fetch_pacer import FetchPacer
+from signer.credentials.issuer import Issuer
 from signer.doctor.findings import Finding, Subject
 from signer.outbound import new_session, read_response
 
@@ -55,7 +56,8 @@ class HttpProbe:
         """The skew of our clock against each server's."""
         self._session = session
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT_STEPS)
-        self._pacer = FetchPacer(_STEPS_PER_SECOND, _MAX_CONCURRENT_STEPS)
+        self._pacer = FetchPacer(_STEPS_PER_SECOND, burst=_MAX_CONCURRENT_STEPS)
+        self._queue = Issuer()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -67,7 +69,7 @@ class HttpProbe:
     async def run(self, subject: Subject, step: Step) -> list[Finding]:
         """Run a step in its turn and return its findings. An exception becomes a finding, so that other steps run."""
         async with self._slots:
-            await self._pacer.wait(urgent=False)
+            await self._pacer.queue_and_wait(self._queue)
             limit_seconds = _STEP_TIMEOUTS * self.timeout_seconds
             try:
                 async with asyncio.timeout(limit_seconds):

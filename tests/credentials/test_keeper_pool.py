@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from signer.credentials.fetch_pacer import FetchPacer
 from signer.credentials.keeper_pool import KeeperPool, RoleSet
 from signer.credentials.refresh_windows import RefreshWindows
 from signer.credentials.role import RefreshAttempt, RolePlan, RoleState
@@ -69,7 +70,7 @@ class Pool:
     """A keeper pool with one active role set."""
 
     def __init__(self, clock: Clock) -> None:
-        self._pool = KeeperPool(wall_clock=clock, on_attempt=self._observe)
+        self._pool = KeeperPool(pacer=FetchPacer(1000), wall_clock=clock, on_attempt=self._observe)
         self.attempts: list[RefreshAttempt] = []
         self.roles = RoleSet()
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from signer.credentials.fetch_pacer import ACCOUNT_CALLS_PER_SECOND
 from signer.definitions import model
 from signer.definitions.mistakes import Violation
-from signer.definitions.quantities import format_duration
+from signer.definitions.quantities import format_duration, format_rate
 from signer.listen_address import ListenAddress
 
 
@@ -22,3 +23,8 @@ def check_server(server: model.Server) -> Iterator[Violation]:
     if not timedelta(seconds=1) <= server.callback_timeout <= timedelta(minutes=1):
         message = f"{format_duration(server.callback_timeout)} is out of range; write 1s to 1m"
         yield Violation(("callback_timeout",), message)
+    fetches, seconds = server.credential_fetch_rate
+    if fetches > ACCOUNT_CALLS_PER_SECOND * seconds:
+        rate, most = format_rate(server.credential_fetch_rate), f"{ACCOUNT_CALLS_PER_SECOND}/s"
+        message = f"{rate} is more than STS allows an account; write at most {most}"
+        yield Violation(("credential_fetch_rate",), message)

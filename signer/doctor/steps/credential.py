@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signer.credentials.fetch_pacer import FetchPacer
+from signer.credentials.issuer import Issuer
 from signer.credentials.sources.access_key import AccessKeyUnreadable
 from signer.credentials.sources.assume_role import ChainedRoleUnavailable
 from signer.credentials.sources.credential_source import FetchFailed
@@ -17,6 +18,9 @@ from signer.errors import CredentialsUnavailable
 from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
+_FETCHES_PER_SECOND = 9.0
+"""Beside a running signer, which may use the rest of what STS allows."""
+
 
 class TokenFetcher:
     """Fetches the token of each role once, evenly paced, when a step needs it."""
@@ -24,7 +28,8 @@ class TokenFetcher:
     def __init__(self, planner: RolePlanner, registry: Registry) -> None:
         self._plans = planner.plans(registry, self)
         self._fetches: dict[str, asyncio.Task[Credential]] = {}
-        self._pacer = FetchPacer()
+        self._pacer = FetchPacer(_FETCHES_PER_SECOND)
+        self._issuer = Issuer()
 
     async def token(self, role: str) -> Credential:
         """Return the role's token, or raise `FetchFailed`."""
@@ -33,7 +38,7 @@ class TokenFetcher:
         return await asyncio.shield(self._fetches[role])
 
     async def _fetch(self, role: str) -> Credential:
-        await self._pacer.wait(urgent=True)
+        await self._pacer.queue_and_wait(self._issuer)
         try:
             return await self._plans[role].source.fetch()
         except FetchFailed:

@@ -1,0 +1,62 @@
+"""When the next attempt to fetch the token of one role is due, and a way for requests to wait for its end."""
+
+import asyncio
+import contextlib
+
+
+class AttemptSchedule:
+    """The next attempt. It is planned for a time, then due, and finished when its fetch has ended."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due_at = self._loop.time()
+        self._changed = asyncio.Event()
+        self._finished: asyncio.Future[None] | None = None
+        """Resolved when the attempt that is due now has ended; None if none is due."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an attempt is due or under way, so that `wait_until_finished` waits for it."""
+        return self._finished is not None
+
+    def seconds_until_due(self) -> float:
+        """Return the seconds until the next attempt is due, 0.0 if it is; safe in any thread."""
+        return max(0.0, self._due_at - self._loop.time())
+
+    def make_due(self) -> None:
+        """Make the next attempt due now, unless it is already."""
+        if self._finished is None:
+            self._finished = self._loop.create_future()
+            self._plan_at(self._loop.time())
+
+    def bring_forward(self, seconds: float) -> None:
+        """Make the next attempt due in so many seconds, unless it is earlier."""
+        self._plan_at(min(self._due_at, self._loop.time() + seconds))
+
+    def finish(self, delay_seconds: float = 0.0) -> None:
+        """End the attempt that is due, and plan the next one."""
+        finished, self._finished = self._finished, None
+        if finished is not None and not finished.done():
+            finished.set_result(None)
+        self._plan_at(self._loop.time() + delay_seconds)
+
+    async def wait_until_finished(self, timeout_seconds: float) -> None:
+        """Wait for the end of the attempt that is due, or for the timeout."""
+        if self._finished is not None:
+            # asyncio.wait does not cancel the future, so a request that is cancelled does not end the others' wait.
+            await asyncio.wait([self._finished], timeout=timeout_seconds)
+
+    async def wait_until_due(self) -> None:
+        """Wait for the planned time, or for an earlier end by `make_due`, `bring_forward` or `wake`."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.seconds_until_due()):
+                await self._changed.wait()
+
+    def wake(self) -> None:
+        """End `wait_until_due` now, without a change."""
+        self._changed.set()
+
+    def _plan_at(self, due_at: float) -> None:
+        self._due_at = due_at
+        self._changed.set()
