@@ -92,14 +92,10 @@ class Keeper:
     def reconfigure(self, name: str, windows: RefreshWindows) -> None:
         """Apply the role's new name and windows; refresh the token if its remaining lifetime is too short for them."""
         self._name = name
-        if windows == self.token.windows:
-            return
-        self.token.windows = windows
-        token = self.token.current()
-        if token is not None:
-            self.token.store(token)
-        if self.token.state() is not TokenState.FRESH:
-            self.refresh()
+        if windows != self.token.windows:
+            self.token.apply(windows)
+            if self.token.state() is not TokenState.FRESH:
+                self.refresh()
 
     def refresh(self) -> None:
         """Refresh the token now, unless the last attempt failed: then the next retry is early enough."""

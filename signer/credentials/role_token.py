@@ -31,6 +31,13 @@ class RoleToken:
         token = self._final
         return token if token is not None and self._tokens.timer() < self.usable_until(token) else None
 
+    def apply(self, windows: RefreshWindows) -> None:
+        """Let the current token end by other windows."""
+        self.windows = windows
+        token = self.current()
+        if token is not None:
+            self.store(token)
+
     def store(self, token: Credential) -> None:
         """Make a token the current one."""
         self.expires_at = token.expiration

@@ -6,6 +6,8 @@ and which change in the SDKs makes it unnecessary:
 - `DaraCore.async_do_action`, `TeaCore.async_do_action`: the functions that send each request. They are wrapped to
   record the Date header, since a wrong clock shows first in a rejected request, and the SDKs' exceptions have no
   headers. Unnecessary when exceptions have the response headers.
+- `darabonba.core.ssl`: each call creates a TLS context and loads two files of certificate authorities, which takes tens
+  of milliseconds. The context is shared for some minutes. Unnecessary when a client keeps its context or connections.
 - `ecs_ram_role.BackgroundScheduler`, `ecs_ram_role.atexit`: each metadata provider starts a scheduler thread that is
   never stopped and registers it with `atexit`, although `async_update_enabled=False` turns its job off. Unnecessary
   when the provider starts the scheduler only if that is true.
@@ -19,12 +21,17 @@ and which change in the SDKs makes it unnecessary:
 
 import contextlib
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
+import certifi
+import darabonba.core
 from alibabacloud_credentials.provider import DefaultCredentialsProvider, ecs_ram_role
 from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
 from darabonba.core import DaraCore
@@ -33,6 +40,7 @@ from Tea.core import TeaCore
 from signer.credentials.clock_skew import ServerDate
 
 _LOGGERS = ("credentials", "alibabacloud-tea", "darabonba-core", "apscheduler")
+_TLS_CONTEXT_SECONDS = 300.0
 _lock = threading.Lock()
 
 
@@ -43,11 +51,31 @@ def patch_sdks(record: Callable[[ServerDate], None]) -> None:
             return
         DaraCore.async_do_action = staticmethod(_record_dates(DaraCore.async_do_action, record))
         TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action, record))
+        darabonba.core.ssl = SimpleNamespace(**{**vars(ssl), "create_default_context": _shared_tls_context})
         ecs_ram_role.BackgroundScheduler = ecs_ram_role.atexit = _Inert
         for name in _LOGGERS:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.setLevel(logging.CRITICAL)
+
+
+def renew_tls_context() -> None:
+    """Load the certificate authorities of this machine again before the next call."""
+    _tls_context_of.cache_clear()
+
+
+def _shared_tls_context(*_arguments: object) -> ssl.SSLContext:
+    """Return the context of all calls, which trusts the authorities of some minutes ago."""
+    return _tls_context_of(int(time.monotonic() / _TLS_CONTEXT_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _tls_context_of(_period: int) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    # The SDK loads certifi's file again for each call.
+    setattr(context, "load_verify_locations", _Inert.ignore)  # noqa: B010
+    return context
 
 
 def set_metadata_host(provider: EcsRamRoleCredentialsProvider, host: str) -> None:

@@ -5,6 +5,7 @@ a whole call. In a thread of their own they delay no request, and a deadline end
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -40,12 +41,18 @@ class SdkThread:
             async with asyncio.timeout(deadline_seconds):
                 return await call()
 
-        future = asyncio.run_coroutine_threadsafe(call_with_deadline(), self._started_loop())
+        try:
+            loop = self._started_loop()
+        except OSError as error:
+            reason = f"the thread for Alibaba's SDKs cannot be started ({os.strerror(error.errno or 0).lower()})"
+            raise FetchFailed(f"{reason}; raise LimitNOFILE (ulimit -n)", concerns_issuer=True) from None
+        future = asyncio.run_coroutine_threadsafe(call_with_deadline(), loop)
         try:
             async with asyncio.timeout(deadline_seconds + _GRACE_SECONDS):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise FetchFailed(f"no response within {deadline_seconds:g} s") from None
+            reason = f"timed out: no response within {deadline_seconds:g} s"
+            raise FetchFailed(reason, concerns_issuer=True) from None
         finally:
             for date in dates:
                 self._observe(date)

@@ -3,11 +3,12 @@
 A reason that starts with `not` is put after the value in the error message.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
 from pydantic import (
@@ -38,7 +39,9 @@ from signer.signing.content_types import WILDCARD_KINDS
 OR_REFERENCE = r"|\$\{"
 """The end of a pattern that also accepts `${NAME}` in the value."""
 
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_HOST = rf"(?:{_NAME}|\[[0-9A-Fa-f:.]+\])"
+"""A name, an IPv4 address, or an IPv6 address in brackets."""
 _PORT = r"(?::[0-9]{1,5})?"
 _BASE_URL = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]*)?$"
 _URL_REST = r"(?:[/?][A-Za-z0-9._~!$&'()*+,=:@%/?-]*)?"
@@ -120,17 +123,26 @@ def _bucket(value: str) -> str:
     raise ValueError(f"not a bucket name: {reason}; use 3 to 63 of a-z, 0-9 and -, without a - at either end")
 
 
-def _port_fits(value: str) -> bool:
-    port = re.search(r":([0-9]{1,5})(?:/|$)", value.partition("://")[2] or value)
-    return port is None or int(port[1]) <= 65535
+def _authority_fix(value: str) -> str | None:
+    """Return how to fix the port or the IPv6 address of a URL; None if they are right."""
+    authority = re.split("[/?#]", value.partition("://")[2] or value, maxsplit=1)[0]
+    host, _, port = authority.rpartition(":") if re.search(":[0-9]{1,5}$", authority) else (authority, "", "")
+    if port and int(port) > 65535:
+        return "write a port of at most 65535"
+    with contextlib.suppress(ValueError):
+        if not re.fullmatch(r"[\[\]0-9A-Fa-f:.]*[\[:][\[\]0-9A-Fa-f:.]*", host) or (
+            host[0] + host[-1] == "[]" and ip_address(host[1:-1]).version == 6
+        ):
+            return None
+    return "write an IPv6 address in brackets, like http://[::1]:8080"
 
 
 def _base_url(value: str) -> str:
-    if not re.fullmatch(_BASE_URL, value) or not _port_fits(value):
+    if not re.fullmatch(_BASE_URL, value) or _authority_fix(value):
         fix = "write it like https://upload.example.com"
         if "?" in value or "#" in value:
             fix = "remove everything from the ? or # on"
-        raise ValueError(f"not a base URL; {_port_or_scheme_fix(value) or fix}")
+        raise ValueError(f"not a base URL; {_authority_or_scheme_fix(value) or fix}")
     return value.rstrip("/")
 
 
@@ -139,19 +151,19 @@ def _url(value: str, pattern: str = _URL) -> str:
 
     See: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
     """
-    if not re.fullmatch(pattern, value) or not _port_fits(value):
+    if not re.fullmatch(pattern, value) or _authority_fix(value):
         fix = "write it like https://api.example.com/uploads?key=value"
         if "#" in value:
             fix = "remove everything from the # on"
         elif value.startswith(("http://", "https://")) and not re.search(r"@[^/?]*(?:[/?]|$)", value):
             fix = "write other characters than letters, digits and -._~!$&'()*+,=:@/? as %XX"
-        raise ValueError(f"not a URL; {_port_or_scheme_fix(value) or fix}")
+        raise ValueError(f"not a URL; {_authority_or_scheme_fix(value) or fix}")
     return value
 
 
-def _port_or_scheme_fix(value: str) -> str | None:
-    if not _port_fits(value):
-        return "write a port of at most 65535"
+def _authority_or_scheme_fix(value: str) -> str | None:
+    if fix := _authority_fix(value):
+        return fix
     return "write https:// before it" if re.fullmatch(f"{_HOST}{_PORT}(/.*)?", value) and "." in value else None
 
 
@@ -181,7 +193,7 @@ def _file_path(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    if not re.fullmatch(_ORIGIN, value) or not _port_fits(value):
+    if not re.fullmatch(_ORIGIN, value) or _authority_fix(value):
         path = re.match(r"https?://[^/]+/", value)
         fix = "end it after the host, without / or a path" if path else "write it like https://h5.example.com"
         raise ValueError(f"not an origin; {fix}")

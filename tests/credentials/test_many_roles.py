@@ -254,7 +254,9 @@ async def test_two_roles_whose_fetches_time_out_do_not_open_the_circuit_of_their
             await until(LIFE_SECONDS)
             assert all(answer.retry_after_seconds is None for answer in answers["c"])
             roles.activate(dict.fromkeys(["a", "b", "c", "new"], sts))
-            assert await roles.request("new") == Answer(pytest.approx(0.1, abs=0.2), None)
+            answer = await roles.request("new")
+            assert answer.retry_after_seconds is None
+            assert answer.waited_seconds < 0.3
 
 
 @virtual_time

@@ -121,18 +121,8 @@ async def test_expired_credentials_and_dropped_connections_have_texts_of_their_o
 
     async with server(drop) as endpoint:
         for source in sources(sdk, endpoint):
-            with pytest.raises(
-                FetchFailed, match=r"connection to the metadata service failed|invalid response|does not respond"
-            ):
+            with pytest.raises(FetchFailed, match="closed the connection without a response"):
                 await source.fetch()
-
-
-async def test_a_refused_connection_fails(sdk: SdkThread) -> None:
-    async with server(answer("200 OK", "")) as endpoint:
-        pass
-    for source in sources(sdk, endpoint):
-        with pytest.raises(FetchFailed):
-            await source.fetch()
 
 
 async def test_a_slow_response_ends_at_the_deadline(sdk: SdkThread) -> None:

@@ -15,7 +15,7 @@ class AccessKeyUnreadable(FetchFailed):
     """The AccessKey of the definitions cannot be read; the text gives the reason and contains no value."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the AccessKey cannot be read: {reason}", needs_operator=True)
+        super().__init__(f"the AccessKey cannot be read: {reason}", needs_operator=True, concerns_issuer=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class AccessKeySource:
         try:
             return await run_in_thread(self.read)
         except OSError as error:  # no thread can be started
-            raise FetchFailed(f"the AccessKey cannot be read: {error.strerror}") from None
+            raise FetchFailed(f"the AccessKey cannot be read: {error.strerror}", concerns_issuer=True) from None

@@ -39,7 +39,8 @@ class ChainedRoleSource:
         try:
             return await self.credentials.get(self.role)
         except CredentialsUnavailable:
-            raise ChainedRoleUnavailable(f"its source role {self.role} has no usable credential") from None
+            reason = f"its source role {self.role} has no usable credential"
+            raise ChainedRoleUnavailable(reason, concerns_issuer=True) from None
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class AssumeRoleSource:
                 self.base.credentials.refresh(self.base.role)
             if base.security_token is None and self._last_accepted not in (None, base):
                 reason = f"the AccessKey was changed and the new one fails: {error}"
-                raise FetchFailed(reason, needs_operator=True) from None
+                raise FetchFailed(reason, needs_operator=True, concerns_issuer=error.concerns_issuer) from None
             raise
         self._last_accepted = base
         return credential

@@ -18,6 +18,7 @@ from alibabacloud_credentials.provider import DefaultCredentialsProvider
 
 from signer.credentials.sdk_patches import last_used_provider
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.sources.connection_failure import connection_failed
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.file_calls import FileSystemHangs, await_with_deadline
 from signer.signing.v4 import Credential
@@ -76,9 +77,11 @@ async def _use_chain() -> Credential:
         expiration = (await last_used_provider(chain).get_credentials_async()).get_expiration()
     except Exception as error:
         # Providers raise any type of exception, and its text may quote responses with secrets.
-        raise FetchFailed(f"the SDK's default chain found no credential ({type(error).__name__})") from None
+        failed = await connection_failed(error, "the service that the SDK's default chain used")
+        reason = f"the SDK's default chain found no credential ({type(error).__name__})"
+        raise failed or FetchFailed(reason, concerns_issuer=True) from None
     if not (found.get_access_key_id() and found.get_access_key_secret()):
-        raise FetchFailed("the SDK's default chain returned an incomplete credential")
+        raise FetchFailed("the SDK's default chain returned an incomplete credential", concerns_issuer=True)
     token = found.get_security_token() or None
     expires_at = datetime.fromtimestamp(expiration, UTC) if expiration else None
     if expires_at is None and token is not None:

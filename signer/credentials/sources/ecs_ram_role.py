@@ -19,6 +19,7 @@ from Tea.exceptions import RetryError
 
 from signer.credentials.sdk_patches import set_metadata_host
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.sources.connection_failure import connection_failed
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
@@ -26,6 +27,7 @@ METADATA_HOST = "100.100.100.200"
 _REQUEST_TIMEOUT_MILLISECONDS = 2000
 _DISABLED = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
 _INVALID = "the metadata service sent an invalid credential"
+_BAD_EXPIRATION = "the metadata service sent a credential whose Expiration is not like 2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +47,22 @@ class EcsRamRoleSource:
         try:
             issued: Any = await self._new_provider(host).get_credentials_async()
             expiration = datetime.fromtimestamp(issued.get_expiration(), UTC)
-        except RetryError:
-            raise FetchFailed(f"the metadata service at {host} does not respond") from None
         except CredentialException as error:
-            raise FetchFailed(_explain(str(error.message))) from None
+            raise FetchFailed(_explain(str(error.message)), concerns_issuer=True) from None
+        except (RetryError, OSError, aiohttp.ClientError) as error:
+            failed = await connection_failed(error, f"the metadata service at {host}")
+            reason = f"the metadata service at {host} sent an invalid response ({type(error).__name__})"
+            raise failed or FetchFailed(reason, concerns_issuer=True) from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if "disabled" in str(error):
-                raise FetchFailed(_DISABLED, needs_operator=True) from None
-            raise FetchFailed(_INVALID) from None
-        except (OSError, aiohttp.ClientError) as error:
-            raise FetchFailed(f"the connection to the metadata service failed ({type(error).__name__})") from None
+                raise FetchFailed(_DISABLED, needs_operator=True, concerns_issuer=True) from None
+            is_of_expiration = "does not match format" in str(error) or "unconverted data" in str(error)
+            raise FetchFailed(_BAD_EXPIRATION if is_of_expiration else _INVALID, concerns_issuer=True) from None
         credential = Credential(
             issued.get_access_key_id(), issued.get_access_key_secret(), issued.get_security_token(), expiration
         )
         if not (credential.access_key_id and credential.access_key_secret and credential.security_token):
-            raise FetchFailed("the metadata service sent an incomplete credential")
+            raise FetchFailed("the metadata service sent an incomplete credential", concerns_issuer=True)
         return credential
 
     def _new_provider(self, host: str) -> EcsRamRoleCredentialsProvider:

@@ -53,7 +53,7 @@ class OidcSource:
             reason = f"the OIDC token file {self.token_file} cannot be read: {error.strerror}"
         except ValueError:
             reason = f"the OIDC token file {self.token_file} contains no token"
-        raise FetchFailed(reason, needs_operator=True)
+        raise FetchFailed(reason, needs_operator=True, concerns_issuer=True)
 
     def _read(self) -> bytes:
         return read_regular_file(self.token_file, max_bytes=_MAX_TOKEN_BYTES)

@@ -5,20 +5,28 @@ See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assum
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from alibabacloud_sts20150401.client import Client
 from alibabacloud_tea_openapi import utils_models
 from darabonba.runtime import RuntimeOptions
-from Tea.exceptions import RetryError, TeaException
+from Tea.exceptions import TeaException
 
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.sources.connection_failure import connection_failed
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.signing.v4 import Credential
 
 _CONNECT_TIMEOUT_MILLISECONDS = 3000
+_KEY_REJECTED = ("InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken")
+_OF_ANY_ROLE = (
+    *_KEY_REJECTED,
+    *("SignatureDoesNotMatch", "IncompleteSignature", "InvalidTimeStamp"),
+    *("Throttling", "ServiceUnavailable", "InternalError"),
+)
+"""Starts of the error codes that calls for other roles with the same key get too."""
 StsCall = Callable[[Client, RuntimeOptions], Awaitable[Any]]
 """A method of the SDK's client with its request; it runs in the SDK thread."""
 
@@ -47,13 +55,17 @@ class StsRejected(FetchFailed):
 
     def __init__(self, code: str, request_id: str) -> None:
         throttled = code.startswith("Throttling")
-        super().__init__(f"STS rejected the call: {code} (request id {request_id})", needs_operator=not throttled)
+        super().__init__(
+            f"STS rejected the call: {code} (request id {request_id})",
+            needs_operator=not throttled,
+            concerns_issuer=code.startswith(_OF_ANY_ROLE),
+        )
         self.code = code
 
     @property
     def is_key_rejected(self) -> bool:
         """Whether STS rejected the credential that the call was signed with."""
-        return self.code.startswith(("InvalidAccessKeyId", "InvalidSecurityToken", "MissingSecurityToken"))
+        return self.code.startswith(_KEY_REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +93,15 @@ class Sts:
         )
         try:
             response = await call(Client(config), runtime)
-        except TeaException as error:
-            raise _fetch_failed(error) from None
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise FetchFailed(f"STS sent an invalid response ({type(error).__name__})") from None
+        except FetchFailed:
+            raise
+        except Exception as error:
+            failed = await connection_failed(error, f"STS at {url.netloc}")
+            raise failed or _fetch_failed(error) from None
         return _credential(response.body)
 
 
-def _fetch_failed(error: TeaException) -> FetchFailed:
+def _fetch_failed(error: Exception) -> FetchFailed:
     """Return an error with codes and types only: the SDK's texts can quote requests and their tokens."""
     code = getattr(error, "code", None)
     if code and code != "None":
@@ -96,22 +109,32 @@ def _fetch_failed(error: TeaException) -> FetchFailed:
         return StsRejected(str(code), str(request_id))
     status = getattr(error, "status_code", None)
     if status:
-        return FetchFailed(f"STS responded with status {status} and no error code")
+        return FetchFailed(f"STS responded with status {status} and no error code", concerns_issuer=True)
     inner = getattr(error, "inner_exception", None) or error
-    if isinstance(inner, RetryError):
-        return FetchFailed("STS does not respond; check the network and the endpoint")
-    if isinstance(inner, RuntimeError):
-        return FetchFailed("the response is not from STS: it is not JSON; check the endpoint and proxies")
-    return FetchFailed(f"STS sent an invalid response ({type(inner).__name__})")
+    if isinstance(error, TeaException) and isinstance(inner, RuntimeError):
+        reason = "the response is not from STS: it is not JSON; check the endpoint and proxies"
+    else:
+        reason = f"STS sent an invalid response ({type(inner).__name__})"
+    return FetchFailed(reason, concerns_issuer=True)
 
 
 def _credential(body: Any) -> Credential:
     try:
         issued = body.credentials
-        expiration = datetime.fromisoformat(issued.expiration)
-        credential = Credential(issued.access_key_id, issued.access_key_secret, issued.security_token, expiration)
-    except (AttributeError, TypeError, ValueError):
-        raise FetchFailed("STS sent a response without a credential") from None
-    if not (credential.access_key_id and credential.access_key_secret and credential.security_token):
-        raise FetchFailed("STS sent an incomplete credential")
-    return credential
+        key_id, secret, token = issued.access_key_id, issued.access_key_secret, issued.security_token
+        expiration = issued.expiration
+    except AttributeError:
+        raise FetchFailed("STS sent a response without a credential", concerns_issuer=True) from None
+    if not (key_id and secret and token):
+        raise FetchFailed("STS sent an incomplete credential", concerns_issuer=True)
+    return Credential(key_id, secret, token, _expiration(expiration))
+
+
+def _expiration(text: Any) -> datetime:
+    """Return the time in UTC, which STS means also where it writes no time zone."""
+    try:
+        expiration = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        reason = "STS sent a credential whose Expiration is not a time like 2026-01-01T00:00:00Z; check the endpoint"
+        raise FetchFailed(reason, concerns_issuer=True) from None
+    return expiration.replace(tzinfo=UTC) if expiration.tzinfo is None else expiration

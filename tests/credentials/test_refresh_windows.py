@@ -1,17 +1,14 @@
-"""Refresh windows and the pacer: when tokens are fetched."""
+"""Refresh windows: when a token is refreshed."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signer.credentials.fetch_pacer import BURST, FETCHES_PER_SECOND, FetchPacer
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
-from tests.harness.waiting import deadline
 
 MINUTE = timedelta(minutes=1)
 
@@ -45,32 +42,3 @@ def test_roles_fetched_together_are_not_refreshed_together() -> None:
     jitter = random.Random(1)
     moments = sorted(windows.seconds_until_refresh(60 * MINUTE, jitter.uniform) for _ in range(200))
     assert moments[-1] - moments[0] > 900
-
-
-async def test_fetches_are_spread_evenly_and_urgent_ones_go_first() -> None:
-    pacer = FetchPacer(per_second=40, burst=2)
-    starts: list[tuple[float, bool]] = []
-
-    async def fetch(urgent: bool) -> None:
-        await pacer.wait(urgent=urgent)
-        starts.append((asyncio.get_running_loop().time(), urgent))
-
-    await asyncio.gather(*(fetch(n >= 20) for n in range(25)))
-    moments = [moment for moment, _ in starts]
-    assert all(moment - moments[0] >= (number - 1) / 40 - 0.001 for number, moment in enumerate(moments))
-    assert [urgent for _, urgent in starts] == [False] * 2 + [True] * 5 + [False] * 18
-
-
-def test_no_second_has_more_than_nine_fetches() -> None:
-    assert FETCHES_PER_SECOND + BURST < 10
-
-
-async def test_a_cancelled_fetch_uses_no_slot() -> None:
-    pacer = FetchPacer(per_second=20, burst=1)
-    await pacer.wait(urgent=False)
-    gone = asyncio.create_task(pacer.wait(urgent=False))
-    stays = asyncio.create_task(pacer.wait(urgent=False))
-    await asyncio.sleep(0)
-    gone.cancel()
-    async with deadline():
-        await stays
