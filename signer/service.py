@@ -95,7 +95,9 @@ class Service:
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
             ready=lambda: can_sign(self.role_states(), self.clock_skew.seconds()),
-            apps=lambda: len(self.current.registry.apps),
+            apps=lambda: self.current.registry.apps,
+            role_names=lambda: self.current.roles.keepers,
+            fetches_waiting=lambda: self._pacer.waiting,
         )
 
     async def activate(self, registry: Registry, *, settle_seconds: float) -> None:

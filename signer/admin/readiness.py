@@ -15,7 +15,8 @@ def readyz_handler(service: Service) -> Handler:
         """Return 200 if every role that an enabled app uses has a usable token and the clock is accurate, else 503.
 
         `?roles=any` requires only one usable role. It is for load balancers: otherwise one app's broken role would take
-        all signers out of service.
+        all signers out of service. It does not mean that the others have tokens: a pending role gets its token when the
+        pace of the fetches allows, or with its first request, which waits for it.
         """
         roles = service.role_states()
         skew = service.clock_skew
@@ -25,6 +26,8 @@ def readyz_handler(service: Service) -> Handler:
         document = {
             "ready": is_ready,
             "apps": len(context.revision.registry.apps),
+            "usable_roles": len(usable),
+            "pending_roles": sum(role.is_pending for role in roles),
             "unusable_roles": [role.role for role in roles if not role.is_usable],
             "clock": {"state": skew.state(), "skew_seconds": round(skew.seconds(), 1)},
             "roles": [role_members(role) for role in roles],
@@ -40,6 +43,7 @@ def role_members(role: RoleState) -> dict[str, object]:
         "role": role.role,
         "state": role.token_state,
         "usable": role.is_usable,
+        "pending": role.is_pending,
         "circuit_open": role.circuit_open,
         "expires_at": None if role.expires_at is None else rfc3339(role.expires_at),
         "expires_in_seconds": None if role.remaining is None else round(role.remaining.total_seconds(), 1),

@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from signer.commands.definition_options import add_definition_options, open_definitions
+from signer.commands.definition_options import add_definition_options, add_workers_option, open_definitions
 from signer.commands.mistake_output import print_warnings
 from signer.definitions.exposure import store_exposures
 from signer.definitions.mistake_report import summary
@@ -24,6 +24,7 @@ from signer.stores.protocol import CannotRead
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_definition_options(parser)
+    add_workers_option(parser)
     parser.add_argument("--json", action="store_true", help="print errors and warnings as JSON on stdout, for CI")
     parser.add_argument(
         "--diff",
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Check the definitions; return 1 when they cannot be used."""
     try:
         location, registry, changes, machine_warnings = event_loop.run(_load(options))
-        warnings = [*store_exposures(location), *find_warnings(registry), *machine_warnings]
+        warnings = [*store_exposures(location), *find_warnings(registry, options.workers), *machine_warnings]
     except (BadDefinitions, CannotRead, CannotReadEnvironment, CannotCallSigner) as error:
         if not options.json:
             raise

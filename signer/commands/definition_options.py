@@ -49,6 +49,24 @@ def add_environment_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--workers` to a command."""
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        default=os.environ.get("OSS_SIGNER_WORKERS", "1"),
+        help="the number of signers on this machine, which share server.credential_fetch_rate "
+        "(default: $OSS_SIGNER_WORKERS, or 1)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of signers; write 1 or more")
+    return int(text)
+
+
 def environment(options: argparse.Namespace) -> Environment:
     """Return the environment that `${...}` in the definitions refers to; a remote store may use what is allowed."""
     directories = tuple(map(Path, options.allow_files))

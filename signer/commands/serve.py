@@ -5,7 +5,12 @@ import logging
 import os
 from pathlib import Path
 
-from signer.commands.definition_options import add_definition_options, environment, open_definitions
+from signer.commands.definition_options import (
+    add_definition_options,
+    add_workers_option,
+    environment,
+    open_definitions,
+)
 from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
@@ -49,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the number of this signer among several on one machine, from 1: its admin port is the configured one "
         "plus N-1, and its log lines carry the number",
     )
+    add_workers_option(parser)
     parser.add_argument(
         "--drain-seconds",
         type=float,
@@ -89,7 +95,8 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
         # The sockets that systemd passes are noticed where they are used.
         for warning in await deployment_warnings(registry, definitions.store.location, unit_directories=()):
             log.warning("definitions cannot change", extra={"reason": warning.message})
-        service = Service(registry, environment(options))
+        workers = max(options.workers, options.worker or 1)
+        service = Service(registry, environment(options), workers=workers)
         try:
             reloader = Reloader(definitions, service, started)
             worker, drain_seconds = options.worker, options.drain_seconds

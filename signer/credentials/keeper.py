@@ -134,18 +134,20 @@ class Keeper:
 
     def state(self, name: str) -> RoleState:
         """Return the role's state for one of the names that share this keeper; safe in any thread."""
-        expires_at, now = self.token.expires_at, self.token.now()
+        expires_at, now, token_state = self.token.expires_at, self.token.now(), self.token.state()
         issuer_error = self._issuer.error if self._issuer.is_open and self._turn is not None else None
+        last_error = issuer_error or self._last_error
         return RoleState(
             role=name,
-            token_state=self.token.state(),
+            token_state=token_state,
             circuit_open=self._fails_fast(),
             expires_at=expires_at,
             remaining=None if expires_at is None else expires_at - now,
-            last_error=issuer_error or self._last_error,
+            last_error=last_error,
             next_attempt_at=now + timedelta(seconds=self._schedule.seconds_until_due()),
             fetched_at=self.token.fetched_at,
             required_lifetime=self.token.windows.required_lifetime,
+            is_pending=token_state is TokenState.UNUSABLE and last_error is None,
         )
 
     def _fails_fast(self) -> bool:

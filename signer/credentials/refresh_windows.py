@@ -51,6 +51,10 @@ class RefreshWindows:
             return TokenState.UNUSABLE
         return TokenState.FRESH if remaining >= self.required_lifetime else TokenState.SHORT
 
+    def mean_seconds_until_refresh(self, lifetime: timedelta) -> float:
+        """Return how often a token of this lifetime is refreshed, on average."""
+        return self.seconds_until_refresh(lifetime, lambda low, high: (low + high) / 2)
+
     def seconds_until_refresh(self, remaining: timedelta, uniform: Callable[[float, float], float]) -> float:
         """Return the delay until the next refresh of a new token, random within its window.
 

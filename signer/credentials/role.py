@@ -67,16 +67,13 @@ class RoleState:
     """None if no token was fetched yet, or the current one was fetched with an earlier AccessKey."""
     required_lifetime: timedelta
     """The life that the role's apps need of a token; it is refreshed before less than this remains."""
+    is_pending: bool = False
+    """Whether it has no usable token, but no fetch failed: its token is fetched at the first request at the latest."""
 
     @property
     def is_usable(self) -> bool:
         """Whether the role has a token to sign with."""
         return self.token_state is not TokenState.UNUSABLE
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether the role has no token because it was not needed yet: it is fetched at the first request at latest."""
-        return not self.is_usable and self.last_error is None
 
 
 def can_sign(roles: Iterable[RoleState], clock_skew_seconds: float) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from signer.definitions import caller_model, credential_model
 from signer.definitions.exposure import app_exposures, is_plain_http, role_exposures, server_exposures
+from signer.definitions.fetch_rate import check_fetch_rate
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import RELATED_PLACE, KeyPath, Mistake, Violation, format_path
 from signer.definitions.odd_characters import odd_character
@@ -25,15 +26,15 @@ _TEXTS = frozenset({"name", "body"})
 """Keys with a text for people."""
 
 
-def find_warnings(registry: Registry) -> list[Mistake]:
-    """Return what an operator should know of the definitions, with places."""
+def find_warnings(registry: Registry, workers: int = 1) -> list[Mistake]:
+    """Return what an operator should know of the definitions, with places; `workers` are the signers of a machine."""
     document = registry.document
     if document is None:
         return []
-    return locate(_warnings(registry, document), document)
+    return locate(_warnings(registry, document, workers), document)
 
 
-def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
+def _warnings(registry: Registry, document: Document, workers: int) -> Iterator[Violation]:
     for app in registry.apps.values():
         if app.enabled:
             for warning in _app_warnings(app, registry.roles[app.role]):
@@ -44,6 +45,7 @@ def _warnings(registry: Registry, document: Document) -> Iterator[Violation]:
     for role in registry.roles.values():
         yield from role_exposures(role)
     yield from _closed_endpoints(registry)
+    yield from check_fetch_rate(registry, document, workers)
     yield from _overlapping_prefixes(registry, document)
     yield from _open_fields(registry)
     yield from _unused_credentials(registry, document)

@@ -4,7 +4,7 @@ Only the event loop updates them, so they need no lock; those of prometheus_clie
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate
 from math import inf
 
@@ -15,8 +15,16 @@ from prometheus_client.registry import Collector
 class LabelledCounter(Collector):
     """A counter with labels; its name has no suffix `_total`."""
 
-    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        existing: Callable[[], Collection[str] | None] = lambda: None,
+    ) -> None:
+        """Create a counter; `existing` returns the values of the first label that are exposed, or None for all."""
         self._name, self._documentation, self._labels = name, documentation, labels
+        self._existing = existing
         self.counts: dict[tuple[str, ...], int] = {}
         """By label values, in the order in which the series began."""
 
@@ -26,8 +34,10 @@ class LabelledCounter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        existing = self._existing()
         for label_values, count in list(self.counts.items()):
-            family.add_metric(label_values, count)
+            if existing is None or not label_values[0] or label_values[0] in existing:
+                family.add_metric(label_values, count)
         yield family
 
 

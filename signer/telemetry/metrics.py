@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class RoleGauges(Protocol):
     @property
     def is_usable(self) -> bool: ...
     @property
+    def is_pending(self) -> bool: ...
+    @property
     def expires_at(self) -> datetime | None: ...
 
 
@@ -57,6 +59,8 @@ class Metrics:
     def __init__(self) -> None:
         """Create the metrics; other packages add their values with the `expose_` methods."""
         self._registry = CollectorRegistry()
+        self._existing: dict[str, Callable[[], Collection[str]]] = {}
+        """By label, the values that exist now. Series of apps and roles that are gone are not exposed."""
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
         self._gauge("oss_signer_build_info", "Always 1; the labels are the versions.", ["version", "python"]).labels(
@@ -149,9 +153,12 @@ class Metrics:
         roles: Callable[[], Iterable[RoleGauges]],
         clock_skew_seconds: Callable[[], float],
         ready: Callable[[], bool],
-        apps: Callable[[], int],
+        apps: Callable[[], Collection[str]],
+        role_names: Callable[[], Collection[str]],
+        fetches_waiting: Callable[[], int],
     ) -> None:
-        """Call these functions at each scrape for the state of roles, the clock skew, readiness and number of apps."""
+        """Call these functions at each scrape; `apps` are the ids of the apps that exist."""
+        self._existing.update(app=apps, role=role_names)
 
         def collect_roles() -> Iterator[Metric]:
             expiry = GaugeMetricFamily(
@@ -160,12 +167,19 @@ class Metrics:
             usable = GaugeMetricFamily(
                 "oss_signer_credential_usable", "1 if the role has a token that can sign, else 0.", labels=["role"]
             )
+            pending = GaugeMetricFamily(
+                "oss_signer_credential_pending",
+                "1 if the role's token was not needed yet, and will be fetched with its first request at the latest.",
+                labels=["role"],
+            )
             for state in roles():
                 usable.add_metric([state.role], int(state.is_usable))
+                pending.add_metric([state.role], int(state.is_pending))
                 if state.expires_at is not None:
                     expiry.add_metric([state.role], state.expires_at.timestamp())
             yield expiry
             yield usable
+            yield pending
 
         self.expose(collect_roles)
         self._gauge(
@@ -173,7 +187,10 @@ class Metrics:
             "This machine's clock minus that of the STS or metadata service that differs most.",
         ).set_function(clock_skew_seconds)
         self._gauge("oss_signer_ready", "1 if /readyz returns 200, else 0.").set_function(ready)
-        self._gauge("oss_signer_config_apps", "Apps in the active definitions.").set_function(apps)
+        self._gauge("oss_signer_config_apps", "Apps in the active definitions.").set_function(lambda: len(apps()))
+        self._gauge(
+            "oss_signer_credential_fetches_waiting", "Fetches of tokens that wait for their turn."
+        ).set_function(fetches_waiting)
 
     def expose(self, collect: Callable[[], Iterator[Metric]]) -> None:
         """Call `collect` at each scrape, and expose the metrics that it yields."""
@@ -277,7 +294,11 @@ class Metrics:
         return Gauge(name, documentation, labels, registry=self._registry)
 
     def _counter(self, name: str, documentation: str, labels: list[str]) -> LabelledCounter:
-        counter = LabelledCounter(name, documentation, labels)
+        def existing() -> Collection[str] | None:
+            names = self._existing.get(labels[0]) if labels else None
+            return None if names is None else names()
+
+        counter = LabelledCounter(name, documentation, labels, existing)
         self._registry.register(counter)
         return counter
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import timedelta
 
@@ -9,7 +10,8 @@ import pytest
 
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ServerDate
-from tests.admin.conftest import APP, APP_WITHOUT_TOKEN, StartAdmin
+from signer.definitions.parser import parse
+from tests.admin.conftest import APP, APP_WITHOUT_TOKEN, DEFINITIONS, StartAdmin
 from tests.harness.http_service import ADAPTERS
 
 
@@ -37,6 +39,7 @@ async def test_readyz_is_ready_with_a_token_for_each_role(start_admin: StartAdmi
     document = await (await start_admin()).get_json("/readyz")
     assert document["ready"] is True
     assert (document["apps"], document["unusable_roles"]) == (1, [])
+    assert (document["usable_roles"], document["pending_roles"]) == (1, 0)
     assert document["clock"] == {"state": "good", "skew_seconds": 0.0}
     [role] = document["roles"]
     assert (role["role"], role["state"], role["usable"], role["last_error"]) == ("good", "fresh", True, None)
@@ -47,6 +50,7 @@ async def test_readyz_names_the_role_without_a_token(start_admin: StartAdmin) ->
     admin = await start_admin(APP + APP_WITHOUT_TOKEN)
     document = await admin.get_json("/readyz", 503)
     assert (document["ready"], document["unusable_roles"]) == (False, ["gone"])
+    assert (document["usable_roles"], document["pending_roles"]) == (1, 0)
     [broken] = [role for role in document["roles"] if role["role"] == "gone"]
     assert (broken["state"], broken["usable"]) == ("unusable", False)
     assert broken["last_error"] and broken["next_attempt_at"]
@@ -74,3 +78,17 @@ async def test_the_root_leads_to_the_status_page(start_admin: StartAdmin) -> Non
     admin = await start_admin()
     async with admin.client.get("/", headers={"Accept": "text/html"}) as response:
         assert (response.status, response.url.path, response.content_type) == (200, "/status", "text/html")
+
+
+async def test_a_role_whose_first_fetch_has_not_ended_is_pending(start_admin: StartAdmin) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        admin = await start_admin()
+        text = (DEFINITIONS + APP + APP_WITHOUT_TOKEN).replace("127.0.0.1:1", f"127.0.0.1:{silent.getsockname()[1]}")
+        await admin.service.activate(parse({"signer.yaml": text}, {}), settle_seconds=0)
+        document = await admin.get_json("/readyz", 503)
+        assert (document["usable_roles"], document["pending_roles"], document["unusable_roles"]) == (1, 1, ["gone"])
+        [role] = [role for role in document["roles"] if role["role"] == "gone"]
+        assert (role["state"], role["pending"], role["last_error"]) == ("unusable", True, None)
+        await admin.get_json("/readyz?roles=any")
+        assert ">pending<" in await admin.page()
+        assert (await admin.get_json("/status"))["troubles"] == []

@@ -16,6 +16,7 @@ class Role:
     role: str
     is_usable: bool
     expires_at: datetime | None
+    is_pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,16 @@ def test_a_failed_reload_keeps_the_time_of_the_last_success() -> None:
 
 def test_a_scrape_reads_the_state_of_that_moment() -> None:
     metrics = Metrics()
-    roles = [Role("static", True, None), Role("sts", False, datetime(2026, 1, 1, tzinfo=UTC))]
+    roles = [Role("static", True, None), Role("sts", False, datetime(2026, 1, 1, tzinfo=UTC), True)]
     is_ready = False
-    metrics.expose_state(roles=lambda: roles, clock_skew_seconds=lambda: -2.5, ready=lambda: is_ready, apps=lambda: 3)
+    metrics.expose_state(
+        roles=lambda: roles,
+        clock_skew_seconds=lambda: -2.5,
+        ready=lambda: is_ready,
+        apps=lambda: ["a", "b", "c"],
+        role_names=lambda: ["static", "sts"],
+        fetches_waiting=lambda: 4,
+    )
     metrics.expose_revision(lambda: "abc")
     metrics.expose_certificate(expires_at=lambda: 12.0, succeeded=lambda: True, is_retrying=lambda: False)
     metrics.expose_loop_lag(lambda: 0.25)
@@ -112,6 +120,9 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     found = scrape(metrics)
     assert found["oss_signer_credential_usable", (("role", "static"),)] == 1
     assert found["oss_signer_credential_usable", (("role", "sts"),)] == 0
+    assert found["oss_signer_credential_pending", (("role", "static"),)] == 0
+    assert found["oss_signer_credential_pending", (("role", "sts"),)] == 1
+    assert found["oss_signer_credential_fetches_waiting", ()] == 4
     assert ("oss_signer_credential_expiry_timestamp_seconds", (("role", "static"),)) not in found
     expiry = found["oss_signer_credential_expiry_timestamp_seconds", (("role", "sts"),)]
     assert expiry == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -148,3 +159,34 @@ def test_lost_lines_of_the_log_and_the_audit_log() -> None:
     assert found["oss_signer_log_lines_lost_total", (("sink", "audit"),)] == 1
     assert found["oss_signer_log_blocked_seconds", (("sink", "log"),)] == 0
     assert found["oss_signer_log_blocked_seconds", (("sink", "audit"),)] > 0
+
+
+def test_series_of_apps_and_roles_that_are_gone_are_not_exposed() -> None:
+    metrics = Metrics()
+    apps, roles = {"a", "b"}, {"r", "s"}
+    metrics.expose_state(
+        roles=list,
+        clock_skew_seconds=lambda: 0.0,
+        ready=lambda: True,
+        apps=lambda: apps,
+        role_names=lambda: roles,
+        fetches_waiting=lambda: 0,
+    )
+    for app in ("a", "b", ""):
+        metrics.count_signature(app, "signed")
+        metrics.count_callback(app, "accepted")
+        metrics.count_rate_limited(app)
+        metrics.count_code_exchange(app, "limited")
+    for role in ("r", "s"):
+        metrics.record_refresh(Attempt(role, "start", True, 0.1))
+    metrics.count_notification("delivered")
+
+    def labelled(name: str) -> list[str | None]:
+        return [value for series, labels in scrape(metrics) for label, value in labels if label == name]
+
+    assert (labelled("app").count("b"), labelled("role").count("s")) == (4, 1)
+    apps.remove("b")
+    roles.remove("s")
+    metrics.count_signature("b", "signed")
+    assert (set(labelled("app")), set(labelled("role"))) == ({"a", ""}, {"r"})
+    assert scrape(metrics)["oss_signer_notifications_total", (("outcome", "delivered"),)] == 1

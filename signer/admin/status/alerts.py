@@ -32,7 +32,7 @@ def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
 
 
 def _role_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
-    if unusable := [role for role in snapshot.roles if not role.is_usable]:
+    if unusable := [role for role in snapshot.roles if not role.is_usable and not role.is_pending]:
         apps = sum(snapshot.apps_of_role.get(role.role, 0) for role in unusable)
         yield Alert(f"{_names(unusable)}: no usable token; {apps} app{'' if apps == 1 else 's'} cannot sign", True)
     if short := [role for role in snapshot.roles if role.token_state is TokenState.SHORT]:
