@@ -4,7 +4,7 @@ Only the event loop updates them, so they need no lock; those of prometheus_clie
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import inf
 
@@ -20,9 +20,9 @@ class LabelledCounter(Collector):
         name: str,
         documentation: str,
         labels: Sequence[str],
-        existing: Callable[[], Collection[str] | None] = lambda: None,
+        existing: Mapping[str, Callable[[], Collection[str]]],
     ) -> None:
-        """Create a counter; `existing` returns the values of the first label that are exposed, or None for all."""
+        """Create a counter; `existing` returns by label the values of the first label that are exposed."""
         self._name, self._documentation, self._labels = name, documentation, labels
         self._existing = existing
         self.counts: dict[tuple[str, ...], int] = {}
@@ -34,7 +34,8 @@ class LabelledCounter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        existing = self._existing()
+        names = self._existing.get(self._labels[0]) if self._labels else None
+        existing = None if names is None else names()
         for label_values, count in list(self.counts.items()):
             if existing is None or not label_values[0] or label_values[0] in existing:
                 family.add_metric(label_values, count)

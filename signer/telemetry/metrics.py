@@ -294,11 +294,7 @@ class Metrics:
         return Gauge(name, documentation, labels, registry=self._registry)
 
     def _counter(self, name: str, documentation: str, labels: list[str]) -> LabelledCounter:
-        def existing() -> Collection[str] | None:
-            names = self._existing.get(labels[0]) if labels else None
-            return None if names is None else names()
-
-        counter = LabelledCounter(name, documentation, labels, existing)
+        counter = LabelledCounter(name, documentation, labels, self._existing)
         self._registry.register(counter)
         return counter
 
