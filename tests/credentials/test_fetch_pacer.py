@@ -94,8 +94,8 @@ def test_while_a_circuit_is_open_each_role_gets_its_trial() -> None:
         tasks = [asyncio.create_task(keep_failing(role, rank)) for role, rank in roles.items()]
         while len(tried) < 9:
             await asyncio.sleep(1)
-        assert tried == list("abcabcabc")
-        assert 8 * 0.5 <= now() <= 10
+        assert tried[:9] == list("abcabcabc")
+        assert 4.5 <= now() <= 10
         for task in tasks:
             task.cancel()
 
