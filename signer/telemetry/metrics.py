@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
@@ -18,6 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 import signer
 from signer.telemetry.counters import DurationHistogram, LabelledCounter, ScrapeCollector
 from signer.telemetry.line_writer import LineWriter
+from signer.telemetry.role_gauges import RoleGauges, role_families
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -25,19 +25,6 @@ _REQUEST_BOUNDS_SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-
-
-class RoleGauges(Protocol):
-    """What a scrape reads from a role's state."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def is_usable(self) -> bool: ...
-    @property
-    def is_pending(self) -> bool: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
 
 
 class RefreshMetrics(Protocol):
@@ -159,29 +146,7 @@ class Metrics:
     ) -> None:
         """Call these functions at each scrape; `apps` are the ids of the apps that exist."""
         self._existing.update(app=apps, role=role_names)
-
-        def collect_roles() -> Iterator[Metric]:
-            expiry = GaugeMetricFamily(
-                "oss_signer_credential_expiry_timestamp_seconds", "Expiry time of a role's token.", labels=["role"]
-            )
-            usable = GaugeMetricFamily(
-                "oss_signer_credential_usable", "1 if the role has a token that can sign, else 0.", labels=["role"]
-            )
-            pending = GaugeMetricFamily(
-                "oss_signer_credential_pending",
-                "1 if the role's token was not needed yet, and will be fetched with its first request at the latest.",
-                labels=["role"],
-            )
-            for state in roles():
-                usable.add_metric([state.role], int(state.is_usable))
-                pending.add_metric([state.role], int(state.is_pending))
-                if state.expires_at is not None:
-                    expiry.add_metric([state.role], state.expires_at.timestamp())
-            yield expiry
-            yield usable
-            yield pending
-
-        self.expose(collect_roles)
+        self.expose(lambda: role_families(roles()))
         self._gauge(
             "oss_signer_clock_skew_seconds",
             "This machine's clock minus that of the STS or metadata service that differs most.",

@@ -100,7 +100,8 @@ NOT_SEEN_BY_A_SCHEMA = {
     "session-policy-too-long", "several-bad-references", "source-and-key", "source-circle", "sources-too-many",
     "timeout-zero", "too-large-size", "too-long-expires", "unknown-credentials", "unknown-default-app",
     "unknown-placeholder", "unknown-source", "unset-variable", "app-without-anything", "oidc-incomplete",
-    "callback-timeout", "notify-without-etag", "notify-without-queue", "domain-port", "listen-port-too-high",
+    "callback-timeout", "fetch-rate-above-the-account", "notify-without-etag", "notify-without-queue", "domain-port",
+    "listen-port-too-high",
     # Mistakes of YAML itself, which an editor reports without a schema.
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.
