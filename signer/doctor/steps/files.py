@@ -8,7 +8,7 @@ from pathlib import Path
 
 from signer.definitions.redaction import mask_secrets
 from signer.definitions.registry import Registry
-from signer.doctor.findings import Finding, Subject
+from signer.doctor.findings import Finding, Subject, Verdict
 from signer.environment import CannotReadEnvironment, Environment
 from signer.file_calls import fix_for, run_with_deadline
 
@@ -18,12 +18,15 @@ _FILE_REFERENCE = re.compile(r"\$\{file:([^}\n]+)\}")
 def check_environment_file(environment: Environment) -> Finding:
     """Check the file of `--env-file`."""
     subject = Subject("files", str(environment.file))
+    finding = _check_referenced_file(subject.name)
+    if finding.verdict is Verdict.FAILED:
+        return finding
     try:
         environment.read()
     except CannotReadEnvironment as error:
         what = str(error).removeprefix(f"{environment.file}: ").partition("; ")[0]
         return subject.failed(what, _fix_unreadable(subject.name))
-    return _check_within_deadline(subject, subject.name, lambda: _check_secret_file(subject, subject.name))
+    return finding
 
 
 def check_read_files(files: Mapping[str, str]) -> list[Finding]:
