@@ -99,9 +99,14 @@ def openapi_document() -> str:
         _parameter("query", "size", "The size of the file in bytes.", pattern="^[0-9]{1,16}$"),
     ]
     sample = _operation(
-        "Sign a form as Alibaba's sample server does", 200, SampleSignature, parameters=sample_parameters
+        "generateSignature",
+        "Sign a form as Alibaba's sample server does",
+        200,
+        SampleSignature,
+        parameters=sample_parameters,
     )
     upload = _operation(
+        "createUpload",
         "Sign a complete form, whose policy pins every fixed field",
         201,
         UploadForm,
@@ -109,18 +114,21 @@ def openapi_document() -> str:
         requestBody={"required": False, "content": _content(_reference(UploadRequestBody))},
     )
     download = _operation(
+        "createDownload",
         "Sign a URL that reads one of the caller's objects",
         200,
         DownloadUrl,
         parameters=[app_id, _parameter("query", "key", "The object key.", required=True, maxLength=1023)],
     )
     callback = {
+        "operationId": "receiveCallback",
         "summary": "Receive OSS's callback after an upload, signed by OSS",
         "parameters": [app_id],
         "requestBody": {"required": True, "content": _content({}, "*/*")},
         "responses": {"200": {"description": "accepted", "content": _content({})}, **_problem_responses()},
     }
     openapi = {
+        "operationId": "getOpenApi",
         "summary": "Return this document",
         "responses": {"200": {"description": "OpenAPI", "content": _content({})}},
     }
@@ -131,6 +139,7 @@ def openapi_document() -> str:
             "version": signer.__version__,
             "description": "Signs direct uploads to Alibaba Cloud OSS.",
         },
+        "servers": [{"url": "/", "description": "The signer that returns this document."}],
         "paths": {
             "/generate_signature": {"get": sample},
             "/v1/apps/{app_id}/uploads": {"post": upload},
@@ -144,10 +153,15 @@ def openapi_document() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _operation(summary: str, status: int, model: type[BaseModel], **members: Any) -> dict[str, Any]:
+def _operation(name: str, summary: str, status: int, model: type[BaseModel], **members: Any) -> dict[str, Any]:
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _RESPONSE_HEADERS.items()}
     success = {"description": summary, "headers": headers, "content": _content(_reference(model))}
-    return {"summary": summary, **members, "responses": {str(status): success, **_problem_responses()}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        **members,
+        "responses": {str(status): success, **_problem_responses()},
+    }
 
 
 def _content(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
@@ -184,6 +198,12 @@ def _schemas() -> dict[str, Any]:
     schemas = {_SCHEMA_NAMES[model]: document["$defs"][model.__name__] for model in _SCHEMA_NAMES}
     for name, schema in schemas.items():
         schema["title"] = name
+        for member in schema["properties"].values():
+            # Generators of clients take a default for a member that is always there.
+            member.pop("default", None)
+            if name != "UploadRequest" and (kinds := member.pop("anyOf", None)) is not None:
+                # The signer leaves such a member out; it sends no null.
+                member.update(next(kind for kind in kinds if kind != {"type": "null"}))
     return schemas
 
 

@@ -1,5 +1,7 @@
 """Parses the body of an upload request."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from multidict import MultiMapping
@@ -17,21 +19,21 @@ SizeBytes = Annotated[int, Field(ge=0, le=2**53, description="The size of the fi
 
 
 class UploadRequestBody(BaseModel):
-    """What the client wants to upload. Every member is optional."""
+    """What the client wants to upload. Every member is optional; null is the same as an absent one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     filename: Filename | None = None
     content_type: ContentType | None = None
     size: SizeBytes | None = None
-    vars: dict[str, str] = Field(
-        default_factory=dict, description="Variables of the upload callback; the form sends each as x:name."
+    vars: dict[str, str] | None = Field(
+        default=None, description="Variables of the upload callback; the form sends each as x:name."
     )
-    meta: dict[str, str] = Field(
-        default_factory=dict, description="Metadata of the object; the form sends each as x-oss-meta-name."
+    meta: dict[str, str] | None = Field(
+        default=None, description="Metadata of the object; the form sends each as x-oss-meta-name."
     )
-    reuse: bool = Field(
-        default=False,
+    reuse: bool | None = Field(
+        default=None,
         description="Whether the form serves several files, which the client names; for apps with key: client.",
     )
     code: str | None = Field(
@@ -40,6 +42,7 @@ class UploadRequestBody(BaseModel):
 
 
 _MAX_NAME_CHARACTERS = 64
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _BODIES = TypeAdapter(UploadRequestBody).validator
 
 
@@ -57,8 +60,8 @@ async def parse_upload_request(body: RequestBody, headers: MultiMapping[str]) ->
         if "Content-Encoding" in headers:
             raise InvalidRequest("the body is compressed; send it without Content-Encoding") from None
         raise InvalidRequest(_detail(error)) from None
-    request = UploadRequest(parsed.filename, parsed.content_type, parsed.size, parsed.vars, parsed.meta, parsed.reuse)
-    return request, parsed.code
+    vars_, meta, reuse = parsed.vars or _NOTHING, parsed.meta or _NOTHING, bool(parsed.reuse)
+    return UploadRequest(parsed.filename, parsed.content_type, parsed.size, vars_, meta, reuse), parsed.code
 
 
 def _detail(error: ValidationError) -> str:

@@ -102,7 +102,8 @@ class RateLimit(StrictModel):
 
 
 class Downloads(StrictModel):
-    """Signed URLs of a caller's own objects; needs `{caller}` in `key_prefix` and `oss:GetObject` for the role."""
+    """Signed URLs of a caller's own objects; needs `oss:GetObject` for the role, and `{caller}` or `{caller_hash}` in
+    `key_prefix`."""
 
     expires: Duration = Field(timedelta(minutes=5), examples=["5m"])
     """Lifetime of a URL."""
@@ -170,7 +171,8 @@ class Defaults(StrictModel):
     """Entry under `credentials` to sign with."""
 
     key_prefix: str = Field("", examples=["photos/{caller}/{yyyy}/{mm}/"])
-    """Prefix of every object key; placeholders: `{app}` `{caller}` `{yyyy}` `{mm}` `{dd}`."""
+    """Prefix of every object key; placeholders: `{app}` `{caller}` `{caller_hash}` `{yyyy}` `{mm}` `{dd}`.
+    `{caller_hash}` is 32 hex digits, for ids that a key cannot contain, such as `auth0|5f7c`."""
     key: str = Field("client", examples=["{uuid}.{ext}", "client", "uuid"])
     """Object name after the prefix: `client` (the client chooses it, and forms suggest a unique one), `uuid` (an
     unguessable name), or a template with those of `key_prefix` and `{uuid}` `{filename}` `{stem}` `{ext}`."""

@@ -3,10 +3,11 @@
 import re
 from functools import lru_cache
 
-from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, check_caller
+from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, caller_hash, check_caller
 
 _PATTERNS = {
     "caller": r"(?!\.+(?:/|$))[A-Za-z0-9._@=+:-]{1,128}",
+    "caller_hash": "[0-9a-f]{32}",
     "yyyy": "[0-9]{4}",
     "mm": "(?:0[1-9]|1[0-2])",
     "dd": "(?:0[1-9]|[12][0-9]|3[01])",
@@ -42,6 +43,8 @@ def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | 
     values = {"app": app_id}
     if "caller" in naming.prefix.names:
         values["caller"] = check_caller(caller)
+    if "caller_hash" in naming.prefix.names:
+        values["caller_hash"] = caller_hash(caller)
     match = re.match(_template_pattern(naming.prefix, values), key)
     return match is not None and len(key) > match.end() and _is_storable(key) and _DOT_SEGMENT.search(key) is None
 

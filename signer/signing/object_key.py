@@ -12,13 +12,15 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 
 from signer.errors import InvalidRequest
 from signer.signing.file_name import MAX_FILENAME_BYTES, UNSAFE_CHARACTER, mark, safe_filename, split_extension
 from signer.signing.unique_id import new_uuid_hex
 
 MAX_KEY_BYTES = 1023
-PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "yyyy", "mm", "dd"})
+PREFIX_PLACEHOLDERS = frozenset({"app", "caller", "caller_hash", "yyyy", "mm", "dd"})
+CALLER_PLACEHOLDERS = frozenset({"caller", "caller_hash"})
 _FILE_PLACEHOLDERS = frozenset({"filename", "ext", "stem"})
 KEY_PLACEHOLDERS = PREFIX_PLACEHOLDERS | _FILE_PLACEHOLDERS | {"uuid"}
 
@@ -26,6 +28,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _SAFE_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*)?")
 """Most keys match this pattern and need no closer look."""
 _DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
+_CALLER_HASH_DIGITS = 32
 _CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
 
 
@@ -100,10 +103,13 @@ class KeyNaming:
     name: Template | None = None
     """None where the client chooses the name; otherwise prefix and name together are the exact key."""
     needs_caller: bool = field(init=False, compare=False)
+    _shows_caller: bool = field(init=False, compare=False)
+    """Whether a key contains the id itself, not only its hash."""
 
     def __post_init__(self) -> None:
         names = self.prefix.names if self.name is None else self.prefix.names | self.name.names
-        object.__setattr__(self, "needs_caller", "caller" in names)
+        object.__setattr__(self, "needs_caller", not names.isdisjoint(CALLER_PLACEHOLDERS))
+        object.__setattr__(self, "_shows_caller", "caller" in names)
 
     @property
     def is_same_for_all(self) -> bool:
@@ -112,10 +118,13 @@ class KeyNaming:
 
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """Return the prefix, and the exact key or None where the client names it; raise `InvalidRequest` if unsafe."""
-        if self.needs_caller:
+        if self._shows_caller:
             check_caller(caller)
+        elif self.needs_caller:
+            caller_hash(caller)
         day = now.toordinal()
-        prefix = _prefix(self.prefix.text, app_id, caller if "caller" in self.prefix.names else None, day)
+        is_same_for_callers = CALLER_PLACEHOLDERS.isdisjoint(self.prefix.names)
+        prefix = _prefix(self.prefix.text, app_id, None if is_same_for_callers else caller, day)
         name = self.name
         if name is None:
             return prefix, None
@@ -140,7 +149,14 @@ def _prefix(text: str, app_id: str, caller: str | None, day: int) -> str:
 @lru_cache(maxsize=16_384)
 def _prefix_values(app_id: str, caller: str | None, day: int) -> dict[str, str]:
     date = datetime.fromordinal(day)
-    return {"app": app_id, "caller": caller or "", "yyyy": f"{date:%Y}", "mm": f"{date:%m}", "dd": f"{date:%d}"}
+    return {
+        "app": app_id,
+        "caller": caller or "",
+        "caller_hash": "" if caller is None else caller_hash(caller),
+        "yyyy": f"{date:%Y}",
+        "mm": f"{date:%m}",
+        "dd": f"{date:%d}",
+    }
 
 
 def _unsafe_key(reason: str) -> InvalidRequest:
@@ -152,9 +168,17 @@ def check_caller(caller: str | None) -> str:
     """Return the id of a caller that can be part of a key. Raises `InvalidRequest` for any other."""
     if caller is None or not _CALLER.fullmatch(caller) or caller.strip(".") == "":
         raise InvalidRequest(
-            "the caller's id cannot be part of an object key; use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -"
+            "the caller's id cannot be part of an object key; use 1 to 128 of A-Z a-z 0-9 . _ @ = + : -, "
+            "or {caller_hash} in key_prefix"
         )
     return caller
+
+
+def caller_hash(caller: str | None) -> str:
+    """Return 32 hex digits that stand for the id of any caller, such as `auth0|5f7c`. Raises `InvalidRequest`."""
+    if caller is None:
+        raise InvalidRequest("the caller has no id, and the object keys of this app contain its hash")
+    return sha256(caller.encode(errors="surrogatepass")).hexdigest()[:_CALLER_HASH_DIGITS]
 
 
 def unique_key(prefix: str, filename: str | None) -> str:

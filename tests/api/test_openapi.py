@@ -43,3 +43,14 @@ async def test_each_problem_code_is_listed_with_its_status(document: dict[str, A
     responses = document["paths"]["/v1/apps/{app_id}/uploads"]["post"]["responses"]
     assert "invalid_request" in responses["400"]["description"]
     assert "rate_limited" in responses["429"]["description"]
+
+
+async def test_generators_of_clients_have_what_they_need(document: dict[str, Any]) -> None:
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    ids = [each["operationId"] for each in operations]
+    assert len(set(ids)) == len(ids) and all(name.isidentifier() for name in ids)
+    assert document["servers"]
+    for name, schema in document["components"]["schemas"].items():
+        for member in schema["properties"].values():
+            assert "default" not in member
+            assert "anyOf" not in member or name == "UploadRequest"

@@ -83,6 +83,19 @@ async def test_a_malformed_body_gets_a_problem_that_names_the_member(client: Cli
     assert problem["detail"].startswith(detail)
 
 
+async def test_null_is_the_same_as_an_absent_member(client: Client) -> None:
+    members = ("filename", "content_type", "size", "vars", "meta", "reuse", "code")
+    async with client.post("/v1/apps/open/uploads", json=dict.fromkeys(members)) as response:
+        assert response.status == 201, await response.text()
+
+
+async def test_large_cookies_do_not_break_a_request(client: Client) -> None:
+    """Browsers send the cookies of a page's domain along, up to 32 KiB in one header."""
+    headers = {"Cookie": "session=" + "a" * 32 * 1024}
+    async with client.post("/v1/apps/open/uploads", json={}, headers=headers) as response:
+        assert response.status == 201
+
+
 async def test_a_compressed_body_is_not_expanded(client: Client) -> None:
     options: dict[str, Any] = {"data": gzip.compress(b"{}"), "headers": {"Content-Encoding": "gzip"}}
     problem = await problem_of(client, "POST", path("open"), 400, **options)

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signer.errors import InvalidRequest
+from signer.signing.key_ownership import is_key_of_app, is_key_of_caller
 from signer.signing.object_key import (
     MAX_KEY_BYTES,
     PREFIX_PLACEHOLDERS,
@@ -150,3 +151,20 @@ def test_cached_prefix_belongs_to_its_app_caller_and_day() -> None:
     assert found == ["a/anna/09/", "a/anna/10/", "b/anna/09/", "a/bert/09/", "a/anna/09/"]
     with pytest.raises(InvalidRequest, match="caller"):
         naming.keys(app_id="a", caller=None, filename=None, now=day)
+
+
+@pytest.mark.parametrize("caller", ["auth0|5f7c", "repo:org/name:ref:refs/heads/main", "张三", "a b", "..", "é" * 128])
+def test_any_caller_has_a_hash_that_a_key_can_contain(caller: str) -> None:
+    naming = KeyNaming(Template.parse("u/{caller_hash}/"))
+    prefix, _ = naming.keys(app_id="a", caller=caller, filename=None, now=NOW)
+    assert re.fullmatch("u/[0-9a-f]{32}/", prefix)
+    other, _ = naming.keys(app_id="a", caller=caller + "x", filename=None, now=NOW)
+    assert other != prefix
+    assert is_key_of_caller(naming, f"{prefix}a.jpg", app_id="a", caller=caller)
+    assert not is_key_of_caller(naming, f"{other}a.jpg", app_id="a", caller=caller)
+    assert is_key_of_app(naming, f"{prefix}a.jpg", app_id="a")
+
+
+def test_a_hash_needs_a_caller() -> None:
+    with pytest.raises(InvalidRequest, match="has no id"):
+        KeyNaming(Template.parse("u/{caller_hash}/")).keys(app_id="a", caller=None, filename=None, now=NOW)

@@ -8,6 +8,7 @@ from signer.definitions.mistakes import Violation
 from signer.definitions.redaction import printable_name, quote
 from signer.definitions.suggestions import nearest
 from signer.signing.object_key import (
+    CALLER_PLACEHOLDERS,
     KEY_PLACEHOLDERS,
     PREFIX_PLACEHOLDERS,
     InvalidTemplate,
@@ -38,7 +39,7 @@ def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
             f"the same key; write / before and after {placeholder}"
         )
         yield Violation((key,), message)
-    if app.downloads is not None and "{caller}" not in app.key_prefix:
+    if app.downloads is not None and CALLER_PLACEHOLDERS.isdisjoint(_PLACEHOLDER.findall(app.key_prefix)):
         yield Violation(
             ("downloads",),
             "callers may read only below their own prefix, and key_prefix has none; put {caller}/ into key_prefix",
@@ -57,10 +58,10 @@ def _check_template(app: model.AppEntry, key: str, text: str, known: frozenset[s
     except InvalidTemplate as error:
         yield Violation((key,), f"{quote(text)} {_with_fix(str(error))}")
         return
-    if "caller" in placeholders and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
-        yield Violation(
-            (key,), "uses {caller}, but callers of type open are not identified; choose another type of callers"
-        )
+    used = next((name for name in placeholders if name in CALLER_PLACEHOLDERS), None)
+    if used is not None and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
+        message = f"uses {{{used}}}, but callers of type open are not identified; choose another type of callers"
+        yield Violation((key,), message)
 
 
 def _with_fix(reason: str) -> str:
