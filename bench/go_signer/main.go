@@ -48,15 +48,16 @@ type credential struct {
 }
 
 type signature struct {
-	Policy        string `json:"policy"`
-	Version       string `json:"x_oss_signature_version"`
-	Credential    string `json:"x_oss_credential"`
-	Date          string `json:"x_oss_date"`
-	Signature     string `json:"signature"`
-	SecurityToken string `json:"security_token"`
-	Host          string `json:"host"`
-	KeyPrefix     string `json:"key_prefix"`
-	ExpiresAt     string `json:"expires_at"`
+	Host          string            `json:"host"`
+	Version       string            `json:"x_oss_signature_version"`
+	Credential    string            `json:"x_oss_credential"`
+	Date          string            `json:"x_oss_date"`
+	SecurityToken string            `json:"security_token"`
+	ExpiresAt     string            `json:"expires_at"`
+	Policy        string            `json:"policy"`
+	Signature     string            `json:"signature"`
+	KeyPrefix     string            `json:"key_prefix"`
+	Fields        map[string]string `json:"fields"`
 }
 
 type server struct {
@@ -160,6 +161,7 @@ func sign(bucket string, credential *credential, now time.Time) ([]byte, error) 
 		Host:          "https://" + bucket + ".oss-" + region + ".aliyuncs.com",
 		KeyPrefix:     prefix,
 		ExpiresAt:     expires.Format("2006-01-02T15:04:05Z"),
+		Fields:        map[string]string{"x-oss-object-acl": "private"},
 	})
 }
 
