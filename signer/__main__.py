@@ -4,10 +4,12 @@ import sys
 
 from signer.commands import reload
 from signer.garbage_collection import without_garbage_collection
+from signer.standard_streams import prepare_standard_streams
 
 
 def start() -> int:
     """Run the command line with the arguments of the process, and return its exit status."""
+    prepare_standard_streams()
     if sys.argv[1:2] == ["reload"]:
         return reload.main(sys.argv[2:])
     # The imported modules stay; collecting garbage meanwhile takes a tenth of the start.

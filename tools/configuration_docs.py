@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from signer.definitions import caller_model, credential_model, model
+from tools.docstrings import require_docstrings
 from tools.full_example import full_example
 from tools.json_schema import Schema, schema
 
@@ -229,4 +230,5 @@ def _flow(value: Any) -> str:
 
 
 if __name__ == "__main__":
+    require_docstrings()
     sys.stdout.write(configuration_page())

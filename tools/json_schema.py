@@ -15,6 +15,7 @@ from signer.definitions import model
 from signer.definitions.credential_model import StrictModel, StsRole
 from signer.definitions.quantities import format_duration, format_rate, format_size
 from signer.definitions.value_types import OR_REFERENCE
+from tools.docstrings import require_docstrings
 
 Schema = dict[str, Any]
 
@@ -123,4 +124,5 @@ def _as_written(default: Any, member: Schema) -> Any:
 
 
 if __name__ == "__main__":
+    require_docstrings()
     sys.stdout.write(json_schema())

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 import signer
 from signer.api.upload_request import UploadRequestBody
 from signer.errors import Problem
+from tools.docstrings import require_docstrings
 
 
 class UploadForm(BaseModel):
@@ -212,4 +213,5 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    require_docstrings()
     sys.stdout.write(openapi_document())

@@ -19,6 +19,7 @@ from signer.live.reloader import Reloader
 from signer.server import event_loop
 from signer.server.certificate import certificate_warnings
 from signer.server.deployment import deployment_warnings
+from signer.server.exit_deadline import ExitDeadline
 from signer.server.process_settings import enable_crash_traceback, raise_open_file_limit
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen
@@ -35,6 +36,8 @@ _BAD_DEFINITIONS = 1
 _CANNOT_LISTEN = 3
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""
+_EXIT_SECONDS = 5.0
+"""How long the process may take to end after everything is closed, with the last lines of the log."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,25 +73,33 @@ def run(options: argparse.Namespace) -> int:
     with process_log(worker=options.worker):
         raise_open_file_limit()
         enable_crash_traceback()
-        return _run(options, ServiceManager.from_environment())
+        manager = ServiceManager.from_environment()
+        try:
+            return event_loop.run(_run(options, manager))
+        except Exception as error:
+            return _log_end(manager, _INTERNAL_ERROR, "internal error", error)
 
 
-def _run(options: argparse.Namespace, manager: ServiceManager) -> int:
+async def _run(options: argparse.Namespace, manager: ServiceManager) -> int:
+    deadline = ExitDeadline()
+    status = _INTERNAL_ERROR
     try:
-        event_loop.run(_serve(options, manager))
+        await _serve(options, manager, deadline)
+        status = _STOPPED
     except BadDefinitions as error:
         print_mistakes(error)
-        return _log_end(manager, _BAD_DEFINITIONS, f"the definitions are wrong: {error.mistakes[0]}")
+        status = _log_end(manager, _BAD_DEFINITIONS, f"the definitions are wrong: {error.mistakes[0]}")
     except (CannotRead, CannotReadEnvironment, CannotOpenQueue) as error:
-        return _log_end(manager, _BAD_DEFINITIONS, str(error))
+        status = _log_end(manager, _BAD_DEFINITIONS, str(error))
     except CannotListen as error:
-        return _log_end(manager, _CANNOT_LISTEN, str(error))
-    except Exception as error:
-        return _log_end(manager, _INTERNAL_ERROR, "internal error", error)
-    return _STOPPED
+        status = _log_end(manager, _CANNOT_LISTEN, str(error))
+    finally:
+        # Before it ends, Python waits for threads, which may hang.
+        deadline.start(_EXIT_SECONDS, status)
+    return status
 
 
-async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
+async def _serve(options: argparse.Namespace, manager: ServiceManager, deadline: ExitDeadline) -> None:
     async with open_definitions(options, options.state_dir) as definitions:
         registry, started = await definitions.start()
         await certificate_warnings(registry)
@@ -99,8 +110,14 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager) -> None:
         service = Service(registry, environment(options), workers=workers)
         try:
             reloader = Reloader(definitions, service, started)
-            worker, drain_seconds = options.worker, options.drain_seconds
-            await serve(service, reloader, manager=manager, worker=worker, drain_seconds=drain_seconds)
+            await serve(
+                service,
+                reloader,
+                manager=manager,
+                worker=options.worker,
+                drain_seconds=options.drain_seconds,
+                deadline=deadline,
+            )
         finally:
             await service.close()
 

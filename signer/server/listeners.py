@@ -15,6 +15,8 @@ from signer.server.sockets import waiting_connections
 _USER_TIMEOUT_MILLISECONDS = 10_000
 _SOCKET_BUFFER_BYTES = 64 * 1024
 _SHUTDOWN_SECONDS = 5.0
+_SKIP_SECONDS = 0.01
+"""With 0, aiohttp would wait for ever."""
 _SHUTDOWN_WAITS = 2
 """aiohttp waits for the request in progress, and then as long again for its connection."""
 
@@ -73,11 +75,20 @@ class Listener:
         for wait in waits:
             wait.cancel()
 
-    async def close(self) -> None:
-        """Close all connections; requests in progress have 5 s to finish."""
+    async def close(self, *, skip: asyncio.Event | None = None) -> None:
+        """Close all connections; requests in progress have 5 s to finish, or until `skip` is set."""
         self._stop_accepting()
         await self._acceptor.close()
-        await self._runner.cleanup()
+        closing = asyncio.create_task(self._runner.cleanup())
+        if skip is not None:
+            skipping = asyncio.create_task(skip.wait())
+            await asyncio.wait((closing, skipping), return_when=asyncio.FIRST_COMPLETED)
+            skipping.cancel()
+            if not closing.done():
+                closing.cancel()
+                await self._server.shutdown(_SKIP_SECONDS)
+                closing = asyncio.create_task(self._runner.cleanup())
+        await closing
 
     def _stop_accepting(self) -> None:
         self._acceptor.stop()

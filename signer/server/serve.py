@@ -20,6 +20,7 @@ from signer.http.router import Router
 from signer.listen_address import ListenAddress
 from signer.live.reloader import Reloader
 from signer.server.deployment import LISTEN_IS_NOT_USED
+from signer.server.exit_deadline import ExitDeadline
 from signer.server.listeners import Listener, socket_url
 from signer.server.process_settings import max_connections, tune_interpreter
 from signer.server.signals import Signals
@@ -42,6 +43,7 @@ async def serve(
     manager: ServiceManager | None = None,
     worker: int | None = None,
     drain_seconds: float = 0.0,
+    deadline: ExitDeadline | None = None,
     extend: Callable[[Router, Service], Awaitable[None]] | None = None,
     started: Callable[[str, str], None] | None = None,
     stop_with_terminal: bool = False,
@@ -53,16 +55,22 @@ async def serve(
     Args:
         worker: the number of this signer among several on one machine, from 1.
         drain_seconds: how long open connections may still send a request after SIGTERM.
+        deadline: limits the time from a signal to the end of the process.
         extend: adds routes to the public ones.
         started: called with the public and the admin URL once both listen.
     """
     tune_interpreter()
     reloader.record_start()
     supervision = Supervision(service, reloader, manager or ServiceManager(), worker)
-    signals = Signals(None if stop_with_terminal else supervision.reload)
+    signals = Signals(
+        None if stop_with_terminal else supervision.reload,
+        drain_seconds=drain_seconds,
+        deadline=deadline or ExitDeadline(),
+    )
     server = service.current.registry.server
     guard = None if server.admin_token is None else TokenGuard(server.admin_token)
-    async with contextlib.AsyncExitStack() as stack:
+    # A second signal is handled until everything is closed, and a first one only when the start is over.
+    async with contextlib.AsyncExitStack() as signal_stack, contextlib.AsyncExitStack() as stack:
         stack.callback(lambda: log.info("stopped", extra={"reason": signals.stop_signal or "an error"}))
         public_sockets, admin_sockets = _open_sockets(stack, server, worker or 1)
         reloader.certificate = certificate = await stack.enter_async_context(
@@ -79,7 +87,7 @@ async def serve(
         tls = None if certificate is None else certificate.context
         dispatcher = Dispatcher(service, router, request_log)
         max_public, max_admin = max_connections()
-        public_listener = _listener(stack, create_server(dispatcher), "public", max_public)
+        public_listener = _listener(stack, create_server(dispatcher), "public", max_public, signals)
         for sock in public_sockets:
             await public_listener.listen(sock, tls)
         service.metrics.expose(public_listener.metrics)
@@ -88,8 +96,8 @@ async def serve(
             # Pages in a browser cannot connect to a unix socket.
             admin_guard = guard or (None if sock.family == socket.AF_UNIX else refuse_web_pages)
             admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=admin_guard, is_timed=False)
-            await _listener(stack, create_server(admin_dispatcher), "admin", max_admin).listen(sock)
-        stack.enter_context(signals.handlers())
+            await _listener(stack, create_server(admin_dispatcher), "admin", max_admin, signals).listen(sock)
+        signal_stack.enter_context(signals.handlers())
         urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
         log.info("listening", extra={"public": urls[0], "admin": urls[1]})
         if started is not None:
@@ -127,9 +135,11 @@ def _inherited_or_new(
     return inherited
 
 
-def _listener(stack: contextlib.AsyncExitStack, server: DrainingServer, name: str, max_connections: int) -> Listener:
+def _listener(
+    stack: contextlib.AsyncExitStack, server: DrainingServer, name: str, max_connections: int, signals: Signals
+) -> Listener:
     listener = Listener(server, name=name, max_connections=max_connections)
-    stack.push_async_callback(listener.close)
+    stack.push_async_callback(listener.close, skip=signals.skip_drain)
     return listener
 
 

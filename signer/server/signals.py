@@ -6,7 +6,12 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from signer.server.exit_deadline import ExitDeadline
+
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CLOSE_SECONDS = 20.0
+"""How long everything may take that follows the drain. With the drain it is less than systemd waits, which is 30 s."""
+_SKIP_SECONDS = 5.0
 
 
 class Signals:
@@ -15,13 +20,21 @@ class Signals:
     `reload` runs for each SIGHUP. With None, SIGHUP stops the process: a terminal that is closed sends it.
     """
 
-    def __init__(self, reload: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    def __init__(
+        self,
+        reload: Callable[[], Coroutine[Any, Any, None]] | None,
+        *,
+        drain_seconds: float = 0.0,
+        deadline: ExitDeadline,
+    ) -> None:
         self.stop = asyncio.Event()
         """Set by SIGTERM and SIGINT."""
         self.skip_drain = asyncio.Event()
         """Set by SIGINT, and by a second SIGTERM: open connections are closed at once."""
         self.stop_signal = ""
         self._reload = reload
+        self._drain_seconds = drain_seconds
+        self._deadline = deadline
         self._reloads: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
@@ -51,7 +64,10 @@ class Signals:
 
     def _stop(self, number: signal.Signals) -> None:
         if self.stop.is_set() or number is signal.SIGINT:
+            self._deadline.start(_SKIP_SECONDS)
             self.skip_drain.set()
+        else:
+            self._deadline.start(self._drain_seconds + _CLOSE_SECONDS)
         self.stop_signal = self.stop_signal or number.name
         self.stop.set()
 

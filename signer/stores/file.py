@@ -20,7 +20,7 @@ class FileStore:
     """A file or a directory."""
 
     def __init__(self, path: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
-        self.location = str(path)
+        self.location = _printable(path)
         self._path = path
         self._poller = FilePoller(self._files, poll_seconds=poll_seconds)
 
@@ -32,7 +32,7 @@ class FileStore:
             self._poller.forget()
             raise self._explain(error) from None
         except FilesKeepChanging:
-            raise CannotRead(f"{self._path}: changes while it is read; replace the file atomically") from None
+            raise CannotRead(f"{self.location}: changes while it is read; replace the file atomically") from None
 
     def watch(self) -> AsyncIterator[None]:
         """Yield when the files changed; see `Store.watch`."""
@@ -52,7 +52,7 @@ class FileStore:
 
     def _save(self, text: str, expected_revision: str | None) -> str:
         if self._path.is_dir():
-            raise CannotWrite(f"{self._path}: is a directory; name a file in it: --config {self._path}/NAME.yaml")
+            raise CannotWrite(f"{self.location}: is a directory; name a file in it: --config {self.location}/NAME.yaml")
         file = self._path.resolve()  # replaces the target of a link, not the link
         try:
             with lock_directory(file.parent):
@@ -65,12 +65,14 @@ class FileStore:
         except BlockingIOError:
             raise CannotWrite(f"{self.location}: another process is writing it; try again") from None
         except OSError as error:
-            raise CannotWrite(f"{error.filename or file}: {error.strerror}; check its path and permissions") from None
+            raise CannotWrite(
+                f"{_printable(error.filename or file)}: {error.strerror}; check its path and permissions"
+            ) from None
         return self._current_revision()
 
     def _current_revision(self) -> str:
         try:
-            return _snapshot({str(self._path): _read_text(str(self._path))}).revision
+            return _snapshot({self.location: _read_text(str(self._path))}).revision
         except FileNotFoundError:
             return EMPTY_REVISION
         except OSError as error:
@@ -79,7 +81,7 @@ class FileStore:
     def _explain(self, error: OSError) -> CannotRead:
         kind = StoreIsEmpty if isinstance(error, FileNotFoundError) else CannotRead
         fix = fix_for(error, "give the path of the YAML with --config")
-        return kind(f"{error.filename or self._path}: {error.strerror}; {fix}")
+        return kind(f"{_printable(error.filename or self._path)}: {error.strerror}; {fix}")
 
     def _files(self) -> list[str]:
         """Return the file or those of the directory, without hidden ones: editors create these temporarily."""
@@ -91,13 +93,18 @@ class FileStore:
             )
 
     def _read_snapshot(self) -> Snapshot:
-        return _snapshot({file: _read_text(file) for file in self._files()})
+        return _snapshot({_printable(file): _read_text(file) for file in self._files()})
+
+
+def _printable(path: str | Path) -> str:
+    """Return a path as text that can be printed: its bytes may not be UTF-8, and the locale may have no characters."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _read_text(file: str) -> str:
     data = read_regular_file(Path(file), max_bytes=bundle.MAX_BYTES)
     extend_deadline()
-    return bundle.decode(file, data)
+    return bundle.decode(_printable(file), data)
 
 
 def _snapshot(texts: dict[str, str]) -> Snapshot:

@@ -193,7 +193,7 @@ async def test_reload_imports_only_the_standard_library(tmp_path: Path) -> None:
     completed = await run(sys.executable, "-c", code, tmp_path)
     assert completed.out.splitlines() == [
         "1 signer signer.__main__ signer.commands signer.commands.reload signer.garbage_collection signer.server "
-        "signer.server.reload_record",
+        "signer.server.reload_record signer.standard_streams",
         "",
     ]
     assert "no running signer found in" in completed.err

@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 from tests.harness.local_cloud import local_cloud
+from tests.harness.plugin import install_store_plugin
 from tests.harness.processes import run
 from tests.harness.signer import Signer, entries, run_command, signer
 from tests.harness.systemd_socket import signer_with_socket
@@ -200,12 +201,7 @@ async def test_a_socket_of_systemd_is_used_and_left_open(config: Path) -> None:
 
 async def test_an_internal_error_at_the_start_has_its_own_exit_status(tmp_path: Path) -> None:
     """A store of another package raises an unexpected exception, whose text is not logged because it may hold a secret."""
-    (tmp_path / "odd.py").write_text("def odd(*_): raise RuntimeError('s3cret')\n", encoding="utf-8")
-    described = tmp_path / "odd-1.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n", encoding="utf-8")
-    (described / "entry_points.txt").write_text("[oss_signer.stores]\nodd = odd:odd\n", encoding="utf-8")
-    environ = {"PYTHONPATH": str(tmp_path)}
+    environ = install_store_plugin(tmp_path, "odd", "def odd(*_): raise RuntimeError('s3cret')\n")
     result = await run(sys.executable, "run.py", "serve", "--config", "odd://here", environ=environ)
     assert result.status == 70
     last = json.loads(result.err.splitlines()[-1])

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.output_pipe import OutputPipe
 from tests.harness.waiting import DEADLINE_SECONDS, deadline
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's directory."""
 _COMMAND_SECONDS = 600.0
 """The deadline of a command, which may build or install something."""
-_LONGEST_LINE_BYTES = 2**24
 _SET_BY_SYSTEMD = {"LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC"}
 _SLOWS_STARTS = "PYTHONDONTWRITEBYTECODE"
 """Without stored bytecode, each process would compile the signer again."""
@@ -36,19 +36,20 @@ class Completed:
 class Process:
     """A process that was launched."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    def __init__(self, process: asyncio.subprocess.Process, stdout: OutputPipe, stderr: OutputPipe) -> None:
         self._process = process
-        self.output: list[str] = []
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def output(self) -> list[str]:
         """Its lines on stdout so far."""
-        self.errors: list[str] = []
+        return self.stdout.lines
+
+    @property
+    def errors(self) -> list[str]:
         """Its lines on stderr so far."""
-        self._unread: asyncio.Queue[str | None] = asyncio.Queue()
-        self._readers = [
-            asyncio.create_task(self._read_output(process.stdout)),
-            asyncio.create_task(self._read_errors(process.stderr)),
-        ]
+        return self.stderr.lines
 
     @property
     def pid(self) -> int:
@@ -89,9 +90,9 @@ class Process:
             AssertionError: It closed stdout; the message is what it wrote to stderr.
         """
         async with deadline():
-            line = await self._unread.get()
+            line = await self.stdout.next_line()
             if line is None:
-                await self._readers[1]
+                await self.stderr.wait_for_end()
                 raise AssertionError("".join(self.errors) or "it wrote nothing")
         return line.removesuffix("\n")
 
@@ -99,7 +100,7 @@ class Process:
         """Return its exit status, once it has ended and all of its output is read."""
         async with asyncio.timeout(seconds):
             status = await self._process.wait()
-            await asyncio.gather(*self._readers)
+            await self._wait_for_output()
         return status
 
     async def stop(self) -> int:
@@ -118,17 +119,13 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             await self._process.wait()
-            await asyncio.gather(*self._readers)
+            self.stdout.resume_reading()
+            self.stderr.resume_reading()
+            await self._wait_for_output()
 
-    async def _read_output(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            self.output.append(line.decode(errors="replace"))
-            self._unread.put_nowait(self.output[-1])
-        self._unread.put_nowait(None)
-
-    async def _read_errors(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            self.errors.append(line.decode(errors="replace"))
+    async def _wait_for_output(self) -> None:
+        await self.stdout.wait_for_end()
+        await self.stderr.wait_for_end()
 
 
 @contextlib.asynccontextmanager
@@ -145,19 +142,25 @@ async def launch(
         pass_fds: File descriptors that it inherits.
     """
     inherited = {name: os.environ[name] for name in os.environ.keys() - _SET_BY_SYSTEMD - {_SLOWS_STARTS}}
-    process = Process(
-        await asyncio.create_subprocess_exec(
+    stdout, stderr = OutputPipe(), OutputPipe()
+    try:
+        started = await asyncio.create_subprocess_exec(
             *map(str, command),
             cwd=cwd,
             env={**inherited, **_NO_DRAIN, **(environ or {})},
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=_LONGEST_LINE_BYTES,
+            stdout=stdout.writing_end,
+            stderr=stderr.writing_end,
             pass_fds=pass_fds,
             start_new_session=True,
         )
-    )
+    except OSError:
+        stdout.discard()
+        stderr.discard()
+        raise
+    await stdout.start()
+    await stderr.start()
+    process = Process(started, stdout, stderr)
     try:
         yield process
     finally:

@@ -179,6 +179,31 @@ async def test_a_request_in_progress_is_finished_before_the_listener_closes(
         await closing
 
 
+@pytest.mark.parametrize("is_set_before", [True, False])
+async def test_a_request_in_progress_is_aborted_when_closing_has_to_be_quick(
+    server: DrainingServer,
+    sockets: contextlib.ExitStack,
+    handler: Handler,
+    is_set_before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listeners, "_SHUTDOWN_SECONDS", 3600)
+    listener = Listener(server, name="public", max_connections=1000)
+    sock = tcp_socket(sockets)
+    await listener.listen(sock)
+    skip = asyncio.Event()
+    async with connection(socket_url(sock)) as (reader, writer):
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        await handler.reached.wait()
+        if is_set_before:
+            skip.set()
+        closing = asyncio.create_task(listener.close(skip=skip))
+        await asyncio.sleep(0)
+        skip.set()
+        assert await reader.read() == b""
+        await closing
+
+
 async def test_accepted_connections_inherit_the_user_timeout(listener: Listener, sockets: contextlib.ExitStack) -> None:
     """Also those of sockets that another process created, as systemd does."""
     sock = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
