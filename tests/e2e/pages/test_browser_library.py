@@ -48,6 +48,7 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
 async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str) -> None:
     app = next(each for each in await apps(demo) if each["enabled"] and not each["content_types"])
     seen: Counter[str] = Counter()
+    requests: list[Any] = []
     delayed: list[asyncio.Event] = []
 
     async def source(route: Route) -> None:
@@ -58,6 +59,8 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
         request = route.request
         if request.method != "POST":
             return await route.continue_()
+        if request.url.endswith("/uploads"):
+            requests.append(request.post_data_json)
         seen[request.url] += 1
         if seen[request.url] == 1:
             return await route.abort("connectionreset")
@@ -81,6 +84,9 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
 
     assert result["cancelled"]["code"] == result["never"]["code"] == "cancelled"
     assert result["late"]["code"] == "timeout"
+    sent = {(request.get("filename"), request.get("content_type")) for request in requests}
+    assert sent == {("a note.txt", "text/plain"), (None, None), ("b.gif", "image/gif")}
+    assert all(request["reuse"] for request in requests)
     assert result["refusals"] == [False] * len(result["refusals"])
     assert result["progress"] == sorted(result["progress"])
     assert result["progress"][-1] == 100
