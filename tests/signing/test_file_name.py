@@ -44,12 +44,12 @@ def test_a_safe_name_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
-        ("../../etc/passwd", "passwd~2d45cccb"),
-        ("C:\\Users\\me\\a.jpg", "a~f6fc81a2.jpg"),
-        ("a\r\nb.jpg", "ab~46a0cfa8.jpg"),
-        ("\u202egpj.exe", "gpj~a0c8c42f.exe"),
-        ("${filename}", "__filename_~7fe2ee92"),
-        ("a?b*c.jpg", "a_b_c~53ca1b6a.jpg"),
+        ("../../etc/passwd", "passwd~"),
+        ("C:\\Users\\me\\a.jpg", "a~.jpg"),
+        ("a\r\nb.jpg", "ab~.jpg"),
+        ("\u202egpj.exe", "gpj~.exe"),
+        ("${filename}", "__filename_~"),
+        ("a?b*c.jpg", "a_b_c~.jpg"),
         (" a.jpg", "a~.jpg"),
         ("a.jpg. ", "a~.jpg"),
         ("é" * 200 + ".jpeg", "é" * 120 + "~.jpeg"),
@@ -60,7 +60,7 @@ def test_a_safe_name_is_kept(name: str) -> None:
 )
 def test_a_changed_name_is_marked_with_a_part_of_its_sha256(sent: str, kept: str) -> None:
     digits = sha256(sent.encode()).hexdigest()[:8]
-    assert safe_filename(sent) == re.sub("~([0-9a-f]{8})?", f"~{digits}", kept)
+    assert safe_filename(sent) == kept.replace("~", f"~{digits}")
 
 
 @pytest.mark.parametrize(
