@@ -6,11 +6,12 @@ process waits for all of them.
 """
 
 import asyncio
+import contextlib
 import errno
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
@@ -72,7 +73,8 @@ def run_with_deadline(key: Hashable, function: Callable[[], T], *, seconds: floa
     while True:
         call, is_own = _start_or_join(key, function, seconds)
         while remaining_seconds := call.remaining_seconds():
-            wait((call.future,), timeout=remaining_seconds)
+            with contextlib.suppress(TimeoutError):
+                call.future.exception(timeout=remaining_seconds)
         if is_own or not call.future.done():
             return cast(T, call.result())
 
