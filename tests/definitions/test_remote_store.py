@@ -18,6 +18,7 @@ from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.parser import Parser
 from signer.definitions.registry import Registry
 from signer.environment import Allowed, Environment
+from tests.harness.hanging_directory import hanging_directory
 
 SECRET = "f00ba4-this-is-the-secret-of-the-machine"
 SECRETS = {
@@ -245,6 +246,25 @@ def test_the_token_file_of_an_oidc_entry(tmp_path: Path) -> None:
     [message] = mistakes(document, Allowed())
     assert message.startswith("credentials.r.token_file: definitions from a remote store must not use this file")
     assert "a" in parse(document, Allowed(directories=(tmp_path,))).apps
+
+
+async def test_a_token_file_whose_file_system_hangs(tmp_path: Path) -> None:
+    async with hanging_directory(tmp_path) as mount:
+        oidc = {
+            "type": "oidc",
+            "role_arn": "acs:ram::1234567890123456:role/a",
+            "provider_arn": "acs:ram::1234567890123456:oidc-provider/a",
+            "token_file": str(mount.path / "token"),
+        }
+        mount.hang()
+        with pytest.raises(BadDefinitions) as error:
+            parse({**definitions(), "credentials": {"r": oidc}}, Allowed())
+        assert error.value.is_passing
+        [mistake] = error.value.mistakes
+        assert mistake.message == (
+            "credentials.r.token_file: this file cannot be checked: "
+            "no response from its file system within 5 s; check its mount"
+        )
 
 
 def secret_paths(entry: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

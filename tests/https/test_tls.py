@@ -185,6 +185,8 @@ async def test_an_unusable_certificate_never_replaces_a_usable_one(site: Site, c
         "gone": "No such file",
     }
     assert message[case] in logged["error"] and logged["level"] == "error"
+    assert logged["is_retrying"] == (case == "gone")
+    assert (await site.certificate_on_status())["retrying"] == (case == "gone")
     assert await site.served() == good.certificate_der
     assert await running.metric("tls_certificate_last_reload_successful") == 0
     assert message[case] in (await site.certificate_on_status())["error"]

@@ -139,6 +139,19 @@ async def test_a_failing_store_leaves_the_active_definitions(
     assert (await reloader.reload("change")).succeeded, "the same revision is active again"
 
 
+async def test_a_store_that_never_responds_is_an_error(
+    store: MemoryStore, started: tuple[Service, Reloader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load() -> Snapshot:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(store, "load", load)
+    monkeypatch.setattr("signer.live.definition_source._LOAD_SECONDS", 0.05)
+    result = await started[1].reload("request")
+    assert (result.error, result.is_retrying) == ("memory: no response within 0.05 s", True)
+
+
 async def test_an_unchanged_revision_is_not_activated_again(
     store: MemoryStore, started: tuple[Service, Reloader]
 ) -> None:

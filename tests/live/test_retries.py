@@ -48,6 +48,7 @@ class Running:
     """A running reloader and what it depends on."""
 
     store: QuietStore
+    source: DefinitionSource
     service: Service
     reloader: Reloader
     secret: Path
@@ -86,7 +87,7 @@ async def reloading(
     reloader = Reloader(source, service, started, poll_seconds=0.01)
     following = asyncio.create_task(reloader.follow())
     try:
-        yield Running(store, service, reloader, directory / "secret", env_file)
+        yield Running(store, source, service, reloader, directory / "secret", env_file)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -207,6 +208,7 @@ async def test_the_last_good_copy_serves_until_the_secret_is_there(tmp_path: Pat
         assert running.apps() == {"a"}
         last = running.reloader.last
         assert (last.succeeded, last.is_retrying, last.revision) == (False, True, "copy")
+        assert not await running.source.has_environment_changed(), "no poll parses the same again"
         secret.write_text("a-secret")
         await wait_until(lambda: running.apps() == {"b"})
 
