@@ -44,9 +44,10 @@ bench: $(VENV)/.dev  ## measure the figures of docs/performance.md
 	bench/setup
 	$(BIN)/python -m bench
 
-soak: $(VENV)/.dev  ## faults for two minutes; SOAK_SECONDS changes it
+soak: $(VENV)/.dev  ## random faults of the cloud for two minutes, then of everything for ten; SOAK_SECONDS changes both
 	tests/setup
 	SOAK_SECONDS=$${SOAK_SECONDS:-130} $(BIN)/python -m pytest -s tests/e2e/soak
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/faults/soak
 
 install uninstall:  ## this machine's systemd service
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)' WORKERS='$(WORKERS)' PYTHON='$(PYTHON)' \

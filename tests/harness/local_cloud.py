@@ -58,6 +58,11 @@ class Cloud:
             assert response.status < 300, await response.text()
         return f"{self.oss}/{name}"
 
+    async def trust_role(self, name: str, *, trusted: bool) -> None:
+        """Let callers assume a role, or forbid it."""
+        async with self.session.put(f"{self.oss}/-/roles/{name}", json={"trusted": trusted}) as response:
+            assert response.status < 300, await response.text()
+
     async def set_faults(self, **faults: Any) -> None:
         """Replace the faults of all servers; without arguments, end all faults."""
         async with self.session.put(f"{self.oss}/-/faults", json=faults) as response:

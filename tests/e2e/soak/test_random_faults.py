@@ -10,7 +10,6 @@ import os
 import random
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -27,6 +26,7 @@ from tests.e2e.soak.faulty_cloud import (
     faulty_cloud,
 )
 from tests.harness.fast_clock import FastClock
+from tests.harness.process_usage import ProcessUsage
 from tests.harness.signer import LOCAL_ENVIRON
 from tests.harness.waiting import wait_until
 
@@ -38,23 +38,6 @@ MAX_NEW_THREADS = 8
 """asyncio's pool for name look-ups grows up to a bound."""
 LONG_TEXT = re.compile(r"[\w-]{43,}", re.ASCII)
 """A text as long as the shortest secret of a token, which no log message contains."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The resources of a process."""
-
-    memory_bytes: int
-    files: int
-    threads: int
-
-    @classmethod
-    def of(cls, pid: int) -> Usage:
-        """Read them from /proc."""
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        numbers = dict(re.findall(r"^(VmRSS|Threads):\s+([0-9]+)", status, re.MULTILINE))
-        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        return cls(int(numbers["VmRSS"]) * 1024, files, int(numbers["Threads"]))
 
 
 def random_faults(rng: random.Random) -> dict[str, list[Fault]]:
@@ -95,7 +78,7 @@ async def _soak(cloud: FaultyCloud, rng: random.Random, end: float, history: lis
         async with load.running():
             await clock.sleep(5)
     await cloud.recover()
-    before = Usage.of(pid)
+    before = ProcessUsage.of(pid)
     while time.monotonic() < end:
         faults = random_faults(rng)
         seconds = rng.uniform(5, 90)
@@ -113,8 +96,8 @@ async def _soak(cloud: FaultyCloud, rng: random.Random, end: float, history: lis
     await cloud.recover()
     history.append(f"  {dict(load.counts)}")
     with contextlib.suppress(TimeoutError):
-        await wait_until(lambda: Usage.of(pid).files <= before.files + MAX_NEW_FILES)
-    after = Usage.of(pid)
+        await wait_until(lambda: ProcessUsage.of(pid).files <= before.files + MAX_NEW_FILES)
+    after = ProcessUsage.of(pid)
     history.append(f"{before} -> {after}")
     assert after.files <= before.files + MAX_NEW_FILES
     assert after.threads <= before.threads + MAX_NEW_THREADS
