@@ -32,7 +32,7 @@ class SdkThread:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    async def run(self, call: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float) -> T:
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]], *, deadline_seconds: float, service: str) -> T:
         """Await `call()` in the thread and return its result; raise `FetchFailed` at the deadline."""
         dates: list[ServerDate] = []
 
@@ -51,7 +51,7 @@ class SdkThread:
             async with asyncio.timeout(deadline_seconds + _GRACE_SECONDS):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            reason = f"timed out: no response within {deadline_seconds:g} s"
+            reason = f"{service} timed out: no response within {deadline_seconds:g} s"
             raise FetchFailed(reason, concerns_issuer=True) from None
         finally:
             for date in dates:

@@ -98,7 +98,7 @@ class OssStore(PolledStore):
                 async with AsyncClient(config) as client:
                     return await operation(client)
 
-            return await self._sdk.run(run, deadline_seconds=_DEADLINE_SECONDS)
+            return await self._sdk.run(run, deadline_seconds=_DEADLINE_SECONDS, service="OSS")
         except FetchFailed as error:
             raise CannotRead(f"{self.location}: {error}") from None
         except oss.exceptions.BaseError as error:

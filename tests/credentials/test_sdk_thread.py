@@ -149,7 +149,7 @@ async def test_the_thread_starts_with_the_first_call_and_ends_when_closed() -> N
     before = threading.active_count()
     thread = SdkThread()
     assert threading.active_count() == before
-    await thread.run(nothing, deadline_seconds=5)
+    await thread.run(nothing, deadline_seconds=5, service="STS")
     assert threading.active_count() == before + 1
     thread.close()
     assert threading.active_count() == before

@@ -28,6 +28,8 @@ T = TypeVar("T")
 ASSUMED_LIFETIME = timedelta(minutes=15)
 """The lifetime of a token without an expiration: the shortest that STS issues."""
 
+_SERVICE = "the service that the SDK's default chain used"
+
 
 @dataclass(frozen=True, slots=True)
 class DefaultChainSource:
@@ -37,7 +39,7 @@ class DefaultChainSource:
     deadline_seconds: float
 
     async def fetch(self) -> Credential:
-        return await self.sdk.run(self._fetch, deadline_seconds=self.deadline_seconds)
+        return await self.sdk.run(self._fetch, deadline_seconds=self.deadline_seconds, service=_SERVICE)
 
     async def _fetch(self) -> Credential:
         """Use the chain in a thread and an event loop of its own, since it reads files that may hang."""
@@ -47,7 +49,7 @@ class DefaultChainSource:
             return await await_with_deadline(_run_chain, run, seconds=self.deadline_seconds)
         except FileSystemHangs:
             reason = "the SDK's default chain does not return; check the mounts of the files that it reads"
-            raise FetchFailed(reason, needs_operator=True) from None
+            raise FetchFailed(reason, needs_operator=True, concerns_issuer=True) from None
 
 
 def _run_chain(deadline_seconds: float) -> Credential:
@@ -77,7 +79,7 @@ async def _use_chain() -> Credential:
         expiration = (await last_used_provider(chain).get_credentials_async()).get_expiration()
     except Exception as error:
         # Providers raise any type of exception, and its text may quote responses with secrets.
-        failed = await connection_failed(error, "the service that the SDK's default chain used")
+        failed = await connection_failed(error, _SERVICE)
         reason = f"the SDK's default chain found no credential ({type(error).__name__})"
         raise failed or FetchFailed(reason, concerns_issuer=True) from None
     if not (found.get_access_key_id() and found.get_access_key_secret()):

@@ -40,18 +40,21 @@ class EcsRamRoleSource:
     deadline_seconds: float
 
     async def fetch(self) -> Credential:
-        return await self.sdk.run(self._fetch, deadline_seconds=self.deadline_seconds)
-
-    async def _fetch(self) -> Credential:
         host = urlsplit(self.endpoint).netloc
+        service = f"the metadata service at {host}"
+        return await self.sdk.run(
+            lambda: self._fetch(host, service), deadline_seconds=self.deadline_seconds, service=service
+        )
+
+    async def _fetch(self, host: str, service: str) -> Credential:
         try:
             issued: Any = await self._new_provider(host).get_credentials_async()
             expiration = datetime.fromtimestamp(issued.get_expiration(), UTC)
         except CredentialException as error:
             raise FetchFailed(_explain(str(error.message)), concerns_issuer=True) from None
         except (RetryError, OSError, aiohttp.ClientError) as error:
-            failed = await connection_failed(error, f"the metadata service at {host}")
-            reason = f"the metadata service at {host} sent an invalid response ({type(error).__name__})"
+            failed = await connection_failed(error, service)
+            reason = f"{service} sent an invalid response ({type(error).__name__})"
             raise failed or FetchFailed(reason, concerns_issuer=True) from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if "disabled" in str(error):

@@ -78,9 +78,12 @@ class Sts:
 
     async def issue(self, call: StsCall, key: Credential | None = None) -> Credential:
         """Return the credential that a call of STS issues, or raise `FetchFailed`; the call is signed with `key`."""
-        return await self.sdk.run(lambda: self._issue(call, key), deadline_seconds=self.deadline_seconds)
+        service = f"STS at {urlsplit(self.endpoint).netloc}"
+        return await self.sdk.run(
+            lambda: self._issue(call, key, service), deadline_seconds=self.deadline_seconds, service=service
+        )
 
-    async def _issue(self, call: StsCall, key: Credential | None) -> Credential:
+    async def _issue(self, call: StsCall, key: Credential | None, service: str) -> Credential:
         url = urlsplit(self.endpoint)
         config = utils_models.Config(endpoint=url.netloc, protocol=url.scheme)
         if key is not None:
@@ -96,7 +99,7 @@ class Sts:
         except FetchFailed:
             raise
         except Exception as error:
-            failed = await connection_failed(error, f"STS at {url.netloc}")
+            failed = await connection_failed(error, service)
             raise failed or _fetch_failed(error) from None
         return _credential(response.body)
 

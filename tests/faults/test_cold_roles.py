@@ -1,0 +1,52 @@
+"""600 roles after a start: a role that is asked for is fetched first, and nobody waits for those that are not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.faults.many_roles import FORM_SECONDS, SLACK_SECONDS, fetched_apps, write_definitions
+from tests.harness.local_cloud import local_cloud
+from tests.harness.signer import LISTENING, signer
+
+pytestmark = pytest.mark.slow
+
+ROLES, ASKED = 600, 20
+MAX_AHEAD = 60
+"""How many tokens the signer may have fetched before the first requests arrive, and those under way."""
+
+
+async def test_roles_that_are_asked_for_are_fetched_first(tmp_path: Path) -> None:
+    """The apps asked for are the last ones of the definitions, and each has 10 clients."""
+    asked = [f"r{number}" for number in range(ROLES - ASKED, ROLES)]
+    async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
+        config = write_definitions(tmp_path, {"r": (cloud.sts, ROLES)})
+        async with signer(session, config, wait_for=LISTENING) as running:
+            durations: list[float] = []
+
+            async def request(app: str) -> int:
+                started = time.monotonic()
+                status, body = await running.try_upload_form(app)
+                durations.append(time.monotonic() - started)
+                assert status == 201 or body["code"] == "credentials_unavailable", body
+                return status
+
+            statuses = await asyncio.gather(*(request(app) for app in asked * 10))
+            assert set(statuses) == {201}
+            order = fetched_apps(running)
+            last = max(order.index(app) for app in asked)
+            _, readiness = await running.readiness()
+            print(
+                f"{ASKED} of {ROLES} roles asked for: fetched among the first {last + 1}, the slowest of "
+                f"{len(durations)} requests {max(durations):.2f} s; then {readiness['usable_roles']} roles usable"
+            )
+            assert last < MAX_AHEAD
+            assert max(durations) < FORM_SECONDS + SLACK_SECONDS
+            async with session.get(f"{running.admin}/readyz?roles=any") as response:
+                any_role = await response.json()
+                assert (response.status, any_role["ready"]) == (200, True)
+            assert any_role["usable_roles"] + any_role["pending_roles"] == ROLES
