@@ -98,11 +98,13 @@ async def test_installing_again_changes_nothing(installed: Path) -> None:
 async def test_the_number_of_workers_can_change(tmp_path: Path) -> None:
     wants = tmp_path / "usr/local/lib/systemd/system/oss-signer.target.wants"
     activates = wants.parent / "oss-signer.socket.d/10-workers.conf"
+    shared = wants.parent / "oss-signer@.service.d/30-workers.conf"
     for workers in (3, 1, 2):
         await make("install", tmp_path, f"WORKERS={workers}")
         expected = [f"oss-signer@{number}.service" for number in range(1, workers + 1)]
         assert sorted(path.name for path in wants.iterdir()) == (expected if workers > 1 else ["oss-signer.service"])
         assert activates.exists() is (workers > 1)
+        assert shared.read_text(encoding="ascii") == f"[Service]\nEnvironment=OSS_SIGNER_WORKERS={workers}\n"
     refused = await run("make", "install", f"DESTDIR={tmp_path}", "WORKERS=many")
     assert "neither a number" in refused.err
 

@@ -18,7 +18,7 @@ from signer.errors import CredentialsUnavailable
 from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
-_FETCHES_PER_SECOND = 9.0
+_FETCHES_PER_SECOND = 10.0
 """Beside a running signer, which may use the rest of what STS allows."""
 
 
