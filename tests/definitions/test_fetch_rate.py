@@ -23,8 +23,8 @@ def text(apps: int, *, duration: str = "1h", scope: str = "app", server: str = "
     )
 
 
-def registry(*arguments: int, **options: str) -> Registry:
-    return parse({"signer.yaml": text(*arguments, **options)}, {})
+def registry(apps: int, *, duration: str = "1h", scope: str = "app", server: str = "{}") -> Registry:
+    return parse({"signer.yaml": text(apps, duration=duration, scope=scope, server=server)}, {})
 
 
 def warned(definitions: Registry, workers: int = 1) -> list[str]:

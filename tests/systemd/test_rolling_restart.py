@@ -36,8 +36,8 @@ async def notes(directory: Path, first: list[str], second: list[str]) -> list[st
     ended = await run(ROOT / "systemd/rolling-restart", environ={"PATH": f"{directory}:{os.environ['PATH']}"})
     assert (ended.status, ended.err) == (0, "")
     assert ended.out == "oss-signer@1.service\noss-signer@2.service\n"
-    lines = (directory / "notes").read_text(encoding="ascii").splitlines()
-    return [line for line in lines if not line.startswith("show")]
+    taken = (directory / "notes").read_text(encoding="ascii").splitlines()
+    return [line for line in taken if not line.startswith("show")]
 
 
 WARM = ["600 of 600 roles usable"]
