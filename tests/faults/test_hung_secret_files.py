@@ -21,7 +21,7 @@ from tests.localcloud.test_oidc import token
 
 pytestmark = pytest.mark.slow
 
-HUNG = [f"hung{number}" for number in range(16)]
+HUNG = [f"hung{number}" for number in range(40)]
 FAILING = ["pod", *HUNG]
 """The OIDC token of the role `pod` hangs too."""
 TOKEN_SECONDS = "4"
@@ -61,7 +61,7 @@ async def requests_for_all(running: Signer) -> AsyncIterator[None]:
             await running.upload_status(app_id)
             await asyncio.sleep(0.5)
 
-    tasks = [asyncio.create_task(keep_requesting(app_id)) for app_id in FAILING]
+    tasks = [asyncio.create_task(keep_requesting(app_id)) for app_id in ("healthy", *FAILING)]
     try:
         yield
     finally:
