@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from signer.dns_resolver import DnsResolver
+from signer.redis_connections import HostContexts, MasterConnection, TcpConnection, TlsConnection, TlsMasterConnection
 from signer.redis_errors import NoMasterFound, RedisCommandRejected, RedisUnavailable, is_from_wrong_server, run_command
 from signer.redis_url import RedisUrl
 
@@ -41,7 +43,8 @@ class RedisClient:
             step_seconds: The time limit for opening a connection, and for each response; a command is tried once more
                 after it. By default, there is only the deadline of each command.
         """
-        self.redis = _new_redis(url, step_seconds)
+        self._resolver = DnsResolver()
+        self.redis = _new_redis(url, step_seconds, self._resolver)
         """For subscriptions; commands go through `run`."""
         self.failovers = 0
         """How often the sentinels have named another master."""
@@ -110,29 +113,32 @@ class RedisClient:
             await self.redis.aclose(close_connection_pool=True)
             if isinstance(self.redis.connection_pool, SentinelConnectionPool):
                 await self.redis.connection_pool.sentinel_manager.aclose()
+        await self._resolver.close()
 
 
-def _new_redis(url: RedisUrl, step_seconds: float | None) -> Redis:
-    transport: dict[str, Any] = {
+def _new_redis(url: RedisUrl, step_seconds: float | None, resolver: DnsResolver) -> Redis:
+    login: dict[str, Any] = {"db": url.database, "username": url.username, "password": url.password}
+    options: dict[str, Any] = {
         "protocol": 2,  # RESP 3 sends the password in HELLO, which an old server quotes in its error
         "socket_timeout": step_seconds,
         "socket_connect_timeout": step_seconds,
         "retry": Retry(NoBackoff(), 1),  # for a connection that the server closed while it was idle
     }
-    if url.is_tls:
-        files = {name: url.options.get(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
-        transport |= {"ssl": True, "ssl_check_hostname": url.checks_hostname, **files}
-    login: dict[str, Any] = {"db": url.database, "username": url.username, "password": url.password}
     if url.socket_path:
-        return Redis(unix_socket_path=url.socket_path, **transport, **login)
+        return Redis(unix_socket_path=url.socket_path, **options, **login)
+    options |= {"resolver": resolver, "contexts": HostContexts(url)}
+    server, master = (TlsConnection, TlsMasterConnection) if url.is_tls else (TcpConnection, MasterConnection)
     if not url.master_name:
         [(host, port)] = url.hosts
-        return Redis(host=host, port=port, **transport, **login)
+        return Redis.from_pool(ConnectionPool(server, host=host, port=port, **options, **login))
     limits = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS}
     own_login = {name: url.options.get(f"sentinel_{name}") for name in ("username", "password")}
-    sentinels: Any = _Sentinels(url.hosts, sentinel_kwargs={**transport, **limits, **own_login})  # type: ignore[no-untyped-call]
-    master: Redis = sentinels.master_for(url.master_name, **transport, **login)
-    return master
+    own_options: dict[str, Any] = {**options, **limits, **own_login}
+    sentinels: Any = _Sentinels([])  # type: ignore[no-untyped-call]
+    sentinels.sentinels = [
+        Redis.from_pool(ConnectionPool(server, host=host, port=port, **own_options)) for host, port in url.hosts
+    ]
+    return cast("Redis", sentinels.master_for(url.master_name, connection_class=master, **options, **login))
 
 
 class _Sentinels(Sentinel):

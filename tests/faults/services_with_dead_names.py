@@ -75,6 +75,30 @@ def definitions(cloud: Cloud, wx_app: str, jwks_url: str, redis_port: int, port:
     )
 
 
+def definitions_with_redis(cloud: Cloud, redis_port: int) -> str:
+    return json.dumps(
+        {
+            "version": 1,
+            "server": {
+                "listen": "127.0.0.1:0",
+                "admin": "127.0.0.1:0",
+                "callback_queue": "redis://queue.dead.test:6379/0",
+            },
+            "limits": f"redis://limits.alive.test:{redis_port}/0",
+            "credentials": {"r": {"type": "assume_role", "endpoint": cloud.sts}},
+            "apps": {
+                "limited": {
+                    "key_prefix": "x/",
+                    "bucket": "photos",
+                    "region": "cn-hangzhou",
+                    "credentials": "r",
+                    "rate_limit": {"per_app": "1000/m", "when_redis_is_gone": "closed"},
+                }
+            },
+        }
+    )
+
+
 async def serve_jwks(keys: Keys) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_get("/jwks", lambda _request: _respond({"keys": [jwk(keys.ec, "1")]}))
@@ -119,8 +143,12 @@ async def main(directory: Path) -> None:
             statuses["WeChat login"] = (await running.try_upload_form(wx_app, headers=code))[0]
             statuses["JWT login"] = (await running.try_upload_form("login", headers=token))[0]
             statuses["dead JWT login"] = max([(await each)[0] for each in logins])
-            print(json.dumps(statuses))
+        (directory / "redis.yaml").write_text(definitions_with_redis(cloud, redis.port), encoding="utf-8")
+        async with signer(session, directory / "redis.yaml", wait_for=LISTENING) as running:
+            await dns.wait_for("queue.dead.test", queries=6)
+            statuses["limits in Redis"] = (await running.try_upload_form("limited"))[0]
         await runner.cleanup()
+    print(json.dumps(statuses))
 
 
 if __name__ == "__main__":

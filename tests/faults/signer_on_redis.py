@@ -100,16 +100,13 @@ class SignerOnRedis:
         async def is_accepted() -> str | None:
             self._uploads += 1
             name = f"{self._uploads}.jpg"
-            uploaded = await upload_with(
-                self.cloud, await self.running.upload_form("notified", {"filename": name}), name
-            )
+            form = await self.running.upload_form("notified", {"filename": name})
+            uploaded = await upload_with(self.cloud, form, name)
             assert uploaded.status in (200, 203), uploaded.text
-            return name if uploaded.status == 200 else None
+            return str(form["fields"]["key"]) if uploaded.status == 200 else None
 
-        name = await wait_until(is_accepted)
-        await wait_until(
-            lambda: any(event["key"] == f"notified/{name}" for event in self.app_server.acknowledged.values())
-        )
+        key = await wait_until(is_accepted)
+        await wait_until(lambda: any(event["key"] == key for event in self.app_server.acknowledged.values()))
 
     async def _loads_an_edit(self) -> None:
         app = f"added-{len(self.apps)}"

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -41,8 +42,8 @@ class DnsServer(asyncio.DatagramProtocol):
     def __init__(self, addresses: Mapping[str, str]) -> None:
         self.addresses = dict(addresses)
         """By name; names that end with `.alive.test` have the address 127.0.0.1."""
-        self.names: set[str] = set()
-        """The names that it was asked for."""
+        self.queries: Counter[str] = Counter()
+        """By name."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
@@ -54,7 +55,7 @@ class DnsServer(asyncio.DatagramProtocol):
             offset += data[offset] + 1
         name = ".".join(labels).lower()
         question = data[_HEADER_BYTES : offset + 5]
-        self.names.add(name)
+        self.queries[name] += 1
         if not name.endswith(".dead.test"):
             [kind] = struct.unpack(">H", data[offset + 1 : offset + 3])
             self._transport.sendto(data[:2] + self._response(name, kind, question), address)
@@ -70,9 +71,9 @@ class DnsServer(asyncio.DatagramProtocol):
         answer = _NAME_OF_THE_QUESTION + struct.pack(">HHIH", kind, 1, _TTL_SECONDS, len(packed)) + packed
         return struct.pack(">5H", _RESPONSE, 1, _ONE_ANSWER, 0, 0) + question + answer
 
-    async def wait_for(self, *names: str) -> None:
-        """Return once it was asked for these names."""
-        await wait_until(lambda: self.names.issuperset(names))
+    async def wait_for(self, *names: str, queries: int = 1) -> None:
+        """Return once there were this many queries for each of these names."""
+        await wait_until(lambda: all(self.queries[name] >= queries for name in names))
 
 
 @contextlib.asynccontextmanager
