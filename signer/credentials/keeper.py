@@ -109,6 +109,7 @@ class Keeper:
         self._schedule.wake()
         if self._turn is not None and not self.requests and self._task is not None:
             self._task.cancel()
+            self._task = None  # Its traceback refers to this keeper: a circle, which may be excluded from collection.
 
     async def close(self) -> None:
         """Cancel the task and the fetch under way, and wait until it has ended."""

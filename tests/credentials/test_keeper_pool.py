@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -69,8 +71,8 @@ def clock() -> Clock:
 class Pool:
     """A keeper pool with one active role set."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._pool = KeeperPool(pacer=FetchPacer(1000), wall_clock=clock, on_attempt=self._observe)
+    def __init__(self, clock: Clock, fetches_per_second: float = 1000) -> None:
+        self._pool = KeeperPool(pacer=FetchPacer(fetches_per_second), wall_clock=clock, on_attempt=self._observe)
         self.attempts: list[RefreshAttempt] = []
         self.roles = RoleSet()
 
@@ -371,6 +373,21 @@ async def test_a_removed_role_loses_its_token_but_running_requests_keep_it(pool:
     pool.activate({"r": plan(again)})
     assert pool.roles.current("r") is None
     assert await previous.get("r") is token
+
+
+async def test_roles_that_are_removed_before_they_are_fetched_leave_no_garbage(clock: Clock) -> None:
+    """An edit may exclude all objects from garbage collection, so circles of references would stay for ever."""
+    pool = Pool(clock, fetches_per_second=0.001)
+    pool.activate({name: plan(FakeSource(clock), identity=name) for name in ("first", "second", "third")})
+    await pool.get("first")
+    keepers = [weakref.ref(keeper) for keeper in pool.roles.keepers.values()]
+    gc.disable()
+    try:
+        pool.activate({})
+        await wait_until(lambda: all(keeper() is None for keeper in keepers))
+    finally:
+        gc.enable()
+        await pool.close()
 
 
 async def test_tokens_are_never_evicted_by_the_number_of_roles(pool: Pool, clock: Clock) -> None:
