@@ -14,8 +14,8 @@ MAX_IN_FLIGHT = 16
 RETRY_JITTER = (0.8, 1.2)
 _FAILURE_THRESHOLD = 5
 _MAX_TRIAL_DELAY_SECONDS = 30.0
-_MAX_TRIAL_DELAY_AFTER_REJECTION_SECONDS = 1.0
-"""A server that rejects an event responds, and the next event may show that it works."""
+_MAX_TRIAL_DELAY_AFTER_REJECTION_SECONDS, _TRIALS_AFTER_REJECTION = 1.0, 4
+"""A server that rejects an event responds, and the next events may show that it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class FailedAttempt:
 
 
 class AppServer:
-    """A server that keeps failing gets one event at a time, as a trial."""
+    """A server that keeps failing gets one event at a time as a trial, or a few events if it rejected the last one."""
 
     def __init__(
         self, url: str, *, first_retry_seconds: float, monotonic: Callable[[], float] = time.monotonic
@@ -38,6 +38,7 @@ class AppServer:
         self.in_flight = 0
         self._monotonic = monotonic
         self._accepted_at = float("-inf")
+        self._trials = 1
         self._breaker = CircuitBreaker(
             failure_threshold=_FAILURE_THRESHOLD,
             first_delay_seconds=first_retry_seconds,
@@ -65,7 +66,7 @@ class AppServer:
         """Return how many more events may be sent to the server now."""
         if not self._breaker.is_open:
             return MAX_IN_FLIGHT - self.in_flight
-        return 0 if self._breaker.is_waiting or self.in_flight else 1
+        return 0 if self._breaker.is_waiting or self.in_flight else self._trials
 
     def record_acceptance(self) -> bool:
         """Record that the server accepted an event, and return whether it kept failing before."""
@@ -77,9 +78,11 @@ class AppServer:
     def record_failure(self, failure: FailedAttempt) -> bool:
         """Record a failed attempt, and return whether it counts against the event; otherwise, against the server."""
         if not failure.is_rejection:
+            self._trials = 1
             self._breaker.record_failure()
         elif self.has_accepted_recently:
             return True
         else:
+            self._trials = _TRIALS_AFTER_REJECTION
             self._breaker.record_failure(max_delay_seconds=_MAX_TRIAL_DELAY_AFTER_REJECTION_SECONDS)
         return False

@@ -151,6 +151,7 @@ class SqliteFile:
             if moved_to.exists():
                 raise FileExistsError(f"{moved_to} exists")
             salvaged_events = self._move_aside(moved_to)
+        self._find_corrupt_files()
         fields = {
             "file": str(self._path),
             "reason": self._fault,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class CallbackSigner:
     """The apps; `url` and `body` of a callback have defaults."""
     callback_addresses: list[str] = field(default_factory=list)
     """The signers that OSS tries in turn; by default this one."""
+    environ: dict[str, str] = field(default_factory=dict)
+    """Added to the variables of its process."""
     running: Signer | None = None
     _port: int = field(default_factory=reserve_port)
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -47,7 +49,9 @@ class CallbackSigner:
         """Start it with the current definitions."""
         self._write()
         self._stack = contextlib.AsyncExitStack()
-        self.running = await self._stack.enter_async_context(signer(self.session, self.directory / "signer.yaml"))
+        self.running = await self._stack.enter_async_context(
+            signer(self.session, self.directory / "signer.yaml", environ=self.environ)
+        )
 
     async def reload(self) -> None:
         """Reload the current definitions."""
@@ -148,12 +152,15 @@ async def callback_signer(
     directory: Path,
     queue: str,
     apps: dict[str, Any],
+    *,
+    environ: Mapping[str, str] | None = None,
     **server: Any,
 ) -> AsyncIterator[CallbackSigner]:
     """Run a signer with a callback queue; `server` is added to its definitions."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "audit.log").touch()
-    running = CallbackSigner(session, cloud, directory, {"callback_queue": queue, **server}, apps)
+    server = {"callback_queue": queue, **server}
+    running = CallbackSigner(session, cloud, directory, server, apps, environ=dict(environ or {}))
     try:
         await running.start()
         yield running

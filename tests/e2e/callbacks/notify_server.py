@@ -10,6 +10,7 @@ import hmac
 import json
 import random
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,6 +31,14 @@ class NotifyServer:
         self.weights: dict[str, int] = {"ok": 1}
         """How often each response is chosen: ok, error, reset, slow."""
         self.slow_seconds = 1.0
+        self.rejected_keys: set[str] = set()
+        """Events of these objects get 400."""
+        self.in_flight: Counter[str] = Counter()
+        """By event id."""
+        self.max_in_flight = 0
+        """The largest number of requests that were in flight at the same time for one event."""
+        self._is_released = asyncio.Event()
+        self._is_released.set()
         self._port = reserve_port()
         self._random = random.Random(7)
         self._runner: web.AppRunner | None = None
@@ -38,6 +47,14 @@ class NotifyServer:
     def target(self) -> dict[str, str]:
         """The value of `notify` in an app's definition."""
         return {"url": f"http://127.0.0.1:{self._port}/uploads", "secret": SECRET}
+
+    def hold(self) -> None:
+        """Respond to nothing until `release`."""
+        self._is_released.clear()
+
+    def release(self) -> None:
+        """Respond again, also to the requests that wait."""
+        self._is_released.set()
 
     async def start(self) -> None:
         """Listen."""
@@ -60,6 +77,17 @@ class NotifyServer:
     async def _handle(self, request: web.Request) -> web.Response:
         event = verified_event(request.headers, await request.read())
         self.received.append(event)
+        self.in_flight[event["id"]] += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight[event["id"]])
+        try:
+            return await self._respond(request, event)
+        finally:
+            self.in_flight[event["id"]] -= 1
+
+    async def _respond(self, request: web.Request, event: dict[str, Any]) -> web.Response:
+        await self._is_released.wait()
+        if event["key"] in self.rejected_keys:
+            return web.Response(status=400)
         [kind] = self._random.choices(list(self.weights), list(self.weights.values()))
         if kind == "reset":
             assert request.transport is not None
