@@ -46,7 +46,7 @@ class AttemptSchedule:
             # asyncio.wait does not cancel the future, so a request that is cancelled does not end the others' wait.
             await asyncio.wait([self._finished], timeout=timeout_seconds)
 
-    async def wait_until_due(self) -> None:
+    async def wait_until_due_or_changed(self) -> None:
         """Wait for the planned time, or for an earlier end by `make_due`, `bring_forward` or `wake`."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
@@ -54,7 +54,7 @@ class AttemptSchedule:
                 await self._changed.wait()
 
     def wake(self) -> None:
-        """End `wait_until_due` now, without a change."""
+        """End `wait_until_due_or_changed` now, without a change."""
         self._changed.set()
 
     def _plan_at(self, due_at: float) -> None:

@@ -54,9 +54,9 @@ class Keeper:
         self.permissions = plan.permissions
         self.token = RoleToken(tokens, plan.windows)
         self.is_settled = asyncio.Event()
-        """Set after the first attempt, or by `start` if it gets a token."""
-        self.requests = 0
-        """How often requests needed the token since it was fetched; each failed attempt halves it."""
+        """Set after the first attempt, or by `start` if it inherits a token."""
+        self.demand = 0
+        """How many requests needed the token since the last fetch, halved by each failed one. It ranks the next one."""
         self._name = name
         self._source = plan.source
         self._timeout_seconds = plan.timeout_seconds
@@ -70,12 +70,12 @@ class Keeper:
         self._schedule = AttemptSchedule()
         self._task: asyncio.Task[None] | None = None
         self._turn: Turn | None = None
-        """The place of the due attempt in the queue of the issuer; None before and after."""
+        """The place of the due attempt in the issuer's queue; None unless it is queued."""
         self._started_at: float | None = None
         """When the attempt under way started, in the time of the event loop; None if there is none."""
         self._reason = RefreshReason.START
         self._last_error: str | None = None
-        self._fails_alone = False
+        self._is_failure_own = False
         """Whether the last attempt failed for a reason that concerns only this role."""
         self._failed_at = -math.inf
         self._retired = False
@@ -103,11 +103,11 @@ class Keeper:
             self._schedule.make_due()
 
     def retire(self) -> None:
-        """Remove the token from the cache, and end the task after the attempt that requests wait for."""
+        """Remove the token from the cache and stop refreshing it. A fetch that is under way still completes."""
         self.token.remove()
         self._retired = True
         self._schedule.wake()
-        if self._turn is not None and not self.requests and self._task is not None:
+        if self._turn is not None and not self.demand and self._task is not None:
             self._task.cancel()
             self._task = None  # Its traceback refers to this keeper: a circle, which may be excluded from collection.
 
@@ -119,11 +119,11 @@ class Keeper:
 
     async def get(self) -> Credential:
         """Return the role's token, waiting for the current attempt, or raise `CredentialsUnavailable`."""
-        self.requests += 1
+        self.demand += 1
         token = self.token.current()
         if token is None and not self._retired:
-            self._request_token()
-        if token is None and not self._fails_fast():
+            self._bring_attempt_forward()
+        if token is None and not self._should_fail_fast():
             await self._schedule.wait_until_finished(MAX_WAIT_SECONDS)
             token = self.token.current()
         if token is None:
@@ -141,7 +141,7 @@ class Keeper:
         return RoleState(
             role=name,
             token_state=token_state,
-            circuit_open=self._fails_fast(),
+            circuit_open=self._should_fail_fast(),
             expires_at=expires_at,
             remaining=None if expires_at is None else expires_at - now,
             last_error=last_error,
@@ -151,11 +151,11 @@ class Keeper:
             is_pending=token_state is TokenState.UNUSABLE and last_error is None,
         )
 
-    def _fails_fast(self) -> bool:
+    def _should_fail_fast(self) -> bool:
         """Return whether requests do not wait for an attempt, because it will most likely fail."""
         return self._breaker.is_open or self._issuer.is_open
 
-    def _request_token(self) -> None:
+    def _bring_attempt_forward(self) -> None:
         """Move the next attempt forward, since a request needs a token."""
         if self._turn is not None:
             self._pacer.raise_rank(self._turn, self._rank())
@@ -166,7 +166,7 @@ class Keeper:
             self._schedule.bring_forward(self._failed_at + _MAX_URGENT_RETRY_SECONDS - self._loop.time())
 
     def _seconds_until_token(self) -> float:
-        """Return when a request is likely to get a token, by what is known now."""
+        """Estimate the seconds until a request is likely to get a token."""
         if self._started_at is not None:
             return self._started_at + self._timeout_seconds - self._loop.time()
         until_start = self._pacer.seconds_until_start(self._issuer, self._rank(), self._turn)
@@ -174,10 +174,10 @@ class Keeper:
 
     def _rank(self) -> Rank:
         """Return how urgent the next attempt is."""
-        if self._fails_alone or not self.requests:
+        if self._is_failure_own or not self.demand:
             return Urgency.IDLE, 0
         urgency = Urgency.REQUESTED if self.token.current() is None else Urgency.IN_USE
-        return urgency, -self.requests.bit_length()
+        return urgency, -self.demand.bit_length()
 
     async def _run(self) -> None:
         try:
@@ -190,7 +190,7 @@ class Keeper:
 
     async def _wait_until_due(self) -> None:
         while not self._retired and self._schedule.seconds_until_due() > 0:
-            await self._schedule.wait_until_due()
+            await self._schedule.wait_until_due_or_changed()
         if not self._retired:
             self._reason = self._next_reason()
             self._schedule.make_due()
@@ -216,7 +216,7 @@ class Keeper:
             async with self._issuer.attempt():
                 result = await self._fetch()
         except TimeoutError:
-            return  # and try again, since the issuer has responded to a later attempt
+            return  # It is still due, and is repeated: the issuer has responded to a later attempt meanwhile.
         finally:
             started_at, self._started_at = self._started_at, None
         attempt = RefreshAttempt(
@@ -239,7 +239,7 @@ class Keeper:
         except FetchFailed as error:
             return error
         except Exception as error:
-            # A defect in an SDK must not end the task. Its text may contain secrets, so only its type is kept.
+            # A defect in an SDK must not end the task. The text may contain secrets, so only the type is kept.
             return FetchFailed(f"unexpected {type(error).__name__}", needs_operator=True, concerns_issuer=True)
         return token
 
@@ -248,8 +248,8 @@ class Keeper:
         self._issuer.record_success(started_at)
         self._breaker.record_success()
         self._last_error = None
-        self._fails_alone = False
-        self.requests = 0
+        self._is_failure_own = False
+        self.demand = 0
         if token.expiration is None:
             delay_seconds = _REREAD_SECONDS * _RANDOM.uniform(0.5, 1)
         else:
@@ -264,19 +264,19 @@ class Keeper:
     def _record_failure(self, attempt: RefreshAttempt, error: FetchFailed, started_at: float) -> float:
         self._last_error = str(error)
         self._failed_at = self._loop.time()
-        self._fails_alone = not error.concerns_issuer
+        self._is_failure_own = not error.concerns_issuer
         if error.concerns_issuer:
             self._issuer.record_failure(self, str(error), self._retry_now)
         else:
             self._issuer.record_success(started_at)
         token = self.token.current()
         if token is None:
-            max_delay_seconds = _MAX_URGENT_RETRY_SECONDS if self.requests else _MAX_RETRY_SECONDS
+            max_delay_seconds = _MAX_URGENT_RETRY_SECONDS if self.demand else _MAX_RETRY_SECONDS
             delay_seconds = self._breaker.record_failure(max_delay_seconds=max_delay_seconds)
         else:
-            # Retry no later than the token becomes unusable: from then on, the shorter delays above apply.
+            # Retry at the latest when the token becomes unusable. From then on, the shorter delays above apply.
             delay_seconds = min(self._breaker.record_failure(), self.token.usable_seconds(token))
-        self.requests //= 2
+        self.demand //= 2
         fields = {
             "error": str(error),
             "failures": self._breaker.failures,
@@ -291,7 +291,7 @@ class Keeper:
         return delay_seconds
 
     def _retry_now(self) -> None:
-        """Retry after the issuer has recovered: the failures were not those of this role."""
+        """Refresh now: the issuer has recovered, and the earlier failures were not those of this role."""
         self._breaker.record_success()
         self.refresh()
 

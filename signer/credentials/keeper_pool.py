@@ -33,7 +33,7 @@ class RoleSet:
     def current(self, role: str) -> Credential | None:
         """Return the role's token, or None if it has none or was removed: then `get` waits for one if possible."""
         keeper = self.keepers[role]
-        keeper.requests += 1
+        keeper.demand += 1
         return self.tokens[keeper.token]
 
     async def get(self, role: str) -> Credential:

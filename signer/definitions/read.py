@@ -1,7 +1,7 @@
-"""The first of four stages: turns the YAML text of one file into plain values, with `${...}` interpolated.
+"""Stage 1, read: the YAML text of one file to plain values, with `${...}` interpolated.
 
-Unquoted `true` and `false` are booleans, decimal integers are numbers, and `null`, `~` or nothing is None. Everything
-else, such as `yes`, `0x10` or `1.5`, stays text.
+Unquoted `true` and `false` are booleans, decimal integers are numbers, and `null`, `~` and an empty value are None.
+Everything else, such as `yes`, `0x10` or `1.5`, stays text.
 """
 
 import re
@@ -22,7 +22,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _MAX_ALIAS_VALUES = 10_000
 """The number of values that aliases may add to a file, so that a few lines cannot become millions of values."""
 _MAX_INTEGER_CHARACTERS = 19
-"""A longer number stays text: no key takes one, and converting it could be slow."""
+"""A longer number stays text: no key accepts one, and conversion could be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class SourceFile:
     templates: dict[KeyPath, str] = field(repr=False)
     """The text of each value that contains `${...}`, as written."""
     interpolated: dict[str, str] = field(repr=False)
-    """The result of each template."""
+    """The interpolated value of each template, by the template's text."""
     reported: set[KeyPath]
     """Values with a mistake that is already in `mistakes`, so that validation does not report them again."""
     mistakes: list[Mistake]
-    ignored_characters: dict[KeyPath, str] = field(default_factory=dict)
+    invisible_character_warnings: dict[KeyPath, str] = field(default_factory=dict)
     """A warning for each value that lost invisible characters at its ends."""
 
     def is_current(self, text: str, environ: Mapping[str, str]) -> bool:
@@ -79,7 +79,7 @@ def read(name: str, text: str, environ: Mapping[str, str]) -> SourceFile:
         reader.interpolated,
         reader.reported,
         reader.mistakes,
-        reader.ignored_characters,
+        reader.invisible_character_warnings,
     )
 
 
@@ -90,7 +90,7 @@ class _Reader:
         self.templates: dict[KeyPath, str] = {}
         self.interpolated: dict[str, str] = {}
         self.reported: set[KeyPath] = set()
-        self.ignored_characters: dict[KeyPath, str] = {}
+        self.invisible_character_warnings: dict[KeyPath, str] = {}
         self.mistakes: list[Mistake] = []
         self._tree = tree
         self._environ = environ
@@ -102,16 +102,18 @@ class _Reader:
         self._values_left -= 1
         if self._values_left < 0:
             limit = f"{_MAX_ALIAS_VALUES:,} values"
-            message = f"up to this part, the aliases (*name) add more than {limit}; use fewer or smaller aliases"
+            message = (
+                f"up to here, the aliases (*name) in this file add more than {limit}; use fewer or smaller aliases"
+            )
             raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
-        if node.tag:  # written in the file, because `parse_yaml` adds none
+        if node.tag:  # `parse_yaml` leaves it empty unless the file has one
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._mark_reported(path, node, f"tags are not supported; remove {printable_name(tag)}")
+            self._report_value(path, node, f"tags are not supported; remove {printable_name(tag)}")
         if isinstance(node, yaml.ScalarNode):
             return self._read_scalar(node, path)
         if len(path) >= MAX_DEPTH:
             message = f"this is nested deeper than {MAX_DEPTH} levels, counting aliases (*name); nest it less"
-            self._mark_reported(path, node, message)
+            self._report_value(path, node, message)
             return None
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
@@ -125,7 +127,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add_mistake(path, key_node, "this key is a list or a mapping; write text")
                 continue
-            # Ten thousand apps have the same keys.
+            # Thousands of apps repeat the same keys, which share one string.
             key = sys.intern(key_node.value)
             if key_node.tag:
                 self._add_mistake((*path, key), key_node, "a key cannot have a tag; remove it")
@@ -153,33 +155,33 @@ class _Reader:
                 return int(text) if len(text) <= _MAX_INTEGER_CHARACTERS else text
         # In the body of a callback, `${...}` are OSS's own variables.
         if "${" not in text or path[-2:] == ("callback", "body"):
-            return self._without_invisible_ends(path, text)
+            self._warn_of_invisible_ends(path, text)
+            return text.strip(INVISIBLE_AT_ENDS)
         self.templates[path] = text
         try:
             self.interpolated[text] = interpolate(text, self._environ)
         except BadReference as error:
             for reference in error.unresolved:
                 place = self._part(node, reference.start, reference.end)
-                self._mark_reported(path, place, reference.reason, is_passing=reference.is_passing)
+                self._report_value(path, place, reference.reason, is_passing=reference.is_passing)
             return ""
         for value in reference_values(text, self._environ):
-            self._without_invisible_ends(path, value)
+            self._warn_of_invisible_ends(path, value)
         return self.interpolated[text]
 
-    def _without_invisible_ends(self, path: KeyPath, text: str) -> str:
+    def _warn_of_invisible_ends(self, path: KeyPath, text: str) -> None:
         if (warning := invisible_at_ends(text)) is not None:
-            self.ignored_characters[path] = warning
-        return text.strip(INVISIBLE_AT_ENDS)
+            self.invisible_character_warnings[path] = warning
 
     def _part(self, node: yaml.ScalarNode, start: int, end: int) -> Place:
-        """Return the place of a part of the value, or of the whole value if escapes or breaks shift its columns."""
+        """Return the place of a part of the value, or of the whole value if escapes or line breaks shift columns."""
         whole = self._tree.place(node)
         quote_width = 1 if node.style in ("'", '"') else 0
         if whole.width != len(node.value) + 2 * quote_width:
             return whole
         return Place(whole.file, whole.line, whole.column + quote_width + start, end - start)
 
-    def _mark_reported(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
+    def _report_value(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
         self.reported.add(path)
         self._add_mistake(path, at, message, is_passing=is_passing)
 

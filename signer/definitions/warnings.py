@@ -52,7 +52,7 @@ def _warnings(registry: Registry, document: Document, workers: int) -> Iterator[
     yield from _secrets_in_clear(document)
     yield from _odd_characters(document)
     for file in document.files:
-        yield from (Violation(path, warning) for path, warning in file.ignored_characters.items())
+        yield from (Violation(path, warning) for path, warning in file.invisible_character_warnings.items())
     default = registry.apps.get(registry.default_app or "")
     if default is not None and not default.enabled:
         yield Violation(

@@ -10,7 +10,7 @@ from signer.circuit_breaker import CircuitBreaker
 
 ACCEPTED_RECENTLY_SECONDS = 300.0
 """A server that accepted an event in this time works, so a rejected event is itself at fault."""
-MAX_IN_FLIGHT = 16
+MAX_IN_FLIGHT_PER_SERVER = 16
 RETRY_JITTER = (0.8, 1.2)
 _FAILURE_THRESHOLD = 5
 _MAX_TRIAL_DELAY_SECONDS = 30.0
@@ -65,7 +65,7 @@ class AppServer:
     def free_slots(self) -> int:
         """Return how many more events may be sent to the server now."""
         if not self._breaker.is_open:
-            return MAX_IN_FLIGHT - self.in_flight
+            return MAX_IN_FLIGHT_PER_SERVER - self.in_flight
         return 0 if self._breaker.is_waiting or self.in_flight else self._trials
 
     def record_acceptance(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import aiohttp
 
 from signer.circuit_breaker import backoff_seconds
-from signer.delivery.app_server import MAX_IN_FLIGHT, RETRY_JITTER, AppServer, FailedAttempt
+from signer.delivery.app_server import MAX_IN_FLIGHT_PER_SERVER, RETRY_JITTER, AppServer, FailedAttempt
 from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.notification import send_event
 from signer.delivery.queue import MAX_RETRY_DELAY_SECONDS, ClaimedEvent, DeadLetter, EventQueue, QueueUnavailable
@@ -27,15 +27,15 @@ TIMEOUT_SECONDS = 10.0
 MAX_AGE_SECONDS = 3 * 86400.0
 """An event that is older becomes a dead letter after its next failed attempt."""
 
-_MAX_IN_FLIGHT = 64
+_MAX_IN_FLIGHT_TOTAL = 64
 _MAX_IN_FLIGHT_TO_FAILING = 32
-"""To all servers together whose last attempts failed."""
+"""To all failing servers together."""
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, MAX_RETRY_DELAY_SECONDS / RETRY_JITTER[1]
 _POLL_SECONDS = 0.5
 _STOP_TIMEOUT_SECONDS = 2.0
 _PARALLEL_CLAIM_DELAY_SECONDS = 1.0
 
-DELIVERED, FAILED, DEAD_LETTERED, GIVEN_UP = "delivered", "failed", "dead_lettered", "given_up"
+DELIVERED, FAILED, DEAD_LETTERED, DROPPED = "delivered", "failed", "dead_lettered", "given_up"
 
 
 class Deliverer:
@@ -55,7 +55,7 @@ class Deliverer:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`target_of` returns where the events of an app id go at the moment, or None for nowhere.
+        """`target_of` returns the current target of an app id, or None if the app has none.
 
         `health` records whether the queue works. `count_attempt` is called with the outcome of each attempt that ends
         within its lease, and with `given_up` for each dead letter that is dropped.
@@ -107,11 +107,11 @@ class Deliverer:
                 await self._wait_for_wake_up()
 
     async def _claim_events(self) -> list[ClaimedEvent]:
-        free_slots = _MAX_IN_FLIGHT - len(self._attempts)
+        free_slots = _MAX_IN_FLIGHT_TOTAL - len(self._attempts)
         if free_slots <= 0:
             return []
         try:
-            claimed_events = await self._queue.claim(free_slots, self._slots_by_app(), MAX_IN_FLIGHT)
+            claimed_events = await self._queue.claim(free_slots, self._slots_by_app(), MAX_IN_FLIGHT_PER_SERVER)
         except QueueUnavailable as error:
             self._health.record_failure(str(error))
             return []
@@ -123,7 +123,7 @@ class Deliverer:
         return claimed_events
 
     def _slots_by_app(self) -> dict[str, int]:
-        """Return how many more events each known server may get; servers that fail share a part of all slots."""
+        """Return how many more events may be sent to each known server; all failing ones share a limited number."""
         self._servers = {app_id: server for app_id, server in self._servers.items() if not server.is_forgettable}
         failing = [app_id for app_id, server in self._servers.items() if server.is_failing]
         slots = {app_id: server.free_slots() for app_id, server in self._servers.items() if server.in_flight}
@@ -138,7 +138,7 @@ class Deliverer:
     async def _start_attempt(self, claimed: ClaimedEvent) -> None:
         event = claimed.event
         if event.object_id in self._attempts:
-            # The claim of that attempt ended early, because the clock of Redis was set, or the file was replaced.
+            # The lease of that attempt ended early: the clock of Redis was set, or the queue file was replaced.
             await self._release(claimed, _PARALLEL_CLAIM_DELAY_SECONDS)
             return
         target = self._target_of(event.app_id)
@@ -166,7 +166,7 @@ class Deliverer:
             failure = await send_event(
                 self._session, target, claimed, timeout_seconds=self._timeout_seconds, now=self._now()
             )
-            if self._monotonic() < claimed.lease_ends_at:  # else the outcome of another process counts
+            if self._monotonic() < claimed.lease_ends_at:  # After it, another process records the outcome.
                 await self._record_outcome(claimed, server, failure)
         except asyncio.CancelledError:
             await self._release(claimed)
@@ -189,7 +189,8 @@ class Deliverer:
             await self._queue.remove(claimed)
             return
         now = self._now()
-        rejections = add_rejection(claimed.rejections, now) if server.record_failure(failure) else None
+        counts_against_event = server.record_failure(failure)
+        rejections = add_rejection(claimed.rejections, now) if counts_against_event else None
         fields = {
             "app": claimed.event.app_id,
             "event_id": claimed.event.id,
@@ -197,8 +198,8 @@ class Deliverer:
             "reason": failure.reason,
             "counts_against": "server" if rejections is None else "event",
         }
-        waits_since = claimed.event.received_at if claimed.retried_at is None else claimed.retried_at
-        if (rejections is not None and rejections.are_final) or now - waits_since > self._max_age_seconds:
+        waiting_since = claimed.event.received_at if claimed.retried_at is None else claimed.retried_at
+        if (rejections is not None and rejections.are_final) or now - waiting_since > self._max_age_seconds:
             await self._add_dead_letter(claimed, failure.reason, fields)
             return
         self._count_attempt(FAILED)
@@ -210,7 +211,7 @@ class Deliverer:
         self._count_attempt(DEAD_LETTERED)
         log.error("event became a dead letter", extra=fields)
         for letter in dropped:
-            self._count_attempt(GIVEN_UP)
+            self._count_attempt(DROPPED)
             log.error("dead letter dropped", extra=_log_fields_of_dropped(letter))
 
     async def _release(self, claimed: ClaimedEvent, delay_seconds: float = 0.0) -> None:
@@ -233,6 +234,6 @@ def _log_fields_of_dropped(letter: DeadLetter) -> dict[str, object]:
         "event_id": letter.event.id,
         "received_at": letter.event.received_at,
         "reason": letter.reason,
-        "fix": "the app has its share of dead letters: retry or drop them earlier with oss-signer events",
+        "fix": "the app has reached its limit of dead letters; retry or drop them earlier with oss-signer events",
         "content": letter.event.body.decode(errors="replace"),
     }

@@ -1,13 +1,14 @@
 """The fast adapter: one task for each connection, and each response in one write. It uses internals of aiohttp.
 
 For every request, aiohttp creates a task, a request object, a writer and a response, because a handler may stream, be
-cancelled, or set context variables. No handler of this service does, and those objects cost as much as everything else.
+cancelled, or set context variables. No handler of this service does any of that, and those objects cost as much as the
+rest of the request.
 This adapter keeps aiohttp's parser, timers and flow control and replaces the loop that answers requests.
 
 Everything works the same without it, only slower. It runs only with verified versions of aiohttp. A version is verified
-if the tests in tests/http and tests/e2e/test_wire.py pass, and the names below still mean what is said here. The file
-can go when aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the bytes that
-the coroutine returns.
+if the tests in tests/http and tests/e2e/test_wire.py pass, and the names below still have the meaning described here.
+Delete the file when aiohttp has a public protocol class that passes each parsed request to a coroutine and sends the
+bytes that the coroutine returns.
 
 Undocumented parts of `aiohttp.web.RequestHandler` that this file uses. Each entry gives the purpose, and after the
 arrow the change of aiohttp that would make it unnecessary:
@@ -48,7 +49,7 @@ from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
 from signer.http.problem_reply import problem_reply
 from signer.http.reply import Reply
-from signer.http.request_body import StreamBody, skip
+from signer.http.request_body import StreamBody, skip_body
 from signer.http.response_headers import FIXED_HEADERS
 from signer.request_context import EMPTY_BODY, RequestBody
 
@@ -106,7 +107,7 @@ class FastConnection(web.RequestHandler):
         super().data_received(data)
         stream = self._stream
         if stream is not None and self._messages and not stream.is_eof():
-            # Only a parser error can be queued behind an unfinished body. aiohttp does not wake the body's readers.
+            # What follows an unfinished body can only be a parser error. aiohttp does not wake the body's reader then.
             stream.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -152,7 +153,7 @@ class FastConnection(web.RequestHandler):
                     EMPTY_BODY if stream is EMPTY_PAYLOAD else StreamBody(stream, message, self.transport)
                 )
                 reply = await self._handle(method, message.path, message.headers, body, self._peer)
-                # Close after a malformed body or an Upgrade request: the next bytes are not HTTP.
+                # Close if either side asked for it, or no HTTP follows: after a malformed body or an Upgrade request.
                 is_open = not (
                     message.should_close
                     or self._upgraded
@@ -170,7 +171,7 @@ class FastConnection(web.RequestHandler):
             if self._paused:
                 await self._drain_helper()
             if not stream.is_eof():
-                is_open = await skip(stream) and is_open
+                is_open = await skip_body(stream) and is_open
         except ConnectionError:
             return False
         except Exception:
@@ -196,7 +197,7 @@ def encode(reply: Reply, connection_header: str = "", *, with_body: bool = True)
     An empty `connection_header` omits the header. `with_body` is false for the response to a HEAD request.
     """
     shared = _shared_head(reply.status, reply.content_type, int(time.time()))
-    if reply.status == _NO_CONTENT:  # RFC 9110, section 8.6
+    if reply.status == _NO_CONTENT:  # it has no length: RFC 9110, section 8.6
         head = f"{shared}X-Request-Id: {reply.request_id}\r\n"
     else:
         head = f"{shared}X-Request-Id: {reply.request_id}\r\nContent-Length: {len(reply.body)}\r\n"
@@ -225,4 +226,4 @@ async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
 
 
 _MALFORMED_REQUEST_REPLY = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
-_MALFORMED_REQUEST_REPLY.request_id = "-"
+_MALFORMED_REQUEST_REPLY.request_id = "-"  # for the header; the one above is for the body

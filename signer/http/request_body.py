@@ -83,7 +83,7 @@ def _too_large() -> TooLarge:
     return TooLarge(f"the body has more than {MAX_BODY_BYTES} bytes; send only the request, the file goes to OSS")
 
 
-async def skip(stream: StreamReader) -> bool:
+async def skip_body(stream: StreamReader) -> bool:
     """Discard the rest of a body that no handler read; return whether it ended within 16 MiB and 10 s.
 
     If so, the connection can serve another request. Closing the connection instead could destroy the response before a

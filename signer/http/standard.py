@@ -10,7 +10,7 @@ from aiohttp.http import HttpProcessingError
 
 from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
-from signer.http.request_body import StreamBody, skip
+from signer.http.request_body import StreamBody, skip_body
 from signer.http.response_headers import all_headers
 from signer.request_context import EMPTY_BODY
 
@@ -49,7 +49,7 @@ class StandardServer(DrainingServer):
         except ValueError:  # A header contains a line break.
             request.protocol.force_close()
             raise
-        if stream is not None and stream.exception() is None and not stream.is_eof() and not await skip(stream):
+        if stream is not None and stream.exception() is None and not stream.is_eof() and not await skip_body(stream):
             response.force_close()
         return response
 

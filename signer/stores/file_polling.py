@@ -18,7 +18,7 @@ _READ_ATTEMPTS = 20
 _RETRY_SECONDS = 0.05
 _QUIET_SECONDS = 0.2
 _MAX_WRITE_SECONDS = 5.0
-"""How long the report of a change is delayed while the files are still being written."""
+"""The longest time that the report of a change is delayed while the files are still being written."""
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class FilePoller:
     def __init__(self, list_files: Callable[[], list[str]], *, poll_seconds: float = POLL_SECONDS) -> None:
         self._list_files = list_files
         self._poll_seconds = poll_seconds
-        self._last_read: _Fingerprint = None
+        self._last_fingerprint: _Fingerprint = None
 
     async def read(self, read: Callable[[], T]) -> T:
         """Call `read`, which may block, until the files are the same before and after it.
@@ -48,8 +48,8 @@ class FilePoller:
             FilesKeepChanging: the files changed during each of many attempts.
             FileSystemHangs: see `await_with_deadline`; the next poll reports a change once it responds.
         """
-        self._last_read = None
-        self._last_read, result, error = await self.call(lambda: self._read(read))
+        self._last_fingerprint = None
+        self._last_fingerprint, result, error = await self.call(lambda: self._read(read))
         if error is not None:
             raise error
         return cast(T, result)
@@ -59,7 +59,7 @@ class FilePoller:
 
         Call it after a read that failed for another reason than their content, which may pass without a change.
         """
-        self._last_read = None
+        self._last_fingerprint = None
 
     def changes(self) -> AsyncIterator[None]:
         """Yield when the files differ from those of the last read; runs until it is closed."""
@@ -70,7 +70,7 @@ class FilePoller:
         return await await_with_deadline(self, function)
 
     def _read(self, read: Callable[[], T]) -> tuple[_Fingerprint, T | None, Exception | None]:
-        """Return the fingerprint of the files and the outcome of `read`; change nothing, since it may be abandoned."""
+        """Return the fingerprint and the outcome of `read`. Change nothing, since this may outlive its deadline."""
         for attempt in range(_READ_ATTEMPTS):
             if attempt:
                 time.sleep(_RETRY_SECONDS)
@@ -99,7 +99,7 @@ class FilePoller:
     async def _has_changed(self) -> bool:
         """Compare the files with those of the last read; if they differ, wait while they are being written."""
         current = await self._current_fingerprint()
-        if current == self._last_read:
+        if current == self._last_fingerprint:
             return False
         deadline = time.monotonic() + _MAX_WRITE_SECONDS
         while time.monotonic() < deadline:
@@ -107,10 +107,10 @@ class FilePoller:
             former, current = current, await self._current_fingerprint()
             if current == former:
                 break
-        return current != self._last_read
+        return current != self._last_fingerprint
 
     async def _current_fingerprint(self) -> _Fingerprint:
         try:
             return await self.call(self._fingerprint)
-        except OSError:  # A read would fail too.
+        except OSError:  # Its file system hangs, for example. A load then reports the reason.
             return None

@@ -38,7 +38,7 @@ class PolledStore(ABC):
         return snapshot
 
     def watch(self) -> AsyncIterator[None]:
-        """Yield after each interval in which the content differs from the last load."""
+        """Yield after each poll that finds other content than the last load, or an outage."""
         return poll(self._has_changed, self._poll_seconds)
 
     @abstractmethod
@@ -46,11 +46,11 @@ class PolledStore(ABC):
         """Return the content and its version; raises `CannotRead`."""
 
     async def _fetch_version(self) -> str:
-        """Return the current version, such as an ETag. Stores override it if they need not fetch the content."""
+        """Return the current version, such as an ETag. Override it if the version is available without the content."""
         return (await self._fetch())[1]
 
     async def _has_changed(self) -> bool:
-        """Return whether the store differs from the last load. An outage is a difference until a load fails."""
+        """Return whether the store differs from the last load, or is in an outage that no load has reported yet."""
         try:
             version = await self._fetch_version()
         except CannotRead:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signer.delivery.app_server import MAX_IN_FLIGHT, AppServer, FailedAttempt
+from signer.delivery.app_server import MAX_IN_FLIGHT_PER_SERVER, AppServer, FailedAttempt
 from signer.delivery.rejections import MAX_REJECTED_SECONDS, MAX_REJECTIONS, Rejections, add_rejection
 
 REJECTED = FailedAttempt("status 400", is_rejection=True)
@@ -57,7 +57,7 @@ def test_rejected_events_take_no_slots_from_others(server: AppServer) -> None:
     server.record_acceptance()
     for _ in range(100):
         server.record_failure(REJECTED)
-    assert server.free_slots() == MAX_IN_FLIGHT
+    assert server.free_slots() == MAX_IN_FLIGHT_PER_SERVER
 
 
 @pytest.mark.parametrize(("failure", "max_delay_seconds", "trials"), [(FAILED, 36.0, 1), (REJECTED, 1.2, 4)])
@@ -73,7 +73,7 @@ def test_a_server_that_keeps_failing_gets_few_events(
     server.in_flight = 1
     assert server.free_slots() == 0
     assert server.record_acceptance()
-    assert server.free_slots() == MAX_IN_FLIGHT - 1
+    assert server.free_slots() == MAX_IN_FLIGHT_PER_SERVER - 1
 
 
 def test_a_server_is_forgotten_once_its_state_is_that_of_a_new_one(server: AppServer, clock: Clock) -> None:

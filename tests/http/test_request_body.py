@@ -12,7 +12,7 @@ from multidict import CIMultiDict, MultiMapping
 
 from signer.errors import InvalidRequest, TooLarge
 from signer.http import request_body
-from signer.http.request_body import MAX_BODY_BYTES, StreamBody, skip
+from signer.http.request_body import MAX_BODY_BYTES, StreamBody, skip_body
 
 
 @dataclass
@@ -126,7 +126,7 @@ async def test_a_broken_body_is_refused(stream: StreamReader, error: Exception) 
 
 
 async def test_the_rest_of_a_body_is_skipped(stream: StreamReader) -> None:
-    skipping = asyncio.create_task(skip(stream))
+    skipping = asyncio.create_task(skip_body(stream))
     feed(stream, b"x" * 100_000, is_complete=False)
     await asyncio.sleep(0)
     feed(stream, b"x")
@@ -138,17 +138,17 @@ async def test_a_body_without_an_end_is_not_skipped_forever(
 ) -> None:
     monkeypatch.setattr(request_body, "_MAX_SKIPPED_BYTES", 10)
     feed(stream, b"x" * 11, is_complete=False)
-    assert not await skip(stream)
+    assert not await skip_body(stream)
 
 
 @pytest.mark.usefixtures("no_time")
 async def test_a_body_that_never_arrives_is_not_skipped_forever(stream: StreamReader) -> None:
-    assert not await skip(stream)
+    assert not await skip_body(stream)
 
 
 async def test_a_broken_body_is_not_skipped(stream: StreamReader) -> None:
     stream.set_exception(ConnectionResetError())
-    assert not await skip(stream)
+    assert not await skip_body(stream)
 
 
 async def test_a_client_that_has_disconnected_sends_no_body() -> None:
@@ -156,4 +156,4 @@ async def test_a_client_that_has_disconnected_sends_no_body() -> None:
     stream = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
     with pytest.raises(InvalidRequest, match="incomplete"):
         await body_of(stream).read()
-    assert not await skip(stream)
+    assert not await skip_body(stream)
