@@ -12,8 +12,8 @@ ALLOWED = {
     "signer/http/fast.py": "the fast HTTP adapter, which lists each name",
     "signer/credentials/sdk_patches.py": "the patches of Alibaba's SDKs, which list each name",
 }
-DOCUMENTED = {"_replace", "_make", "_asdict", "_fields"}
-"""Public names of named tuples."""
+DOCUMENTED = {"_replace", "_make", "_asdict", "_fields", "_exit"}
+"""Public names of named tuples and of `os`."""
 OWN_RECEIVERS = {"self", "cls"}
 
 

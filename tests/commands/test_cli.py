@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +21,7 @@ from signer.environment import CannotReadEnvironment
 from signer.live.admin_client import CannotCallSigner
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
-from tests.harness.processes import ROOT, run
+from tests.harness.processes import run
 from tools.json_schema import json_schema
 
 COMMANDS = (serve, check, sign, reload, push, pull, domains, events, schema, doctor, demo, completion)
@@ -150,30 +149,27 @@ def test_sign_takes_the_app_and_then_the_definitions(config: Path, capsys: pytes
     assert re.fullmatch("[0-9a-f]{32}", json.loads(capsys.readouterr().out)["answer"]["fields"]["key"])
 
 
-def test_a_reader_that_has_read_enough_is_no_error(config: Path) -> None:
-    command = f"{sys.executable} run.py pull {config} | true"
-    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert result.stderr == ""
+async def test_a_reader_that_has_read_enough_is_no_error(config: Path) -> None:
+    ended = await run("sh", "-c", f"{sys.executable} run.py pull {config} | true")
+    assert ended.err == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script_with_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_completion_prints_a_script_with_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
     assert all(command.__name__.rpartition(".")[2] in script for command in COMMANDS)
     if shell == "bash":
-        checked = subprocess.run(["/bin/bash", "-n"], input=script, capture_output=True, text=True, check=False)
-        assert (checked.returncode, checked.stderr) == (0, "")
+        checked = await run("bash", "-n", stdin=script)
+        assert (checked.status, checked.err) == (0, "")
 
 
-def test_a_checkout_without_its_environment_names_the_command_to_use() -> None:
+async def test_a_checkout_without_its_environment_names_the_command_to_use() -> None:
     """`-S` leaves out the installed packages."""
-    result = subprocess.run(
-        [sys.executable, "-S", "run.py", "check"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert result.returncode == 1
-    assert "is not installed" in result.stderr and ".venv/bin/oss-signer" in result.stderr
-    assert "Traceback" not in result.stderr
+    ended = await run(sys.executable, "-S", "run.py", "check")
+    assert ended.status == 1
+    assert "is not installed" in ended.err and ".venv/bin/oss-signer" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_the_module_list_is_complete() -> None:

@@ -168,12 +168,12 @@ async def test_invalid_urls_and_headers_are_rejected_before_a_request() -> None:
 async def test_push_does_not_overwrite_a_concurrent_change(http: HttpStoreServer, tmp_path: Path) -> None:
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
-    first = await command("push", source, "--config", http.url)
+    first = await command("push", "--yes", source, "--config", http.url)
     assert (first.status, http.text) == (0, definitions("a").encode()), first.err
     assert http.seen[-2][2]["If-None-Match"] == "*"
     before = http.etag()
     source.write_text(definitions("a", "b"), encoding="utf-8")
-    second = await command("push", source, "--config", http.url)
+    second = await command("push", "--yes", source, "--config", http.url)
     assert (second.status, http.text) == (0, definitions("a", "b").encode()), second.err
     assert "+ apps.b\n" in second.out
     assert http.seen[-2][2]["If-Match"] == before
@@ -183,11 +183,11 @@ async def test_push_does_not_overwrite_a_concurrent_change(http: HttpStoreServer
 
     http.before_put = change
     source.write_text(definitions("d"), encoding="utf-8")
-    third = await command("push", source, "--config", http.url)
+    third = await command("push", "--yes", source, "--config", http.url)
     assert third.status == 1
     assert third.err.endswith(": changed meanwhile; pull, compare, and push again (or push --force)\n")
     assert http.text == definitions("c").encode()
-    forced = await command("push", "--force", source, "--config", http.url)
+    forced = await command("push", "--yes", "--force", source, "--config", http.url)
     assert (forced.status, http.text) == (0, definitions("d").encode()), forced.err
 
 
@@ -195,17 +195,17 @@ async def test_push_reports_a_server_without_put_or_etags(tmp_path: Path) -> Non
     source = tmp_path / "signer.yaml"
     source.write_text(definitions("a"), encoding="utf-8")
     async with http_store_server(accepts_put=False) as http:
-        rejected = await command("push", source, "--config", http.url)
+        rejected = await command("push", "--yes", source, "--config", http.url)
         assert rejected.status == 1
         assert "PUT returned 405; write to this server with its own tool" in rejected.err
         assert http.text is None
     async with http_store_server(etags=False) as http:
         await http.put(definitions("b"))
-        unsafe = await command("push", source, "--config", http.url)
+        unsafe = await command("push", "--yes", source, "--config", http.url)
         assert unsafe.status == 1
         assert "the server sends no strong ETag, so a concurrent change would be lost" in unsafe.err
         assert http.text == definitions("b").encode()
-        forced = await command("push", "--force", source, "--config", http.url)
+        forced = await command("push", "--yes", "--force", source, "--config", http.url)
         assert (forced.status, http.text) == (0, definitions("a").encode()), forced.err
 
 

@@ -26,7 +26,7 @@ def source(tmp_path: Path) -> Path:
 
 async def test_push_prints_mistakes_like_check_and_writes_nothing(http: HttpStoreServer, source: Path) -> None:
     source.write_text(definitions("a").replace("bucket", "bukket"), encoding="utf-8")
-    pushed = await command("push", source, "--config", http.url)
+    pushed = await command("push", "--yes", source, "--config", http.url)
     checked = await command("check", "--config", source)
     assert pushed.status == 1
     assert (pushed.out, pushed.err) == (checked.out, checked.err)
@@ -37,29 +37,47 @@ async def test_push_prints_mistakes_like_check_and_writes_nothing(http: HttpStor
 async def test_push_prints_warnings_and_changes(file: StoreFile, source: Path) -> None:
     await file.put(definitions("a", "b"))
     source.write_text(definitions("a", "c").replace("cn-hangzhou", "cn-shanghai"), encoding="utf-8")
-    result = await command("push", source, "--config", file.url)
+    result = await command("push", "--yes", source, "--config", file.url)
     assert result.status == 0, result.err
     *changes, pushed = result.out.splitlines()
     assert changes == ["~ apps.a: region cn-hangzhou -> cn-shanghai", "- apps.b", "+ apps.c"]
     assert pushed.startswith(f"{file.url}: pushed, revision ")
     assert "warning" in result.err
     assert file.path.read_bytes() == source.read_bytes()
-    again = await command("push", source, "--config", file.url)
+    again = await command("push", "--yes", source, "--config", file.url)
     assert (again.status, again.out) == (0, f"{file.url}: already has these definitions; nothing to push\n")
     source.write_text(source.read_text(encoding="utf-8") + "# a remark\n", encoding="utf-8")
-    remark = await command("push", source, "--config", file.url)
+    remark = await command("push", "--yes", source, "--config", file.url)
     assert remark.out.splitlines()[0] == "no setting changes, only the text"
+
+
+async def test_push_removes_apps_only_if_that_is_agreed(file: StoreFile, source: Path) -> None:
+    await file.put(before := definitions("a", "b"))
+    refused = await command("push", source, "--config", file.url)
+    assert refused.status == 1
+    assert refused.err.endswith("not pushed: this removes 1 app (b); repeat with --yes\n")
+    shown = await command("push", "--dry-run", source, "--config", file.url)
+    assert (shown.status, shown.out) == (0, "- apps.b\n")
+    assert file.path.read_text(encoding="utf-8") == before
+    assert (await command("push", "--yes", source, "--config", file.url)).status == 0
+    assert file.path.read_bytes() == source.read_bytes()
+
+
+async def test_push_needs_a_store(source: Path) -> None:
+    result = await command("push", source)
+    assert result.status == 2
+    assert "the following arguments are required: --config" in result.err
 
 
 async def test_push_replaces_invalid_definitions(file: StoreFile, source: Path) -> None:
     await file.put("version: 2\n")
-    result = await command("push", source, "--config", file.url)
+    result = await command("push", "--yes", source, "--config", file.url)
     assert result.status == 0, result.err
     assert result.out.startswith(f"the definitions in the store have mistakes, for example {file.url}:1:")
     file.path.write_bytes(b"\xff")
-    rejected = await command("push", source, "--config", file.url)
+    rejected = await command("push", "--yes", source, "--config", file.url)
     assert (rejected.status, "not UTF-8" in rejected.err) == (1, True)
-    forced = await command("push", "--force", source, "--config", file.url)
+    forced = await command("push", "--yes", "--force", source, "--config", file.url)
     assert forced.status == 0, forced.err
     assert file.path.read_bytes() == source.read_bytes()
 
@@ -71,12 +89,12 @@ async def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, source: Path) 
     real.chmod(0o640)
     link = tmp_path / "link.yaml"
     link.symlink_to(real)
-    result = await command("push", source, "--config", link)
+    result = await command("push", "--yes", source, "--config", link)
     assert result.status == 0, result.err
     assert link.is_symlink()
     assert real.read_bytes() == source.read_bytes()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    new = await command("push", source, "--config", real.with_name("new.yaml"))
+    new = await command("push", "--yes", source, "--config", real.with_name("new.yaml"))
     assert new.status == 0, new.err
     assert new.out.startswith("+ everything; apps: 1\n")
     assert sorted(each.name for each in real.parent.iterdir()) == ["new.yaml", "signer.yaml"]
@@ -86,12 +104,12 @@ async def test_a_store_that_cannot_be_written_is_reported_with_a_fix(tmp_path: P
     directory = tmp_path / "config"
     directory.mkdir()
     (directory / "a.yaml").write_text(definitions("z"), encoding="utf-8")
-    rejected = await command("push", source, "--config", directory)
+    rejected = await command("push", "--yes", source, "--config", directory)
     assert rejected.status == 1
     assert rejected.err.splitlines()[-1] == (
         f"{directory}: is a directory; name a file in it: --config {directory}/NAME.yaml"
     )
-    missing = await command("push", source, "--config", tmp_path / "none" / "a.yaml")
+    missing = await command("push", "--yes", source, "--config", tmp_path / "none" / "a.yaml")
     assert missing.status == 1
     assert missing.err.splitlines()[-1] == f"{tmp_path}/none: No such file or directory; check its path and permissions"
     oss = await command(
@@ -115,7 +133,7 @@ async def test_a_concurrent_change_of_a_file_is_not_overwritten(file: StoreFile)
 async def test_a_file_that_another_process_writes_is_not_written(file: StoreFile, source: Path) -> None:
     await file.put(definitions("b"))
     with lock_directory(file.path.parent):
-        result = await command("push", source, "--config", file.url)
+        result = await command("push", "--yes", source, "--config", file.url)
     assert result.status == 1
     assert result.err.splitlines()[-1] == f"{file.url}: another process is writing it; try again"
 
@@ -134,7 +152,7 @@ async def test_a_directory_is_stored_as_one_text(
     assert (pulled.out, http.text) == (text, text.encode())
     assert (await command("pull", "--config", directory)).out == text
     source.write_text(text, encoding="utf-8")
-    again = await command("push", source, "--config", http.url)
+    again = await command("push", "--yes", source, "--config", http.url)
     assert again.out.endswith("already has these definitions; nothing to push\n"), again
     async with signer(session, http.url) as running:
         assert await serves(running, "a")
