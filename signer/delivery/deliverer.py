@@ -74,6 +74,7 @@ class Deliverer:
         """By app id; only servers whose state matters."""
         self._attempts: dict[str, asyncio.Task[None]] = {}
         """By object id."""
+        self._releases: set[asyncio.Task[None]] = set()
         self._wake_up = asyncio.Event()
         self._background_task: asyncio.Task[None] | None = None
 
@@ -95,14 +96,14 @@ class Deliverer:
             await asyncio.wait(attempts, timeout=_STOP_TIMEOUT_SECONDS)
         for attempt in attempts:
             attempt.cancel()
-        await asyncio.gather(*attempts, return_exceptions=True)
+        await asyncio.gather(*attempts, *self._releases, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
             self._wake_up.clear()
             claimed_events = await self._claim_events()
             for claimed in claimed_events:
-                await self._start_attempt(claimed)
+                self._start_attempt(claimed)
             if not claimed_events:
                 await self._wait_for_wake_up()
 
@@ -135,11 +136,13 @@ class Deliverer:
             left -= slots[app_id]
         return slots
 
-    async def _start_attempt(self, claimed: ClaimedEvent) -> None:
+    def _start_attempt(self, claimed: ClaimedEvent) -> None:
         event = claimed.event
         if event.object_id in self._attempts:
             # The lease of that attempt ended early: the clock of Redis was set, or the queue file was replaced.
-            await self._release(claimed, _PARALLEL_CLAIM_DELAY_SECONDS)
+            release = asyncio.create_task(self._release(claimed, _PARALLEL_CLAIM_DELAY_SECONDS))
+            self._releases.add(release)
+            release.add_done_callback(self._releases.discard)
             return
         target = self._target_of(event.app_id)
         url = "" if target is None else target.url

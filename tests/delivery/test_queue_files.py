@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -260,6 +262,31 @@ async def test_full_disk_makes_the_queue_unavailable_until_there_is_space(path: 
         with_limit.execute("PRAGMA max_page_count = 1000000")
         await put(queue, later := event("c.jpg"))
         assert {each.event.id for each in await claim(queue)} == {stored.id, later.id}
+
+
+async def test_disk_that_hangs_makes_the_queue_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue works again when the disk does, and closing it does not wait for a disk that hangs."""
+    responds = threading.Event()
+
+    class HangingConnection(sqlite3.Connection):
+        def execute(self, sql: str, /, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE":
+                responds.wait()
+            return super().execute(sql, *parameters)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=HangingConnection))
+    monkeypatch.setattr("signer.delivery.sqlite_thread._DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr("signer.delivery.sqlite_thread._CLOSE_SECONDS", 0.1)
+    async with opened(str(path)) as queue:
+        for _ in range(2):
+            with pytest.raises(QueueUnavailable, match="the disk did not respond"):
+                await claim(queue)
+        responds.set()
+        await wait_until(lambda: is_available(queue))
+        responds.clear()
+        with pytest.raises(QueueUnavailable):
+            await claim(queue)
+    responds.set()
 
 
 async def test_database_of_something_else_is_left_alone(path: Path) -> None:

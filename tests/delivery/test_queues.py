@@ -216,6 +216,31 @@ async def test_number_of_remembered_ids_is_bounded_for_each_app(address: str) ->
 
 
 async def test_file_of_an_older_version_keeps_its_events(tmp_path: Path) -> None:
+    """There, times are in epoch seconds, and objects have the failures of their events."""
+    path = tmp_path / "callbacks.db"
+    later = time.time() + 300
+    with contextlib.closing(sqlite3.connect(path)) as older, older:
+        older.executescript(
+            "CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, app TEXT NOT NULL, "
+            "object TEXT NOT NULL, body BLOB NOT NULL, received_at REAL NOT NULL);"
+            "CREATE TABLE objects (object TEXT PRIMARY KEY, app TEXT NOT NULL, due_at REAL NOT NULL, "
+            "failures INTEGER NOT NULL DEFAULT 0, holder TEXT) WITHOUT ROWID;"
+        )
+        first, second = event("a.jpg", 1), event("a.jpg", 2)
+        for each in (first, second):
+            values = (each.id, each.app_id, each.object_id, each.body, each.received_at)
+            older.execute("INSERT INTO events (id, app, object, body, received_at) VALUES (?, ?, ?, ?, ?)", values)
+        older.execute("INSERT INTO objects VALUES (?, 'a', ?, 3, 'a holder')", (first.object_id, later))
+    async with opened(str(path)) as queue:
+        await queue.put(other := event("b.jpg"), remember_until=0)
+        claims = await claim(queue)
+        assert {claimed.event.id for claimed in claims} == {first.id, other.id}
+        for claimed in claims:
+            await queue.remove(claimed)
+        assert (await claim_one(queue)).event == second
+
+
+async def test_file_of_a_version_before_that_keeps_its_events(tmp_path: Path) -> None:
     path = tmp_path / "callbacks.db"
     async with opened(str(path)) as queue:
         await queue.put(event("a.jpg"), remember_until=0)
