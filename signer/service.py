@@ -236,7 +236,7 @@ class Service:
             limit=self._limit_callback,
             audit=self._audit_callback,
             count_callback=self.metrics.count_callback,
-            count_attempt=self.metrics.count_notification,
+            count_outcome=self.metrics.count_notification,
         ) as (receiver, queue):
             self.callback_queue = queue
             if queue is not None:

@@ -56,7 +56,7 @@ class Keeper:
         self.is_settled = asyncio.Event()
         """Set after the first attempt, or by `start` if it inherits a token."""
         self.demand = 0
-        """How many requests needed the token since the last fetch, halved by each failed one. It ranks the next one."""
+        """How many requests needed the token since the last success, halved by each failure. Ranks the next fetch."""
         self._name = name
         self._source = plan.source
         self._timeout_seconds = plan.timeout_seconds
@@ -75,13 +75,13 @@ class Keeper:
         """When the attempt under way started, in the time of the event loop; None if there is none."""
         self._reason = RefreshReason.START
         self._last_error: str | None = None
-        self._is_failure_own = False
+        self._is_failure_role_specific = False
         """Whether the last attempt failed for a reason that concerns only this role."""
         self._failed_at = -math.inf
         self._retired = False
 
     def start(self, inherited_token: Credential | None = None) -> None:
-        """Start the task. A role whose AccessKey changed uses its earlier token until the first attempt succeeds."""
+        """Start the task. `inherited_token`, from before a change of the AccessKey, is used until the first success."""
         self._schedule.make_due()
         if inherited_token is not None:
             self._reason = RefreshReason.CHANGED
@@ -103,7 +103,7 @@ class Keeper:
             self._schedule.make_due()
 
     def retire(self) -> None:
-        """Remove the token from the cache and stop refreshing it. A fetch that is under way still completes."""
+        """Remove the token and stop refreshing it. A fetch under way, or queued while in demand, still completes."""
         self.token.remove()
         self._retired = True
         self._schedule.wake()
@@ -174,7 +174,7 @@ class Keeper:
 
     def _rank(self) -> Rank:
         """Return how urgent the next attempt is."""
-        if self._is_failure_own or not self.demand:
+        if self._is_failure_role_specific or not self.demand:
             return Urgency.IDLE, 0
         urgency = Urgency.REQUESTED if self.token.current() is None else Urgency.IN_USE
         return urgency, -self.demand.bit_length()
@@ -216,7 +216,7 @@ class Keeper:
             async with self._issuer.attempt():
                 result = await self._fetch()
         except TimeoutError:
-            return  # It is still due, and is repeated: the issuer has responded to a later attempt meanwhile.
+            return  # The issuer responded to a later attempt, so it cancelled this one. `_run` repeats it now.
         finally:
             started_at, self._started_at = self._started_at, None
         attempt = RefreshAttempt(
@@ -248,7 +248,7 @@ class Keeper:
         self._issuer.record_success(started_at)
         self._breaker.record_success()
         self._last_error = None
-        self._is_failure_own = False
+        self._is_failure_role_specific = False
         self.demand = 0
         if token.expiration is None:
             delay_seconds = _REREAD_SECONDS * _RANDOM.uniform(0.5, 1)
@@ -264,7 +264,7 @@ class Keeper:
     def _record_failure(self, attempt: RefreshAttempt, error: FetchFailed, started_at: float) -> float:
         self._last_error = str(error)
         self._failed_at = self._loop.time()
-        self._is_failure_own = not error.concerns_issuer
+        self._is_failure_role_specific = not error.concerns_issuer
         if error.concerns_issuer:
             self._issuer.record_failure(self, str(error), self._retry_now)
         else:
@@ -291,7 +291,7 @@ class Keeper:
         return delay_seconds
 
     def _retry_now(self) -> None:
-        """Refresh now: the issuer has recovered, and the earlier failures were not those of this role."""
+        """Refresh now: the issuer has recovered, and this role's earlier failures were the issuer's."""
         self._breaker.record_success()
         self.refresh()
 

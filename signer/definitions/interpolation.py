@@ -27,7 +27,7 @@ class UnresolvedReference:
     start: int
     end: int
     reason: str
-    is_passing: bool
+    is_transient: bool
     """Whether it may be resolved later without an edit, since it depends on a file."""
 
 
@@ -40,9 +40,9 @@ class BadReference(ValueError):
 
 
 class _Unresolvable(Exception):
-    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
+    def __init__(self, reason: str, *, is_transient: bool = False) -> None:
         super().__init__(reason)
-        self.is_passing = is_passing
+        self.is_transient = is_transient
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
@@ -58,14 +58,14 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
         try:
             return _resolve(match[1], variables).strip(INVISIBLE_AT_ENDS)
         except _Unresolvable as error:
-            unresolved.append(UnresolvedReference(*match.span(), str(error), error.is_passing))
+            unresolved.append(UnresolvedReference(*match.span(), str(error), error.is_transient))
             return ""
 
     result = _REFERENCE.sub(replace, text)
     opened = text.rfind("${")
     if opened >= 0 and "}" not in text[opened:]:
         reason = f"this ${{ has no closing }}; {_FORMS}"
-        unresolved.append(UnresolvedReference(opened, len(text), reason, is_passing=False))
+        unresolved.append(UnresolvedReference(opened, len(text), reason, is_transient=False))
     if unresolved:
         raise BadReference(unresolved)
     return result
@@ -95,7 +95,7 @@ def _resolve(reference: str, environ: Variables) -> str:
         raise _Unresolvable(f"${{{name}}} is not allowed in a remote store; start with --allow-env {name} to allow it")
     if not value and variable[2] is None:
         message = f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}"
-        raise _Unresolvable(message, is_passing=environ.can_change)
+        raise _Unresolvable(message, is_transient=environ.can_change)
     return value or str(variable[3])
 
 
@@ -118,16 +118,16 @@ def _read_file(path: str, environ: Variables) -> str:
         data = environ.read_file(path)
         if len(data) > MAX_SECRET_BYTES:
             reason = f"it is larger than {MAX_SECRET_BYTES // 1024} KiB; name a smaller file"
-            raise _Unresolvable(f"{failure}: {reason}", is_passing=True)
+            raise _Unresolvable(f"{failure}: {reason}", is_transient=True)
         return data.decode("utf-8").strip()
     except (NotARegularFile, IsADirectoryError):
-        raise _Unresolvable(f"{failure}: it is not a regular file; name a file", is_passing=True) from None
+        raise _Unresolvable(f"{failure}: it is not a regular file; name a file", is_transient=True) from None
     except (OSError, RuntimeError) as error:
         reason, fix = "its links form a circle", "check the path and its permissions"
         if isinstance(error, OSError):
             reason, fix = str(error.strerror), fix_for(error, fix)
-        raise _Unresolvable(f"{failure}: {reason}; {fix}", is_passing=True) from None
+        raise _Unresolvable(f"{failure}: {reason}; {fix}", is_transient=True) from None
     except UnicodeDecodeError:
-        raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8", is_passing=True) from None
+        raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8", is_transient=True) from None
     except ValueError:
         raise _Unresolvable(f"{failure}: this is not a path; write ${{file:PATH}}") from None

@@ -44,8 +44,8 @@ class Violation:
     """Another value that the message refers to as `RELATED_PLACE`."""
     may_be_elsewhere: bool = False
     """Whether what is missing may be in another file."""
-    is_passing: bool = False
-    """Whether it may pass without an edit; see `Mistake.is_passing`."""
+    is_transient: bool = False
+    """Whether it may pass without an edit; see `Mistake.is_transient`."""
 
     def below(self, parent: KeyPath) -> Violation:
         """Return the violation with its path continued from a parent's."""
@@ -83,7 +83,7 @@ class Mistake:
     message: str
     excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
     """For people at a terminal; logs and responses do without it."""
-    is_passing: bool = field(default=False, compare=False)
+    is_transient: bool = field(default=False, compare=False)
     """Whether it may pass without an edit of this text, since it depends on a file that the text refers to."""
 
     def __str__(self) -> str:
@@ -108,6 +108,6 @@ class BadDefinitions(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the same texts may be valid later, since no mistake is in the texts themselves."""
-        return all(mistake.is_passing for mistake in self.mistakes)
+        return all(mistake.is_transient for mistake in self.mistakes)

@@ -40,7 +40,7 @@ class _Places:
         file = self._document.owner(path) if violation.file is None else self._files[violation.file]
         subject = f"{format_path(violation.path)}: " if violation.path else ""
         place = self._place(file, path, at_key=violation.at_key)
-        return Mistake(place, f"{subject}{message}", is_passing=violation.is_passing)
+        return Mistake(place, f"{subject}{message}", is_transient=violation.is_transient)
 
     def _place(self, file: SourceFile, path: KeyPath, *, at_key: bool) -> Place:
         if file.name not in self._places:

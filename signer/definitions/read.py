@@ -1,4 +1,4 @@
-"""Stage 1, read: the YAML text of one file to plain values, with `${...}` interpolated.
+"""Stage 1, read: parse the YAML text of one file into plain values, and interpolate `${...}`.
 
 Unquoted `true` and `false` are booleans, decimal integers are numbers, and `null`, `~` and an empty value are None.
 Everything else, such as `yes`, `0x10` or `1.5`, stays text.
@@ -103,10 +103,10 @@ class _Reader:
         if self._values_left < 0:
             limit = f"{_MAX_ALIAS_VALUES:,} values"
             message = (
-                f"up to here, the aliases (*name) in this file add more than {limit}; use fewer or smaller aliases"
+                f"the aliases (*name) up to the end of this section add more than {limit}; use fewer or smaller aliases"
             )
             raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
-        if node.tag:  # `parse_yaml` leaves it empty unless the file has one
+        if node.tag:  # only a tag that is written in the file: `parse_yaml` adds none
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             self._report_value(path, node, f"tags are not supported; remove {printable_name(tag)}")
         if isinstance(node, yaml.ScalarNode):
@@ -163,7 +163,7 @@ class _Reader:
         except BadReference as error:
             for reference in error.unresolved:
                 place = self._part(node, reference.start, reference.end)
-                self._report_value(path, place, reference.reason, is_passing=reference.is_passing)
+                self._report_value(path, place, reference.reason, is_transient=reference.is_transient)
             return ""
         for value in reference_values(text, self._environ):
             self._warn_of_invisible_ends(path, value)
@@ -181,13 +181,13 @@ class _Reader:
             return whole
         return Place(whole.file, whole.line, whole.column + quote_width + start, end - start)
 
-    def _report_value(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
+    def _report_value(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_transient: bool = False) -> None:
         self.reported.add(path)
-        self._add_mistake(path, at, message, is_passing=is_passing)
+        self._add_mistake(path, at, message, is_transient=is_transient)
 
-    def _add_mistake(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_passing: bool = False) -> None:
+    def _add_mistake(self, path: KeyPath, at: yaml.Node | Place, message: str, *, is_transient: bool = False) -> None:
         place = self._tree.place(at) if isinstance(at, yaml.Node) else at
         text = f"{format_path(path)}: {message}" if path else message
-        self.mistakes.append(Mistake(place, text, is_passing=is_passing))
+        self.mistakes.append(Mistake(place, text, is_transient=is_transient))
         if len(self.mistakes) >= MAX_MISTAKES:
             raise BadDefinitions(self.mistakes)

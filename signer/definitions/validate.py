@@ -182,8 +182,8 @@ class _Validator:
             return
         template = self._document.template(path) or ""
         message = self._masked(violation.message, template)
-        is_passing = violation.is_passing or self._depends_on_file(template)
-        self._violations[replace(violation, path=path, message=message, is_passing=is_passing)] = None
+        is_transient = violation.is_transient or self._depends_on_file(template)
+        self._violations[replace(violation, path=path, message=message, is_transient=is_transient)] = None
 
     def _depends_on_file(self, template: str) -> bool:
         """Return whether another content of a file changes what the template stands for."""

@@ -35,7 +35,7 @@ async def callback_service(
     limit: Callable[[str, CallbackProof | None], Awaitable[object]],
     audit: Callable[[dict[str, object]], None],
     count_callback: Callable[[str, str], None],
-    count_attempt: Callable[[str], None],
+    count_outcome: Callable[[str], None],
     extra_key_url: str | None = None,
     max_events: int = DEFAULT_MAX_EVENTS,
     timeout_seconds: float = TIMEOUT_SECONDS,
@@ -66,7 +66,7 @@ async def callback_service(
             outbound.notify,
             target_of,
             health=health,
-            count_attempt=count_attempt,
+            count_outcome=count_outcome,
             timeout_seconds=timeout_seconds,
         )
         deliverer.start()

@@ -29,11 +29,11 @@ MAX_AGE_SECONDS = 3 * 86400.0
 
 _MAX_IN_FLIGHT_TOTAL = 64
 _MAX_IN_FLIGHT_TO_FAILING = 32
-"""To all failing servers together."""
+"""The limit for all failing servers together."""
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, MAX_RETRY_DELAY_SECONDS / RETRY_JITTER[1]
 _POLL_SECONDS = 0.5
 _STOP_TIMEOUT_SECONDS = 2.0
-_PARALLEL_CLAIM_DELAY_SECONDS = 1.0
+_DUPLICATE_CLAIM_DELAY_SECONDS = 1.0
 
 DELIVERED, FAILED, DEAD_LETTERED, DROPPED = "delivered", "failed", "dead_lettered", "given_up"
 
@@ -48,7 +48,7 @@ class Deliverer:
         target_of: Callable[[str], NotifyTarget | None],
         *,
         health: QueueHealth | None = None,
-        count_attempt: Callable[[str], None] = lambda outcome: None,
+        count_outcome: Callable[[str], None] = lambda outcome: None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         first_retry_seconds: float = _FIRST_RETRY_SECONDS,
         max_age_seconds: float = MAX_AGE_SECONDS,
@@ -57,21 +57,21 @@ class Deliverer:
     ) -> None:
         """`target_of` returns the current target of an app id, or None if the app has none.
 
-        `health` records whether the queue works. `count_attempt` is called with the outcome of each attempt that ends
+        `health` records whether the queue works. `count_outcome` is called with the outcome of each attempt that ends
         within its lease, and with `given_up` for each dead letter that is dropped.
         """
         self._queue = queue
         self._session = session
         self._target_of = target_of
         self._health = health or QueueHealth()
-        self._count_attempt = count_attempt
+        self._count_outcome = count_outcome
         self._timeout_seconds = timeout_seconds
         self._first_retry_seconds = first_retry_seconds
         self._max_age_seconds = max_age_seconds
         self._now = now
         self._monotonic = monotonic
         self._servers: dict[str, AppServer] = {}
-        """By app id; only servers whose state matters."""
+        """By app id. A server is removed when a new `AppServer` would be in the same state."""
         self._attempts: dict[str, asyncio.Task[None]] = {}
         """By object id."""
         self._releases: set[asyncio.Task[None]] = set()
@@ -124,7 +124,7 @@ class Deliverer:
         return claimed_events
 
     def _slots_by_app(self) -> dict[str, int]:
-        """Return how many more events may be sent to each known server; all failing ones share a limited number."""
+        """Return the free slots of servers that fail or have events in flight; failing ones share a limited number."""
         self._servers = {app_id: server for app_id, server in self._servers.items() if not server.is_forgettable}
         failing = [app_id for app_id, server in self._servers.items() if server.is_failing]
         slots = {app_id: server.free_slots() for app_id, server in self._servers.items() if server.in_flight}
@@ -139,8 +139,8 @@ class Deliverer:
     def _start_attempt(self, claimed: ClaimedEvent) -> None:
         event = claimed.event
         if event.object_id in self._attempts:
-            # The lease of that attempt ended early: the clock of Redis was set, or the queue file was replaced.
-            release = asyncio.create_task(self._release(claimed, _PARALLEL_CLAIM_DELAY_SECONDS))
+            # The lease of the running attempt ended early: Redis's clock was set, or the queue file was replaced.
+            release = asyncio.create_task(self._release(claimed, _DUPLICATE_CLAIM_DELAY_SECONDS))
             self._releases.add(release)
             release.add_done_callback(self._releases.discard)
             return
@@ -169,7 +169,7 @@ class Deliverer:
             failure = await send_event(
                 self._session, target, claimed, timeout_seconds=self._timeout_seconds, now=self._now()
             )
-            if self._monotonic() < claimed.lease_ends_at:  # After it, another process records the outcome.
+            if self._monotonic() < claimed.lease_ends_at:  # After the lease, only its next holder records an outcome.
                 await self._record_outcome(claimed, server, failure)
         except asyncio.CancelledError:
             await self._release(claimed)
@@ -186,7 +186,7 @@ class Deliverer:
 
     async def _record_outcome(self, claimed: ClaimedEvent, server: AppServer, failure: FailedAttempt | None) -> None:
         if failure is None:
-            self._count_attempt(DELIVERED)
+            self._count_outcome(DELIVERED)
             if server.record_acceptance():
                 log.info("deliveries accepted again", extra={"app": claimed.event.app_id})
             await self._queue.remove(claimed)
@@ -205,16 +205,16 @@ class Deliverer:
         if (rejections is not None and rejections.are_final) or now - waiting_since > self._max_age_seconds:
             await self._add_dead_letter(claimed, failure.reason, fields)
             return
-        self._count_attempt(FAILED)
+        self._count_outcome(FAILED)
         log.warning("delivery failed", extra={**fields, "waiting": self._queue.depth()})
         await self._queue.retry_later(claimed, self._retry_delay_seconds(claimed.failures + 1), rejections=rejections)
 
     async def _add_dead_letter(self, claimed: ClaimedEvent, reason: str, fields: dict[str, object]) -> None:
         dropped = await self._queue.add_dead_letter(claimed, reason)
-        self._count_attempt(DEAD_LETTERED)
+        self._count_outcome(DEAD_LETTERED)
         log.error("event became a dead letter", extra=fields)
         for letter in dropped:
-            self._count_attempt(DROPPED)
+            self._count_outcome(DROPPED)
             log.error("dead letter dropped", extra=_log_fields_of_dropped(letter))
 
     async def _release(self, claimed: ClaimedEvent, delay_seconds: float = 0.0) -> None:

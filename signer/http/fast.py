@@ -17,7 +17,7 @@ arrow the change of aiohttp that would make it unnecessary:
   -> a public hook to answer a parsed request
 - `_parser.message_consumed`, `_buffer_paused`, `_msg_queue_resume_size`, `_resume_reading_if_drained`: flow control of
   pipelined requests. -> a public method that takes the next request from the queue
-- `resume_reading`, `_reading_paused`: avoid resuming a transport that is not paused at each read of a body.
+- `resume_reading`, `_reading_paused`: at each read of a body, skip resuming a transport that is not paused.
   -> the same check in aiohttp
 - `_paused`, `_drain_helper`: wait until the client has read what was sent. -> a public `drain` of the protocol
 - `_close`, `_force_close`, `_upgraded`: whether the connection ends after this request. -> public properties
@@ -91,7 +91,7 @@ class FastConnection(web.RequestHandler):
         self._stream: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start to answer requests."""
+        """Record the client's address. The base class starts the task that runs `start`."""
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
         self._peer = str(name[0]) if isinstance(name, tuple) else ""  # a unix socket has no address
@@ -107,7 +107,7 @@ class FastConnection(web.RequestHandler):
         super().data_received(data)
         stream = self._stream
         if stream is not None and self._messages and not stream.is_eof():
-            # What follows an unfinished body can only be a parser error. aiohttp does not wake the body's reader then.
+            # A message before the body's end can only be a parser error, and aiohttp does not wake the body's reader.
             stream.set_exception(ConnectionError("the body is malformed"))
 
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -153,7 +153,7 @@ class FastConnection(web.RequestHandler):
                     EMPTY_BODY if stream is EMPTY_PAYLOAD else StreamBody(stream, message, self.transport)
                 )
                 reply = await self._handle(method, message.path, message.headers, body, self._peer)
-                # Close if either side asked for it, or no HTTP follows: after a malformed body or an Upgrade request.
+                # Close if either side requested it. After a malformed body or an Upgrade request, the rest is not HTTP.
                 is_open = not (
                     message.should_close
                     or self._upgraded
@@ -226,4 +226,4 @@ async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
 
 
 _MALFORMED_REQUEST_REPLY = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
-_MALFORMED_REQUEST_REPLY.request_id = "-"  # for the header; the one above is for the body
+_MALFORMED_REQUEST_REPLY.request_id = "-"  # for the X-Request-Id header; the "-" above is for the JSON body

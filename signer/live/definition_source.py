@@ -76,7 +76,7 @@ class DefinitionSource:
             copy.snapshot.revision,
             mistakes=mistakes,
             error=reason,
-            is_retrying=failure.is_passing,
+            is_retrying=failure.is_transient,
         )
         return registry, result
 

@@ -169,7 +169,7 @@ class Reloader:
 def _may_pass(error: Exception) -> bool:
     """Return whether the same definitions may become active later without an edit."""
     if isinstance(error, BadDefinitions | CannotRead):
-        return error.is_passing
+        return error.is_transient
     return isinstance(error, CannotReadEnvironment | OSError)
 
 

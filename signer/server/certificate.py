@@ -40,10 +40,10 @@ TlsFile = Literal["certificate", "key"]
 class CannotUseCertificate(Exception):
     """One of the two files cannot be used; the text says why and how to fix it, and quotes nothing of the file."""
 
-    def __init__(self, file: TlsFile, reason: str, *, is_passing: bool = False) -> None:
+    def __init__(self, file: TlsFile, reason: str, *, is_transient: bool = False) -> None:
         super().__init__(f"server.tls.{file}: {reason}")
         self.file, self.reason = file, reason
-        self.is_passing = is_passing
+        self.is_transient = is_transient
         """Whether the same files may be usable later, since they could not be read."""
 
 
@@ -108,14 +108,14 @@ async def load_certificate(paths: model.Tls, poller: FilePoller) -> LoadedCertif
     try:
         return await poller.read(lambda: _read(paths))
     except CannotUseCertificate as error:
-        if error.is_passing:
+        if error.is_transient:
             poller.forget()
         raise
     except FilesKeepChanging:
         reason = "changes while it is read; replace the file atomically"
     except OSError as error:
         reason = f"{paths.certificate} or its key cannot be read: {error.strerror}; {fix_for(error, 'try again')}"
-    raise CannotUseCertificate("certificate", reason, is_passing=True)
+    raise CannotUseCertificate("certificate", reason, is_transient=True)
 
 
 def _read(paths: model.Tls) -> LoadedCertificate:
@@ -158,7 +158,7 @@ def _content(file: TlsFile, path: str) -> bytes:
         reason, fix = "cannot be read: Permission denied", "allow the signer's user to read it"
     except OSError as error:
         reason, fix = f"cannot be read: {error.strerror}", "write the path of the PEM file from certbot or your CA"
-    raise CannotUseCertificate(file, f"{path} {reason}; {fix}", is_passing=True)
+    raise CannotUseCertificate(file, f"{path} {reason}; {fix}", is_transient=True)
 
 
 def _create_context(paths: model.Tls) -> ssl.SSLContext:
@@ -177,7 +177,7 @@ def _create_context(paths: model.Tls) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise _unusable(paths, error.reason or "") from None
     except OSError as error:
-        raise CannotUseCertificate("certificate", f"cannot be read: {error.strerror}", is_passing=True) from None
+        raise CannotUseCertificate("certificate", f"cannot be read: {error.strerror}", is_transient=True) from None
     return context
 
 

@@ -66,8 +66,8 @@ class ActiveCertificate:
                 self._activate(loaded, trigger)
 
     def _reject(self, error: CannotUseCertificate, trigger: str) -> None:
-        is_known = trigger == "change" and error.is_passing and str(error) == self.error
-        self.error, self.is_retrying = str(error), error.is_passing
+        is_known = trigger == "change" and error.is_transient and str(error) == self.error
+        self.error, self.is_retrying = str(error), error.is_transient
         if not is_known:  # Each poll tries again.
             fields = {"trigger": trigger, "expires_at": rfc3339(self._loaded.expires_at), "error": self.error}
             log.error("certificate rejected", extra={**fields, "is_retrying": self.is_retrying})

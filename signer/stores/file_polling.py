@@ -1,4 +1,4 @@
-"""Reads files as they were at one moment, and detects later changes, however an editor or a deployment makes them.
+"""Reads files without mixing two versions of them, and detects changes by polling.
 
 Polling finds all of them alike: files that are replaced, the links of a Kubernetes ConfigMap, and edits made on another
 machine, for which a network file system sends no events.
@@ -57,7 +57,7 @@ class FilePoller:
     def forget(self) -> None:
         """Report a change at each poll at which the files exist, until they are read again.
 
-        Call it after a read that failed for another reason than their content, which may pass without a change.
+        Call it after a read that failed for a reason outside the files' content: it may disappear without a change.
         """
         self._last_fingerprint = None
 
@@ -66,11 +66,11 @@ class FilePoller:
         return poll(self._has_changed, self._poll_seconds)
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Call a function that uses some of the files; only one runs at a time. See `await_with_deadline`."""
+        """Call a function that reads or writes the files; calls run one at a time. See `await_with_deadline`."""
         return await await_with_deadline(self, function)
 
     def _read(self, read: Callable[[], T]) -> tuple[_Fingerprint, T | None, Exception | None]:
-        """Return the fingerprint and the outcome of `read`. Change nothing, since this may outlive its deadline."""
+        """Return the fingerprint and the outcome of `read`. Must not change `self`: it may outlive its deadline."""
         for attempt in range(_READ_ATTEMPTS):
             if attempt:
                 time.sleep(_RETRY_SECONDS)

@@ -50,7 +50,7 @@ class PolledStore(ABC):
         return (await self._fetch())[1]
 
     async def _has_changed(self) -> bool:
-        """Return whether the store differs from the last load, or is in an outage that no load has reported yet."""
+        """Return whether the content differs from the last load, or the store failed after a successful load."""
         try:
             version = await self._fetch_version()
         except CannotRead:

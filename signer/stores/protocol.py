@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 class CannotRead(Exception):
     """The store returned no definitions; the text names it, the reason and the fix, and contains no secret."""
 
-    is_passing = True
+    is_transient = True
     """Whether the store may return definitions later without an edit of them."""
 
 
@@ -19,7 +19,7 @@ class StoreIsEmpty(CannotRead):
 class CannotUseText(CannotRead):
     """The store returned something that is not the text of definitions."""
 
-    is_passing = False
+    is_transient = False
 
 
 class CannotWrite(Exception):

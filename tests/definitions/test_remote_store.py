@@ -259,7 +259,7 @@ async def test_a_token_file_whose_file_system_hangs(tmp_path: Path) -> None:
         mount.hang()
         with pytest.raises(BadDefinitions) as error:
             parse({**definitions(), "credentials": {"r": oidc}}, Allowed())
-        assert error.value.is_passing
+        assert error.value.is_transient
         [mistake] = error.value.mistakes
         assert mistake.message == (
             "credentials.r.token_file: this file cannot be checked: "

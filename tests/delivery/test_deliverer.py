@@ -72,7 +72,7 @@ async def running_deliverer(
         queue,
         outbound,
         targets.get,
-        count_attempt=lambda outcome: outcomes.update([outcome]),
+        count_outcome=lambda outcome: outcomes.update([outcome]),
         **{"first_retry_seconds": 0.02, **options},
     )
     deliverer.start()
@@ -374,7 +374,7 @@ async def test_former_server_of_an_app_does_not_excuse_the_new_one(
     counts = Counter[str]()
     async with stub() as former, stub(body(b"", 404)) as wrong:
         targets: dict[str, NotifyTarget] = {"a": NotifyTarget(former.url, SECRET)}
-        deliverer = Deliverer(queue, outbound, targets.get, count_attempt=lambda outcome: counts.update([outcome]))
+        deliverer = Deliverer(queue, outbound, targets.get, count_outcome=lambda outcome: counts.update([outcome]))
         deliverer.start()
         try:
             await put(queue, event("a.jpg"))

@@ -194,7 +194,7 @@ async def test_a_store_reports_by_itself_when_it_can_be_read(failure: CannotRead
     async with reloading(tmp_path) as running:
         running.store.failure = failure
         result = await running.reloader.reload("change")
-        assert (result.succeeded, result.is_retrying) == (False, failure.is_passing)
+        assert (result.succeeded, result.is_retrying) == (False, failure.is_transient)
         assert await running.reloader.reload("change") is result
         assert await running.reloader.reload("request") is not result, "whoever requests it gets an answer of their own"
 

@@ -181,7 +181,7 @@ async def test_files_that_could_not_be_read_are_read_again_without_a_change(tmp_
         store = FileStore(path, poll_seconds=0.02)
         with no_free_descriptor(), pytest.raises(CannotRead, match="Too many open files") as raised:
             await store.load()
-        assert raised.value.is_passing
+        assert raised.value.is_transient
         async with watching(store) as changes, asyncio.timeout(DEADLINE_SECONDS):
             await anext(changes)
             await anext(changes)
@@ -198,7 +198,7 @@ async def test_a_mistake_in_the_text_is_read_again_only_after_a_change(tmp_path:
     store = FileStore(config, poll_seconds=0.02)
     with pytest.raises(CannotRead, match="not UTF-8") as raised:
         await store.load()
-    assert not raised.value.is_passing
+    assert not raised.value.is_transient
     async with watching(store) as changes:
         change = asyncio.ensure_future(anext(changes))
         await asyncio.wait([change], timeout=0.5)

@@ -90,7 +90,7 @@ def _check_file(path: KeyPath, file: str, variables: Variables) -> Iterator[Viol
             fix = "start with --allow-files and its directory to allow it"
             yield Violation(path, f"definitions from a remote store must not use this file; {fix}")
     except OSError as error:
-        yield Violation(path, f"this file cannot be checked: {error.strerror}; check its mount", is_passing=True)
+        yield Violation(path, f"this file cannot be checked: {error.strerror}; check its mount", is_transient=True)
 
 
 def _check_redis_hosts(path: KeyPath, address: object, allowed: Allowed) -> Iterator[Violation]:
