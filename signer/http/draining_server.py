@@ -37,7 +37,7 @@ class DrainingServer(web.Server):
         """Called after a connection was closed."""
         self._starting: set[web.RequestHandler] = set()
         """Accepted, and not ready for requests yet: the TLS handshake is in progress."""
-        self._open: set[web.RequestHandler] = set()
+        self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._idle_since: dict[web.RequestHandler, float] = {}
         """The open ones without a request in progress, with the event loop's time; the oldest come first."""
         self._loop_time = asyncio.get_running_loop().time
@@ -64,13 +64,13 @@ class DrainingServer(web.Server):
         super().connection_made(handler, transport)
         transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
         self._starting.discard(handler)
-        self._open.add(handler)
+        self._open[handler] = transport
         self._idle_since[handler] = self._loop_time()
         self.has_no_connections.clear()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._open.discard(handler)
+        self._open.pop(handler, None)
         self._idle_since.pop(handler, None)
         self._report_closed()
 
@@ -90,7 +90,8 @@ class DrainingServer(web.Server):
         handlers = [handler for handler, idle_since in oldest if idle_since <= since]
         for handler in handlers:
             del self._idle_since[handler]
-            handler.force_close()
+            # With TLS, `close` would wait for the client's answer.
+            self._open[handler].abort()
         return len(handlers)
 
     def _report_closed(self) -> None:

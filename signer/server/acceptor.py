@@ -14,7 +14,7 @@ from signer.server.sockets import BACKLOG
 
 log = logging.getLogger("oss_signer")
 
-_TLS_HANDSHAKE_SECONDS = 10.0
+_TLS_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
 _RETRY_SECONDS = 1.0
 _MIN_IDLE_SECONDS = 1.0
 """A new connection is idle until its first request arrives."""
@@ -91,11 +91,9 @@ class Acceptor:
             self._make_room("limit reached")
 
     async def _start(self, handler: web.RequestHandler, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
-        handshake_seconds = None if tls is None else _TLS_HANDSHAKE_SECONDS
+        timeouts = {} if tls is None else _TLS_TIMEOUTS
         with contextlib.suppress(OSError):  # Any client can fail a handshake.
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: handler, connection, ssl=tls, ssl_handshake_timeout=handshake_seconds
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: handler, connection, ssl=tls, **timeouts)
 
     def _end_start(self, handler: web.RequestHandler, start: asyncio.Task[None]) -> None:
         del self._starts[start]
