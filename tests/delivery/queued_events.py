@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from signer.delivery.queue import ClaimedEvent, EventQueue, UploadEvent
@@ -45,6 +46,13 @@ async def put(queue: EventQueue, *events: UploadEvent) -> None:
     """Put events in this order; their ids are not remembered."""
     for each in events:
         assert await queue.put(each, remember_until=0)
+
+
+async def add_events(address: str, app: str, names: Iterable[str], **members: Any) -> None:
+    """Add events of uploads to the queue of running signers, as another signer does."""
+    async with opened(address) as queue:
+        events = [event(name, app=app, bucket="photos", key=f"{app}/{name}", **members) for name in names]
+        await asyncio.gather(*(put(queue, each) for each in events))
 
 
 async def claim(queue: EventQueue, max_events: int = 10) -> list[ClaimedEvent]:

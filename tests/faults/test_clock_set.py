@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.delivery.queued_events import event, opened, put
+from tests.delivery.queued_events import add_events
 from tests.e2e.callbacks.callback_signer import CallbackSigner, callback_signer
 from tests.e2e.callbacks.notify_server import NotifyServer
 from tests.harness.local_cloud import Cloud
@@ -24,12 +24,6 @@ WAITING = 5
 @pytest.fixture
 async def clock(tmp_path: Path) -> SettableClock:
     return await settable_clock(tmp_path)
-
-
-async def add_events(path: Path, names: list[str]) -> None:
-    """Add events to the queue of running signers, as another signer does."""
-    async with opened(str(path)) as queue:
-        await put(queue, *(event(name, bucket="photos", key=f"a/{name}") for name in names))
 
 
 async def set_clock(clock: SettableClock, minutes: int, *signers: CallbackSigner) -> None:
@@ -63,9 +57,9 @@ async def test_callbacks_are_delivered_although_the_clock_was_set_back(
     async with callback_signer(session, cloud, tmp_path / "signer", str(path), apps, environ=clock.environ) as running:
         # After a rejection, each event waits for its next attempt.
         app_server.rejected_keys = {f"a/{name}" for name in names}
-        await add_events(path, ["good.jpg"])
+        await add_events(str(path), "a", ["good.jpg"])
         await wait_until(lambda: app_server.acknowledged)
-        await add_events(path, names)
+        await add_events(str(path), "a", names)
         await wait_until(lambda: len({each["id"] for each in app_server.received}) == WAITING + 1)
         if is_restarted:
             await running.stop()
@@ -96,12 +90,12 @@ async def test_no_event_is_sent_twice_at_a_time_when_the_clock_is_set(
         callback_signer(session, cloud, tmp_path / "1", str(path), apps, **server) as one,
         callback_signer(session, cloud, tmp_path / "2", str(path), apps, **server) as other,
     ):
-        await add_events(path, names)
+        await add_events(str(path), "a", names)
         await wait_until(lambda: len(app_server.received) == len(names))
         await set_clock(clock, minutes, one, other)
         # A signer looks into the queue again, and has free slots for more events than the new ones.
         later = [f"later {number}.jpg" for number in range(4)]
-        await add_events(path, later)
+        await add_events(str(path), "a", later)
         await wait_until(lambda: len(app_server.received) >= len(names) + len(later))
         app_server.release()
         await wait_until(lambda: len(app_server.acknowledged) == len(names) + len(later))

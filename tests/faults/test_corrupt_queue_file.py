@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.delivery.queued_events import add_events
 from tests.e2e.callbacks.callback_signer import CallbackSigner, callback_signer
 from tests.e2e.callbacks.notify_server import NotifyServer
 from tests.harness.local_cloud import Cloud
@@ -35,14 +36,6 @@ def overwrite_the_middle(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(MIDDLE.start)
         file.write(os.urandom(MIDDLE.stop - MIDDLE.start))
-
-
-async def upload_waiting_events(running: CallbackSigner, app_server: NotifyServer) -> set[str]:
-    """Upload while the app's server fails, and return the keys of the objects."""
-    app_server.weights = {"error": 1}
-    for number in range(WAITING):
-        assert (await running.upload("a", f"{number}.jpg", number="x" * 500)).status == 200
-    return {f"a/{number}.jpg" for number in range(WAITING)}
 
 
 async def expect_deliveries(running: CallbackSigner, app_server: NotifyServer, *, at_least: int) -> None:
@@ -84,7 +77,9 @@ async def test_a_file_that_is_damaged_while_no_signer_runs_is_replaced_at_the_st
     path = tmp_path / "q.db"
     apps = {"a": {"key_prefix": "a/", "notify": app_server.target}}
     async with callback_signer(session, cloud, tmp_path, str(path), apps, callback_timeout="1s") as running:
-        await upload_waiting_events(running, app_server)
+        app_server.weights = {"error": 1}
+        await add_events(str(path), "a", (f"{number}.jpg" for number in range(WAITING)), text="x" * 500)
+        await wait_until(lambda: app_server.received)
         await running.stop()
         damage(path)
         await running.start()
@@ -105,7 +100,9 @@ async def test_pages_that_are_overwritten_while_signers_run_stop_no_delivery(
         one = await stack.enter_async_context(
             callback_signer(session, cloud, tmp_path / "1", str(path), apps, callback_timeout="1s")
         )
-        await upload_waiting_events(one, app_server)
+        app_server.weights = {"error": 1}
+        await add_events(str(path), "a", (f"{number}.jpg" for number in range(WAITING)), text="x" * 500)
+        await wait_until(lambda: app_server.received)
         # Now everything is in the file itself, and both signers read it again after each change of the other.
         await one.stop()
         await one.start()

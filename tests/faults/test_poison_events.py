@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import uuid
@@ -13,7 +14,8 @@ import pytest
 
 from signer.delivery.queue import UploadEvent
 from signer.delivery.sqlite_queue import SqliteQueue
-from tests.e2e.callbacks.callback_signer import CallbackSigner, callback_signer
+from tests.delivery.queued_events import add_events
+from tests.e2e.callbacks.callback_signer import callback_signer
 from tests.e2e.callbacks.notify_server import NotifyServer, notify_server
 from tests.harness.local_cloud import Cloud
 from tests.harness.redis_server import redis_server
@@ -27,49 +29,44 @@ OLD_SECONDS = 4 * 86400.0
 """An event of this age becomes a dead letter after one failure."""
 
 
-async def upload_all(running: CallbackSigner, app: str, names: list[str]) -> None:
-    for name in names:
-        assert (await running.upload(app, name)).status == 200
-
-
 def apps_of(*servers: NotifyServer) -> dict[str, Any]:
     return {name: {"key_prefix": f"{name}/", "notify": each.target} for name, each in zip("ab", servers, strict=False)}
 
 
 @pytest.mark.parametrize("has_accepted_before", [True, False])
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
 async def test_rejected_events_block_no_others(
-    has_accepted_before: bool, session: aiohttp.ClientSession, cloud: Cloud, app_server: NotifyServer, tmp_path: Path
+    kind: str,
+    has_accepted_before: bool,
+    session: aiohttp.ClientSession,
+    cloud: Cloud,
+    app_server: NotifyServer,
+    tmp_path: Path,
 ) -> None:
     """Neither if the server has accepted events before, nor if it looks misconfigured at first."""
     app_server.rejected_keys = {f"a/{name}" for name in BAD}
-    async with notify_server() as other_server:
+    async with contextlib.AsyncExitStack() as stack:
+        other_server = await stack.enter_async_context(notify_server())
+        queue = str(tmp_path / "q.db")
+        if kind == "redis":
+            queue = (await stack.enter_async_context(redis_server(tmp_path / "redis"))).address
         apps = apps_of(app_server, other_server)
-        async with callback_signer(session, cloud, tmp_path / "signer", str(tmp_path / "q.db"), apps) as running:
-            if has_accepted_before:
-                await upload_all(running, "a", ["first.jpg"])
-                await wait_until(lambda: app_server.acknowledged)
-            await upload_all(running, "a", BAD)
-            await wait_until(lambda: len(app_server.received) >= 10)
-            await upload_all(running, "a", GOOD)
-            await upload_all(running, "b", ["other.jpg"])
-            await wait_until(lambda: other_server.acknowledged)
-            expected = {f"a/{name}" for name in GOOD}
-            await wait_until(lambda: expected <= {event["key"] for event in app_server.acknowledged.values()})
-            assert (await running.counts())["depth"] == len(BAD)
-            assert running.running is not None
-            failures = running.running.log("delivery failed")
-            assert "event" in {entry["counts_against"] for entry in failures}
-
-
-async def test_rejected_events_in_redis_block_no_others(
-    session: aiohttp.ClientSession, cloud: Cloud, app_server: NotifyServer, tmp_path: Path
-) -> None:
-    app_server.rejected_keys = {f"a/{name}" for name in BAD}
-    async with redis_server(tmp_path / "redis") as redis:
-        apps = apps_of(app_server)
-        async with callback_signer(session, cloud, tmp_path / "signer", redis.address, apps) as running:
-            await upload_all(running, "a", ["first.jpg", *BAD, *GOOD])
-            await wait_until(lambda: len(app_server.acknowledged) == len(GOOD) + 1)
+        running = await stack.enter_async_context(callback_signer(session, cloud, tmp_path / "signer", queue, apps))
+        if has_accepted_before:
+            await add_events(queue, "a", ["first.jpg"])
+            await wait_until(lambda: app_server.acknowledged)
+        await add_events(queue, "a", BAD)
+        await wait_until(lambda: len(app_server.received) >= 10)
+        await add_events(queue, "a", GOOD)
+        assert (await running.upload("a", "uploaded.jpg")).status == 200
+        assert (await running.upload("b", "other.jpg")).status == 200
+        await wait_until(lambda: other_server.acknowledged)
+        expected = {f"a/{name}" for name in (*GOOD, "uploaded.jpg")}
+        await wait_until(lambda: expected <= {event["key"] for event in app_server.acknowledged.values()})
+        await running.wait_for_counts(depth=len(BAD))
+        assert running.running is not None
+        failures = running.running.log("delivery failed")
+        assert "event" in {entry["counts_against"] for entry in failures}
 
 
 async def test_an_operator_lists_retries_and_drops_dead_letters(
@@ -95,7 +92,7 @@ async def test_an_operator_lists_retries_and_drops_dead_letters(
         assert "2 callbacks could not be delivered" in str((await running.running.status())["troubles"])
         app_server.weights = {"ok": 1}
         # A newer upload of the same object is delivered, so the retried event is late.
-        await upload_all(running, "a", ["kept.jpg"])
+        assert (await running.upload("a", "kept.jpg")).status == 200
         await wait_until(lambda: app_server.acknowledged)
         assert (await run_command("events", "drop", dropped.id, *admin)).out == "dropped 1 event\n"
         assert (await run_command("events", "retry", "--all", *admin)).out == "retried 1 event\n"
