@@ -26,33 +26,38 @@ async def ping(url: str) -> bool:
         await client.close()
 
 
-async def ping_by_names(directory: Path) -> None:
-    authority = Authority()
-    issued = authority.issue(["localhost"])
-    for name, text in (("root", authority.root_pem), ("chain", issued.chain), ("key", issued.key)):
-        (directory / name).write_text(text, encoding="utf-8")
-    port = reserve_port()
-    files = ("--tls-cert-file", str(directory / "chain"), "--tls-key-file", str(directory / "key"))
-    server = RedisServer(directory, ("--port", "0", "--tls-port", str(port), *files, "--tls-auth-clients", "no"))
-    options = f"ssl_ca_certs={directory}/root"
-    await server.start()
-    try:
-        # localhost has the address ::1 as well, where no Redis listens.
-        assert await ping(f"rediss://localhost:{port}/0?{options}")
-        with pytest.raises(RedisUnreachable):
-            await ping(f"rediss://127.0.0.1:{port}/0?{options}")
-        assert await ping(f"rediss://127.0.0.1:{port}/0?{options}&ssl_check_hostname=false")
-        with pytest.raises(RedisUnreachable):
-            await ping(f"rediss://localhost:{port}/0")
-        with pytest.raises(RedisUnreachable):
-            await ping(f"rediss://localhost:{port}/0?ssl_ca_certs={directory}/none")
-    finally:
-        await server.stop()
+async def ping_by_names(port: int, root: Path) -> None:
+    options = f"ssl_ca_certs={root}"
+    # localhost has the address ::1 as well, where no Redis listens.
+    assert await ping(f"rediss://localhost:{port}/0?{options}")
+    with pytest.raises(RedisUnreachable):
+        await ping(f"rediss://127.0.0.1:{port}/0?{options}")
+    assert await ping(f"rediss://127.0.0.1:{port}/0?{options}&ssl_check_hostname=false")
+    with pytest.raises(RedisUnreachable):
+        await ping(f"rediss://localhost:{port}/0")
+    with pytest.raises(RedisUnreachable):
+        await ping(f"rediss://localhost:{port}/0?ssl_ca_certs={root.parent}/none")
 
 
 @pytest.mark.parametrize("new_event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_the_certificate_is_one_for_the_name(
+async def test_the_certificate_is_one_for_the_name(
     new_event_loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
 ) -> None:
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(ping_by_names(tmp_path))
+    """The connections use an event loop in a thread, and the server that of the test."""
+    authority = Authority()
+    issued = authority.issue(["localhost"])
+    for name, text in (("root", authority.root_pem), ("chain", issued.chain), ("key", issued.key)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    port = reserve_port()
+    files = ("--tls-cert-file", str(tmp_path / "chain"), "--tls-key-file", str(tmp_path / "key"))
+    server = RedisServer(tmp_path, ("--port", "0", "--tls-port", str(port), *files, "--tls-auth-clients", "no"))
+
+    def ping_in_loop() -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(ping_by_names(port, tmp_path / "root"))
+
+    await server.start()
+    try:
+        await asyncio.to_thread(ping_in_loop)
+    finally:
+        await server.stop()

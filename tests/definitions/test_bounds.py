@@ -49,7 +49,7 @@ def test_aliases_do_not_explode(levels: int) -> None:
     lines = [f"a0: &a0 [{', '.join('x' * 10)}]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
     error = rejected("\n".join(lines))
-    assert "aliases (*name) add more than 10,000 values" in str(error)
+    assert "add more than 10,000 values" in str(error)
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a, *a]", "a: &a {b: *a, c: *a}", "&a [*a]", "a: &a\n  - *a\n  - {b: *a}"])
