@@ -90,9 +90,12 @@ async def test_lines_wait_for_space_and_none_is_lost(tmp_path: Path) -> None:
             assert (await worker.wait_for_log("lines written again"))["lines_lost"] == 0
             await worker.upload_form("a")
             assert await worker.metric("log_lines_lost_total", sink="audit") == 0
-        await wait_until(lambda: len(running.audit_lines()) == len(running.signed()))
-        audited = [json.loads(line)["request_id"] for line in running.audit_lines()]
-        assert sorted(audited) == sorted(running.signed())
+
+        def audited() -> list[str]:
+            return [json.loads(line)["request_id"] for line in running.audit_lines()]
+
+        # Both logs are written a moment later.
+        await wait_until(lambda: sorted(audited()) == sorted(running.signed()))
 
 
 async def test_the_shutdown_counts_the_lines_that_are_lost(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.processes import Process, launch
+from tests.harness.processes import Process, launch, run
 from tests.harness.programs import require_program, unavailable
 from tests.harness.waiting import wait_until
 
@@ -53,3 +53,5 @@ async def hanging_directory(directory: Path) -> AsyncIterator[HangingDirectory]:
             yield mount
         finally:
             mount.respond()
+            # Otherwise it may wait for a process that still uses the directory.
+            await run("umount", "--lazy", path)
