@@ -5,7 +5,6 @@ not respond would delay the connections to every other Redis.
 """
 
 import asyncio
-import functools
 import ssl
 from ipaddress import ip_address
 from typing import Any
@@ -15,6 +14,7 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 from signer.dns_resolver import DnsResolver
+from signer.file_calls import await_with_deadline
 from signer.redis_url import RedisUrl
 
 
@@ -23,8 +23,14 @@ class HostContexts:
 
     def __init__(self, url: RedisUrl) -> None:
         self._url = url
-        self.get = functools.cache(self._new)
+        self._by_name: dict[str, ssl.SSLContext] = {}
+
+    async def get(self, name: str) -> ssl.SSLContext:
         """Return the context of a host name; raise OSError if a certificate file cannot be used."""
+        if name not in self._by_name:
+            # The certificate files may be on a file system that hangs.
+            self._by_name[name] = await await_with_deadline(self, lambda: self._by_name.get(name) or self._new(name))
+        return self._by_name[name]
 
     def _new(self, name: str) -> ssl.SSLContext:
         context = _HostContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -71,7 +77,7 @@ class _ResolvingConnection(Connection):
             async with asyncio.timeout(self.socket_connect_timeout):
                 addresses = await self._addresses(name)
             if isinstance(self, SSLConnection):
-                self.ssl_context.context = self._contexts.get(name)
+                self.ssl_context.context = await self._contexts.get(name)
         except TimeoutError:
             raise exceptions.TimeoutError("the host name was not resolved in time") from None
         except OSError as error:
