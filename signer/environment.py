@@ -1,5 +1,6 @@
 """The variables and files that definitions may refer to."""
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -94,7 +95,7 @@ class Variables(dict[str, str]):
             return error
 
     def _real_path(self, path: str) -> Path:
-        return self._once(self._real_paths, path, Path(path).resolve)
+        return self._once(self._real_paths, path, lambda: _resolve(path))
 
     def _once(self, outcomes: dict[str, T | Exception], path: str, call: Callable[[], T]) -> T:
         """Return the outcome of a call for this path, which is called only the first time."""
@@ -103,13 +104,20 @@ class Variables(dict[str, str]):
                 if self._hung_files >= _MAX_HUNG_FILES:
                     raise FileSystemHangs("not read, since the file systems of others hang")
                 outcomes[path] = run_with_deadline(Path(path), call)
-            except (OSError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError) as error:
                 self._hung_files += isinstance(error, FileSystemHangs)
                 outcomes[path] = error
         outcome = outcomes[path]
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+
+def _resolve(path: str) -> Path:
+    try:
+        return Path(path).resolve()
+    except RuntimeError:
+        raise OSError(errno.ELOOP, "its links form a circle") from None
 
 
 def _are_equal(outcome: bytes | Exception, other: bytes | Exception) -> bool:

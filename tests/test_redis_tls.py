@@ -54,7 +54,7 @@ async def test_files_that_hang_delay_nothing_else(with_sentinels: bool, tmp_path
                 await ping(second, deadline_seconds=0.2)
             assert responds.is_alive()
             assert await ping(first), "an open connection needs no file"
-            with pytest.raises(RedisUnavailable, match="cannot be reached"):
+            with pytest.raises(RedisUnavailable, match=r"can(not)? be reached"):
                 await ping(second)
             mount.respond()
             await wait_until(lambda: is_up(second))

@@ -122,11 +122,9 @@ def _read_file(path: str, environ: Variables) -> str:
         return data.decode("utf-8").strip()
     except (NotARegularFile, IsADirectoryError):
         raise _Unresolvable(f"{failure}: it is not a regular file; name a file", is_transient=True) from None
-    except (OSError, RuntimeError) as error:
-        reason, fix = "its links form a circle", "check the path and its permissions"
-        if isinstance(error, OSError):
-            reason, fix = str(error.strerror), fix_for(error, fix)
-        raise _Unresolvable(f"{failure}: {reason}; {fix}", is_transient=True) from None
+    except OSError as error:
+        fix = fix_for(error, "check the path and its permissions")
+        raise _Unresolvable(f"{failure}: {error.strerror}; {fix}", is_transient=True) from None
     except UnicodeDecodeError:
         raise _Unresolvable(f"{failure}: it is not UTF-8 text; save it as UTF-8", is_transient=True) from None
     except ValueError:

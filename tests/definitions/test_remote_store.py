@@ -248,6 +248,20 @@ def test_the_token_file_of_an_oidc_entry(tmp_path: Path) -> None:
     assert "a" in parse(document, Allowed(directories=(tmp_path,))).apps
 
 
+def test_a_token_file_whose_links_form_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "token").symlink_to(tmp_path / "token")
+    document = definitions()
+    document["credentials"]["r"] = {
+        "type": "oidc",
+        "role_arn": "acs:ram::1:role/x",
+        "provider_arn": "acs:ram::1:oidc-provider/x",
+        "token_file": str(tmp_path / "token"),
+    }
+    [message] = mistakes(document, Allowed())
+    reason = "this file cannot be checked: its links form a circle; check the path"
+    assert message == f"credentials.r.token_file: {reason}"
+
+
 async def test_a_token_file_whose_file_system_hangs(tmp_path: Path) -> None:
     async with hanging_directory(tmp_path) as mount:
         oidc = {

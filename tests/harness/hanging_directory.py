@@ -54,4 +54,4 @@ async def hanging_directory(directory: Path) -> AsyncIterator[HangingDirectory]:
         finally:
             mount.respond()
             # Otherwise it may wait for a process that still uses the directory.
-            await run("umount", "--lazy", path)
+            await run(require_program("fusermount3"), "-u", "-z", path)

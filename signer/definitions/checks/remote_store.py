@@ -11,6 +11,7 @@ from signer.definitions.caller_model import BUILT_IN
 from signer.definitions.merge import Document
 from signer.definitions.mistakes import KeyPath, Violation
 from signer.environment import Allowed, Variables
+from signer.file_calls import fix_for
 from signer.redis_url import InvalidRedisUrl, parse_redis_url
 
 _REFERENCE_KEYS = re.compile(
@@ -90,7 +91,8 @@ def _check_file(path: KeyPath, file: str, variables: Variables) -> Iterator[Viol
             fix = "start with --allow-files and its directory to allow it"
             yield Violation(path, f"definitions from a remote store must not use this file; {fix}")
     except OSError as error:
-        yield Violation(path, f"this file cannot be checked: {error.strerror}; check its mount", is_transient=True)
+        fix = fix_for(error, "check the path")
+        yield Violation(path, f"this file cannot be checked: {error.strerror}; {fix}", is_transient=True)
 
 
 def _check_redis_hosts(path: KeyPath, address: object, allowed: Allowed) -> Iterator[Violation]:
