@@ -82,6 +82,12 @@ class Variables(dict[str, str]):
         """
         return self._once(self._files, path, lambda: read_regular_file(Path(path), max_bytes=MAX_SECRET_BYTES))
 
+    def forget_tracebacks(self) -> None:
+        """Release the frames in which reading files failed, which refer to all that was parsed."""
+        for outcome in (*self._files.values(), *self._real_paths.values()):
+            if isinstance(outcome, Exception):
+                outcome.__traceback__ = None
+
     def has_changed(self, current: "Variables") -> bool:
         """Return whether a variable, or a file that was read from here, is different in `current`."""
         return dict(self) != dict(current) or any(

@@ -108,6 +108,8 @@ class DefinitionSource:
             with without_garbage_collection():
                 registry = self._transform(self._parser.parse(files, variables))
         except (BadDefinitions, CannotReadEnvironment) as error:
+            if variables is not None:
+                variables.forget_tracebacks()
             self._rejected_with = str(error) if variables is None else variables
             raise
         self._rejected_with = None

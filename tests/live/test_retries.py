@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from signer.definitions.mistakes import BadDefinitions
 from signer.definitions.registry import Registry
 from signer.environment import Environment
 from signer.live.definition_source import DefinitionSource
@@ -123,6 +125,19 @@ async def test_a_secret_file_is_read_again_until_it_is_usable(
         assert not running.is_retrying()
         rejected = [vars(record)["is_retrying"] for record in logged(caplog, "reload rejected")]
         assert rejected == [True, True], "once for each reason, though each poll tried again"
+
+
+async def test_a_rejected_edit_leaves_nothing_in_memory(tmp_path: Path) -> None:
+    """What it leaves until the next edit would be excluded from garbage collection then."""
+    async with reloading(tmp_path) as running:
+        running.edit(f"${{file:{running.secret}}}")
+        assert (await running.reloader.reload("change")).is_retrying
+
+        def is_released() -> bool:
+            gc.collect()
+            return not any(isinstance(each, BadDefinitions) for each in gc.get_objects())
+
+        await wait_until(is_released)
 
 
 async def test_an_environment_file_is_read_again_until_it_is_usable(
