@@ -15,6 +15,8 @@ class Health:
     def __init__(self) -> None:
         self._statuses: Counter[tuple[str, int]] = Counter()
         self._queue_faults = 0
+        self.may_close_idle_connections = False
+        """Whether the signer has more connections than it may have."""
 
     def allowed_statuses(self, app: str) -> set[int]:
         """Return the statuses that a request for an app may have now."""

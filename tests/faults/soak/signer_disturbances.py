@@ -127,9 +127,12 @@ async def repeated_reloads(world: World, _rng: random.Random) -> AsyncIterator[N
 async def idle_connections(world: World, _rng: random.Random) -> AsyncIterator[None]:
     """Clients open more connections than the signer may have open files, and send nothing."""
     with contextlib.ExitStack() as stack:
+        world.health.may_close_idle_connections = True
         for _ in range(MAX_OPEN_FILES):
             stack.enter_context(_connection(world))
         yield
+    await wait_until(partial(_has_metric, world, "waiting_connections", 0))
+    world.health.may_close_idle_connections = False
 
 
 @contextlib.asynccontextmanager
