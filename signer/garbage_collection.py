@@ -4,6 +4,9 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+_MAX_SEARCHED_OBJECTS = 100_000
+"""Searching so many new objects for garbage takes milliseconds, in which no request is served."""
+
 
 @contextlib.contextmanager
 def without_garbage_collection() -> Iterator[None]:
@@ -11,11 +14,14 @@ def without_garbage_collection() -> Iterator[None]:
 
     Ten thousand apps are a million objects that stay; searching them for cycles would stop all requests.
     """
-    # Garbage that is excluded would stay for ever, such as the mistakes of a rejected edit.
+    # Garbage that is excluded would stay for ever, such as the mistakes of a rejected edit, and the connections that
+    # clients close during the block.
     gc.collect()
     gc.disable()
     try:
         yield
+        if gc.get_count()[0] <= _MAX_SEARCHED_OBJECTS:
+            gc.collect(0)
         gc.freeze()
     finally:
         gc.enable()

@@ -39,6 +39,13 @@ def test_garbage_from_before_the_block_is_freed() -> None:
     assert garbage() is None
 
 
+def test_garbage_of_the_block_is_freed() -> None:
+    """Meanwhile, requests in other threads leave some."""
+    with without_garbage_collection():
+        garbage = weakref.ref(Node())
+    assert garbage() is None
+
+
 def test_the_collection_continues_after_an_error() -> None:
     with pytest.raises(ValueError, match="mistake"), without_garbage_collection():
         raise ValueError("mistake")

@@ -86,7 +86,7 @@ async def refused_definitions(world: World, _rng: random.Random) -> AsyncIterato
             await wait_until(lambda: _has_metric(world, "config_reload_retrying", 1))
             yield
             secret.write_text("0" * 64, encoding="utf-8")
-            await wait_until(lambda: world.has_status("late", 401))
+            await world.wait_for_status("late", 401)
         secret.unlink()
 
 
@@ -102,7 +102,7 @@ async def cold_roles(world: World, rng: random.Random) -> AsyncIterator[None]:
     with world.health.unhealthy(apps, 503):
         async with world.edited("cold", credentials={"cold": role}, apps=apps):
             requested = rng.sample(sorted(apps), REQUESTED_COLD_APPS)
-            await asyncio.gather(*(wait_until(partial(world.has_status, app, CREATED)) for app in requested))
+            await asyncio.gather(*(world.wait_for_status(app, CREATED) for app in requested))
             yield
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import resource
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.e2e.callbacks.callback_signer import BODY
 from tests.faults.soak.app_server import AppServer
 from tests.faults.soak.audit_log import AuditLog
 from tests.faults.soak.health import CREATED, Health
-from tests.faults.soak.load import Load
+from tests.faults.soak.load import REQUEST_PAUSE_SECONDS, Load
 from tests.harness.files import replace
 from tests.harness.hanging_directory import HangingDirectory, hanging_directory
 from tests.harness.local_cloud import Cloud, local_cloud
@@ -27,7 +27,7 @@ from tests.harness.programs import require_program
 from tests.harness.redis_sentinel import RedisSentinel, redis_sentinel
 from tests.harness.redis_server import RedisServer, redis_server
 from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import deadline
 
 TOKEN_SECONDS = 20
 EXPIRES_SECONDS, MIN_REMAINING_SECONDS = 5, 1
@@ -145,11 +145,13 @@ class World:
         with self.health.unhealthy(apps, status):
             yield
             for app in apps:
-                await wait_until(partial(self.has_status, app, CREATED))
+                await self.wait_for_status(app, CREATED)
 
-    async def has_status(self, app: str, *statuses: int) -> bool:
-        """Return whether a request for an app has one of these statuses now."""
-        return (await self.load.request(app))[0] in statuses
+    async def wait_for_status(self, app: str, status: int) -> None:
+        """Request forms of an app until a response has this status."""
+        async with deadline():
+            while (await self.load.request(app))[0] != status:
+                await asyncio.sleep(REQUEST_PAUSE_SECONDS)
 
     @contextlib.asynccontextmanager
     async def edited(self, name: str, **sections: dict[str, Any]) -> AsyncIterator[None]:
@@ -164,7 +166,7 @@ class World:
                 del self.edits[name]
                 self.write_definitions()
             last = next(reversed(apps))
-            await wait_until(lambda: self.has_status(last, 404))
+            await self.wait_for_status(last, 404)
 
 
 @contextlib.asynccontextmanager
