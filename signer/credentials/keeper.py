@@ -174,8 +174,8 @@ class Keeper:
 
     def _rank(self) -> Rank:
         """Return how urgent the next attempt is."""
-        if self._is_failure_role_specific or not self.demand:
-            return Urgency.IDLE, 0
+        if not self.demand or self._is_failure_role_specific:
+            return Urgency.RETRIED if self.demand else Urgency.IDLE, 0
         urgency = Urgency.REQUESTED if self.token.current() is None else Urgency.IN_USE
         return urgency, -self.demand.bit_length()
 

@@ -322,3 +322,17 @@ async def test_a_removed_role_uses_no_fetch() -> None:
         await until(10)
         assert sts.roles == ["r0", "r1", "r2", "r49"]
         assert roles.pacer.waiting == 0
+
+
+@virtual_time
+async def test_a_role_that_was_rejected_once_does_not_wait_for_those_that_nobody_asks_for() -> None:
+    """Its permission has been granted since."""
+    sts = SimulatedSts(errors={"r": FORBIDDEN})
+    async with simulated_roles() as roles:
+        roles.activate(dict.fromkeys([*names(3000, "idle"), "r"], sts))
+        async with demand(roles, ["r"]) as answers:
+            await until(1)
+            sts.errors.clear()
+            await until(10)
+            assert answers["r"][-1] == Answer(0.0, None)
+            assert len(roles.usable()) < 400
