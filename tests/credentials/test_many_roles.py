@@ -230,19 +230,20 @@ async def test_an_outage_of_one_issuer_delays_no_role_of_another() -> None:
 
 @virtual_time
 async def test_broken_roles_delay_no_healthy_role_of_the_same_issuer() -> None:
-    """STS rejects 100 roles that are requested all the time; the others are new, in use or asked for late."""
-    sts = SimulatedSts(errors=dict.fromkeys(names(100, "broken"), FORBIDDEN))
-    async with simulated_roles(machine_per_second=10) as roles:
-        roles.activate(dict.fromkeys(names(100, "broken") + names(40, "healthy"), sts))
-        async with demand(roles, names(100, "broken"), pause_seconds=10):
+    """STS rejects 40 roles that are requested all the time; the others are new, in use or asked for late."""
+    sts = SimulatedSts(errors=dict.fromkeys(names(40, "broken"), FORBIDDEN))
+    async with simulated_roles(machine_per_second=4) as roles:
+        roles.activate(dict.fromkeys(names(40, "broken") + names(20, "healthy"), sts))
+        async with demand(roles, names(40, "broken"), pause_seconds=3):
             await until(30)
-            async with demand(roles, names(20, "healthy"), pause_seconds=10) as answers:
-                await until(LIFE_SECONDS)
-            late = await roles.request("healthy39")
+            async with demand(roles, names(10, "healthy"), pause_seconds=10) as answers:
+                await until(2 * LIFE_SECONDS)
+            late = await roles.request("healthy19")
     assert late.retry_after_seconds is None
-    for role in names(20, "healthy"):
+    for role in names(10, "healthy"):
         assert all(answer.retry_after_seconds is None for answer in answers[role]), role
-    assert sts.max_in_a_second() <= 10
+        assert sum(answer.waited_seconds > 0 for answer in answers[role]) == 1, "only for its first token"
+    assert sts.max_in_a_second() <= 4
 
 
 @virtual_time
