@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import wraps
-from typing import Any
 
 import pytest
 
@@ -24,7 +22,7 @@ from tests.credentials.simulated_roles import (
     simulated_roles,
     until,
 )
-from tests.harness.virtual_time import run_in_virtual_time
+from tests.harness.virtual_time import virtual_time
 
 LIFE_SECONDS = TOKEN_LIFE.total_seconds()
 
@@ -33,16 +31,6 @@ LIFE_SECONDS = TOKEN_LIFE.total_seconds()
 def _no_logs(caplog: pytest.LogCaptureFixture) -> None:
     """Thousands of failed fetches would be kept."""
     caplog.set_level(logging.CRITICAL, "oss_signer")
-
-
-def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in virtual time."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> None:
-        run_in_virtual_time(test(*arguments, **named))
-
-    return run
 
 
 @asynccontextmanager
