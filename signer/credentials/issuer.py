@@ -30,7 +30,7 @@ class Urgency(IntEnum):
     """Who needs the fetch; lower values go first."""
 
     REQUESTED = 0
-    """Requests need the role, and it has no usable token."""
+    """Requests need the role and it has no usable token, or an operator requested another one."""
     IN_USE = 1
     """Requests have used the current token, which is refreshed in time."""
     RETRIED = 2

@@ -114,12 +114,11 @@ class Keeper:
     def reject(self, token: Credential, *, keep: bool) -> None:
         """Replace a token that STS rejected, unless it is replaced already or the source returned it once more."""
         if token == self.token.current():
-            keep = keep or self.token.is_reissued
-            log.warning("credential rejected by STS", extra={"role": self._name, "still_used": keep})
-            self.replace(keep=keep)
+            log.warning("credential rejected by STS", extra={"role": self._name})
+            self.replace(keep=keep or self.token.is_reissued)
 
     async def wait_until_replaced(self, timeout_seconds: float) -> bool:
-        """Wait for the fetch that `replace` requested; return whether it ended, successfully or not, in this time."""
+        """Wait for the fetch that `replace` requested; return whether it ended in this time, successfully or not."""
         return await self._schedule.wait_until_forced_finished(timeout_seconds)
 
     def retire(self) -> None:
@@ -194,11 +193,10 @@ class Keeper:
 
     def _rank(self) -> Rank:
         """Return how urgent the next attempt is."""
-        if self._schedule.is_forced:
-            return Urgency.REQUESTED, -self.demand.bit_length()
-        if not self.demand or self._is_failure_role_specific:
+        is_forced = self._schedule.is_forced
+        if not is_forced and (not self.demand or self._is_failure_role_specific):
             return Urgency.RETRIED if self.demand else Urgency.IDLE, 0
-        urgency = Urgency.REQUESTED if self.token.current() is None else Urgency.IN_USE
+        urgency = Urgency.REQUESTED if is_forced or self.token.current() is None else Urgency.IN_USE
         return urgency, -self.demand.bit_length()
 
     async def _run(self) -> None:
