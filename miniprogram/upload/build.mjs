@@ -38,9 +38,12 @@ const write = (directory, name, code) => {
   writeFileSync(join(directory, name), code + '\n')
 }
 
-const wx = asCommonJs(await bundle('src/wx.mjs'))
-write(join(target, 'miniprogram_dist'), 'index.js', wx)
-write(sample, 'index.js', wx)
-const h5 = await bundle('src/h5.mjs')
-write(target, 'h5.mjs', h5)
+for (const [source, name] of [['wx', 'index'], ['wx-multipart', 'multipart']]) {
+  const code = asCommonJs(await bundle(`src/${source}.mjs`))
+  write(join(target, 'miniprogram_dist'), `${name}.js`, code)
+  write(sample, `${name}.js`, code)
+}
+write(target, 'h5.mjs', await bundle('src/h5.mjs'))
+const h5 = await bundle('src/h5-multipart.mjs')
+write(target, 'h5-multipart.mjs', h5)
 write(page, 'upload_library.js', h5)

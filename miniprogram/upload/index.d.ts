@@ -9,12 +9,13 @@
  * - `file`: the file cannot be read
  * - `login`: wx.login failed, after all retries
  * - `too_large`, `too_small`: the file breaks the limits of the form or of OSS
- * - `expired`: the form or its token has expired, and so has a new form
+ * - `expired`: the form or its token has expired, and so has a new form; of a part, several new signatures
  * - `exists`: an object with this key already exists
  * - `unknown`: an earlier response was lost, its form has expired and a new one has another key: the file may be stored
  *   at `key`. The user must decide whether to upload it again: it may then be stored twice.
  * - `endpoint`: OSS does not serve this account at the bucket's default domain (PublicEndpointForbidden): the app needs a
  *   `domain` in the signer's definitions
+ * - `upload_gone`: OSS has deleted the parts, and those of a new upload too
  * - `refused`: OSS or the signer refused for another reason, given in `ossCode` or `detail`
  */
 export interface UploadError extends Error {
@@ -80,6 +81,8 @@ export interface Form {
   key_prefix?: string
   expires_at: string
   max_size: number
+  /** Only of apps with multipart uploads: from this size in bytes on, use them. */
+  multipart_threshold?: number
 }
 
 /** The part of AbortSignal that the library uses; mini-programs have no AbortSignal. */

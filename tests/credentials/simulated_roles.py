@@ -37,9 +37,6 @@ class SimulatedSts:
     latency_seconds: float = 0.1
     error: FetchFailed | None = None
     hangs: bool = False
-    life: timedelta = TOKEN_LIFE
-    reissued: Credential | None = None
-    """Returned by all fetches, if set."""
     calls: list[tuple[float, str]] = field(default_factory=list)
     """When each fetch started, and its role."""
     errors: dict[str, FetchFailed] = field(default_factory=dict)
@@ -65,9 +62,7 @@ class SimulatedSts:
         await asyncio.sleep(self.latency_seconds)
         if error is not None:
             raise error
-        if self.reissued is not None:
-            return self.reissued
-        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + self.life)
+        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + TOKEN_LIFE)
 
 
 @dataclass(frozen=True)
@@ -98,24 +93,14 @@ class SimulatedRoles:
 
     def activate(self, sources: dict[str, SimulatedSts], *, expires: timedelta = EXPIRES) -> None:
         """Activate a role for each name; those of the same STS share an issuer."""
-        self.roles = self.prepare(sources, expires=expires)
-        self.pool.activate(self.roles)
-
-    def prepare(self, sources: dict[str, SimulatedSts], *, expires: timedelta = EXPIRES) -> RoleSet:
-        """Return a role set that is not active yet, as during a reload."""
         windows = RefreshWindows(expires, timedelta(seconds=60))
         plans = {
             name: RolePlan(name, _Source(sts, name), windows, issuer=id(sts), timeout_seconds=TIMEOUT_SECONDS)
             for name, sts in sources.items()
         }
-        roles = RoleSet()
-        self.pool.prepare(roles, plans)
-        return roles
-
-    async def replace(self, role: str | None = None, *, keep: bool = False, timeout_seconds: float = 30) -> list[str]:
-        """Replace tokens, and return the outcomes by name of the roles."""
-        replacements = await self.pool.replace_tokens(role, keep=keep, timeout_seconds=timeout_seconds)
-        return [replacement.outcome for replacement in replacements]
+        self.roles = RoleSet()
+        self.pool.prepare(self.roles, plans)
+        self.pool.activate(self.roles)
 
     async def request(self, role: str) -> Answer:
         """Request the token of a role, as the service does."""

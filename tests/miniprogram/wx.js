@@ -121,7 +121,8 @@ function startTask(name, phone, turns, options, headers, send) {
  * `appId`: for the Referer. `logIn`: returns a code of WeChat, or rejects. `domains`: the origins on the mini-program's list,
  * if it has one. `routes`: another local port for an origin. `files`: the directory of wxfile://NAME. `headersWithUpload`:
  * some phones add undocumented headers to the result of uploadFile. `emitsHeaders`: whether onHeadersReceived works, which
- * needs base library 2.1.0. `cased`: how the names of headers are written.
+ * needs base library 2.1.0. `readsSlices`: whether readFile accepts a position, which needs 2.10.0. `cased`: how the names
+ * of headers are written.
  */
 function createWx(options = {}) {
   const phone = {
@@ -131,6 +132,7 @@ function createWx(options = {}) {
     routes: {},
     headersWithUpload: false,
     emitsHeaders: true,
+    readsSlices: true,
     cased: (name) => name,
     ...options,
     resultOf(name, options, text, header) {
@@ -152,10 +154,29 @@ function createWx(options = {}) {
   const storage = new Map()
   const realPath = (name) => (name.startsWith('wxfile://') ? path.join(phone.files, name.slice(9)) : name)
 
+  const fileSystem = {
+    getFileInfo(options) {
+      const name = realPath(options.filePath)
+      if (fs.existsSync(name)) settle(options, 'success', { size: fs.statSync(name).size, errMsg: 'getFileInfo:ok' })
+      else settle(options, 'fail', { errMsg: `getFileInfo:fail no such file or directory "${options.filePath}"` })
+    },
+    readFile(options) {
+      calls.push({ api: 'readFile', position: options.position, length: options.length })
+      fs.promises.open(realPath(options.filePath)).then(async (file) => {
+        const { size } = await file.stat()
+        const { position = 0, length = size - position } = phone.readsSlices ? options : {}
+        const data = new ArrayBuffer(Math.max(0, Math.min(length, size - position)))
+        await file.read(new Uint8Array(data), 0, data.byteLength, position)
+        await file.close()
+        settle(options, 'success', { data, errMsg: 'readFile:ok' })
+      }).catch(() => settle(options, 'fail', { errMsg: `readFile:fail no such file or directory, open ${options.filePath}` }))
+    },
+  }
+
   const wx = {
     request(options) {
-      calls.push({ api: 'request', url: options.url, header: { ...options.header } })
-      const data = options.data === undefined ? '' : typeof options.data === 'string' ? options.data : JSON.stringify(options.data)
+      calls.push({ api: 'request', method: options.method || 'GET', url: options.url, header: { ...options.header } })
+      const data = bodyOf(options.data)
       const headers = { 'content-type': 'application/json', ...lower(options.header), 'content-length': Buffer.byteLength(data) }
       return startTask('request', phone, requests, options, headers, (request) => request.end(data))
     },
@@ -185,20 +206,25 @@ function createWx(options = {}) {
     getStorageSync: (key) => (storage.has(key) ? JSON.parse(storage.get(key)) : ''),
     setStorageSync: (key, data) => void storage.set(key, JSON.stringify(data)),
     removeStorageSync: (key) => void storage.delete(key),
+    getStorageInfoSync: () => ({ keys: [...storage.keys()], currentSize: 1, limitSize: 10240 }),
+    removeStorage: promised((options) => {
+      storage.delete(options.key)
+      settle(options, 'success', { errMsg: 'removeStorage:ok' })
+    }),
     setStorage: promised((options) => {
       storage.set(options.key, JSON.stringify(options.data))
       settle(options, 'success', { errMsg: 'setStorage:ok' })
     }),
 
-    getFileSystemManager: () => ({
-      getFileInfo(options) {
-        const name = realPath(options.filePath)
-        if (fs.existsSync(name)) settle(options, 'success', { size: fs.statSync(name).size, errMsg: 'getFileInfo:ok' })
-        else settle(options, 'fail', { errMsg: `getFileInfo:fail no such file or directory "${options.filePath}"` })
-      },
-    }),
+    getFileSystemManager: () => fileSystem,
   }
-  return { wx, phone, calls, storage, requests, uploads }
+  return { wx, phone, calls, storage, fileSystem, requests, uploads }
+}
+
+/** Return the body of a request: text, bytes, or JSON. */
+function bodyOf(data = '') {
+  if (Object.prototype.toString.call(data) === '[object ArrayBuffer]') return Buffer.from(data)
+  return typeof data === 'string' ? data : JSON.stringify(data)
 }
 
 /** Return the headers in lower case, without the Referer, which WeChat sets. */

@@ -42,7 +42,7 @@ const css = (wxss) =>
     .replace(/(-?[\d.]+)rpx\b/g, (_, number) => `${(number * WIDTH_PX) / RPX_ACROSS}px`)
     .replace(/(^|[\s,}])page(?=\s*[{,])/g, '$1body')
 
-/** Return WeChat's `require`: relative paths, or packages of miniprogram_npm. Files run once, without the globals of Node.js. */
+/** Return WeChat's `require`: relative paths, or packages of miniprogram_npm and their files. Files run once, without the globals of Node.js. */
 const createRequire = (root, globals) => {
   const modules = new Map()
   const load = (file) => {
@@ -62,8 +62,8 @@ const createRequire = (root, globals) => {
       return load(fs.existsSync(file) ? file : `${file}.js`)
     }
     for (let at = directory; at.startsWith(root); at = path.dirname(at)) {
-      const file = path.join(at, 'miniprogram_npm', name, 'index.js')
-      if (fs.existsSync(file)) return load(file)
+      const file = path.join(at, 'miniprogram_npm', name)
+      for (const each of [`${file}.js`, path.join(file, 'index.js')]) if (fs.existsSync(each)) return load(each)
     }
     throw new Error(`module '${name}' is not defined`)
   }

@@ -1,45 +1,7 @@
-// The platform of web pages: XMLHttpRequest, because fetch reports no upload progress.
-import { assign, failure } from './failure.mjs'
+// The library for web pages, without multipart uploads.
 import { makeUploader } from './uploader.mjs'
+import { platform } from './h5-platform.mjs'
 
 export { createCancel } from './cancel.mjs'
-
-const post = (url, body, headers, timeoutMs, onSent, onStart) =>
-  new Promise((resolve, reject) => {
-    const xhr = new XMLHttpRequest()
-    xhr.open('POST', url)
-    xhr.timeout = timeoutMs
-    for (const name in headers) xhr.setRequestHeader(name, headers[name])
-    // A listener makes the browser send a preflight first.
-    if (onSent) xhr.upload.onprogress = ({ loaded, total }) => onSent(loaded / total)
-    xhr.onerror = () => reject(failure('network'))
-    xhr.ontimeout = () => reject(failure('timeout'))
-    xhr.onload = () => {
-      const answer = {}
-      // Read all headers: reading one that CORS hides logs an error in the console.
-      for (const line of xhr.getAllResponseHeaders().split('\r\n')) {
-        const at = line.indexOf(':')
-        answer[line.slice(0, at).toLowerCase()] = line.slice(at + 2)
-      }
-      resolve([xhr.status, answer, xhr.responseText])
-    }
-    if (onStart) onStart(() => xhr.abort())
-    xhr.send(body)
-  })
-
-const platform = {
-  _now: () => performance.now(),
-
-  _send: (url, headers, body, timeoutMs) => 
-    post(url, body, assign({ 'Content-Type': 'application/json' }, headers), timeoutMs),
-
-  _upload({ url, file_field: field, fields }, key, file, timeoutMs, onSent, onStart) {
-    const body = new FormData()
-    const all = assign({}, fields, { key })
-    for (const name in all) body.append(name, all[name])
-    body.append(field, file) // OSS ignores fields after the file
-    return post(url, body, {}, timeoutMs, onSent, onStart)
-  },
-}
 
 export const createUploader = (options) => makeUploader(platform, options)

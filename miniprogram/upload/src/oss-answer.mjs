@@ -7,16 +7,19 @@ const CODES = {
   EntityTooSmall: 'too_small',
   PublicEndpointForbidden: 'endpoint',
   RequestTimeout: 'timeout',
+  NoSuchUpload: 'upload_gone',
 }
 
-export const read = (xml, name) => xml.split(new RegExp(`</?${name}>`))[1] || ''
+const read = (xml, name) => xml.split(new RegExp(`</?${name}>`))[1] || ''
+
+export const etagOf = ([, headers, body]) => (headers.etag || read(body, 'ETag')).replace(/"|&quot;/g, '') || undefined
 
 export const refusal = (answer) => {
   const xml = answer[2]
   const ossCode = read(xml, 'Code')
   const detail = read(xml, 'Message')
-  // An expired token has several codes; an expired policy only a message (EC 0006-00000213).
-  const expired = /SecurityToken|InvalidAccessKeyId|Policy expired/.test(ossCode + detail)
+  // An expired token has several codes; an expired policy (EC 0006-00000213) or URL only a message.
+  const expired = /SecurityToken|InvalidAccessKeyId|(Policy|Request has) expired/.test(ossCode + detail)
   const more = { ossCode, ec: read(xml, 'EC'), requestId: read(xml, 'RequestId') }
   return assign(failure(expired ? 'expired' : CODES[ossCode], detail, answer), more)
 }

@@ -1,7 +1,7 @@
-// Uploads a file: queue, form, OSS, and retries where they can succeed.
+// Uploads a file: queue, form or parts, OSS, and retries where they can succeed.
 import { createCancel } from './cancel.mjs'
 import { assign, failure, nothing } from './failure.mjs'
-import { read, refusal } from './oss-answer.mjs'
+import { etagOf, refusal } from './oss-answer.mjs'
 import { createTotal } from './progress.mjs'
 import { createSigner } from './signer.mjs'
 import { TYPES } from './types.mjs'
@@ -19,9 +19,12 @@ const typeOf = (name) => {
 
 const tries = new WeakMap() // by error: the attempt, for `retryOf`
 
-export const makeUploader = (platform, config) => {
+/** `createMultipart`: creates the function that uploads a large file in parts; without it, each file is sent as a form. */
+export const makeUploader = (platform, config, createMultipart = nothing) => {
   const { retries = 5, retryDelayMs = 500, timeoutMs = 15000 } = config
-  const [lives, sign] = createSigner(platform, config, timeoutMs)
+  const signer = createSigner(platform, config, timeoutMs)
+  const { _lives: lives, _sign: sign } = signer
+  const sendParts = createMultipart(platform, config, signer, timeoutMs)
   const [enter, follow, leave] = createTotal(config.onProgress)
   const cancels = new Set()
   let queue = []
@@ -43,8 +46,6 @@ export const makeUploader = (platform, config) => {
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
     let progress
     let result
-    let renewed
-    let failures = 0
     let over
     let cancel
     let end // ends the current step on cancel
@@ -61,7 +62,37 @@ export const makeUploader = (platform, config) => {
     /** Runs the next step; rejects if the upload is cancelled meanwhile. */
     const step = (start) => (over ? cancelled : Promise.race([cancelled, start()]))
 
-    const send = async () => {
+    /**
+     * Runs `attempt` until it succeeds, or a retry is useless. When a signature or its token has expired, `renew` is
+     * called and the retry follows at once; a second expiry is retried only if `patient`.
+     */
+    const retry = async (attempt, renew, onWait, patient) => {
+      let failures = 0
+      let renewed
+      for (;;) {
+        try {
+          return await attempt()
+        } catch (error) {
+          const expired = error.code === 'expired'
+          const wait = error.retryAfterSeconds || 0
+          if (expired) renew()
+          if (expired && !renewed) {
+            renewed = true
+          } else if (
+            over || (expired && !patient) || !error.retryable || failures >= retries || wait > MAX_RETRY_AFTER_SECONDS
+          ) {
+            throw error
+          } else {
+            onWait(error)
+            const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * 2 ** failures++) / 2
+            const ms = Math.max(wait * 1000, usual) + Math.random() * usual
+            await step(() => new Promise((resolve) => setTimeout(resolve, ms)))
+          }
+        }
+      }
+    }
+
+    const sendForm = async () => {
       if (!lives(signed)) {
         onState('signing')
         const next = await step(() => sign(request))
@@ -87,7 +118,7 @@ export const makeUploader = (platform, config) => {
       doubt = true
       const longMs = timeoutMs * 4 + size / 20
       const answer = await step(() => platform._upload(form, key, file, longMs, progress, (abort) => (end = abort)))
-      const [status, headers, body] = answer
+      const [status, , body] = answer
       const error = status < 300 ? {} : refusal(answer)
       if (error.code && !(error.code === 'exists' && doubted)) {
         if (status < 500) doubt = doubted // this attempt was certainly not stored
@@ -97,10 +128,21 @@ export const makeUploader = (platform, config) => {
       return {
         key,
         url: `${url}/${encodeURIComponent(key).replace(/%2F/g, '/')}`,
-        etag: (headers.etag || read(body, 'ETag')).replace(/"|&quot;/g, '') || undefined,
+        etag: etagOf(answer),
         status,
         body,
       }
+    }
+
+    const job = {
+      _file: file,
+      _name: name,
+      _request: request,
+      _options: options,
+      _onState: onState,
+      _onCancel: (stop) => (end = stop),
+      _step: step,
+      _retry: retry,
     }
 
     enter()
@@ -109,7 +151,7 @@ export const makeUploader = (platform, config) => {
     if (signal.aborted) cancel()
     try {
       request.size = size = size >= 0 ? size : await step(() => platform._size(file))
-      progress = follow(size, options.onProgress)
+      job._progress = progress = follow(size, options.onProgress)
       onState('queued')
       await step(() => new Promise((resolve) => {
         queue.push(resolve)
@@ -117,31 +159,21 @@ export const makeUploader = (platform, config) => {
         end = () => (queue = queue.filter((each) => each !== resolve))
       }))
       try {
-        for (;;) {
-          try {
-            return (result = await send())
-          } catch (error) {
-            const expired = error.code === 'expired'
-            const wait = error.retryAfterSeconds || 0
-            if (expired && !renewed) {
-              renewed = true
-              signed._ends = 0
-            } else if (over || expired || !error.retryable || failures >= retries || wait > MAX_RETRY_AFTER_SECONDS) {
-              throw error
-            } else {
-              onState('waiting', error)
-              const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * 2 ** failures++) / 2
-              const ms = Math.max(wait * 1000, usual) + Math.random() * usual
-              await step(() => new Promise((resolve) => setTimeout(resolve, ms)))
-            }
-          }
+        result = await (sendParts && sendParts(job))
+        try {
+          result = result || (await retry(sendForm, () => (signed._ends = 0), (error) => onState('waiting', error)))
+        } catch (error) {
+          // Parts have a limit of their own, which a form does not show.
+          if (error.code === 'too_large') result = await (sendParts && sendParts(job, true))
+          if (!result) throw error
         }
+        return result
       } finally {
         running--
         begin()
       }
     } catch (error) {
-      error.key = key
+      error.key = error.key || key
       tries.set(error, { _signed: signed, _key: key, _doubt: doubt })
       throw error
     } finally {

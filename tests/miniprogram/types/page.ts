@@ -1,5 +1,6 @@
 // A page that uses the declarations of the library together with WeChat's; lines that must not compile are marked.
 import { createCancel, createUploader, type Progress, type UploadError, type UploadResult } from '@oss-signer/upload'
+import { createPause, createUploader as createVideoUploader, type PartEvent } from '@oss-signer/upload/multipart'
 
 const uploader = createUploader({
   endpoint: 'https://sign.example.com',
@@ -45,3 +46,19 @@ void uploader.upload({ size: 1 })
 createUploader({ endpoint: 'https://sign.example.com' })
 // @ts-expect-error: no such option
 void uploader.upload('wxfile://a.jpg', { fileName: 'a.jpg' })
+// @ts-expect-error: forms cannot be paused
+void uploader.upload('wxfile://a.jpg', { pause: createPause() })
+
+const videos = createVideoUploader({ endpoint: 'https://sign.example.com', appId: 'videos', multipartThreshold: 5e6 })
+const pause = createPause()
+void videos.upload('wxfile://a.mp4', {
+  pause,
+  onPart: ({ number, count, state }: PartEvent) => console.log(number / count, state === 'stored'),
+  onState: (state, about) => {
+    if (state === 'paused') pause.resume()
+    if (state === 'uploading') console.log('part_count' in about ? about.part_count : about.max_size)
+    if (state === 'waiting') console.log(about.message)
+  },
+})
+// @ts-expect-error: only pause() changes it
+pause.paused = true

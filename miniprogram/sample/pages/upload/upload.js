@@ -1,4 +1,4 @@
-const { createCancel, createUploader } = require('@oss-signer/upload')
+const { createCancel, createUploader } = require('@oss-signer/upload/multipart')
 const config = require('../../config.js')
 const { chooseChatFiles, chooseMedia, extension } = require('./choosing.js')
 const { STATES, explanation, sizeText } = require('./words.js')

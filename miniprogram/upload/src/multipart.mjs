@@ -1,0 +1,289 @@
+// Uploads a large file in parts: several at the same time, each with its own retries; continues after a pause or a restart.
+import { assign, failure, nothing } from './failure.mjs'
+import { MAX_PARTS, createLine } from './line.mjs'
+import { etagOf, refusal } from './oss-answer.mjs'
+import { createPause } from './pause.mjs'
+import { createRecords } from './records.mjs'
+import { endOf } from './signer.mjs'
+
+const THRESHOLD_BYTES = 20 * 2 ** 20
+const MAX_SIGNED = 50
+const PAUSED = {}
+
+export const createMultipart = (platform, { multipartThreshold }, signer, timeoutMs) => {
+  const { _ask: ask, _base: base } = signer
+  const line = createLine(timeoutMs)
+  const records = createRecords(platform)
+  const active = new Set()
+  let isOff
+
+  /** Uploads the file of one job; `id`: of its record, if it has one. Returns undefined if the app has no multipart. */
+  const run = async (job, id) => {
+    const { _file: file, _request: request, _options: options, _step: step, _retry: retry } = job
+    const { size } = request
+    const { onPart = nothing, pause = createPause() } = options
+    const aborts = new Set()
+    let record
+    let isResumed
+    let urls
+    let sent // bytes by part
+    let etags // of the stored parts
+    let shown
+    let halt
+    let interrupt // rejects the steps of all parts
+    let open // ends the wait of `gate`
+    let closed
+
+    const show = (state, about) => {
+      if (state !== shown) job._onState((shown = state), about)
+    }
+    const renewHalt = () => {
+      halt = new Promise((_, reject) => (interrupt = reject))
+      halt.catch(nothing)
+    }
+    const stop = (reason) => {
+      interrupt(reason)
+      aborts.forEach((abort) => abort())
+      aborts.clear()
+    }
+    const onPause = () => {
+      if (pause.paused) {
+        closed = new Promise((resolve) => (open = resolve))
+        show('paused')
+        stop(PAUSED)
+      } else {
+        renewHalt()
+        open()
+      }
+    }
+    const gate = async () => {
+      while (pause.paused) await step(() => closed)
+    }
+
+    const call = (path, more, member) => {
+      const body = assign({ upload: record && record.upload }, more)
+      const attempt = async () => {
+        await gate()
+        return step(() => ask('multipart' + path, body, member))
+      }
+      return retry(attempt, nothing, (error) => show('waiting', error), true)
+    }
+
+    const bytesOf = (number) => Math.min(record.part_size, size - (number - 1) * record.part_size)
+    const report = (number, bytes) => {
+      sent[number] = bytes
+      let all = 0
+      for (const each in sent) all += sent[each]
+      job._progress(all / size)
+    }
+    const tell = (number, state) => onPart({ number, count: record.part_count, state })
+    const store = (number, etag) => {
+      etags[number] = etag
+      report(number, bytesOf(number))
+      tell(number, 'stored')
+    }
+
+    const keep = (parts) => {
+      const batch = {} // its signatures end with the same token
+      for (const part of parts) {
+        const [, seconds] = /x-oss-expires=(\d+)/.exec(part.url) || []
+        batch._ends = endOf(platform, (seconds || 60) * 1000)
+        urls[part.part_number] = assign(part, { _batch: batch })
+      }
+    }
+
+    const sendParts = async () => {
+      const todo = []
+      const current = new Set()
+      let asking
+      let failed
+      let sending = 0
+      for (let number = 1; number <= record.part_count; number++) if (!(number in etags)) todo.push(number)
+
+      const lives = (number) => urls[number] && urls[number]._batch._ends > platform._now()
+      const urlOf = async (number) => {
+        for (let isAsked; !lives(number); ) {
+          if (!asking) {
+            if (isAsked) throw failure('server')
+            isAsked = true
+            const numbers = [...current, ...todo].filter((each) => !lives(each)).slice(0, MAX_SIGNED)
+            asking = ask('multipart/parts', { upload: record.upload, part_numbers: numbers }, 'parts')
+              .then(({ parts }) => keep(parts))
+            const over = () => (asking = undefined)
+            asking.then(over, over)
+          }
+          await asking
+        }
+        return urls[number]
+      }
+
+      const attempt = async (number) => {
+        await gate()
+        if (failed) return
+        const guarded = (start) => step(() => Promise.race([halt, start()]))
+        const place = line._enter()
+        const start = (number - 1) * record.part_size
+        let abort
+        let ms
+        try {
+          await guarded(() => place)
+          const url = await guarded(() => urlOf(number))
+          const body = await guarded(() => platform._slice(file, start, bytesOf(number)))
+          const began = platform._now()
+          sending++
+          show('uploading', record)
+          tell(number, 'sending')
+          try {
+            const answer = await guarded(() => platform._put(
+              url, body, line._limitMs(),
+              (share) => aborts.has(abort) && report(number, share * bytesOf(number)),
+              (end) => aborts.add((abort = end)),
+            ))
+            if (answer[0] >= 300) throw refusal(answer)
+            ms = platform._now() - began + 1
+            store(number, etagOf(answer))
+          } finally {
+            sending--
+          }
+        } catch (error) {
+          if (/^(network|timeout|server)$/.test(error.code)) ms = 0
+          if (abort) {
+            report(number, 0)
+            tell(number, 'waiting')
+          }
+          if (error === PAUSED) return attempt(number)
+          if (!failed) throw error
+        } finally {
+          aborts.delete(abort)
+          place.then(() => line._leave(ms))
+        }
+      }
+
+      const work = async () => {
+        while (todo.length && !failed) {
+          const number = todo.shift()
+          current.add(number)
+          const onWait = (error) => sending || show('waiting', error)
+          await retry(() => attempt(number), () => (urls[number]._batch._ends = 0), onWait, true)
+          current.delete(number)
+        }
+      }
+
+      try {
+        await Promise.all(Array.from({ length: MAX_PARTS }, work))
+      } catch (error) {
+        failed = true
+        stop(error)
+        throw error
+      }
+    }
+
+    const drop = () => {
+      if (id) records._drop(id)
+      record = undefined
+    }
+
+    const complete = async () => {
+      const parts = Object.keys(etags).map((number) => ({ part_number: +number, etag: etags[number] }))
+      const isKnown = parts.length && parts.every((part) => part.etag) // some pages and phones hide ETags
+      const { key, url, etag, callback } = await call('/complete', isKnown && { parts }, 'key')
+      drop()
+      return {
+        key,
+        url,
+        etag: etagOf([0, { etag }]),
+        status: callback === null ? 203 : 200,
+        body: JSON.stringify(callback) || '',
+      }
+    }
+
+    const prepare = async () => {
+      if (isResumed) {
+        const { parts } = await call('/list', {}, 'parts')
+        for (const part of parts) {
+          if (part.size === bytesOf(part.part_number)) store(part.part_number, part.etag)
+        }
+      } else {
+        record = await call('', assign({}, request, { reuse: undefined }), 'upload')
+        keep(record.parts)
+        delete record.parts
+        if (id) records._save(id, record)
+      }
+    }
+
+    renewHalt()
+    job._onCancel(() => stop(PAUSED))
+    pause._listeners.add(onPause)
+    if (pause.paused) onPause()
+    try {
+      record = (id && records._load(id)) || undefined
+      isResumed = !!record
+      for (let isAgain; ; isAgain = true) {
+        urls = {}
+        sent = {}
+        etags = {}
+        let isPrepared
+        show('signing')
+        try {
+          await prepare()
+          isPrepared = true
+          await sendParts()
+          return await complete()
+        } catch (error) {
+          const { code, status } = error
+          if (!record && code === 'not_found') {
+            isOff = true
+            return
+          }
+          const isGone = code === 'upload_gone'
+          const isWrong = isResumed && !isPrepared && (status === 400 || status === 404)
+          if (isAgain || !(isGone || isWrong || code === 'parts_mismatch')) throw error
+          renewHalt()
+          isResumed = !isGone && !isWrong
+          if (isResumed) continue
+          if (isGone) {
+            // It may be complete: the response was lost, or another page has completed it.
+            try {
+              etags = {}
+              return await complete()
+            } catch (refused) {
+              if (refused.code !== 'upload_gone') throw refused
+            }
+          }
+          drop()
+        }
+      }
+    } catch (error) {
+      if (record) {
+        error.key = record.key
+        // After a login, or a fix of the permissions, the upload can continue.
+        if (error.code === 'cancelled' || !(error.retryable || /^40[13]$/.test(error.status))) {
+          ask('multipart/abort', { upload: record.upload }, 'upload').catch(nothing)
+          drop()
+        }
+      }
+      throw error
+    } finally {
+      pause._listeners.delete(onPause)
+    }
+  }
+
+  /** Resolves with undefined if the file is to be sent as a form. `isTooLarge`: it is too large for one. */
+  return async (job, isTooLarge) => {
+    const { _file: file, _name: name, _request: request } = job
+    const { content_type: type, size, vars, meta } = request
+    const { _threshold: told } = signer // by the newest form of the app
+    const least = isTooLarge ? 1 : multipartThreshold || told || THRESHOLD_BYTES
+    if ((isOff && !told) || size < least || !(await platform._canSlice(file, size))) return undefined
+    const id = JSON.stringify([base, name, size, file.lastModified, type, vars, meta])
+    const isFree = !!name && !active.has(id)
+    if (!isFree) return run(job)
+    active.add(id)
+    try {
+      // Another page may be uploading the same file: then this one makes no record.
+      return await platform._lock(id, (isLocked) => run(job, isLocked && id))
+    } finally {
+      active.delete(id)
+    }
+  }
+}

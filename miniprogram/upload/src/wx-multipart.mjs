@@ -1,0 +1,9 @@
+// The library for mini-programs, with multipart uploads.
+import { createMultipart } from './multipart.mjs'
+import { makeUploader } from './uploader.mjs'
+import { platform } from './wx-parts.mjs'
+
+export { createCancel } from './cancel.mjs'
+export { createPause } from './pause.mjs'
+
+export const createUploader = (options) => makeUploader(platform, options, createMultipart)

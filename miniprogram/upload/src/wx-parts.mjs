@@ -1,0 +1,31 @@
+// What multipart uploads need of mini-programs: slices of files, and storage.
+import { assign, failure } from './failure.mjs'
+import { call, platform as base, request } from './wx-platform.mjs'
+
+const read = async (filePath, position, length) => {
+  const { data } = await call('readFile', { filePath, position, length }, 'file', null, wx.getFileSystemManager())
+  if (data.byteLength !== length) throw failure('file')
+  return data
+}
+
+export const platform = assign({}, base, {
+  /** Base libraries before 2.10.0 read whole files only. */
+  _canSlice: (file, size) => read(file, size - 1, 1).then(() => true, () => false),
+  _slice: read,
+
+  _put: ({ method, url, headers }, data, timeout, onSent, onStart) =>
+    request(method, url, headers, data, timeout, (task) => onStart(() => task.abort())),
+
+  _remove: (key) => wx.removeStorage({ key, fail() {} }),
+
+  _keys() {
+    try {
+      return wx.getStorageInfoSync().keys
+    } catch (_) {
+      return []
+    }
+  },
+
+  /** There are no other pages of the same mini-program. */
+  _lock: (name, run) => run(true),
+})
