@@ -73,7 +73,8 @@ async def _serve(options: argparse.Namespace) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ports = {name: getattr(options, f"{name}_port") for name in SERVERS}
     with tempfile.TemporaryDirectory(prefix="localcloud-") as temporary:
-        async with serve_all(world, options.data or Path(temporary), options.host, ports) as addresses:
+        data, parts = options.data or Path(temporary, "objects"), Path(temporary, "parts")
+        async with serve_all(world, data, parts, options.host, ports) as addresses:
             sys.stdout.write(json.dumps(addresses) + "\n")
             sys.stdout.flush()
             if options.stop_with_stdin:

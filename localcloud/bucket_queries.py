@@ -9,22 +9,20 @@ import re
 
 from aiohttp import web
 
+from localcloud.operations import Operation
 from localcloud.oss_errors import OssError
+from localcloud.oss_xml import xml_response
 from localcloud.world import DEFAULT_ACCOUNT, Bucket
-
-QUERIES = {"bucketInfo": "GetBucketInfo", "location": "GetBucketLocation", "cors": "GetBucketCors"}
-"""The implemented sub-resources, with the names of their actions."""
 
 _ENDPOINT = re.compile(r"[a-z0-9][a-z0-9-]*\.oss-(.+?)(?:-internal)?\.[^.]+\..+")
 _ACCELERATION = ("accelerate", "accelerate-overseas")
 _ACCELERATED = re.compile(r"\.oss-accelerate(?:-overseas)?\.")
-_OBJECT_ACTIONS = ("PostObject", "PutObject", "GetObject", "DeleteObject", "ListObjectsV2")
 
 
 def get_bucket_info(bucket: Bucket) -> web.Response:
     """Every region's endpoint serves it."""
     region = f"oss-{bucket.region}"
-    return _xml(
+    return xml_response(
         "<BucketInfo><Bucket><AccessMonitor>Disabled</AccessMonitor><CreationDate>2024-01-01T00:00:00.000Z</CreationDate>"
         f"<ExtranetEndpoint>{region}.aliyuncs.com</ExtranetEndpoint>"
         f"<IntranetEndpoint>{region}-internal.aliyuncs.com</IntranetEndpoint>"
@@ -36,7 +34,7 @@ def get_bucket_info(bucket: Bucket) -> web.Response:
 
 
 def get_bucket_location(bucket: Bucket) -> web.Response:
-    return _xml(f"<LocationConstraint>oss-{bucket.region}</LocationConstraint>")
+    return xml_response(f"<LocationConstraint>oss-{bucket.region}</LocationConstraint>")
 
 
 def region_of_host(host: str) -> str | None:
@@ -45,13 +43,13 @@ def region_of_host(host: str) -> str | None:
     return None if match is None or match[1] in _ACCELERATION else match[1]
 
 
-def check_endpoint(host: str, bucket: Bucket, action: str) -> None:
+def check_endpoint(host: str, bucket: Bucket, operation: Operation) -> None:
     """Raise AccessDenied, with the right endpoint, at the endpoint of another region.
 
     See: https://help.aliyun.com/zh/oss/user-guide/http-status-code-403
     """
     region = region_of_host(host)
-    if region not in (None, bucket.region) and action != "GetBucketInfo":
+    if region not in (None, bucket.region) and operation.name != "GetBucketInfo":
         message = (
             "The bucket you are attempting to access must be addressed using the specified endpoint. "
             "Please send all future requests to this endpoint."
@@ -60,7 +58,7 @@ def check_endpoint(host: str, bucket: Bucket, action: str) -> None:
         raise OssError(403, "AccessDenied", message, "0003-00001403", more=(("Bucket", bucket.name), endpoint))
 
 
-def check_public_endpoint(host: str, bucket: Bucket, action: str) -> None:
+def check_public_endpoint(host: str, bucket: Bucket, operation: Operation) -> None:
     """Raise PublicEndpointForbidden for an operation on objects at a public endpoint of the Chinese mainland.
 
     OSS does so for accounts that are new since 2025-03-20. A plain address stands for the default public endpoint.
@@ -68,10 +66,6 @@ def check_public_endpoint(host: str, bucket: Bucket, action: str) -> None:
     """
     is_mainland = bucket.region.startswith("cn-") and bucket.region != "cn-hongkong"
     is_other_endpoint = "-internal." in host or _ACCELERATED.search(host) is not None
-    if is_mainland and action in _OBJECT_ACTIONS and not is_other_endpoint:
+    if is_mainland and operation.transfers_data and not is_other_endpoint:
         message = "Not allowed using the OSS public endpoint, please use CNAME instead."
         raise OssError(400, "PublicEndpointForbidden", message, "0048-00000401")
-
-
-def _xml(text: str) -> web.Response:
-    return web.Response(text=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', content_type="application/xml")

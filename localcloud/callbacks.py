@@ -1,4 +1,4 @@
-"""Upload callbacks: parses the form field, sends the signed call, and gives its result to the client.
+"""Upload callbacks: sends the signed call, and gives its result to the client.
 
 `/-/callback_pub_key_v1.pem` is the public key of the signatures. `GET /-/callbacks` returns the calls, so that tests
 can replay them byte by byte. `POST /-/callbacks` with `{"url": "...", "body": "...", "body_type": "..."}` sends a call
@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import re
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import aiohttp
@@ -28,35 +25,20 @@ from cryptography.hazmat.primitives.hashes import MD5
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
+from localcloud.callback_config import FORM, JSON, VARIABLE, Callback
 from localcloud.image_info import HEAD_BYTES, image_info
-from localcloud.objects import StoredObject
-from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.objects import Objects, StoredObject
+from localcloud.oss_errors import OssError
 from localcloud.world import World
 
 _KEY_PATH = "/-/callback_pub_key_v1.pem"
 _KEY_BITS = 2048
-_MAX_CALLBACK_BYTES = 5 * 1024
-_MAX_URLS = 5
 _MAX_RESPONSE_BYTES = 2**20
 """The page gives both 3 MB and 1 MB: the stricter reading applies."""
 _MAX_CALLS = 10_000
 
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
-
-_URL = re.compile(r"(https?://)?([A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[!-~]*|\?[!-~]*)?", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9.:-]+", re.ASCII)
-_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-
 Variables = Mapping[str, str | int]
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    urls: tuple[str, ...]
-    body: str
-    body_type: str = FORM
-    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,69 +54,6 @@ class CallbackCall:
     """The error message for the client, as OSS words it."""
 
 
-def parse_callback(encoded: str) -> Callback:
-    """Parse the form field `callback`. Raise `OssError` as OSS does."""
-    if len(encoded) > _MAX_CALLBACK_BYTES:
-        raise _invalid("The length of callback exceed max value.", "", "")
-    try:
-        text = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise _invalid("The callback configuration is not base64 encoded.", "0007-00000002", encoded) from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise _invalid("The callback configuration is not json format.", "0007-00000003", text)
-    return _checked(document, text)
-
-
-def _checked(document: dict[str, Any], text: str) -> Callback:
-    url, body = document.get("callbackUrl"), document.get("callbackBody")
-    host, body_type = document.get("callbackHost") or None, document.get("callbackBodyType") or FORM
-    urls = tuple(each for each in url.split(";") if each) if isinstance(url, str) else ()
-    if len(urls) > _MAX_URLS:
-        raise _invalid("The number of callback url exceed max value.", "0007-00000005", text)
-    if not urls or not all(_URL.fullmatch(each) for each in urls):
-        raise _invalid("The callback url configuration is invalid.", "0007-00000004", text)
-    if host is not None and (not isinstance(host, str) or not _HOST.fullmatch(host)):
-        raise _invalid("The callback host configuration is invalid.", "", text)
-    if not isinstance(body, str) or not body:
-        raise _invalid("The callback body is empty.", "0007-00000011", text)
-    if body_type not in (FORM, JSON):
-        raise _invalid("The body type of callback is not supported.", "", text)
-    if body_type == JSON:
-        try:
-            json.loads(_VARIABLE.sub("0", body))
-        except (ValueError, RecursionError):
-            raise _invalid("The callback configuration is not json format.", "0007-00000003", text) from None
-    return Callback(urls, body, body_type, host)
-
-
-def _invalid(message: str, ec: str, value: str) -> OssError:
-    return invalid_argument(message, ec, "callback", value)
-
-
-def variables(bucket: str, stored: StoredObject, file: Path, fields: Mapping[str, str], request_id: str) -> Variables:
-    """Return the system variables and the `x:name` fields. `imageInfo` is empty for files that are not images."""
-    with file.open("rb") as stream:
-        image = image_info(stream.read(HEAD_BYTES))
-    return {
-        "bucket": bucket,
-        "object": stored.key,
-        "etag": stored.etag.strip('"'),
-        "size": stored.size_bytes,
-        "mimeType": stored.content_type,
-        "crc64": stored.crc64,
-        "reqId": request_id,
-        "operation": "PostObject",
-        "imageInfo.height": image.height if image else "",
-        "imageInfo.width": image.width if image else "",
-        "imageInfo.format": image.format if image else "",
-        **{name: value for name, value in fields.items() if name.startswith("x:")},
-    }
-
-
 def render_body(callback: Callback, values: Variables) -> str:
     """Return the body with its variables replaced: URL-encoded in a form, JSON literals in JSON."""
 
@@ -142,14 +61,15 @@ def render_body(callback: Callback, values: Variables) -> str:
         found = values.get(match[1], "")
         return json.dumps(found, ensure_ascii=False) if callback.body_type == JSON else quote(str(found), safe="")
 
-    return _VARIABLE.sub(value, callback.body)
+    return VARIABLE.sub(value, callback.body)
 
 
 class Callbacks:
     """Sends the calls, signed with its own key."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, objects: Objects) -> None:
         self._world = world
+        self._objects = objects
         self._key_lock = asyncio.Lock()
         self._key: rsa.RSAPrivateKey | None = None
         self._calls: deque[CallbackCall] = deque(maxlen=_MAX_CALLS)
@@ -175,10 +95,11 @@ class Callbacks:
         return web.json_response(asdict(await self._call(request, callback, callback.urls[0], callback.body)))
 
     async def send(
-        self, request: web.Request, callback: Callback, values: Variables, stored: StoredObject
+        self, request: web.Request, operation: str, callback: Callback, bucket: str, stored: StoredObject
     ) -> web.Response:
         """Call the URLs in turn until one succeeds, and return its response. Raise `OssError` if all fail."""
-        body = render_body(callback, values)
+        values = await asyncio.to_thread(self._variables, bucket, stored, request[REQUEST_ID], operation)
+        body = render_body(callback, {**values, **callback.variables})
         message, ec = "", ""
         for url in callback.urls:
             call = await self._call(request, callback, url, body)
@@ -187,6 +108,24 @@ class Callbacks:
                 return web.Response(text=call.answer, content_type="application/json", headers=headers)
             message, ec = call.failure, "" if call.status in (None, 200) else "0007-00000203"
         raise OssError(203, "CallbackFailed", message, ec)
+
+    def _variables(self, bucket: str, stored: StoredObject, request_id: str, operation: str) -> Variables:
+        """Return the system variables. `imageInfo` is empty for files that are not images."""
+        with self._objects.file(bucket, stored.key).open("rb") as stream:
+            image = image_info(stream.read(HEAD_BYTES))
+        return {
+            "bucket": bucket,
+            "object": stored.key,
+            "etag": stored.etag.strip('"'),
+            "size": stored.size_bytes,
+            "mimeType": stored.content_type,
+            "crc64": stored.crc64,
+            "reqId": request_id,
+            "operation": operation,
+            "imageInfo.height": image.height if image else "",
+            "imageInfo.width": image.width if image else "",
+            "imageInfo.format": image.format if image else "",
+        }
 
     async def _call(self, request: web.Request, callback: Callback, url: str, body: str) -> CallbackCall:
         """Send one call, without following redirects. The response must arrive within the time limit."""

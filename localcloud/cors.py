@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from localcloud.oss_errors import OssError
+from localcloud.oss_xml import xml_response
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "HEAD")
 _MAX_RULES = 20
@@ -115,11 +116,7 @@ def get_bucket_cors(rules: Rules) -> web.Response:
     if not rules:
         raise OssError(404, "NoSuchCORSConfiguration", "The CORS Configuration does not exist.", "0034-00000001")
     text = "".join(f"<CORSRule>{_elements(rule)}</CORSRule>" for rule in rules)
-    return web.Response(
-        text='<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<CORSConfiguration>{text}<ResponseVary>false</ResponseVary></CORSConfiguration>\n",
-        content_type="application/xml",
-    )
+    return xml_response(f"<CORSConfiguration>{text}<ResponseVary>false</ResponseVary></CORSConfiguration>")
 
 
 def _elements(rule: CorsRule) -> str:

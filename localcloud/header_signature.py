@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from aiohttp import web
 
 from localcloud import ram
-from localcloud.bucket_queries import QUERIES, region_of_host
+from localcloud.bucket_queries import region_of_host
+from localcloud.operations import Operation
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
 from localcloud.world import Bucket, World
@@ -42,26 +43,25 @@ class _Scope:
         return f"{self.day}/{self.region}/oss/aliyun_v4_request"
 
 
-def authorize(world: World, request: web.Request, bucket: Bucket, key: str, action: str) -> None:
-    """Raise `OssError` if the signature is wrong or its signer lacks the permission. Unsigned reads are allowed."""
-    if action == "GetBucketInfo":
+def authorize(
+    world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str, operation: Operation
+) -> None:
+    """Raise `OssError` if the signature is wrong or its signer lacks the permission."""
+    if operation.name == "GetBucketInfo":
         # Every region's endpoint serves it, so the endpoint's own region counts.
         bucket = replace(bucket, region=region_of_host(request.host) or _signing_region(request) or bucket.region)
-    signer = verify(world, request, bucket, key)
+    signer = _verify(world, request, query, bucket, key)
     if signer is None:
-        if action in ("PutObject", "DeleteObject", *QUERIES.values()):
+        if not operation.is_public:
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
-    elif action == "ListObjectsV2" or action in QUERIES.values():
-        permission = "ListObjects" if action == "ListObjectsV2" else action
-        if not ram.allows(signer.policies, f"oss:{permission}", f"acs:oss:*:*:{bucket.name}"):
-            raise denied("Access denied by authorizer's policy.", "0003-00000201")
-    else:
-        signer.check_permission(f"oss:{action}", bucket.name, key)
+    elif operation.on_object:
+        signer.check_permission(operation.ram_action, bucket.name, key)
+    elif not ram.allows(signer.policies, operation.ram_action, f"acs:oss:*:*:{bucket.name}"):
+        raise denied("Access denied by authorizer's policy.", "0003-00000201")
 
 
-def verify(world: World, request: web.Request, bucket: Bucket, key: str) -> Signer | None:
+def _verify(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer | None:
     """Return the signer; None if the request has no signature. Raise `OssError` as OSS does."""
-    query = _query(request)
     if "Authorization" in request.headers:
         return _by_header(world, request, query, bucket, key)
     if "x-oss-signature-version" in query or "x-oss-signature" in query:
@@ -210,13 +210,6 @@ def _moment(date: str) -> datetime:
         return datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise denied("OSS authentication requires a valid Date.", "0002-00000503") from None
-
-
-def _query(request: web.Request) -> dict[str, str]:
-    """Return the percent-decoded query; a `+` is a plus sign."""
-    raw = request.raw_path.partition("?")[2]
-    pairs = (pair.partition("=") for pair in raw.split("&") if pair)
-    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _invalid_header(message: str, ec: str, value: str) -> OssError:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-import crcmod
+from localcloud.crc64 import crc64
+
+_COPY_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class StoredObject:
     last_modified: str
     acl: str = "default"
     storage_class: str = "Standard"
+    object_type: str = "Normal"
     headers: dict[str, str] = field(default_factory=dict)
     """Cache-Control and similar headers, and x-oss-meta-*."""
 
@@ -53,11 +57,11 @@ class Objects:
         directory.mkdir(parents=True, exist_ok=True)
         return Incoming(directory / f"{uuid.uuid4().hex}.part")
 
-    def store(self, bucket: str, incoming: Incoming, stored: StoredObject) -> None:
-        """Make the received file the object of this key, atomically."""
+    def store(self, bucket: str, content: Path, stored: StoredObject) -> None:
+        """Make this file the object of this key, atomically."""
         path = self.file(bucket, stored.key)
         path.with_suffix(".json").write_text(json.dumps(asdict(stored), ensure_ascii=False), encoding="utf-8")
-        incoming.path.replace(path)
+        content.replace(path)
         self._index.setdefault(bucket, {})[stored.key] = stored
 
     def delete(self, bucket: str, key: str) -> None:
@@ -68,13 +72,22 @@ class Objects:
 
 
 class Incoming:
-    """A file that is being received. It is deleted at the end unless `store` has moved it."""
+    """A file that is being received. It is deleted at the end unless it was moved to its place."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
-        self._crc = _crc64()
+        self._crc = crc64()
+        self._md5 = hashlib.md5(usedforsecurity=False)
         self._file: BinaryIO = path.open("wb")
+
+    @property
+    def crc64(self) -> int:
+        return int(self._crc.crcValue)
+
+    @property
+    def md5(self) -> bytes:
+        return self._md5.digest()
 
     async def write(self, chunk: bytes) -> None:
         self.size_bytes += len(chunk)
@@ -82,13 +95,19 @@ class Incoming:
 
     def _write(self, chunk: bytes) -> None:
         self._crc.update(chunk)
+        self._md5.update(chunk)
         self._file.write(chunk)
 
-    def finish(self) -> tuple[str, str]:
-        """Return the ETag and the CRC-64. The ETag of a posted object is a UUID, not its MD5."""
+    def append(self, file: Path) -> None:
+        """Append the content of a file, without its CRC and MD5. Blocking."""
+        with file.open("rb") as source:
+            shutil.copyfileobj(source, self._file, _COPY_BYTES)
+
+    def finish(self, *, durable: bool = True) -> None:
+        """Write everything to the file and, if it must survive a power failure, to the disk. Blocking."""
         self._file.flush()
-        os.fsync(self._file.fileno())
-        return f'"{uuid.uuid4().hex.upper()}"', str(self._crc.crcValue)
+        if durable:
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> Incoming:
         return self
@@ -98,11 +117,6 @@ class Incoming:
     ) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def _crc64() -> crcmod.Crc:
-    """Return a CRC-64 as in x-oss-hash-crc64ecma: ECMA-182, reflected."""
-    return crcmod.Crc(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFFFFFFFFFFFFFFFF)
 
 
 def http_date(iso_text: str) -> str:

@@ -34,6 +34,11 @@ def denied(message: str, ec: str) -> OssError:
     return OssError(403, "AccessDenied", message, ec)
 
 
+def malformed_xml(ec: str = "") -> OssError:
+    message = "The XML you provided was not well-formed or did not validate against our published schema."
+    return OssError(400, "MalformedXML", message, ec)
+
+
 def error_response(error: OssError, request_id: str, host: str) -> web.Response:
     members = {"Code": error.code, "Message": error.message, "RequestId": request_id, "HostId": host}
     members |= dict(error.more)

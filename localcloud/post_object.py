@@ -6,6 +6,8 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
@@ -13,9 +15,19 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from localcloud.callbacks import REQUEST_ID, Callbacks, parse_callback, variables
+from localcloud.callback_config import parse_callback
+from localcloud.callbacks import Callbacks
 from localcloud.calls import CALL
+from localcloud.object_headers import (
+    DEFAULT_TYPE,
+    acl_of,
+    already_exists,
+    forbids_overwrite,
+    storage_class_of,
+    stored_headers,
+)
 from localcloud.objects import Incoming, Objects, StoredObject
+from localcloud.operations import not_implemented
 from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.post_policy import Policy, check_conditions, check_expiration, parse_policy
 from localcloud.post_signature import Signer, verify
@@ -24,11 +36,22 @@ from localcloud.world import Bucket, World, iso
 _MAX_NAME_BYTES = 8 * 1024
 _MAX_VALUE_BYTES = 2 * 2**20
 _MAX_VALUES_BYTES = 8 * 2**20
-_MAX_META_BYTES = 8 * 1024
 _MAX_KEY_BYTES = 1023
 _CHUNK_BYTES = 256 * 1024
-_STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
-_ACLS = ("default", "private", "public-read", "public-read-write")
+_FIELDS = frozenset(
+    {
+        "x-oss-signature-version",
+        "x-oss-credential",
+        "x-oss-date",
+        "x-oss-signature",
+        "x-oss-security-token",
+        "x-oss-content-type",
+        "x-oss-object-acl",
+        "x-oss-storage-class",
+        "x-oss-forbid-overwrite",
+    }
+)
+"""The implemented `x-oss-` fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +77,22 @@ async def post_object(
     except (ValueError, HttpProcessingError):
         raise _malformed() from None
     request[CALL].who = _key(form)
-    signer, policy, key = _check_form(world, form, bucket)
-    callback = parse_callback(form.fields["callback"]) if form.fields.get("callback") else None
+    signer, policy, key = _check_form(request, world, form, bucket)
+    variables = {name: value for name, value in form.fields.items() if name.startswith("x:")}
+    callback = parse_callback(form.fields["callback"], variables) if form.fields.get("callback") else None
     with objects.incoming(bucket.name) as incoming:
         await _receive(part, incoming, *policy.size_range)
         # OSS checks the expiration when the complete request has arrived.
         check_expiration(policy, world.now())
         verify(world, form.fields, bucket)
         signer.check_permission("oss:PutObject", bucket.name, key)
-        if form.fields.get("x-oss-forbid-overwrite", "").lower() == "true" and objects.find(bucket.name, key):
-            raise OssError(
-                409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."
-            )
-        etag, crc64 = await asyncio.to_thread(incoming.finish)
-        stored = _stored(form, request, key, incoming.size_bytes, etag, crc64, iso(world.now()))
-        await asyncio.to_thread(objects.store, bucket.name, incoming, stored)
+        if forbids_overwrite(form.fields) and objects.find(bucket.name, key):
+            raise already_exists("")
+        await asyncio.to_thread(incoming.finish)
+        stored = _stored(form, request, key, incoming, iso(world.now()))
+        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
     if callback is not None:
-        values = await asyncio.to_thread(
-            variables, bucket.name, stored, objects.file(bucket.name, stored.key), form.fields, request[REQUEST_ID]
-        )
-        return await callbacks.send(request, callback, values, stored)
+        return await callbacks.send(request, "PostObject", callback, bucket.name, stored)
     return _success(request, form.fields, bucket, stored)
 
 
@@ -115,7 +134,7 @@ async def _value(part: BodyPartReader) -> bytes:
     return bytes(value)
 
 
-def _check_form(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, str]:
+def _check_form(request: web.Request, world: World, form: Form, bucket: Bucket) -> tuple[Signer, Policy, str]:
     """Check everything that does not need the file."""
     fields = form.fields
     if not fields.get("key"):
@@ -132,13 +151,14 @@ def _check_form(world: World, form: Form, bucket: Bucket) -> tuple[Signer, Polic
     if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\":
         raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
     signer.check_permission("oss:PutObject", bucket.name, key)
-    meta = sum(len((name + value).encode()) for name, value in fields.items() if name.startswith("x-oss-meta-"))
-    if meta > _MAX_META_BYTES:
-        raise OssError(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.")
-    if fields.get("x-oss-object-acl", "default") not in _ACLS:
-        raise invalid_argument("no such object acl", "0006-00000103", "x-oss-object-acl", fields["x-oss-object-acl"])
+    stored_headers(fields)
+    acl_of(_acl_source(request, fields))
+    storage_class_of(fields)
     if "x-oss-tagging" in fields:
         raise invalid_argument("x-oss-tagging is not allowed in POST.", "0006-00000104", "x-oss-tagging")
+    for name in fields:
+        if name.startswith("x-oss-") and not name.startswith("x-oss-meta-") and name not in _FIELDS:
+            raise not_implemented(f"The form field {name}", name)
     return signer, policy, key
 
 
@@ -160,25 +180,25 @@ async def _receive(part: BodyPartReader, incoming: Incoming, minimum: int, maxim
         raise OssError(400, "EntityTooSmall", message, "0006-00000004")
 
 
-def _stored(
-    form: Form, request: web.Request, key: str, size_bytes: int, etag: str, crc64: str, now: str
-) -> StoredObject:
+def _acl_source(request: web.Request, fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what holds the ACL: the field is stronger than the header."""
+    return fields if "x-oss-object-acl" in fields else request.headers
+
+
+def _stored(form: Form, request: web.Request, key: str, incoming: Incoming, now: str) -> StoredObject:
+    """The ETag of a posted object is a UUID, not its MD5."""
     fields = form.fields
     content_type = fields.get("x-oss-content-type") or fields.get("content-type") or form.content_type
-    acl = fields.get("x-oss-object-acl") or request.headers.get("x-oss-object-acl") or "default"
-    headers = {
-        name: value for name, value in fields.items() if name in _STORED_HEADERS or name.startswith("x-oss-meta-")
-    }
     return StoredObject(
         key=key,
-        size_bytes=size_bytes,
-        content_type=content_type or "application/octet-stream",
-        etag=etag,
-        crc64=crc64,
+        size_bytes=incoming.size_bytes,
+        content_type=content_type or DEFAULT_TYPE,
+        etag=f'"{uuid.uuid4().hex.upper()}"',
+        crc64=str(incoming.crc64),
         last_modified=now,
-        acl=acl,
-        storage_class=fields.get("x-oss-storage-class", "Standard"),
-        headers=headers,
+        acl=acl_of(_acl_source(request, fields)),
+        storage_class=storage_class_of(fields),
+        headers=stored_headers(fields),
     )
 
 

@@ -7,55 +7,73 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from localcloud.objects import Objects, StoredObject
+from localcloud.callback_config import callback_of
+from localcloud.callbacks import Callbacks
+from localcloud.object_headers import (
+    DEFAULT_TYPE,
+    acl_of,
+    already_exists,
+    forbids_overwrite,
+    storage_class_of,
+    stored_headers,
+)
+from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError
 from localcloud.world import Bucket, World, iso
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_BYTES = 5 * 2**30
-_STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
 
 
-async def put_object(request: web.Request, world: World, objects: Objects, bucket: Bucket, key: str) -> web.Response:
-    if request.headers.get("x-oss-forbid-overwrite", "").lower() == "true" and objects.find(bucket.name, key):
-        message = "The object you specified already exists and can not be overwritten."
-        raise OssError(409, "FileAlreadyExists", message, "0026-00000002")
-    digest = hashlib.md5(usedforsecurity=False)
+async def put_object(
+    request: web.Request,
+    query: Mapping[str, str],
+    world: World,
+    objects: Objects,
+    bucket: Bucket,
+    key: str,
+    callbacks: Callbacks,
+) -> web.Response:
+    sent = request.headers
+    if forbids_overwrite(sent) and objects.find(bucket.name, key):
+        raise already_exists("0026-00000002")
+    callback = callback_of(sent, query)
+    acl, storage_class, headers = acl_of(sent), storage_class_of(sent), stored_headers(sent)
     with objects.incoming(bucket.name) as incoming:
-        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
-            digest.update(chunk)
-            await incoming.write(chunk)
-            if incoming.size_bytes > _MAX_BYTES:
-                message = "Your proposed upload exceeds the maximum allowed size."
-                raise OssError(400, "EntityTooLarge", message, "0006-00000003")
-        content_md5 = base64.b64encode(digest.digest()).decode()
-        if request.headers.get("Content-MD5", content_md5) != content_md5:
-            raise OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
-        _, crc64 = await asyncio.to_thread(incoming.finish)
-        stored = _stored(request, key, incoming.size_bytes, digest.hexdigest(), crc64, iso(world.now()))
-        await asyncio.to_thread(objects.store, bucket.name, incoming, stored)
-    return web.Response(headers={"ETag": stored.etag, "x-oss-hash-crc64ecma": crc64, "Content-MD5": content_md5})
+        content_md5 = await receive(request, incoming)
+        await asyncio.to_thread(incoming.finish)
+        stored = StoredObject(
+            key=key,
+            size_bytes=incoming.size_bytes,
+            content_type=sent.get("Content-Type", DEFAULT_TYPE),
+            etag=f'"{incoming.md5.hex().upper()}"',
+            crc64=str(incoming.crc64),
+            last_modified=iso(world.now()),
+            acl=acl,
+            storage_class=storage_class,
+            headers=headers,
+        )
+        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
+    if callback is not None:
+        return await callbacks.send(request, "PutObject", callback, bucket.name, stored)
+    return web.Response(headers={"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64, "Content-MD5": content_md5})
 
 
-def _stored(request: web.Request, key: str, size_bytes: int, md5: str, crc64: str, now: str) -> StoredObject:
-    sent = {name.lower(): value for name, value in request.headers.items()}
-    return StoredObject(
-        key=key,
-        size_bytes=size_bytes,
-        content_type=sent.get("content-type", "application/octet-stream"),
-        etag=f'"{md5.upper()}"',
-        crc64=crc64,
-        last_modified=now,
-        acl=sent.get("x-oss-object-acl", "default"),
-        storage_class=sent.get("x-oss-storage-class", "Standard"),
-        headers={
-            name: value for name, value in sent.items() if name in _STORED_HEADERS or name.startswith("x-oss-meta-")
-        },
-    )
+async def receive(request: web.Request, incoming: Incoming) -> str:
+    """Write the body to the file, and return the Base64 of its MD5. Raise EntityTooLarge or InvalidDigest."""
+    async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+        await incoming.write(chunk)
+        if incoming.size_bytes > _MAX_BYTES:
+            message = "Your proposed upload exceeds the maximum allowed size."
+            raise OssError(400, "EntityTooLarge", message, "0006-00000003")
+    content_md5 = base64.b64encode(incoming.md5).decode()
+    if request.headers.get("Content-MD5", content_md5) != content_md5:
+        raise OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
+    return content_md5
 
 
 async def delete_object(objects: Objects, bucket: Bucket, key: str) -> web.Response:

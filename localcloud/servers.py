@@ -14,6 +14,7 @@ from localcloud.control import Control
 from localcloud.faults import Faults
 from localcloud.grants import Grants
 from localcloud.metadata import Metadata
+from localcloud.multipart_store import MultipartUploads
 from localcloud.objects import Objects, http_date
 from localcloud.oss import Oss
 from localcloud.sts import Sts
@@ -26,8 +27,15 @@ _MAX_LINE_BYTES = 64 * 1024
 
 
 @contextlib.asynccontextmanager
-async def serve_all(world: World, data: Path, host: str, ports: dict[str, int]) -> AsyncIterator[dict[str, str]]:
-    """Serve inside the block; yield each server's address by name. Port 0 means a free port."""
+async def serve_all(
+    world: World, data: Path, parts: Path, host: str, ports: dict[str, int]
+) -> AsyncIterator[dict[str, str]]:
+    """Serve inside the block; yield each server's address by name. Port 0 means a free port.
+
+    Args:
+        data: the directory of the objects.
+        parts: the directory of uploaded parts, which are of no use after the process has ended.
+    """
     objects = Objects(data)
     faults = Faults(world)
     calls = CallLog()
@@ -37,7 +45,7 @@ async def serve_all(world: World, data: Path, host: str, ports: dict[str, int]) 
     servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
         "sts": Sts(world),
-        "oss": Oss(world, objects),
+        "oss": Oss(world, objects, MultipartUploads(parts)),
         "wechat": wechat,
     }
 

@@ -6,7 +6,21 @@ import sys
 from collections.abc import Sequence
 
 import signer
-from signer.commands import check, completion, demo, doctor, domains, events, pull, push, reload, schema, serve, sign
+from signer.commands import (
+    check,
+    completion,
+    demo,
+    doctor,
+    domains,
+    events,
+    pull,
+    push,
+    refresh,
+    reload,
+    schema,
+    serve,
+    sign,
+)
 from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
@@ -16,7 +30,7 @@ from signer.live.admin_client import CannotCallSigner
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 
-_COMMANDS = (serve, check, sign, reload, push, pull, domains, events, schema, doctor, demo, completion)
+_COMMANDS = (serve, check, sign, reload, refresh, push, pull, domains, events, schema, doctor, demo, completion)
 _EXPLAINED = (
     CannotCallSigner,
     CannotListen,

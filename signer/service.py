@@ -85,11 +85,11 @@ class Service:
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
-        self._credentials = KeeperPool(pacer=self._pacer, on_attempt=self.metrics.record_refresh)
+        self.credentials = KeeperPool(pacer=self._pacer, on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
         roles = RoleSet()
-        self._credentials.prepare(roles, self._role_planner.plans(registry, roles))
-        self._credentials.activate(roles)
+        self.credentials.prepare(roles, self._role_planner.plans(registry, roles))
+        self.credentials.activate(roles)
         self.current = Revision(registry, roles, self._caller_checks.build(registry))
         self.metrics.expose_state(
             roles=self.role_states,
@@ -108,10 +108,10 @@ class Service:
         roles = RoleSet()
         plans = await asyncio.to_thread(self._role_planner.plans, registry, roles)
         checks = await asyncio.to_thread(self._caller_checks.build, registry, self.current)
-        self._credentials.prepare(roles, plans)
+        self.credentials.prepare(roles, plans)
         await roles.wait_for_first_attempts(settle_seconds)
         self.current = Revision(registry, roles, checks)
-        self._credentials.activate(roles)
+        self.credentials.activate(roles)
 
     async def sign_upload(
         self, context: Context, request: UploadRequest, *, sample: bool = False
@@ -273,7 +273,7 @@ class Service:
 
     async def close(self) -> None:
         """Stop all background work and close all connections."""
-        await self._credentials.close()
+        await self.credentials.close()
         await self._limiter.close()
         await self._outbound.close()
         if self._audit is not None:

@@ -6,6 +6,7 @@ from signer.admin.access import TokenGuard
 from signer.admin.definitions_endpoints import reload_handler, show_definitions
 from signer.admin.events_endpoints import add_event_routes
 from signer.admin.readiness import readyz_handler
+from signer.admin.refresh_endpoint import refresh_handler
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.http.reply import TEXT, Reply
 from signer.http.router import Router
@@ -37,6 +38,7 @@ def admin_routes(
     router.add("GET", "/metrics", metrics)
     router.add("GET", "/-/definitions", show_definitions)
     router.add("POST", "/-/reload", reload_handler(reloader))
+    router.add("POST", "/-/refresh", refresh_handler(service.credentials))
     add_event_routes(router, service)
     status.add_routes(router)
     return router

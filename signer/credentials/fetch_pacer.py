@@ -121,4 +121,4 @@ class FetchPacer:
 
     def _pays_from(self, rank: Rank) -> float:
         """Return when the pace allows a fetch of this rank."""
-        return self._paid_until - (0.0 if rank[0] is Urgency.IDLE else self._burst_seconds)
+        return self._paid_until - (self._burst_seconds if rank[0] <= Urgency.IN_USE else 0.0)

@@ -30,11 +30,14 @@ class Urgency(IntEnum):
     """Who needs the fetch; lower values go first."""
 
     REQUESTED = 0
-    """Requests need the role, and it has no usable token."""
+    """Requests need the role and it has no usable token, or an operator requested another one."""
     IN_USE = 1
     """Requests have used the current token, which is refreshed in time."""
-    IDLE = 2
-    """No request needs it now: the token of a rarely used role, or another attempt of a role that keeps failing."""
+    RETRIED = 2
+    """Requests need the role, but the issuer rejected its last fetch: however many such roles there are, the others go
+    first."""
+    IDLE = 3
+    """No request needs it now."""
 
 
 Rank = tuple[Urgency, int]
@@ -144,7 +147,7 @@ class Issuer:
             try:
                 yield
             finally:
-                del self._attempts[limit]
+                self._attempts.pop(limit, None)
 
     def record_success(self, started_at: float) -> None:
         """Close the circuit after an attempt to which the issuer responded, and retry what failed or hangs."""
@@ -157,8 +160,9 @@ class Issuer:
         log.info("credential source recovered", extra={"roles_waiting": self.waiting})
         for retry in failed.values():
             retry()
-        for limit, attempt_started_at in self._attempts.items():
+        for limit, attempt_started_at in list(self._attempts.items()):
             if attempt_started_at < started_at:
+                del self._attempts[limit]
                 limit.reschedule(-inf)
 
     def record_failure(self, role: Hashable, error: str, retry: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from signer.credentials.issuer import Issuer, Rank, Turn, Urgency
 from signer.credentials.refresh_windows import RefreshWindows, TokenState
 from signer.credentials.role import RefreshAttempt, RefreshReason, RolePlan, RoleState
 from signer.credentials.role_token import RoleToken
-from signer.credentials.sources.credential_source import FetchFailed
+from signer.credentials.sources.credential_source import FetchFailed, fetch_valid
 from signer.credentials.token_cache import TokenCache
 from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
@@ -78,7 +78,8 @@ class Keeper:
         self._is_failure_role_specific = False
         """Whether the last attempt failed for a reason that concerns only this role."""
         self._failed_at = -math.inf
-        self._retired = False
+        self.is_retired = False
+        """Whether the role was removed."""
 
     def start(self, inherited_token: Credential | None = None) -> None:
         """Start the task. `inherited_token`, from before a change of the AccessKey, is used until the first success."""
@@ -99,13 +100,31 @@ class Keeper:
 
     def refresh(self) -> None:
         """Refresh the token now, unless the last attempt failed: then the next retry is early enough."""
-        if not self._breaker.failures and not self._retired:
+        if not self._breaker.failures and not self.is_retired:
             self._schedule.make_due()
+
+    def replace(self, *, keep: bool = False) -> None:
+        """Fetch another token now, ignoring a fetch under way; use the current one until then only if `keep`."""
+        if not self.is_retired:
+            self.token.reject(keep=keep)
+            self._schedule.force()
+            if self._turn is not None:
+                self._pacer.raise_rank(self._turn, self._rank())
+
+    def reject(self, token: Credential, *, keep: bool) -> None:
+        """Replace a token that STS rejected, unless it is replaced already or the source returned it once more."""
+        if token == self.token.current():
+            log.warning("credential rejected by STS", extra={"role": self._name})
+            self.replace(keep=keep or self.token.is_reissued)
+
+    async def wait_until_replaced(self, timeout_seconds: float) -> bool:
+        """Wait for the fetch that `replace` requested; return whether it ended in this time, successfully or not."""
+        return await self._schedule.wait_until_forced_finished(timeout_seconds)
 
     def retire(self) -> None:
         """Remove the token and stop refreshing it. A fetch under way, or queued while in demand, still completes."""
         self.token.remove()
-        self._retired = True
+        self.is_retired = True
         self._schedule.wake()
         if self._turn is not None and not self.demand and self._task is not None:
             self._task.cancel()
@@ -121,7 +140,7 @@ class Keeper:
         """Return the role's token, waiting for the current attempt, or raise `CredentialsUnavailable`."""
         self.demand += 1
         token = self.token.current()
-        if token is None and not self._retired:
+        if token is None and not self.is_retired:
             self._bring_attempt_forward()
         if token is None and not self._should_fail_fast():
             await self._schedule.wait_until_finished(MAX_WAIT_SECONDS)
@@ -153,7 +172,7 @@ class Keeper:
 
     def _should_fail_fast(self) -> bool:
         """Return whether requests do not wait for an attempt, because it will most likely fail."""
-        return self._breaker.is_open or self._issuer.is_open
+        return (self._breaker.is_open or self._issuer.is_open) and not self._schedule.is_forced
 
     def _bring_attempt_forward(self) -> None:
         """Move the next attempt forward, since a request needs a token."""
@@ -174,14 +193,15 @@ class Keeper:
 
     def _rank(self) -> Rank:
         """Return how urgent the next attempt is."""
-        if self._is_failure_role_specific or not self.demand:
-            return Urgency.IDLE, 0
-        urgency = Urgency.REQUESTED if self.token.current() is None else Urgency.IN_USE
+        is_forced = self._schedule.is_forced
+        if not is_forced and (not self.demand or self._is_failure_role_specific):
+            return Urgency.RETRIED if self.demand else Urgency.IDLE, 0
+        urgency = Urgency.REQUESTED if is_forced or self.token.current() is None else Urgency.IN_USE
         return urgency, -self.demand.bit_length()
 
     async def _run(self) -> None:
         try:
-            while not self._retired:
+            while not self.is_retired:
                 await self._attempt_refresh()
                 await self._wait_until_due()
         finally:
@@ -189,20 +209,11 @@ class Keeper:
             self.is_settled.set()
 
     async def _wait_until_due(self) -> None:
-        while not self._retired and self._schedule.seconds_until_due() > 0:
+        while not self.is_retired and self._schedule.seconds_until_due() > 0:
             await self._schedule.wait_until_due_or_changed()
-        if not self._retired:
-            self._reason = self._next_reason()
+        if not self.is_retired:
+            self._reason = RefreshReason.planned(self.token.state(), self._breaker.failures)
             self._schedule.make_due()
-
-    def _next_reason(self) -> RefreshReason:
-        if self._breaker.failures:
-            return RefreshReason.RETRY
-        return {
-            TokenState.FRESH: RefreshReason.ADVISORY,
-            TokenState.SHORT: RefreshReason.MANDATORY,
-            TokenState.UNUSABLE: RefreshReason.NO_TOKEN,
-        }[self.token.state()]
 
     async def _attempt_refresh(self) -> None:
         """Fetch a token once in its turn, and plan the next attempt."""
@@ -211,37 +222,30 @@ class Keeper:
             await self._pacer.wait(self._turn)
         finally:
             self._turn = None
+        forced = self._schedule.forced
         self._started_at = self._loop.time()
         try:
             async with self._issuer.attempt():
-                result = await self._fetch()
+                result = await fetch_valid(self._source, self.token.validate)
         except TimeoutError:
             return  # The issuer responded to a later attempt, so it cancelled this one. `_run` repeats it now.
         finally:
             started_at, self._started_at = self._started_at, None
+        if forced != self._schedule.forced:
+            return  # `replace` was called meanwhile, and this token may be as old. `_run` fetches again now.
+        reason = RefreshReason.FORCED if self._schedule.is_forced else self._reason
         attempt = RefreshAttempt(
-            self._name, self._reason, not isinstance(result, FetchFailed), self._loop.time() - started_at
+            self._name, reason, not isinstance(result, FetchFailed), self._loop.time() - started_at
         )
         if isinstance(result, FetchFailed):
             delay_seconds = self._record_failure(attempt, result, started_at)
         else:
             delay_seconds = self._record_success(attempt, result, started_at)
         self._pacer.start_due()
-        if not self._retired:
+        if not self.is_retired:
             self._on_attempt(attempt)
         self._schedule.finish(delay_seconds)
         self.is_settled.set()
-
-    async def _fetch(self) -> Credential | FetchFailed:
-        try:
-            token = await self._source.fetch()
-            self.token.validate(token)
-        except FetchFailed as error:
-            return error
-        except Exception as error:
-            # A defect in an SDK must not end the task. The text may contain secrets, so only the type is kept.
-            return FetchFailed(f"unexpected {type(error).__name__}", needs_operator=True, concerns_issuer=True)
-        return token
 
     def _record_success(self, attempt: RefreshAttempt, token: Credential, started_at: float) -> float:
         is_new = self.token.record_fetch(token)
@@ -257,7 +261,7 @@ class Keeper:
         log.log(
             logging.INFO if is_new else logging.DEBUG,
             "credential refreshed",
-            extra=_log_fields(attempt) | {"expires_at": token.expiration, "next_in_seconds": round(delay_seconds, 1)},
+            extra=attempt.log_fields() | {"expires_at": token.expiration, "next_in_seconds": round(delay_seconds, 1)},
         )
         return delay_seconds
 
@@ -287,14 +291,10 @@ class Keeper:
             else token.expiration - self.token.windows.min_lifetime,
         }
         level = logging.ERROR if error.needs_operator or token is None else logging.WARNING
-        log.log(level, "credential refresh failed", extra=_log_fields(attempt) | fields)
+        log.log(level, "credential refresh failed", extra=attempt.log_fields() | fields)
         return delay_seconds
 
     def _retry_now(self) -> None:
         """Refresh now: the issuer has recovered, and this role's earlier failures were the issuer's."""
         self._breaker.record_success()
         self.refresh()
-
-
-def _log_fields(attempt: RefreshAttempt) -> dict[str, object]:
-    return {"role": attempt.role, "reason": attempt.reason, "seconds": round(attempt.seconds, 3)}

@@ -12,6 +12,7 @@ from signer.credentials.issuer import Issuer
 from signer.credentials.keeper import Keeper
 from signer.credentials.role import RefreshAttempt, RolePlan, RoleState
 from signer.credentials.token_cache import TokenCache
+from signer.credentials.token_replacement import TokenReplacement, replacement_of
 from signer.signing.v4 import Credential
 
 
@@ -40,9 +41,9 @@ class RoleSet:
         """Return a token to sign with, waiting for the current fetch, or raise `CredentialsUnavailable`."""
         return await self.keepers[role].get()
 
-    def refresh(self, role: str) -> None:
-        """Refresh the role's token now, unless its last refresh failed."""
-        self.keepers[role].refresh()
+    def reject(self, role: str, token: Credential, *, keep: bool) -> None:
+        """Replace a token of the role that STS rejected; use it until then only if `keep`."""
+        self.keepers[role].reject(token, keep=keep)
 
     def states(self) -> list[RoleState]:
         """Return the state of each role, sorted by name; safe in any thread."""
@@ -75,6 +76,8 @@ class KeeperPool:
         self._issuers: WeakValueDictionary[Hashable, Issuer] = WeakValueDictionary()
         """Those of the keepers, by `RolePlan.issuer`."""
         self._active = RoleSet()
+        self._prepared = RoleSet()
+        """The role set that is to become active next, or the active one."""
 
     def prepare(self, roles: RoleSet, plans: Mapping[str, RolePlan]) -> None:
         """Fill an empty role set by plans for each role name, and start new keepers; the active set is not affected."""
@@ -91,6 +94,7 @@ class KeeperPool:
         roles.tokens, roles.plans = self._tokens, merged
         roles.keepers = {name: self._keepers[plan.identity] for name, plan in plans.items()}
         roles.new_keepers = list(new_keepers.values())
+        self._prepared = roles
 
     def activate(self, roles: RoleSet) -> None:
         """Make a prepared role set the active one, and retire the keepers of all other roles."""
@@ -99,6 +103,26 @@ class KeeperPool:
         for identity, (name, plan) in roles.plans.items():
             self._keepers[identity].reconfigure(name, plan.windows)
         self._active = roles
+
+    async def replace_tokens(self, role: str | None, *, keep: bool, timeout_seconds: float) -> list[TokenReplacement]:
+        """Replace the tokens of all roles of a credentials entry, or of all roles; return how that ended, by role name.
+
+        This includes the roles that a reload in progress adds. The list is empty if no role has the name.
+
+        Args:
+            role: the name of a credentials entry or, with `scope: app`, of one of its roles.
+            keep: use the current tokens until their replacements arrive.
+        """
+        keepers = {
+            (name, keeper)
+            for roles in (self._active, self._prepared)
+            for name, keeper in roles.keepers.items()
+            if role is None or role in (name, name.partition("/")[0])
+        }
+        for keeper in {keeper for _, keeper in keepers}:
+            keeper.replace(keep=keep)
+        waits = (replacement_of(name, keeper, timeout_seconds) for name, keeper in keepers)
+        return sorted(await asyncio.gather(*waits), key=lambda replacement: replacement.role)
 
     async def close(self) -> None:
         """End all keepers and the fetches under way."""

@@ -1,5 +1,7 @@
 """A role: how its token is fetched, and what logs, metrics, /readyz and the status page show of it."""
 
+from __future__ import annotations
+
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +40,19 @@ class RefreshReason(StrEnum):
     RETRY = "retry"
     CHANGED = "changed"
     """The definitions name another AccessKey for the same role."""
+    FORCED = "forced"
+    """An operator requested another token, or STS rejected the current one."""
+
+    @classmethod
+    def planned(cls, state: TokenState, failures: int) -> RefreshReason:
+        """Return why a token in this state is refreshed at its planned time, after so many failures in a row."""
+        if failures:
+            return cls.RETRY
+        return {
+            TokenState.FRESH: cls.ADVISORY,
+            TokenState.SHORT: cls.MANDATORY,
+            TokenState.UNUSABLE: cls.NO_TOKEN,
+        }[state]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,10 @@ class RefreshAttempt:
     reason: RefreshReason
     succeeded: bool
     seconds: float
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of its log line."""
+        return {"role": self.role, "reason": self.reason, "seconds": round(self.seconds, 3)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,12 @@ class RoleToken:
         self.fetched_at: datetime | None = None
         self._tokens = tokens
         self._is_removed = False
+        self._is_rejected = False
+        """Whether the next token replaces the current one in any case."""
+        self._discarded: Credential | None = None
+        """The rejected token, to recognize it if its source returns it again."""
+        self.is_reissued = False
+        """Whether the source returned the rejected token again."""
         self._final: Credential | None = None
         """The token of a removed role, for requests that started with earlier definitions."""
 
@@ -48,11 +54,20 @@ class RoleToken:
 
     def record_fetch(self, token: Credential) -> bool:
         """Store a token that was fetched, and return whether it is another one."""
-        is_new = token != self.current()
+        is_new = token != (self._discarded or self.current())
+        self.is_reissued = self._is_rejected and not is_new
+        self._is_rejected, self._discarded = False, None
         self.store(token)
         if is_new:
             self.fetched_at = self.now()
         return is_new
+
+    def reject(self, *, keep: bool) -> None:
+        """Let the next token replace the current one even if it ends sooner, and discard the current one or keep it."""
+        self._is_rejected = True
+        if not keep and not self._is_removed:
+            self._discarded = self._tokens.pop(self, None) or self._discarded
+            self.expires_at = None
 
     def remove(self) -> None:
         """Remove the token from the cache, so that a role that is added later does not find it."""
@@ -65,7 +80,7 @@ class RoleToken:
         if self.windows.token_state(remaining) is TokenState.UNUSABLE:
             raise FetchFailed("the credential has expired or expires too soon; check the clocks")
         current = self.current()
-        if current is not None and remaining < self.remaining(current):
+        if current is not None and not self._is_rejected and remaining < self.remaining(current):
             raise FetchFailed("the credential expires before the current one")
 
     def usable_until(self, token: Credential) -> float:

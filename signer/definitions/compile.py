@@ -12,6 +12,7 @@ from signer.definitions.roles import role_of_app
 from signer.definitions.validate import Baseline
 from signer.delivery.callback_body import InvalidBodyTemplate, add_request_id
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
+from signer.delivery.event_signature import signing_key
 from signer.signing.callback_field import CallbackField
 from signer.signing.content_types import expand_wildcards
 from signer.signing.form import Forms
@@ -91,7 +92,7 @@ def _shared(limit: model.RateLimit) -> model.RateLimit:
 
 
 def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:
-    return None if notify is None else NotifyTarget(notify.url, notify.secret.get_secret_value().encode())
+    return None if notify is None else NotifyTarget(notify.url, signing_key(notify.secret.get_secret_value()))
 
 
 def _callback_field(callback: model.Callback, notify: NotifyTarget | None) -> CallbackField:

@@ -31,6 +31,7 @@ from signer.definitions.value_types import (
     Region,
     Size,
     Url,
+    WebhookSecret,
 )
 
 ACLS = ("default", "private", "public-read", "public-read-write")
@@ -114,8 +115,9 @@ class Notify(StrictModel):
 
     url: Url = Field(examples=["https://api.example.com/uploads"])
     """URL that events are posted to."""
-    secret: SecretStr = Field(min_length=16, examples=["${NOTIFY_SECRET}"])
-    """Key of the HMAC-SHA256 signature of each event."""
+    secret: WebhookSecret = Field(min_length=16, examples=["${NOTIFY_SECRET}"])
+    """Key of the HMAC-SHA256 signature of each event: `whsec_` and the Base64 of 24 to 64 bytes, as Standard Webhooks
+    defines it, or any other text."""
 
 
 class Callback(StrictModel):

@@ -78,9 +78,9 @@ def _reject(kind: str, context: Mapping[str, Any], found: Any, shown: str, other
     if kind == "tuple_type":
         fix = "write [a, b]" if isinstance(found, dict) else "put it in [ ]"
         return f"{_type_name(found)} is here instead of a list; {fix}"
-    if kind == "too_short":
+    if kind == "too_short" and not isinstance(found, str):
         return "there are no entries; write at least one"
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short"):  # the latter is that of a secret
         minimum = context["min_length"]
         too_short = f"the text is too short; write at least {minimum} characters"
         return "the text is empty; write one" if minimum == 1 else too_short

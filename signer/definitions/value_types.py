@@ -31,6 +31,7 @@ from signer.definitions.quantities import (
     parse_rate,
     parse_size,
 )
+from signer.delivery.event_signature import signing_key
 from signer.listen_address import PATTERN as LISTEN_ADDRESS_PATTERN
 from signer.listen_address import ListenAddress
 from signer.redis_url import parse_redis_url
@@ -228,6 +229,11 @@ def _queue_address(value: SecretStr | None) -> SecretStr | None:
     return _redis_address(value) if value is not None and "://" in value.get_secret_value() else value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    signing_key(value.get_secret_value())
+    return value
+
+
 def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
@@ -266,6 +272,7 @@ Address = Annotated[
 ]
 RedisAddress = Annotated[SecretStr | None, AfterValidator(_redis_address)]
 QueueAddress = Annotated[SecretStr | None, AfterValidator(_queue_address)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 Network = Annotated[str, _Text("network", "^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", _network, "10.0.0.0/8", "127.0.0.1")]
 FilePath = Annotated[str, _Text("file", "^[^\n]+$", _file_path, "/etc/oss-signer/tls/fullchain.pem")]
 Bucket = Annotated[str, _Text("bucket name", _BUCKET, _bucket, "photos-prod")]

@@ -15,8 +15,8 @@ class NotifyTarget:
     """The server of an app, which receives its events."""
 
     url: str
-    secret: bytes = field(repr=False)
-    """The key of the HMAC that each delivery carries."""
+    key: bytes = field(repr=False)
+    """The key of the signature that each delivery carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +55,4 @@ def derive_proof_secret(notify: NotifyTarget | None) -> bytes | None:
 
     It is derived from the app's own secret, so that all signers have it without sharing anything else.
     """
-    return None if notify is None else hmac.digest(notify.secret, b"oss-signer callback proof", "sha256")
+    return None if notify is None else hmac.digest(notify.key, b"oss-signer callback proof", "sha256")

@@ -1,12 +1,12 @@
 """One attempt to deliver an event: a signed POST to the app's own server."""
 
 import asyncio
-import hmac
 
 import aiohttp
 
 from signer.delivery.app_server import FailedAttempt
 from signer.delivery.callback_rules import NotifyTarget
+from signer.delivery.event_signature import signature_headers
 from signer.delivery.queue import ClaimedEvent
 
 _TOO_MANY_REQUESTS = 429
@@ -32,13 +32,8 @@ async def send_event(
     body = claimed.event.body
     if claimed.is_late:
         body = body.removesuffix(b"}") + _LATE_MEMBER
-    timestamp = str(int(now))
-    headers = {
-        "Content-Type": "application/json",
-        "X-Oss-Signer-Event-Id": claimed.event.id,
-        "X-Oss-Signer-Timestamp": timestamp,
-        "X-Oss-Signer-Signature": "sha256=" + event_signature(target.secret, timestamp, body),
-    }
+    signature = signature_headers(target.key, event_id=claimed.event.id, timestamp=str(int(now)), body=body)
+    headers = {"Content-Type": "application/json", **signature}
     try:
         async with (
             asyncio.timeout(timeout_seconds),
@@ -52,8 +47,3 @@ async def send_event(
     if 200 <= status < 300:
         return None
     return FailedAttempt(f"status {status}", is_rejection=400 <= status < 500 and status != _TOO_MANY_REQUESTS)
-
-
-def event_signature(secret: bytes, timestamp: str, body: bytes) -> str:
-    """Return the HMAC-SHA256 of the timestamp, a dot and the body, in hex."""
-    return hmac.digest(secret, timestamp.encode() + b"." + body, "sha256").hex()

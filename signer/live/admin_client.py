@@ -1,5 +1,6 @@
 """Requests to the admin address of a running signer, for commands."""
 
+from collections.abc import Collection
 from typing import Any
 
 import aiohttp
@@ -25,8 +26,11 @@ class AdminClient:
         self._token = token
         self._fix = f"write the running signer's URL: {option} URL"
 
-    async def call(self, method: str, path: str, document: object = None) -> Any:
-        """Return the JSON document of a response, or raise `CannotCallSigner`; `document` is sent as JSON."""
+    async def call(self, method: str, path: str, document: object = None, *, statuses: Collection[int] = (200,)) -> Any:
+        """Return the JSON document of a response with one of these statuses, or raise `CannotCallSigner`.
+
+        `document` is sent as JSON.
+        """
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         unix_path = self._url.removeprefix(_UNIX_PREFIX) if self._url.startswith(_UNIX_PREFIX) else None
         connector = None if unix_path is None else aiohttp.UnixConnector(unix_path)
@@ -45,8 +49,8 @@ class AdminClient:
                         f"the signer at {self._url} rejects the admin token; set OSS_SIGNER_ADMIN_TOKEN to its token"
                     )
                 found = await response.json(content_type=None)
-                if response.status != 200:
-                    reason = found.get("error") if isinstance(found, dict) else None
+                if response.status not in statuses:
+                    reason = found.get("error", found.get("detail")) if isinstance(found, dict) else None
                     if not isinstance(reason, str):
                         raise CannotCallSigner(f"{wrong_address} {response.status}; {self._fix}")
                     raise CannotCallSigner(f"the signer at {self._url}: {reason[:_MAX_DETAIL_CHARACTERS]}")

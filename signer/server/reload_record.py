@@ -1,6 +1,6 @@
-"""The file in which a signer leaves its process id and the result of its last reload by signal.
+"""The file in which a signer leaves its process id, its admin address, and the result of its last reload by signal.
 
-The command `reload` reads it, so this imports only the standard library.
+The commands `reload` and `refresh` read it. `reload` has to start fast, so this imports only the standard library.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ class ReloadRecord:
     """The content of the file."""
 
     pid: int
+    admin_url: str = ""
     reload_started_at: float = 0.0
     """When the last reload by signal started, by the system's monotonic clock; 0 before the first one."""
     succeeded: bool = True
@@ -25,6 +26,11 @@ class ReloadRecord:
     def path(directory: Path, worker: int | None) -> Path:
         """Return the path of a worker's file; None is the only signer of a machine."""
         return directory / f"worker-{worker or 1}.json"
+
+    @staticmethod
+    def paths(directory: Path) -> list[Path]:
+        """Return the paths of the files of all workers."""
+        return sorted(directory.glob("worker-*.json"), key=lambda path: (len(path.name), path.name))
 
     def write(self, path: Path) -> None:
         """Replace the file in one step; raise OSError where that fails."""

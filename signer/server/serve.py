@@ -99,6 +99,7 @@ async def serve(
             await _listener(stack, create_server(admin_dispatcher), "admin", max_admin, signals).listen(sock)
         signal_stack.enter_context(signals.handlers())
         urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
+        supervision.admin_url = urls[1]
         log.info("listening", extra={"public": urls[0], "admin": urls[1]})
         if started is not None:
             started(*urls)

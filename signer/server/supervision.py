@@ -23,12 +23,13 @@ class Supervision:
         self._reloader = reloader
         self._manager = manager
         self._worker = worker
+        self.admin_url = ""
         runtime_directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
         self._record_path = ReloadRecord.path(Path(runtime_directory), worker) if runtime_directory else None
 
     async def report_ready(self) -> None:
         """Report that the process listens, and that each role has a credential or has failed once."""
-        await self._write_record(ReloadRecord(os.getpid()))
+        await self._write_record(ReloadRecord(os.getpid(), self.admin_url))
         self._manager.ready(self.status())
 
     async def reload(self) -> None:
@@ -40,7 +41,8 @@ class Supervision:
         reasons = (*outcome.mistakes, outcome.error, None if certificate is None else certificate.error)
         errors = [str(reason) for reason in reasons if reason is not None]
         succeeded = outcome.succeeded and not errors
-        await self._write_record(ReloadRecord(os.getpid(), started_at, succeeded, [*outcome.changes, *errors]))
+        lines = [*outcome.changes, *errors]
+        await self._write_record(ReloadRecord(os.getpid(), self.admin_url, started_at, succeeded, lines))
         self._manager.ready(self.status())
 
     async def watch(self) -> None:

@@ -10,7 +10,7 @@ from tests.harness.http_service import ADAPTERS
 TOKEN = "the-token-of-the-operators"
 PROTECTED = (
     ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"), ("GET", "/-/definitions"),
-    ("POST", "/-/reload"), ("GET", "/unknown"), ("GET", "/healthz/"), ("HEAD", "/metrics"), ("GET", "/-/events"),
+    ("POST", "/-/reload"), ("POST", "/-/refresh"), ("GET", "/unknown"), ("GET", "/healthz/"), ("HEAD", "/metrics"), ("GET", "/-/events"),
     ("POST", "/-/events/retry"), ("POST", "/-/events/drop"),
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ async def test_the_token_opens_every_route(start_admin: StartAdmin, scheme: str)
 
 ROUTES = (
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"),
-    ("GET", "/-/definitions"), ("POST", "/-/reload"), ("GET", "/unknown"), ("HEAD", "/readyz"), ("GET", "/-/events"),
+    ("GET", "/-/definitions"), ("POST", "/-/reload"), ("POST", "/-/refresh"), ("GET", "/unknown"), ("HEAD", "/readyz"), ("GET", "/-/events"),
     ("POST", "/-/events/retry"), ("POST", "/-/events/drop"),
 )  # fmt: skip
 

@@ -14,7 +14,21 @@ import pytest
 import signer.commands
 from signer import cli
 from signer.cli import main
-from signer.commands import check, completion, demo, doctor, domains, events, pull, push, reload, schema, serve, sign
+from signer.commands import (
+    check,
+    completion,
+    demo,
+    doctor,
+    domains,
+    events,
+    pull,
+    push,
+    refresh,
+    reload,
+    schema,
+    serve,
+    sign,
+)
 from signer.delivery.queue import CannotOpenQueue
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
@@ -24,7 +38,7 @@ from signer.stores.protocol import CannotRead, CannotWrite
 from tests.harness.processes import run
 from tools.json_schema import json_schema
 
-COMMANDS = (serve, check, sign, reload, push, pull, domains, events, schema, doctor, demo, completion)
+COMMANDS = (serve, check, sign, reload, refresh, push, pull, domains, events, schema, doctor, demo, completion)
 VALID = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}

@@ -37,6 +37,9 @@ class SimulatedSts:
     latency_seconds: float = 0.1
     error: FetchFailed | None = None
     hangs: bool = False
+    life: timedelta = TOKEN_LIFE
+    reissued: Credential | None = None
+    """Returned by all fetches, if set."""
     calls: list[tuple[float, str]] = field(default_factory=list)
     """When each fetch started, and its role."""
     errors: dict[str, FetchFailed] = field(default_factory=dict)
@@ -62,7 +65,9 @@ class SimulatedSts:
         await asyncio.sleep(self.latency_seconds)
         if error is not None:
             raise error
-        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + TOKEN_LIFE)
+        if self.reissued is not None:
+            return self.reissued
+        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + self.life)
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,24 @@ class SimulatedRoles:
 
     def activate(self, sources: dict[str, SimulatedSts], *, expires: timedelta = EXPIRES) -> None:
         """Activate a role for each name; those of the same STS share an issuer."""
+        self.roles = self.prepare(sources, expires=expires)
+        self.pool.activate(self.roles)
+
+    def prepare(self, sources: dict[str, SimulatedSts], *, expires: timedelta = EXPIRES) -> RoleSet:
+        """Return a role set that is not active yet, as during a reload."""
         windows = RefreshWindows(expires, timedelta(seconds=60))
         plans = {
             name: RolePlan(name, _Source(sts, name), windows, issuer=id(sts), timeout_seconds=TIMEOUT_SECONDS)
             for name, sts in sources.items()
         }
-        self.roles = RoleSet()
-        self.pool.prepare(self.roles, plans)
-        self.pool.activate(self.roles)
+        roles = RoleSet()
+        self.pool.prepare(roles, plans)
+        return roles
+
+    async def replace(self, role: str | None = None, *, keep: bool = False, timeout_seconds: float = 30) -> list[str]:
+        """Replace tokens, and return the outcomes by name of the roles."""
+        replacements = await self.pool.replace_tokens(role, keep=keep, timeout_seconds=timeout_seconds)
+        return [replacement.outcome for replacement in replacements]
 
     async def request(self, role: str) -> Answer:
         """Request the token of a role, as the service does."""

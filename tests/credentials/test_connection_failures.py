@@ -167,7 +167,7 @@ async def test_no_free_descriptor(sdk: SdkThread) -> None:
             with contextlib.suppress(OSError):
                 while True:
                     fillers.append(socket.socket())
-            for endpoint in (f"http://{address}", f"http://localhost:{address.rpartition(':')[2]}"):
+            for endpoint in (f"http://{address}", "http://localhost:1", "http://sts.cn-nowhere.invalid"):
                 reason = await reason_of(sts(sdk, endpoint))
                 assert reason.startswith("no file descriptor is free for a connection to STS at "), reason
                 assert "LimitNOFILE" in reason

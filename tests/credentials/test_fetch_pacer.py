@@ -11,7 +11,8 @@ from signer.credentials.issuer import Issuer, Rank, Urgency
 from tests.credentials.simulated_roles import now
 from tests.harness.virtual_time import run_in_virtual_time
 
-IDLE, IN_USE, REQUESTED = (Urgency.IDLE, 0), (Urgency.IN_USE, -3), (Urgency.REQUESTED, -3)
+IDLE, RETRIED = (Urgency.IDLE, 0), (Urgency.RETRIED, 0)
+IN_USE, REQUESTED = (Urgency.IN_USE, -3), (Urgency.REQUESTED, -3)
 
 
 async def starts(pacer: FetchPacer, ranks: list[Rank]) -> list[tuple[float, Rank]]:
@@ -29,15 +30,15 @@ async def starts(pacer: FetchPacer, ranks: list[Rank]) -> list[tuple[float, Rank
 
 
 def test_fetches_start_at_even_intervals_and_the_most_urgent_go_first() -> None:
-    ranks = [IDLE, IDLE, IN_USE, REQUESTED, (Urgency.REQUESTED, -9)]
+    ranks = [IDLE, IDLE, RETRIED, IN_USE, REQUESTED, (Urgency.REQUESTED, -9)]
     started = run_in_virtual_time(starts(FetchPacer(10), ranks))
-    assert [rank for _, rank in started] == [IDLE, (Urgency.REQUESTED, -9), REQUESTED, IN_USE, IDLE]
-    assert [at for at, _ in started] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert [rank for _, rank in started] == [IDLE, (Urgency.REQUESTED, -9), REQUESTED, IN_USE, RETRIED, IDLE]
+    assert [at for at, _ in started] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
 def test_a_burst_is_for_fetches_that_requests_need() -> None:
     pacer = FetchPacer(1, peak_per_second=10, burst=5)
-    started = run_in_virtual_time(starts(pacer, [REQUESTED] * 7 + [IDLE] * 2))
+    started = run_in_virtual_time(starts(pacer, [REQUESTED] * 7 + [RETRIED, IDLE]))
     assert [at for at, _ in started] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 1, 2, 7, 8])
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import wraps
-from typing import Any
 
 import pytest
 
@@ -24,7 +22,7 @@ from tests.credentials.simulated_roles import (
     simulated_roles,
     until,
 )
-from tests.harness.virtual_time import run_in_virtual_time
+from tests.harness.virtual_time import virtual_time
 
 LIFE_SECONDS = TOKEN_LIFE.total_seconds()
 
@@ -33,16 +31,6 @@ LIFE_SECONDS = TOKEN_LIFE.total_seconds()
 def _no_logs(caplog: pytest.LogCaptureFixture) -> None:
     """Thousands of failed fetches would be kept."""
     caplog.set_level(logging.CRITICAL, "oss_signer")
-
-
-def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in virtual time."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> None:
-        run_in_virtual_time(test(*arguments, **named))
-
-    return run
 
 
 @asynccontextmanager
@@ -197,7 +185,7 @@ def test_an_outage_costs_about_one_call_a_second(outage: str) -> None:
                 await until(100)
                 before = len(sts.calls)
                 await until(200)
-                assert 100 <= len(sts.calls) - before <= 210
+                assert 95 <= len(sts.calls) - before <= 210
 
     break_down()
 
@@ -230,19 +218,20 @@ async def test_an_outage_of_one_issuer_delays_no_role_of_another() -> None:
 
 @virtual_time
 async def test_broken_roles_delay_no_healthy_role_of_the_same_issuer() -> None:
-    """STS rejects 100 roles that are requested all the time; the others are new, in use or asked for late."""
-    sts = SimulatedSts(errors=dict.fromkeys(names(100, "broken"), FORBIDDEN))
-    async with simulated_roles(machine_per_second=10) as roles:
-        roles.activate(dict.fromkeys(names(100, "broken") + names(40, "healthy"), sts))
-        async with demand(roles, names(100, "broken"), pause_seconds=10):
+    """STS rejects 40 roles that are requested all the time; the others are new, in use or asked for late."""
+    sts = SimulatedSts(errors=dict.fromkeys(names(40, "broken"), FORBIDDEN))
+    async with simulated_roles(machine_per_second=4) as roles:
+        roles.activate(dict.fromkeys(names(40, "broken") + names(20, "healthy"), sts))
+        async with demand(roles, names(40, "broken"), pause_seconds=3):
             await until(30)
-            async with demand(roles, names(20, "healthy"), pause_seconds=10) as answers:
-                await until(LIFE_SECONDS)
-            late = await roles.request("healthy39")
+            async with demand(roles, names(10, "healthy"), pause_seconds=10) as answers:
+                await until(2 * LIFE_SECONDS)
+            late = await roles.request("healthy19")
     assert late.retry_after_seconds is None
-    for role in names(20, "healthy"):
+    for role in names(10, "healthy"):
         assert all(answer.retry_after_seconds is None for answer in answers[role]), role
-    assert sts.max_in_a_second() <= 10
+        assert sum(answer.waited_seconds > 0 for answer in answers[role]) == 1, "only for its first token"
+    assert sts.max_in_a_second() <= 4
 
 
 @virtual_time
@@ -322,3 +311,17 @@ async def test_a_removed_role_uses_no_fetch() -> None:
         await until(10)
         assert sts.roles == ["r0", "r1", "r2", "r49"]
         assert roles.pacer.waiting == 0
+
+
+@virtual_time
+async def test_a_role_that_was_rejected_once_does_not_wait_for_those_that_nobody_asks_for() -> None:
+    """Its permission has been granted since."""
+    sts = SimulatedSts(errors={"r": FORBIDDEN})
+    async with simulated_roles() as roles:
+        roles.activate(dict.fromkeys([*names(3000, "idle"), "r"], sts))
+        async with demand(roles, ["r"]) as answers:
+            await until(1)
+            sts.errors.clear()
+            await until(10)
+            assert answers["r"][-1] == Answer(0.0, None)
+            assert len(roles.usable()) < 400

@@ -101,7 +101,7 @@ NOT_SEEN_BY_A_SCHEMA = {
     "timeout-zero", "too-large-size", "too-long-expires", "unknown-credentials", "unknown-default-app",
     "unknown-placeholder", "unknown-source", "unset-variable", "app-without-anything", "oidc-incomplete",
     "callback-timeout", "fetch-rate-above-the-account", "notify-without-etag", "notify-without-queue", "domain-port",
-    "listen-port-too-high",
+    "listen-port-too-high", "webhook-secret-not-base64", "webhook-secret-short",
     # Mistakes of YAML itself, which an editor reports without a schema.
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.

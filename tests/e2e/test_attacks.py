@@ -106,6 +106,7 @@ async def test_a_request_header_injects_no_header(running: Signer, name: bytes) 
         b"/v1/apps/a;x/uploads",
         b"/V1/apps/a/uploads",
         b"/-/reload",
+        b"/-/refresh",
         b"/metrics",
         b"/status",
         b"http://127.0.0.1/metrics",

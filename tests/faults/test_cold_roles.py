@@ -12,6 +12,7 @@ import pytest
 from tests.faults.many_roles import FORM_SECONDS, SLACK_SECONDS, fetched_apps, write_definitions
 from tests.harness.local_cloud import local_cloud
 from tests.harness.signer import LISTENING, signer
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,8 @@ async def test_roles_that_are_asked_for_are_fetched_first(tmp_path: Path) -> Non
 
             statuses = await asyncio.gather(*(request(app) for app in asked * 10))
             assert set(statuses) == {201}
+            # The log is written a moment later.
+            await wait_until(lambda: set(asked) <= set(fetched_apps(running)))
             order = fetched_apps(running)
             last = max(order.index(app) for app in asked)
             _, readiness = await running.readiness()

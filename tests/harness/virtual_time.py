@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -42,3 +43,13 @@ def run_in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; `asyncio.get_running_loop().time()` in it starts at 0."""
     with asyncio.Runner(loop_factory=_VirtualTimeLoop) as runner:
         return runner.run(coroutine)
+
+
+def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test in virtual time."""
+
+    @wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        run_in_virtual_time(test(*arguments, **named))
+
+    return run

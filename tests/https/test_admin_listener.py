@@ -50,7 +50,7 @@ async def test_without_the_token_only_probes_are_allowed(
     headers = {} if authorization is None else {"Authorization": authorization}
     for method, path in (
         ("GET", "/metrics"), ("GET", "/status"), ("GET", "/status/status.js"), ("GET", "/-/definitions"),
-        ("POST", "/-/reload"), ("GET", "/nowhere"), ("GET", "/healthz/"),
+        ("POST", "/-/reload"), ("POST", "/-/refresh"), ("GET", "/nowhere"), ("GET", "/healthz/"),
     ):  # fmt: skip
         async with running.session.request(method, running.admin + path, headers=headers) as response:
             assert (response.status, (await response.json())["code"]) == (401, "unauthenticated"), path

@@ -136,7 +136,7 @@ async def test_a_valid_request_id_is_forwarded(site: Site) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/healthz", "/readyz", "/metrics", "/status", "/-/definitions", "/-/reload", "/openapi.json", "/",
+        "/healthz", "/readyz", "/metrics", "/status", "/-/definitions", "/-/reload", "/-/refresh", "/openapi.json", "/",
         "/v1/../metrics", "/v1/..%2fmetrics", "/v1//../status", "/generate_signature/../healthz",
     ],
 )  # fmt: skip

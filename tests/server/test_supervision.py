@@ -52,14 +52,16 @@ async def test_the_status_line_has_apps_roles_and_the_last_reload(running: Runni
 async def test_the_record_has_the_process_and_each_result(running: Running) -> None:
     path = ReloadRecord.path(running.runtime, 3)
     supervised = supervision(running.service, running.reloader, 3)
+    supervised.admin_url = "http://127.0.0.1:9182"
     await supervised.report_ready()
-    assert ReloadRecord.read(path) == ReloadRecord(os.getpid())
+    assert ReloadRecord.read(path) == ReloadRecord(os.getpid(), "http://127.0.0.1:9182")
 
     running.config.write_text(DEFINITIONS.replace("b: {}", "c: {}"), encoding="utf-8")
     await supervised.reload()
     record = ReloadRecord.read(path)
     assert (record.succeeded, record.lines) == (True, ["- apps.b", "+ apps.c"])
     assert record.reload_started_at > 0
+    assert record.admin_url == "http://127.0.0.1:9182"
 
     running.config.write_text(DEFINITIONS.replace("bucket", "bukket"), encoding="utf-8")
     await supervised.reload()

@@ -21,7 +21,7 @@ class RoleCredentials(Protocol):
 
     async def get(self, role: str) -> Credential: ...
 
-    def refresh(self, role: str) -> None: ...
+    def reject(self, role: str, token: Credential, *, keep: bool) -> None: ...
 
 
 class ChainedRoleUnavailable(FetchFailed):
@@ -59,8 +59,9 @@ class AssumeRoleSource:
             credential = await self.sts.issue(self._assume, base)
         except StsRejected as error:
             if error.is_key_rejected and isinstance(self.base, ChainedRoleSource):
-                # It was revoked.
-                self.base.credentials.refresh(self.base.role)
+                # It was revoked. An endpoint that never accepted one may be wrong, so its word ends no token.
+                is_trusted = self._last_accepted is not None
+                self.base.credentials.reject(self.base.role, base, keep=not is_trusted)
             if base.security_token is None and self._last_accepted not in (None, base):
                 reason = f"the AccessKey was changed and the new one fails: {error}"
                 raise FetchFailed(reason, needs_operator=True, concerns_issuer=error.concerns_issuer) from None

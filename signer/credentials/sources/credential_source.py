@@ -1,5 +1,6 @@
 """The interface of all sources of credentials."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from signer.signing.v4 import Credential
@@ -21,3 +22,16 @@ class Source(Protocol):
 
     async def fetch(self) -> Credential:
         """Return a newly fetched credential, or raise `FetchFailed`."""
+
+
+async def fetch_valid(source: Source, validate: Callable[[Credential], None]) -> Credential | FetchFailed:
+    """Return a newly fetched credential, or why there is none; `validate` raises `FetchFailed` for a useless one."""
+    try:
+        credential = await source.fetch()
+        validate(credential)
+    except FetchFailed as error:
+        return error
+    except Exception as error:
+        # A defect in an SDK must not end the keeper's task. The text may contain secrets, so only the type is kept.
+        return FetchFailed(f"unexpected {type(error).__name__}", needs_operator=True, concerns_issuer=True)
+    return credential

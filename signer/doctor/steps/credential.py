@@ -54,7 +54,7 @@ class TokenFetcher:
         except FetchFailed as error:
             raise CredentialsUnavailable(str(error), retry_after_seconds=1) from None
 
-    def refresh(self, role: str) -> None:
+    def reject(self, role: str, token: Credential, *, keep: bool) -> None:
         """Do nothing: no token outlives the command."""
 
     async def close(self) -> None:

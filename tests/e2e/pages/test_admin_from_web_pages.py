@@ -36,7 +36,7 @@ async def page() -> AsyncIterator[Page]:
 async def test_a_page_on_a_rebound_name_gets_and_changes_nothing(running: Signer, page: Page) -> None:
     await page.goto(str(URL(running.admin).with_host("evil.example") / "status"))
     assert "set server.admin_token" in await page.inner_text("body")
-    for method, path in (("GET", "/-/definitions"), ("GET", "/status"), ("POST", "/-/reload")):
+    for method, path in (("GET", "/-/definitions"), ("GET", "/status"), ("POST", "/-/reload"), ("POST", "/-/refresh")):
         script = f"fetch('{path}', {{method: '{method}'}}).then((response) => response.status)"
         assert await page.evaluate(script) == 403, path
     assert (await running.last_reload())["trigger"] == "start"

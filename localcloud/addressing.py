@@ -1,0 +1,40 @@
+"""Finds the bucket, the object key and the query parameters of a request to OSS.
+
+See: https://help.aliyun.com/zh/oss/user-guide/access-methods
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from localcloud.world import World
+
+_BUCKET_HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.oss-[a-z0-9-]+\..+")
+
+
+def host_of(request: web.Request) -> str:
+    """Return the host without its port."""
+    return request.host.rpartition(":")[0] or request.host
+
+
+def bucket_and_key(request: web.Request, world: World) -> tuple[str, str]:
+    """Return the names in a custom domain, a bucket's host name, or the path of a plain address."""
+    path = unquote(request.raw_path.partition("?")[0].lstrip("/"))
+    host = host_of(request)
+    if host in world.domains:
+        return world.domains[host], path
+    match = _BUCKET_HOST.fullmatch(host)
+    if match is not None:
+        return match[1], path
+    bucket, _, key = path.partition("/")
+    return bucket, key
+
+
+def query_of(request: web.Request) -> dict[str, str]:
+    """Return the percent-decoded query; a `+` is a plus sign."""
+    raw = request.raw_path.partition("?")[2]
+    pairs = (pair.partition("=") for pair in raw.split("&") if pair)
+    return {unquote(name): unquote(value) for name, _, value in pairs}

@@ -1,0 +1,134 @@
+"""GetObject and HeadObject: headers of the object, conditional requests and ranges.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/getobject and .../headobject
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import BinaryIO
+
+from aiohttp import web
+
+from localcloud.objects import Objects, StoredObject, http_date
+from localcloud.oss_errors import OssError
+from localcloud.world import Bucket
+
+_CHUNK_BYTES = 256 * 1024
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))", re.ASCII)
+
+
+async def get_object(request: web.Request, objects: Objects, bucket: Bucket, key: str) -> web.Response:
+    stored = _find(objects, bucket, key)
+    headers = _headers(stored)
+    if is_unmodified(request, stored):
+        return web.Response(status=304, headers=headers)
+    span = _span(request, stored.size_bytes)
+    first, last = span or (0, stored.size_bytes - 1)
+    headers["Content-Length"] = str(last - first + 1)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {first}-{last}/{stored.size_bytes}"
+    # Opened before the response begins: the content stays readable if the object is replaced meanwhile.
+    file = await asyncio.to_thread(objects.file(bucket.name, key).open, "rb")
+    body = _read(file, first, last - first + 1)
+    return web.Response(status=200 if span is None else 206, headers=headers, body=body)
+
+
+async def _read(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]:
+    with file:
+        await asyncio.to_thread(file.seek, first)
+        while length > 0:
+            chunk = await asyncio.to_thread(file.read, min(_CHUNK_BYTES, length))
+            length -= len(chunk)
+            yield chunk
+
+
+def head_object(request: web.Request, objects: Objects, bucket: Bucket, key: str) -> web.Response:
+    stored = _find(objects, bucket, key)
+    headers = _headers(stored)
+    if is_unmodified(request, stored):
+        return web.Response(status=304, headers=headers)
+    return web.Response(headers={**headers, "Content-Length": str(stored.size_bytes)})
+
+
+def is_unmodified(request: web.Request, stored: StoredObject) -> bool:
+    """Return whether the answer is 304. Raise PreconditionFailed for If-Match and If-Unmodified-Since."""
+    sent = request.headers
+    modified = datetime.fromisoformat(stored.last_modified)
+    since, unmodified_since = _date(sent.get("If-Modified-Since")), _date(sent.get("If-Unmodified-Since"))
+    if unmodified_since is not None and modified > unmodified_since:
+        raise _precondition_failed("If-Unmodified-Since")
+    if "If-Match" in sent and not _matches(sent["If-Match"], stored.etag):
+        raise _precondition_failed("If-Match")
+    if "If-None-Match" in sent:
+        return _matches(sent["If-None-Match"], stored.etag)
+    return since is not None and modified <= since
+
+
+def _find(objects: Objects, bucket: Bucket, key: str) -> StoredObject:
+    stored = objects.find(bucket.name, key)
+    if stored is None:
+        raise OssError(404, "NoSuchKey", "The specified key does not exist.", "0026-00000001")
+    return stored
+
+
+def _headers(stored: StoredObject) -> dict[str, str]:
+    return {
+        **stored.headers,
+        "Content-Type": stored.content_type,
+        "ETag": stored.etag,
+        "Last-Modified": http_date(stored.last_modified),
+        "Accept-Ranges": "bytes",
+        "x-oss-hash-crc64ecma": stored.crc64,
+        "x-oss-storage-class": stored.storage_class,
+        "x-oss-object-type": stored.object_type,
+    }
+
+
+def _span(request: web.Request, size_bytes: int) -> tuple[int, int] | None:
+    """Return the first and last byte; None for the whole object.
+
+    OSS ignores a range that is malformed or ends outside of the object. With `x-oss-range-behavior: standard`, it
+    shortens a range that ends outside, and refuses one that begins outside.
+    See: https://help.aliyun.com/zh/oss/user-guide/range-download
+    """
+    match = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
+    is_standard = request.headers.get("x-oss-range-behavior", "").lower() == "standard"
+    if match is None:
+        return None
+    if match[3] is not None:
+        length = int(match[3])
+        first, last = max(0, size_bytes - length), size_bytes - 1
+        is_outside, is_satisfiable = length > size_bytes, length > 0 and size_bytes > 0
+    else:
+        first, last = int(match[1]), int(match[2] or size_bytes - 1)
+        if match[2] and last < first:
+            return None
+        is_outside, is_satisfiable = last >= size_bytes, first < size_bytes
+    if is_standard and not is_satisfiable:
+        message = "The requested range cannot be satisfied."
+        raise OssError(416, "InvalidRange", message, more=(("ObjectSize", str(size_bytes)),))
+    if not is_satisfiable or (is_outside and not is_standard):
+        return None
+    return first, min(last, size_bytes - 1)
+
+
+def _matches(given: str, etag: str) -> bool:
+    return any(each.strip().strip('"') in ("*", etag.strip('"')) for each in given.split(","))
+
+
+def _date(text: str | None) -> datetime | None:
+    """Return the time of an HTTP date; None if it is none, which OSS ignores."""
+    try:
+        return None if text is None else parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _precondition_failed(condition: str) -> OssError:
+    message = "At least one of the pre-conditions you specified did not hold."
+    return OssError(412, "PreconditionFailed", message, more=(("Condition", condition),))

@@ -1,0 +1,83 @@
+"""InitiateMultipartUpload, UploadPart and AbortMultipartUpload.
+
+Type, metadata and storage class belong to Initiate; ACL and callback to Complete.
+See: https://help.aliyun.com/zh/oss/developer-reference/initiatemultipartupload, .../uploadpart and
+.../abortmultipartupload
+Each EC has a page of its own, such as https://help.aliyun.com/zh/oss/user-guide/0017-00000220
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from localcloud.listing import encoder
+from localcloud.multipart_store import MultipartUpload, MultipartUploads, delete_parts
+from localcloud.object_headers import DEFAULT_TYPE, already_exists, forbids_overwrite, storage_class_of, stored_headers
+from localcloud.objects import Objects
+from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.oss_xml import elements, xml_response
+from localcloud.put_object import receive
+from localcloud.world import Bucket, World, iso
+
+MAX_PART_NUMBER = 10_000
+_NO_UPLOAD = "0042-00000104"
+
+
+class Multipart:
+    def __init__(self, world: World, objects: Objects, uploads: MultipartUploads) -> None:
+        self._world, self._objects, self._uploads = world, objects, uploads
+
+    def initiate(self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
+        encode, encoding = encoder(query)
+        sent = request.headers
+        if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
+            raise already_exists("")
+        upload = MultipartUpload(
+            id=self._uploads.new_id(),
+            bucket=bucket.name,
+            key=key,
+            initiated=iso(self._world.now()),
+            content_type=sent.get("Content-Type", DEFAULT_TYPE),
+            storage_class=storage_class_of(sent),
+            headers=stored_headers(sent),
+        )
+        self._uploads.add(upload)
+        members = elements({"EncodingType": encoding, "Bucket": bucket.name, "Key": encode(key), "UploadId": upload.id})
+        return xml_response(f"<InitiateMultipartUploadResult>{members}</InitiateMultipartUploadResult>")
+
+    async def upload_part(
+        self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str
+    ) -> web.Response:
+        number = part_number(query["partNumber"])
+        self._uploads.find(bucket.name, key, query["uploadId"], _NO_UPLOAD)
+        with self._uploads.incoming() as incoming:
+            content_md5 = await receive(request, incoming)
+            await asyncio.to_thread(incoming.finish, durable=False)
+            # It may have been completed or aborted meanwhile.
+            upload = self._uploads.find(bucket.name, key, query["uploadId"], _NO_UPLOAD)
+            part = self._uploads.add_part(upload, number, incoming, iso(self._world.now()))
+        headers = {"ETag": part.etag, "x-oss-hash-crc64ecma": str(part.crc64), "Content-MD5": content_md5}
+        return web.Response(headers=headers)
+
+    async def abort(self, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
+        upload = self._uploads.find(bucket.name, key, query["uploadId"])
+        self._uploads.remove(upload)
+        await asyncio.to_thread(delete_parts, upload)
+        return web.Response(status=204)
+
+
+def part_number(text: str) -> int:
+    """Raise InvalidArgument unless it is from 1 to 10,000."""
+    if not text:
+        raise _missing_part_number()
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:6]) <= MAX_PART_NUMBER:
+        message = "Part number must be an integer between 1 and 10000, inclusive."
+        raise invalid_argument(message, "0017-00000220", "PartNumber", text)
+    return int(text)
+
+
+def _missing_part_number() -> OssError:
+    return invalid_argument("Unexpected query string parameter", "0017-00000219", "ResourceType", "partNumber")
