@@ -1,9 +1,11 @@
-"""The control API for roles, CORS rules and custom domains, on each server:
+"""The control API for roles, the metadata service, CORS rules and custom domains, on each server:
 
 - `PUT /-/roles/{name}` with any of `{"policy": {...}, "trusted": true}`: the RAM policy of a role of the first account
   (null: it allows everything), and whether its trust policy lets callers assume it. It applies at once, also to issued
   tokens.
 - `PUT /-/instance-role` with `{"name": "..."}`: the role attached to the instance; null: none.
+- `PUT /-/metadata-token` with `{"status": 404}`: the metadata service has only the normal mode (v1); 405: a proxy in
+  front of it forwards only GET; null: it issues tokens.
 - `PUT /-/buckets/{name}/cors` with a list of rules, `{"allowed_origins": [], "allowed_methods": [], "allowed_headers":
   [], "expose_headers": [], "max_age_seconds": 0}`; an empty list: no rules.
 - `PUT /-/domains/{host}` with `{"bucket": "..."}`: a custom domain (CNAME) of a bucket; null removes it.
@@ -29,6 +31,7 @@ class Grants:
         return [
             web.put("/-/roles/{name}", self.set_role),
             web.put("/-/instance-role", self.set_instance_role),
+            web.put("/-/metadata-token", self.set_metadata_token),
             web.put("/-/buckets/{name}/cors", self.set_cors),
             web.put("/-/domains/{host}", self.set_domain),
         ]
@@ -52,6 +55,13 @@ class Grants:
         if not isinstance(body, dict) or set(body) != {"name"} or not isinstance(body["name"], str | None):
             return bad_request("name must be a text or null")
         self._world.instance_role = body["name"]
+        return web.json_response(body)
+
+    async def set_metadata_token(self, request: web.Request) -> web.Response:
+        body = await read_json(request)
+        if not isinstance(body, dict) or set(body) != {"status"} or body["status"] not in (404, 405, None):
+            return bad_request("status must be 404, 405 or null")
+        self._world.metadata_token_status = body["status"]
         return web.json_response(body)
 
     async def set_cors(self, request: web.Request) -> web.Response:

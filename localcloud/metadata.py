@@ -1,4 +1,4 @@
-"""The ECS metadata service of 100.100.100.200, with its hardened mode.
+"""The ECS metadata service of 100.100.100.200, with its normal mode (v1) and its hardened mode (v2).
 
 See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
@@ -49,6 +49,9 @@ class Metadata:
 
     async def token(self, request: web.Request) -> web.Response:
         self._world.counts["metadata.token"] += 1
+        if self._world.metadata_token_status is not None:
+            status = self._world.metadata_token_status
+            return web.Response(status=status, headers={"Allow": "GET"} if status == 405 else None)
         ttl = request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", "")
         if not ttl.isdecimal() or not 1 <= int(ttl) <= _MAX_TTL_SECONDS:
             return web.Response(status=400, text="400 - Bad Request")

@@ -91,6 +91,8 @@ class World:
     """Expired ones too, so that they are rejected as expired. The oldest are dropped above the limit."""
     instance_role: str | None = "oss-uploader"
     hardened: bool = False
+    metadata_token_status: int | None = None
+    """The response to requests for a metadata token: 404 in the normal mode, 405 behind a proxy; None: a token."""
     new_account: bool = False
     """Whether the account is too new for the default public endpoints of Chinese mainland regions."""
     token_seconds: int | None = None

@@ -11,6 +11,8 @@ and which change in the SDKs makes it unnecessary:
 - `ecs_ram_role.BackgroundScheduler`, `ecs_ram_role.atexit`: each metadata provider starts a scheduler thread that is
   never stopped and registers it with `atexit`, although `async_update_enabled=False` turns its job off. Unnecessary
   when the provider starts the scheduler only if that is true.
+- `auth_util.environment_imds_v1_disabled`: the default chain falls back to the normal mode (v1) of the metadata service
+  unless the environment forbids it. Unnecessary when the chain no longer does.
 - The handlers of four loggers: the SDKs attach handlers to stderr when they are imported, and log request headers.
   Unnecessary when they attach none.
 - `EcsRamRoleCredentialsProvider.__metadata_service_host`: the only way to set the address of the metadata service.
@@ -34,6 +36,7 @@ import certifi
 import darabonba.core
 from alibabacloud_credentials.provider import DefaultCredentialsProvider, ecs_ram_role
 from alibabacloud_credentials.provider.ecs_ram_role import EcsRamRoleCredentialsProvider
+from alibabacloud_credentials.utils import auth_util
 from darabonba.core import DaraCore
 from Tea.core import TeaCore
 
@@ -53,6 +56,7 @@ def patch_sdks(record: Callable[[ServerDate], None]) -> None:
         TeaCore.async_do_action = staticmethod(_record_dates(TeaCore.async_do_action, record))
         darabonba.core.ssl = SimpleNamespace(**{**vars(ssl), "create_default_context": _shared_tls_context})
         ecs_ram_role.BackgroundScheduler = ecs_ram_role.atexit = _Inert
+        auth_util.environment_imds_v1_disabled = "true"
         for name in _LOGGERS:
             logger = logging.getLogger(name)
             logger.handlers.clear()

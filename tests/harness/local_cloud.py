@@ -63,6 +63,11 @@ class Cloud:
         async with self.session.put(f"{self.oss}/-/roles/{name}", json={"trusted": trusted}) as response:
             assert response.status < 300, await response.text()
 
+    async def set_metadata_token(self, status: int | None) -> None:
+        """Let the metadata service refuse a metadata token with 404 or 405, or issue one."""
+        async with self.session.put(f"{self.oss}/-/metadata-token", json={"status": status}) as response:
+            assert response.status < 300, await response.text()
+
     async def set_faults(self, **faults: Any) -> None:
         """Replace the faults of all servers; without arguments, end all faults."""
         async with self.session.put(f"{self.oss}/-/faults", json=faults) as response:

@@ -114,6 +114,23 @@ async def test_hardened_metadata_requires_a_token(session: aiohttp.ClientSession
         assert bodies[0]["Code"] == "Success"
 
 
+@pytest.mark.parametrize(("status", "allow"), [(404, None), (405, "GET")])
+async def test_metadata_without_tokens_has_only_the_normal_mode(
+    cloud: Cloud, session: aiohttp.ClientSession, status: int, allow: str | None
+) -> None:
+    await cloud.set_metadata_token(status)
+    headers = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
+    async with session.put(f"{cloud.metadata}/latest/api/token", headers=headers) as answer:
+        assert (answer.status, answer.headers.get("Allow")) == (status, allow)
+    async with session.get(f"{cloud.metadata}/latest/meta-data/ram/security-credentials/") as answer:
+        assert (answer.status, await answer.text()) == (200, "oss-uploader")
+    await cloud.set_metadata_token(None)
+    async with session.put(f"{cloud.metadata}/latest/api/token", headers=headers) as answer:
+        assert answer.status == 200
+    async with session.put(f"{cloud.oss}/-/metadata-token", json={"status": 500}) as answer:
+        assert answer.status == 400
+
+
 async def test_plain_metadata_rejects_a_forged_token(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     path = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
     for headers, status in (({}, 200), ({"X-aliyun-ecs-metadata-token": "forged"}, 403)):

@@ -1,6 +1,6 @@
 """`type: ecs_ram_role`: the credential of the RAM role that is attached to this ECS instance.
 
-It uses the security hardening mode: first a metadata token, then with it the credential.
+It uses only the hardened mode (v2): first a metadata token, then with it the credential.
 
 See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
@@ -21,11 +21,14 @@ from signer.credentials.sdk_patches import set_metadata_host
 from signer.credentials.sdk_thread import SdkThread
 from signer.credentials.sources.connection_failure import connection_failed
 from signer.credentials.sources.credential_source import FetchFailed
+from signer.credentials.sources.metadata_refusal import token_refusal
 from signer.signing.v4 import Credential
 
 METADATA_HOST = "100.100.100.200"
 _REQUEST_TIMEOUT_MILLISECONDS = 2000
 _DISABLED = "ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids the metadata service; remove it from the environment"
+_TOKEN_REFUSED = "Failed to get token"  # noqa: S105
+"""The start of the SDK's message if the request for a metadata token failed."""
 _INVALID = "the metadata service sent an invalid credential"
 _BAD_EXPIRATION = "the metadata service sent a credential whose Expiration is not like 2026-01-01T00:00:00Z"
 
@@ -51,7 +54,7 @@ class EcsRamRoleSource:
             issued: Any = await self._new_provider(host).get_credentials_async()
             expiration = datetime.fromtimestamp(issued.get_expiration(), UTC)
         except CredentialException as error:
-            raise FetchFailed(_explain(str(error.message)), concerns_issuer=True) from None
+            raise _explained(str(error.message), service) from None
         except (RetryError, OSError, aiohttp.ClientError) as error:
             failed = await connection_failed(error, service)
             reason = f"{service} sent an invalid response ({type(error).__name__})"
@@ -79,11 +82,20 @@ class EcsRamRoleSource:
         return provider
 
 
-def _explain(sdk_message: str) -> str:
+def _explained(sdk_message: str, service: str) -> FetchFailed:
     """Return what an error message of the SDK means and how to fix it; nothing of it but a status is quoted."""
     if "cached value" in sdk_message:
-        return "the metadata service sent a credential that has expired; check the clocks"
-    if "404" in sdk_message:
-        return "the metadata service has no such role; attach a RAM role to this instance"
-    status = re.search(r"HttpCode=([0-9]{3})", sdk_message)
-    return f"the metadata service responded with status {status[1]}" if status else _INVALID
+        return FetchFailed(
+            "the metadata service sent a credential that has expired; check the clocks", concerns_issuer=True
+        )
+    match = re.search(r"HttpCode=([0-9]{3})", sdk_message)
+    if match is None:
+        return FetchFailed(_INVALID, concerns_issuer=True)
+    status = int(match[1])
+    if sdk_message.startswith(_TOKEN_REFUSED) and status < 500:
+        what, fix = token_refusal(status)
+        return FetchFailed(f"{service} {what}; {fix}", needs_operator=True, concerns_issuer=True)
+    if status == 404:
+        reason = "the metadata service has no such role; attach a RAM role to this instance"
+        return FetchFailed(reason, needs_operator=True, concerns_issuer=True)
+    return FetchFailed(f"the metadata service responded with status {status}", concerns_issuer=True)

@@ -7,6 +7,7 @@ See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 import os
 from collections.abc import Mapping
 
+from signer.credentials.sources.metadata_refusal import token_refusal
 from signer.definitions import credential_model
 from signer.doctor.findings import Finding, Subject
 from signer.doctor.http_probe import HttpProbe, NoResponse
@@ -20,10 +21,6 @@ _NOT_ECS = (
     f"http://{_METADATA_HOST}/latest/api/token; no firewall may block {_METADATA_HOST}. Elsewhere use another type: "
     "assume_role, or oidc in Kubernetes"
 )
-_DISABLED = (
-    "ECS console > the instance > All operations > Modify Instance Metadata Settings: enable it, or:\n"
-    "aliyun ecs ModifyInstanceMetadataOptions --HttpEndpoint enabled --HttpTokens required --InstanceId i-..."
-)
 
 
 async def check_metadata(
@@ -34,7 +31,8 @@ async def check_metadata(
     try:
         response = await http.request(f"{endpoint}/latest/api/token", method="PUT", headers=_TTL, dated=True)
         if response.status != 200:
-            return [*found, *_fail_all(entries, f"{endpoint} returned no token ({response.status})", _DISABLED)]
+            what, fix = token_refusal(response.status)
+            return [*found, *_fail_all(entries, f"{endpoint} {what}", fix)]
         token = {"X-aliyun-ecs-metadata-token": response.text.strip()}
         role = await http.request(endpoint + _ROLES, headers=token)
         instance_id = await _text(http, f"{endpoint}/latest/meta-data/instance-id", token, "i-...")
