@@ -95,7 +95,7 @@ async def test_every_bad_response_fails_without_a_secret_in_the_text(sdk: SdkThr
     [
         ("403 Forbidden", "returned no metadata token .403.; ECS console", "not from STS"),
         ("404 Not Found", "issues no metadata token .404.: it has only the normal mode", "not from STS"),
-        ("405 Method Not Allowed", "does not accept PUT for a metadata token .405.: a proxy", "not from STS"),
+        ("405 Method Not Allowed", "does not accept PUT for a metadata token .405.: there is a proxy", "not from STS"),
         ("502 Bad Gateway", "status 502", "not from STS"),
     ],
 )
