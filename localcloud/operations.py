@@ -44,7 +44,10 @@ class Operation:
     """The other query parameters that it accepts."""
     headers: frozenset[str] = frozenset()
     """The `x-oss-` headers that it accepts."""
+    ignored: frozenset[str] = frozenset()
+    """The `x-oss-` headers that have no effect, as on OSS: the SDKs send those of an object with each call."""
     accepts_metadata: bool = False
+    """Whether it accepts or, as on OSS, ignores `x-oss-meta-` headers."""
     permission: str = ""
     """The RAM action, without `oss:`; "" if it is the operation's name."""
     is_public: bool = False
@@ -66,7 +69,11 @@ class Operation:
                 raise not_implemented(f"The query parameter {name} of {self.name}", name)
         for name in (each.lower() for each in headers):
             is_metadata = self.accepts_metadata and name.startswith(_META)
-            if name.startswith("x-oss-") and not is_metadata and name not in self.headers | _COMMON_HEADERS:
+            if (
+                name.startswith("x-oss-")
+                and not is_metadata
+                and name not in self.headers | self.ignored | _COMMON_HEADERS
+            ):
                 raise not_implemented(f"The header {name} of {self.name}", name)
 
 
@@ -104,11 +111,18 @@ _OPERATIONS = (
         selectors=frozenset({"uploads"}),
         parameters=frozenset({"encoding-type"}),
         headers=frozenset({"x-oss-storage-class", "x-oss-forbid-overwrite"}),
+        ignored=_CALLBACK_HEADERS | {"x-oss-object-acl"},
         accepts_metadata=True,
         permission="PutObject",
     ),
     Operation(
-        "UploadPart", "PUT", on_object=True, selectors=frozenset({"partNumber", "uploadId"}), permission="PutObject"
+        "UploadPart",
+        "PUT",
+        on_object=True,
+        selectors=frozenset({"partNumber", "uploadId"}),
+        ignored=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite"},
+        accepts_metadata=True,
+        permission="PutObject",
     ),
     Operation(
         "CompleteMultipartUpload",
@@ -117,6 +131,7 @@ _OPERATIONS = (
         selectors=frozenset({"uploadId"}),
         parameters=_CALLBACK_PARAMETERS | {"encoding-type"},
         headers=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite", "x-oss-complete-all"},
+        accepts_metadata=True,
         permission="PutObject",
     ),
     Operation("AbortMultipartUpload", "DELETE", on_object=True, selectors=frozenset({"uploadId"})),

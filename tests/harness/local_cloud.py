@@ -46,6 +46,11 @@ class Cloud:
         objects: list[dict[str, Any]] = await self._get("objects", bucket=bucket)
         return objects
 
+    async def callbacks(self) -> list[dict[str, Any]]:
+        """Return the calls of application servers."""
+        callbacks: list[dict[str, Any]] = await self._get("callbacks")
+        return callbacks
+
     async def content(self, bucket: str, key: str) -> bytes:
         """Return the content of an object."""
         async with self.session.get(f"{self.oss}/{bucket}/{quote(key)}") as response:
