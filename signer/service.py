@@ -81,7 +81,9 @@ class Service:
         self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         log = current_handler()
-        self.metrics.expose_log_lines([each.lines for each in (log, self._audit) if each is not None])
+        self.line_writers = [each.lines for each in (log, self._audit) if each is not None]
+        """What writes the log and the audit log."""
+        self.metrics.expose_log_lines(self.line_writers)
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)

@@ -38,6 +38,7 @@ class LineWriter:
         *,
         max_waiting_bytes: int = _MAX_WAITING_BYTES,
         retry_seconds: float = _RETRY_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a writer; its thread starts with the first line.
 
@@ -50,6 +51,7 @@ class LineWriter:
         """How many lines were lost so far."""
         self._write = write
         self._retry_seconds = retry_seconds
+        self._monotonic = monotonic
         self._gathered: list[bytes] = []
         self._gathering_thread = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -62,6 +64,7 @@ class LineWriter:
         self._wakes: SimpleQueue[None] = SimpleQueue()
         self._is_woken = False
         self._blocked_since: float | None = None
+        self._write_started_at: float | None = None
         self._is_closing = Event()
         self._is_closed = False
         self._thread: Thread | None = None
@@ -89,18 +92,20 @@ class LineWriter:
 
     def blocked_seconds(self) -> float:
         """Return for how long no line could be written although lines wait."""
-        since = self._blocked_since
-        return 0.0 if since is None else time.monotonic() - since
+        return self._seconds_since(self._blocked_since)
 
     def close(self, timeout_seconds: float = _CLOSE_SECONDS) -> bool:
         """Write the waiting lines and end the thread; after the timeout, the rest is lost and counted.
+
+        The time that a hanging write has already taken counts, so that several writers with the same fault do not add
+        up: closing them one after another takes as long as closing one.
 
         Return whether the thread has ended.
         """
         self._is_closing.set()
         self._wakes.put(None)
         if self._thread is not None:
-            self._thread.join(timeout_seconds)
+            self._thread.join(max(timeout_seconds - self._seconds_since(self._write_started_at), 0.0))
         with self._lock:
             self._is_closed = True
             self._room_bytes = 0
@@ -148,11 +153,11 @@ class LineWriter:
         """Return whether all of them were written, with the result of the last attempt when the writer is closed."""
         has_failed = False
         while piece := self._next_piece():
-            self._blocked_since = time.monotonic()
+            self._blocked_since = self._monotonic()
             while self._piece_written_bytes < len(piece):
                 is_last_attempt = self._is_closing.is_set()
                 try:
-                    size = self._write(piece[self._piece_written_bytes :])
+                    size = self._timed_write(piece[self._piece_written_bytes :])
                 except OSError as error:
                     if not has_failed:
                         has_failed = True
@@ -166,7 +171,7 @@ class LineWriter:
                         return False
                     self._piece_written_bytes += size
                     self._room_bytes += size
-                self._blocked_since = time.monotonic()
+                self._blocked_since = self._monotonic()
                 self._written_since_report_bytes += size
             if self._written_since_report_bytes > self._max_waiting_bytes:
                 # The reader is too slow for all lines, but has received those that waited when others were lost.
@@ -174,6 +179,16 @@ class LineWriter:
         self._blocked_since = None
         self._report_lost_lines("lines written again", always=has_failed)
         return True
+
+    def _timed_write(self, lines: memoryview) -> int:
+        self._write_started_at = self._monotonic()
+        try:
+            return self._write(lines)
+        finally:
+            self._write_started_at = None
+
+    def _seconds_since(self, moment: float | None) -> float:
+        return 0.0 if moment is None else self._monotonic() - moment
 
     def _next_piece(self) -> memoryview:
         with self._lock:

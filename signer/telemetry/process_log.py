@@ -42,11 +42,12 @@ def process_log(
     package.setLevel(level)
     logging.captureWarnings(True)
     threading.excepthook, sys.unraisablehook = _log_end_of_thread, _log_ignored_exception
-    sys.stderr = _PrintedLines(lines, stderr)
+    sys.stderr = printed = _PrintedLines(lines, stderr)
     try:
         yield lines
     finally:
         lines.flush()
+        printed.end_line()
         if lines.close():
             # Otherwise the next one who prints would wait for the reader.
             sys.stderr = stderr
@@ -57,19 +58,29 @@ def process_log(
         package.setLevel(levels[1])
 
 
+class _Unfinished(threading.local):
+    line = ""
+    """What a thread has printed since its last line feed."""
+
+
 class _PrintedLines(io.TextIOBase):
-    """Replaces stderr for code that prints, such as a traceback."""
+    """Replaces stderr for code that prints, such as a traceback. The lines of several threads do not mix."""
 
     def __init__(self, lines: LineWriter, stderr: TextIO) -> None:
         self._lines = lines
         self._stderr = stderr
-        self._line = ""
+        self._unfinished = _Unfinished()
 
     def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")
+        *lines, self._unfinished.line = (self._unfinished.line + text).split("\n")
         for line in lines:
             self._lines.add(f"{line}\n".encode(errors="backslashreplace"))
         return len(text)
+
+    def end_line(self) -> None:
+        """End the line of this thread, if it is unfinished."""
+        if self._unfinished.line:
+            self.write("\n")
 
     def isatty(self) -> bool:
         return self._stderr.isatty()

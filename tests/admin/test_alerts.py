@@ -12,7 +12,7 @@ import pytest
 from signer.admin.status.alerts import Alert, find_alerts
 from signer.admin.status.history import Point
 from signer.admin.status.html_page import status_page
-from signer.admin.status.snapshot import StatusSnapshot
+from signer.admin.status.snapshot import LogState, StatusSnapshot
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockState
 from signer.credentials.refresh_windows import TokenState
@@ -128,6 +128,14 @@ Change = Callable[[StatusSnapshot], dict[str, Any]]
         (
             lambda _: {"dead_letters": 1},
             Alert("1 callback could not be delivered; see oss-signer events list", False),
+        ),
+        (
+            lambda _: {"logs": [LogState("log", 4.0, 7), LogState("audit", 40.4, 0)]},
+            Alert("the audit log: no line could be written for 40 s", False),
+        ),
+        (
+            lambda _: {"logs": [LogState("log", 6.0, 0)]},
+            Alert("the log: no line could be written for 6 s", False),
         ),
         (
             lambda before: {"points": [*before.points[:-1], point(failed_per_second=0.1)]},

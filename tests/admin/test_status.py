@@ -7,6 +7,7 @@ import pytest
 from signer.admin.status.snapshot import APPS_PER_PAGE
 from tests.admin.conftest import APP, APP_WITHOUT_TOKEN, SECRET, StartAdmin
 from tests.admin.test_reload_endpoint import Certificate
+from tests.harness.waiting import wait_until
 
 MARKUP = "<script>alert(1)</script>"
 MANY = "".join(f"  app-{number:03}: {{}}\n" for number in range(APPS_PER_PAGE * 2 + 1))
@@ -114,6 +115,23 @@ async def test_the_page_shows_a_role_without_a_token(start_admin: StartAdmin) ->
     assert '<p class="state-line bad" id="state">not ready</p>' in page
     assert '<span class="state bad">no token' in page
     assert '<tr class="error" data-key="gone/error">' in page
+
+
+async def test_a_log_that_cannot_be_written_shows_how_long_and_how_many_lines_were_lost(
+    start_admin: StartAdmin,
+) -> None:
+    admin = await start_admin(f"{APP}audit: /dev/full\n")
+    [writer] = admin.service.line_writers
+    writer.add(b"waits\n")
+    writer.add(b"does not fit" * 2**22 + b"\n")
+
+    async def blocked_log() -> dict[str, object] | None:
+        [log] = (await admin.get_json("/status"))["logs"]
+        return log if log["blocked_seconds"] else None
+
+    log = await wait_until(blocked_log)
+    assert (log["sink"], log["lines_lost"]) == ("audit", 1)
+    assert "<dt>Lost lines of the audit log</dt><dd>1</dd>" in await admin.page()
 
 
 async def test_changes_beyond_a_hundred_are_counted(start_admin: StartAdmin) -> None:

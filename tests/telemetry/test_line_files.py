@@ -119,9 +119,9 @@ def test_no_other_process_appends_while_half_a_line_is_removed(path: Path, monke
     monkeypatch.setattr(os, "ftruncate", check_lock)
     with line_file(path) as file, full_disk(10):
         file.write(memoryview(b"first\nsecond\n"))
-    assert has_lock
-    with path.open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert has_lock
+        with path.open("ab") as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_renamed_file_is_followed_by_a_new_one(path: Path) -> None:
@@ -175,9 +175,13 @@ async def test_a_non_blocking_pipe_is_waited_for(pipe: tuple[int, int]) -> None:
 
 
 def test_a_stream_that_is_a_file_loses_no_half_line_either(path: Path) -> None:
-    with path.open("wb") as file, full_disk(10):
-        assert LineStream(file.fileno()).write(memoryview(b"first\nsecond\n")) == len(b"first\n")
-    assert path.read_bytes() == b"first\n"
+    with path.open("wb") as file:
+        stream = LineStream(file.fileno())
+        with full_disk(10):
+            assert stream.write(memoryview(b"first\nsecond\n")) == len(b"first\n")
+        assert path.read_bytes() == b"first\n"
+        stream.write(memoryview(b"second\n"))
+    assert path.read_bytes() == b"first\nsecond\n"
 
 
 def test_a_closed_pipe_raises(pipe: tuple[int, int]) -> None:

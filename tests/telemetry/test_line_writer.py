@@ -48,6 +48,15 @@ class Sink:
         return self.data.splitlines()
 
 
+class Clock:
+    """A monotonic clock that a test sets."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
 def sink() -> Sink:
     return Sink()
@@ -132,6 +141,52 @@ async def test_a_blocked_write_delays_neither_callers_nor_the_end(sink: Sink) ->
     sink.unblock()
     await wait_until(lambda: not any(thread.name == "write log" for thread in threading.enumerate()))
     assert sink.lines == [b"first"], "what was counted as lost is not written later"
+
+
+async def test_no_line_that_was_counted_as_lost_follows_a_write_that_ends_late(sink: Sink) -> None:
+    sink.block()
+    writer = LineWriter("log", write_first_line(sink))
+    writer.add(b"".join(numbered(3)))
+    async with deadline():
+        await asyncio.to_thread(sink.started.wait)
+    assert not writer.close(timeout_seconds=0.01)
+    assert writer.lost_lines == 3
+    sink.unblock()
+    await wait_until(lambda: not any(thread.name == "write log" for thread in threading.enumerate()))
+    assert sink.lines == [b"0"]
+
+
+async def test_closing_several_writers_that_hang_takes_as_long_as_closing_one() -> None:
+    clock = Clock()
+    sinks = [Sink() for _ in range(3)]
+    writers = [await blocked_writer(sink, monotonic=clock) for sink in sinks]
+    clock.seconds += 3600
+    try:
+        async with deadline():
+            for writer in writers:
+                assert not await asyncio.to_thread(writer.close, 3600)
+    finally:
+        for sink in sinks:
+            sink.unblock()
+
+
+async def test_a_write_that_only_failed_before_the_end_gets_the_whole_time(
+    sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk has space again, and is slow."""
+    clock = Clock()
+    writer = LineWriter("audit", sink.write, retry_seconds=3600, monotonic=clock)
+    sink.error = OSError(28, "No space left on device")
+    writer.add(b"first\n")
+    await wait_until(lambda: events(caplog, "lines not written"))
+    clock.seconds += 3600
+    sink.error = None
+    sink.block()
+    closing = asyncio.create_task(asyncio.to_thread(writer.close, 3600))
+    await asyncio.wait([closing], timeout=0.1)
+    sink.unblock()
+    assert await closing
+    assert (sink.lines, writer.lost_lines) == ([b"first"], 0)
 
 
 async def test_lines_that_do_not_fit_are_lost_counted_and_reported_once(

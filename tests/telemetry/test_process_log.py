@@ -91,6 +91,22 @@ def test_what_is_printed_comes_line_by_line_and_in_order(tmp_path: Path) -> None
     assert json.loads(lines[-1])["message"] == "last"
 
 
+def test_lines_that_two_threads_print_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+    with logged(tmp_path) as lines:
+        print("from one ", end="", file=sys.stderr)
+        other = threading.Thread(target=print, args=["from another thread"], kwargs={"file": sys.stderr})
+        other.start()
+        other.join()
+        print("thread", file=sys.stderr)
+    assert lines == ["from another thread", "from one thread"]
+
+
+def test_an_unfinished_line_is_written_at_the_end(tmp_path: Path) -> None:
+    with log_file(tmp_path / "log") as file:
+        print("no line feed", end="", file=sys.stderr)
+    assert file.path.read_text(encoding="utf-8") == "no line feed\n"
+
+
 def test_the_former_state_is_restored(tmp_path: Path) -> None:
     def state() -> list[object]:
         root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What an operator should look at: roles, clock, definitions, certificate, callbacks, failed requests."""
+"""What an operator should look at: roles, clock, definitions, certificate, callbacks, logs, failed requests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ _RENEW_BEFORE = timedelta(days=7)
 _RECENT_POINTS = 10
 """Five minutes."""
 _MAX_ROLES_NAMED = 5
+_BLOCKED_SECONDS = 5.0
+"""A slow disk may take some seconds for a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,15 @@ class Alert:
 
 def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
     """Return the alerts of a snapshot, in the order of the page."""
-    kinds = (_role_alerts, _clock_alerts, _reload_alerts, _certificate_alerts, _callback_alerts, _request_alerts)
+    kinds = (
+        _role_alerts,
+        _clock_alerts,
+        _reload_alerts,
+        _certificate_alerts,
+        _callback_alerts,
+        _log_alerts,
+        _request_alerts,
+    )
     return [alert for find in kinds for alert in find(snapshot)]
 
 
@@ -91,6 +101,13 @@ def _callback_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
     if snapshot.dead_letters:
         number = format_count(snapshot.dead_letters, "callback")
         yield Alert(f"{number} could not be delivered; see oss-signer events list", False)
+
+
+def _log_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    for log in snapshot.logs:
+        if log.blocked_seconds > _BLOCKED_SECONDS:
+            name = "the audit log" if log.sink == "audit" else "the log"
+            yield Alert(f"{name}: no line could be written for {log.blocked_seconds:.0f} s", False)
 
 
 def _request_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:

@@ -29,6 +29,7 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "callback_queue_depth": snapshot.queue_depth,
         "callback_queue_error": snapshot.queue_error,
         "dead_letters": snapshot.dead_letters,
+        "logs": [log._asdict() for log in snapshot.logs],
         "memory_bytes": process.memory_bytes,
         "open_files": process.open_files,
         "most_open_files": process.max_open_files,

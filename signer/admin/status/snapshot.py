@@ -41,6 +41,17 @@ class AppRow(NamedTuple):
     counts: Counter[str]
 
 
+class LogState(NamedTuple):
+    """The log or the audit log."""
+
+    sink: str
+    """`log` or `audit`."""
+    blocked_seconds: float
+    """For how long no line could be written although lines wait."""
+    lines_lost: int
+    """Since the start of the process."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusSnapshot:
     """The state of a signer, and the apps and roles that a query selects."""
@@ -57,6 +68,7 @@ class StatusSnapshot:
     queue_error: str | None
     """Why the callback queue is unavailable."""
     corrupt_queue_files: Sequence[str]
+    logs: Sequence[LogState]
     last_reload: ReloadResult
     certificate: RenewableCertificate | None
     roles: Sequence[RoleState]
@@ -111,6 +123,7 @@ def take_snapshot(
         dead_letters=0 if queue is None else queue.events.dead_letter_count(),
         queue_error=None if queue is None else queue.health.error,
         corrupt_queue_files=() if queue is None else queue.events.corrupt_files(),
+        logs=[LogState(each.sink, each.blocked_seconds(), each.lost_lines) for each in service.line_writers],
         last_reload=reloader.last,
         certificate=reloader.certificate,
         roles=roles,
