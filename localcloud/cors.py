@@ -1,4 +1,4 @@
-"""CORS rules of buckets: preflights, response headers and GetBucketCors.
+"""CORS rules of buckets: preflights, response headers, PutBucketCors and GetBucketCors.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors, .../getbucketcors and .../options
 """
@@ -9,17 +9,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from localcloud.oss_errors import OssError
-from localcloud.oss_xml import xml_response
+from localcloud.oss_errors import OssError, malformed_xml, not_implemented
+from localcloud.oss_xml import parse_xml, read_body, xml_response
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "HEAD")
 _MAX_RULES = 20
 _EXPOSED = ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma")
-_MEMBERS = {"allowed_origins", "allowed_methods", "allowed_headers", "expose_headers"}
+_MAX_BODY_BYTES = 2 * 2**20
+_TAGS = {
+    "AllowedOrigin": "allowed_origins",
+    "AllowedMethod": "allowed_methods",
+    "AllowedHeader": "allowed_headers",
+    "ExposeHeader": "expose_headers",
+}
+_MEMBERS = set(_TAGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,32 @@ def get_bucket_cors(rules: Rules) -> web.Response:
         raise OssError(404, "NoSuchCORSConfiguration", "The CORS Configuration does not exist.", "0034-00000001")
     text = "".join(f"<CORSRule>{_elements(rule)}</CORSRule>" for rule in rules)
     return xml_response(f"<CORSConfiguration>{text}<ResponseVary>false</ResponseVary></CORSConfiguration>")
+
+
+async def parse_request(request: web.Request) -> Rules:
+    """Return the rules of PutBucketCors. Raise MalformedXML if OSS would refuse them."""
+    root = parse_xml(await read_body(request, _MAX_BODY_BYTES), "CORSConfiguration")
+    rules = root.findall("CORSRule")
+    if {child.tag for child in root} - {"CORSRule", "ResponseVary"}:
+        raise malformed_xml()
+    if (root.findtext("ResponseVary") or "false").lower() != "false":
+        raise not_implemented("The element ResponseVary of PutBucketCors", "ResponseVary")
+    try:
+        return parse_rules([_document(rule) for rule in rules])
+    except ValueError:
+        raise malformed_xml() from None
+
+
+def _document(rule: ElementTree.Element) -> dict[str, Any]:
+    """Return a rule as `parse_rules` accepts it."""
+    document: dict[str, Any] = {
+        member: [(child.text or "").strip() for child in rule.findall(tag)]
+        for tag, member in _TAGS.items()
+        if rule.find(tag) is not None
+    }
+    if {child.tag for child in rule} - _TAGS.keys() - {"MaxAgeSeconds"}:
+        raise malformed_xml()
+    return {**document, "max_age_seconds": rule.findtext("MaxAgeSeconds") or 0}
 
 
 def _elements(rule: CorsRule) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from itertools import pairwise
-from xml.etree import ElementTree
 
 from aiohttp import web
 
@@ -21,7 +20,7 @@ from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part, 
 from localcloud.object_headers import acl_of, already_exists, forbids_overwrite
 from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, malformed_xml
-from localcloud.oss_xml import elements, read_body, xml_response
+from localcloud.oss_xml import elements, parse_xml, read_body, xml_response
 from localcloud.world import Bucket, World, iso
 
 _MIN_PART_BYTES = 100 * 1024
@@ -107,11 +106,8 @@ def _chosen_parts(complete_all: str | None, body: bytes, upload: MultipartUpload
 
 def _listed(body: bytes) -> list[tuple[int, str]]:
     """Return the numbers and ETags in the body. Raise MalformedXML."""
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 (expat limits the expansion of entities)
-    except ElementTree.ParseError:
-        raise malformed_xml() from None
-    if root.tag != "CompleteMultipartUpload" or not len(root):
+    root = parse_xml(body, "CompleteMultipartUpload")
+    if not len(root):
         raise malformed_xml()
     found = []
     for part in root:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from localcloud.oss_errors import OssError
+from localcloud.oss_errors import OssError, not_implemented
 
 _SIGNATURE_PARAMETERS = frozenset(
     {
@@ -104,6 +104,11 @@ _OPERATIONS = (
     Operation("GetBucketInfo", "GET", on_object=False, selectors=frozenset({"bucketInfo"})),
     Operation("GetBucketLocation", "GET", on_object=False, selectors=frozenset({"location"})),
     Operation("GetBucketCors", "GET", on_object=False, selectors=frozenset({"cors"})),
+    Operation("PutBucketCors", "PUT", on_object=False, selectors=frozenset({"cors"})),
+    Operation("DeleteBucketCors", "DELETE", on_object=False, selectors=frozenset({"cors"})),
+    Operation("GetBucketLifecycle", "GET", on_object=False, selectors=frozenset({"lifecycle"})),
+    Operation("PutBucketLifecycle", "PUT", on_object=False, selectors=frozenset({"lifecycle"})),
+    Operation("DeleteBucketLifecycle", "DELETE", on_object=False, selectors=frozenset({"lifecycle"})),
     Operation(
         "InitiateMultipartUpload",
         "POST",
@@ -170,9 +175,3 @@ def find_operation(method: str, key: str, query: Mapping[str, str]) -> Operation
     if unsigned:
         raise not_implemented(f"{method} of {target} with the query parameter {unsigned[0]}", unsigned[0])
     raise not_implemented(f"{method} of {target}", method)
-
-
-def not_implemented(subject: str, name: str) -> OssError:
-    """Return the error for what OSS can do and the local cloud cannot."""
-    message = f"{subject} is not implemented by the local cloud."
-    return OssError(501, "NotImplemented", message, argument=(name, ""))

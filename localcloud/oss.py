@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -17,9 +19,10 @@ from aiohttp import web
 from localcloud.addressing import bucket_and_key, host_of, query_of
 from localcloud.bucket_queries import check_endpoint, check_public_endpoint, get_bucket_info, get_bucket_location
 from localcloud.callbacks import REQUEST_ID, Callbacks
-from localcloud.cors import allow_origin, get_bucket_cors, preflight
+from localcloud.cors import allow_origin, get_bucket_cors, parse_request, preflight
 from localcloud.get_object import get_object, head_object
 from localcloud.header_signature import authorize
+from localcloud.lifecycle import get_lifecycle, parse_lifecycle
 from localcloud.multipart import Multipart
 from localcloud.multipart_completion import MultipartCompletion
 from localcloud.multipart_lists import list_multipart_uploads, list_parts
@@ -130,7 +133,22 @@ class Oss:
                 return get_bucket_location(bucket)
             case "GetBucketCors":
                 return get_bucket_cors(bucket.cors)
+            case "PutBucketCors":
+                return self._change(bucket, cors=await parse_request(request))
+            case "DeleteBucketCors":
+                return self._change(bucket, status=204, cors=())
+            case "GetBucketLifecycle":
+                return get_lifecycle(bucket.lifecycle)
+            case "PutBucketLifecycle":
+                return self._change(bucket, lifecycle=await parse_lifecycle(request))
+            case "DeleteBucketLifecycle":
+                return self._change(bucket, status=204, lifecycle=None)
         raise NotImplementedError(name)
+
+    def _change(self, bucket: Bucket, *, status: int = 200, **settings: Any) -> web.Response:
+        """Replace settings of the bucket."""
+        self._world.buckets[bucket.name] = replace(self._world.buckets[bucket.name], **settings)
+        return web.Response(status=status)
 
     def _list(self, query: Mapping[str, str], bucket: Bucket) -> web.Response:
         """ListObjectsV2.

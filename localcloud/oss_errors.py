@@ -39,6 +39,12 @@ def malformed_xml(ec: str = "") -> OssError:
     return OssError(400, "MalformedXML", message, ec)
 
 
+def not_implemented(subject: str, name: str) -> OssError:
+    """Return the error for what OSS can do and the local cloud cannot."""
+    message = f"{subject} is not implemented by the local cloud."
+    return OssError(501, "NotImplemented", message, argument=(name, ""))
+
+
 def error_response(error: OssError, request_id: str, host: str) -> web.Response:
     members = {"Code": error.code, "Message": error.message, "RequestId": request_id, "HostId": host}
     members |= dict(error.more)

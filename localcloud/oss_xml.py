@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from hashlib import md5
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from localcloud.oss_errors import OssError
+from localcloud.oss_errors import OssError, malformed_xml
 
 
 def elements(values: Mapping[str, str | int | bool | None]) -> str:
@@ -35,6 +36,20 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     if request.headers.get("Content-MD5", content_md5) != content_md5:
         raise OssError(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
     return bytes(body)
+
+
+def parse_xml(body: bytes, root: str, ec: str = "") -> ElementTree.Element:
+    """Return the root element. Raise MalformedXML if the body is not XML, or has another root."""
+    try:
+        found = ElementTree.fromstring(body)  # noqa: S314 (expat limits the expansion of entities)
+    except ElementTree.ParseError:
+        raise malformed_xml(ec) from None
+    for element in found.iter():
+        # SDKs that speak to Amazon S3 too send its namespace.
+        element.tag = element.tag.rpartition("}")[2]
+    if found.tag != root:
+        raise malformed_xml(ec)
+    return found
 
 
 def oss_time(iso_text: str) -> str:

@@ -27,8 +27,7 @@ from localcloud.object_headers import (
     stored_headers,
 )
 from localcloud.objects import Incoming, Objects, StoredObject
-from localcloud.operations import not_implemented
-from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 from localcloud.post_policy import Policy, check_conditions, check_expiration, parse_policy
 from localcloud.post_signature import Signer, verify
 from localcloud.world import Bucket, World, iso

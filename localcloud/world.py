@@ -59,6 +59,8 @@ class Bucket:
     name: str
     region: str
     cors: Rules = ANY_PAGE
+    lifecycle: str | None = None
+    """The lifecycle rules as XML."""
 
 
 @dataclass(frozen=True, slots=True)

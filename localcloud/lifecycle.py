@@ -1,0 +1,83 @@
+"""PutBucketLifecycle, GetBucketLifecycle and DeleteBucketLifecycle. The rules are kept, but not executed.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/putbucketlifecycle and .../getbucketlifecycle
+Each EC has a page of its own, such as https://help.aliyun.com/zh/oss/user-guide/0014-00000073
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from xml.etree import ElementTree
+
+from aiohttp import web
+
+from localcloud.oss_errors import OssError, malformed_xml, not_implemented
+from localcloud.oss_xml import parse_xml, read_body, xml_response
+
+_MAX_BODY_BYTES = 2 * 2**20
+_MAX_RULES = 1000
+_ACTIONS = frozenset(
+    {
+        "Expiration",
+        "Transition",
+        "AbortMultipartUpload",
+        "NoncurrentVersionExpiration",
+        "NoncurrentVersionTransition",
+    }
+)
+_CONDITIONS = frozenset({"ID", "Prefix", "Status", "Tag", "Filter", "AtimeBase"})
+
+
+async def parse_lifecycle(request: web.Request) -> str:
+    """Return the rules of the request as XML, each with an ID. Raise `OssError` if OSS would refuse them."""
+    root = parse_xml(await read_body(request, _MAX_BODY_BYTES), "LifecycleConfiguration", "0014-00000011")
+    if not 1 <= len(root) <= _MAX_RULES:
+        raise malformed_xml("0014-00000011")
+    for rule in root:
+        if rule.tag != "Rule":
+            raise malformed_xml("0014-00000015")
+        _check_rule(rule)
+    names = [name for rule in root if (name := rule.findtext("ID"))]
+    if len(set(names)) < len(names):
+        raise OssError(400, "InvalidArgument", "Rule ID must be unique.")
+    for rule in root:
+        if not rule.findtext("ID"):
+            rule.insert(0, _new_id())
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def get_lifecycle(rules: str | None) -> web.Response:
+    """Raise NoSuchLifecycle if the bucket has no rules."""
+    if rules is None:
+        raise OssError(404, "NoSuchLifecycle", "No Row found in Lifecycle Table.")
+    return xml_response(rules)
+
+
+def _check_rule(rule: ElementTree.Element) -> None:
+    tags = {child.tag for child in rule}
+    for tag in tags - _ACTIONS - _CONDITIONS:
+        raise not_implemented(f"The element {tag} of a lifecycle rule", tag)
+    if rule.findtext("Status") not in ("Enabled", "Disabled") or not tags & _ACTIONS:
+        raise malformed_xml()
+    for action in rule.findall("AbortMultipartUpload"):
+        _check_abort([child.tag for child in action], action)
+
+
+def _check_abort(tags: Iterable[str], action: ElementTree.Element) -> None:
+    found = sorted(tags)
+    if set(found) - {"Days", "CreatedBeforeDate"}:
+        raise malformed_xml("0014-00000071")
+    if not found:
+        raise malformed_xml("0014-00000073")
+    if len(found) > 1:
+        raise malformed_xml("0014-00000074")
+    days = action.findtext("Days")
+    if days is not None and not (days.isdecimal() and int(days) > 0):
+        raise malformed_xml()
+
+
+def _new_id() -> ElementTree.Element:
+    element = ElementTree.Element("ID")
+    element.text = str(uuid.uuid4())
+    return element
