@@ -90,7 +90,7 @@ class AssumeRole(StsRole):
     access_key_secret: SecretStr | None = Field(
         None,
         min_length=1,
-        examples=["${OSS_ACCESS_KEY_SECRET}", "${file:/run/credentials/oss-signer.service/ak-secret}"],
+        examples=["${OSS_ACCESS_KEY_SECRET}", "${file:$CREDENTIALS_DIRECTORY/ak-secret}"],
     )
     """AccessKey secret of the RAM user."""
     external_id: str | None = Field(None, examples=["photo-partner"])

@@ -104,7 +104,10 @@ def _absolute_path(path: str, environ: Variables) -> str:
         return path
     directory = environ.credentials_directory
     if directory is None:
-        raise _Unresolvable(f"{_CREDENTIALS[:-1]} is not set; add LoadCredential= to the systemd unit, which sets it")
+        raise _Unresolvable(
+            f"{_CREDENTIALS[:-1]} is not set: systemd sets it for a service with LoadCredential=; in a shell, run the "
+            "command with systemd-run, as docs/deploying.md shows"
+        )
     return f"{directory}/{path.removeprefix(_CREDENTIALS)}"
 
 

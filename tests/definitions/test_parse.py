@@ -157,7 +157,7 @@ def test_a_file_in_the_credentials_directory_of_systemd(tmp_path: Path) -> None:
         + "apps: {a: {key_prefix: '', bucket: '${file:$CREDENTIALS_DIRECTORY/bucket}', region: cn-hangzhou, credentials: r}}\n"
     )
     assert parse({"a.yaml": text}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).app("a").rules.bucket == "photos"
-    with pytest.raises(BadDefinitions, match=r"\$CREDENTIALS_DIRECTORY is not set; .*LoadCredential="):
+    with pytest.raises(BadDefinitions, match=r"\$CREDENTIALS_DIRECTORY is not set: .*LoadCredential="):
         parse({"a.yaml": text}, {})
 
 

@@ -46,6 +46,26 @@ async def test_a_mistake_is_reported_with_its_place_and_fix(command: str, tmp_pa
     assert "did you mean credentials?" in result.err
 
 
+async def test_check_outside_of_the_service_explains_its_secrets(tmp_path: Path) -> None:
+    config = tmp_path / "signer.yaml"
+    config.write_text(
+        BROKEN.partition("apps:")[0].replace(
+            "{type: ecs_ram_role}",
+            "{type: static, access_key_id: x, access_key_secret: '${file:$CREDENTIALS_DIRECTORY/ak-secret}'}",
+        )
+        + "apps: {a: {key_prefix: a/, bucket: photos, region: cn-hangzhou, credentials: r}}\n",
+        encoding="utf-8",
+    )
+    result = await run_command("check", config)
+    assert result.status == 1
+    assert f"{config}:2:" in result.err
+    assert "$CREDENTIALS_DIRECTORY is not set: systemd sets it for a service with LoadCredential=" in result.err
+    assert "systemd-run, as docs/deploying.md shows" in result.err
+    (tmp_path / "ak-secret").write_text("s", encoding="ascii")
+    accepted = await run_command("check", config, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert accepted.status == 0, accepted.err
+
+
 async def test_check_accepts_the_example() -> None:
     result = await run_command("check", "--config", "config", environ=LOCAL_ENVIRON)
     assert result.status == 0, result.err

@@ -18,6 +18,7 @@ import pytest
 
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.ports import reserve_port
+from tests.systemd.documented_commands import check_as_service
 from tests.systemd.load import Load, load
 from tests.systemd.machine import PROJECT, Machine, machine, python_below_a_home, require_systemd
 
@@ -118,7 +119,10 @@ async def test_a_service_from_installation_to_removal(site: Site) -> None:
         await running.wait_for_more(100)
         print_figures("running", running, time.monotonic())
         assert running.failures == []
-        for step in (_reload, _refused_reload, _rolling_restart, _upgrade, _hard_kill, _blocked_loop, _stop_and_start):
+        for step in (
+            *(_as_service, _refresh, _reload, _refused_reload),
+            *(_rolling_restart, _upgrade, _hard_kill, _blocked_loop, _stop_and_start),
+        ):
             running.reset()
             started = time.monotonic()
             await step(site, running)
@@ -127,6 +131,21 @@ async def test_a_service_from_installation_to_removal(site: Site) -> None:
         for worker in WORKERS:
             await machine.wait_for_property(worker, "ActiveState", "^active$")
     await _end(site)
+
+
+async def _as_service(site: Site, running: Load) -> None:
+    await check_as_service(site.machine, site.cloud.oss)
+    assert running.failures == []
+
+
+async def _refresh(site: Site, running: Load) -> None:
+    """Replace the token of a role in each worker; requests wait meanwhile."""
+    output = await site.machine.run("/opt/oss-signer/bin/oss-signer", "refresh", "partner")
+    sockets = ("unix:/run/oss-signer/admin.sock", "unix:/run/oss-signer/admin-2.sock")
+    assert [line.partition(", ")[0] for line in output.splitlines()] == [
+        f"{socket}  partner: new token" for socket in sockets
+    ]
+    assert running.failures == []
 
 
 async def _reload(site: Site, running: Load) -> None:

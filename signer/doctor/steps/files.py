@@ -9,7 +9,7 @@ from pathlib import Path
 from signer.definitions.redaction import mask_secrets
 from signer.definitions.registry import Registry
 from signer.doctor.findings import Finding, Subject, Verdict
-from signer.environment import CannotReadEnvironment, Environment
+from signer.environment import CREDENTIALS_DIRECTORY, CannotReadEnvironment, Environment
 from signer.file_calls import fix_for, run_with_deadline
 
 _FILE_REFERENCE = re.compile(r"\$\{file:([^}\n]+)\}")
@@ -62,6 +62,8 @@ def _check_definition_file(name: str) -> Finding | None:
 
 def _check_referenced_file(path: str, *, is_public: bool = False) -> Finding:
     subject = Subject("files", mask_secrets(path))
+    if directory := os.environ.get(CREDENTIALS_DIRECTORY):
+        path = path.replace(f"${CREDENTIALS_DIRECTORY}", directory)
 
     def check() -> Finding:
         if not stat.S_ISREG(Path(path).stat().st_mode):
@@ -93,7 +95,7 @@ def _check_secret_file(subject: Subject, path: str) -> Finding:
 def _fix_unreadable(path: str) -> str:
     return (
         f"create it, or let the service's user read it: install -m 0400 -o oss-signer FILE {path}; "
-        "under systemd: LoadCredential= and ${file:/run/credentials/oss-signer.service/NAME}"
+        "under systemd: LoadCredential= and ${file:$CREDENTIALS_DIRECTORY/NAME}"
     )
 
 
