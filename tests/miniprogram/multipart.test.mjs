@@ -58,10 +58,13 @@ describe('a large file', () => {
   })
 
   test('is sent as a form if the app has no multipart, and the next one too', async () => {
-    stub.plan('start', [404, { code: 'not_found', title: 'Not found' }])
-    const app = uploader({ retries: 0 })
-    for (const path of [video(), video()]) await failureOf(app.upload(path))
-    assert.deepEqual(stub.requests.map(({ what }) => what), ['start', 'form', 'form'])
+    for (const [status, code] of [[403, 'forbidden'], [404, 'not_found']]) {
+      stub.plan('start', [status, { code, title: 'No' }])
+      stub.requests.length = 0
+      const app = uploader({ retries: 0 })
+      for (const path of [video(), video()]) await failureOf(app.upload(path))
+      assert.deepEqual(stub.requests.map(({ what }) => what), ['start', 'form', 'form'])
+    }
   })
 
   test('has the threshold of the app, once a form has shown it', async () => {
@@ -284,7 +287,7 @@ describe('after a restart', () => {
   })
 
   test('a record that the signer refuses is dropped', async () => {
-    for (const [status, code] of [[409, 'upload_gone'], [404, 'not_found'], [400, 'invalid_request']]) {
+    for (const [status, code] of [[409, 'upload_gone'], [403, 'forbidden'], [404, 'not_found'], [400, 'invalid_request']]) {
       const path = video()
       await restart(path)
       stub.plan('list', [status, { code }])

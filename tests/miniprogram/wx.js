@@ -85,7 +85,7 @@ function startTask(name, phone, turns, options, headers, send) {
     request = http.request(url, {
       method: options.method || (name === 'uploadFile' ? 'POST' : 'GET'),
       headers: { ...headers, Referer: `https://servicewechat.com/${phone.appId}/devtools/page-frame.html` },
-      agent: false,
+      agent: name === 'request' && phone.agent,
       // Like a name server, connect to another port than the one of the URL; like a proxy in front, without TLS.
       port: phone.routes[url.origin] || url.port,
       ...(secure ? { protocol: 'http:', hostname: '127.0.0.1' } : {}),
@@ -122,7 +122,8 @@ function startTask(name, phone, turns, options, headers, send) {
  * if it has one. `routes`: another local port for an origin. `files`: the directory of wxfile://NAME. `headersWithUpload`:
  * some phones add undocumented headers to the result of uploadFile. `emitsHeaders`: whether onHeadersReceived works, which
  * needs base library 2.1.0. `readsSlices`: whether readFile accepts a position, which needs 2.10.0. `cased`: how the names
- * of headers are written.
+ * of headers are written. `keepsConnections`: whether requests use connections again. `storageFile`: where the storage is kept
+ * beyond this process.
  */
 function createWx(options = {}) {
   const phone = {
@@ -134,6 +135,8 @@ function createWx(options = {}) {
     emitsHeaders: true,
     readsSlices: true,
     cased: (name) => name,
+    keepsConnections: false,
+    storageFile: '',
     ...options,
     resultOf(name, options, text, header) {
       if (name === 'uploadFile') return { data: text, ...(phone.headersWithUpload ? { header } : {}) }
@@ -151,7 +154,8 @@ function createWx(options = {}) {
   const calls = []
   const requests = queue()
   const uploads = queue()
-  const storage = new Map()
+  phone.agent = phone.keepsConnections ? new http.Agent({ keepAlive: true }) : false
+  const storage = openStorage(phone.storageFile)
   const realPath = (name) => (name.startsWith('wxfile://') ? path.join(phone.files, name.slice(9)) : name)
 
   const fileSystem = {
@@ -219,6 +223,16 @@ function createWx(options = {}) {
     getFileSystemManager: () => fileSystem,
   }
   return { wx, phone, calls, storage, fileSystem, requests, uploads }
+}
+
+/** Return a storage; changes are written to the file, if it has one. */
+function openStorage(file) {
+  const storage = new Map(file && fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : [])
+  const write = () => file && fs.writeFileSync(file, JSON.stringify([...storage]))
+  return Object.assign(storage, {
+    set: (key, value) => (Map.prototype.set.call(storage, key, value), write(), storage),
+    delete: (key) => (Map.prototype.delete.call(storage, key), write()),
+  })
 }
 
 /** Return the body of a request: text, bytes, or JSON. */

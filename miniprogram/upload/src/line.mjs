@@ -5,7 +5,6 @@ export const MAX_PARTS = 4
 export const createLine = (timeoutMs) => {
   let limit = 2
   let sending = 0
-  let streak = 0
   let usualMs = 0 // of one part
   const queue = []
 
@@ -29,15 +28,10 @@ export const createLine = (timeoutMs) => {
       sending--
       if (ms > 0) {
         usualMs = usualMs ? usualMs * 0.7 + ms * 0.3 : ms
-        // Parts that need long get longer if fewer are sent at the same time.
-        if (ms > timeoutMs) limit = Math.max(1, limit - 1)
-        else if (++streak >= limit) {
-          limit = Math.min(MAX_PARTS, limit + 1)
-          streak = 0
-        }
+        // On a slow connection, each part is faster if fewer are sent at the same time.
+        limit = Math.max(1, Math.min(MAX_PARTS, limit + (ms > timeoutMs ? -1 : 1)))
       } else if (ms === 0) {
         limit = Math.ceil(limit / 2)
-        streak = 0
         usualMs *= 2
       }
       next()

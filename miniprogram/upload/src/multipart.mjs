@@ -31,6 +31,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
     let shown
     let halt
     let interrupt // rejects the steps of all parts
+    let reason // of the interruption
     let open // ends the wait of `gate`
     let closed
 
@@ -38,11 +39,13 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
       if (state !== shown) job._onState((shown = state), about)
     }
     const renewHalt = () => {
+      reason = 0
       halt = new Promise((_, reject) => (interrupt = reject))
       halt.catch(nothing)
     }
-    const stop = (reason) => {
-      interrupt(reason)
+    const stop = (error) => {
+      reason = error
+      interrupt(error)
       aborts.forEach((abort) => abort())
       aborts.clear()
     }
@@ -60,13 +63,14 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
       while (pause.paused) await step(() => closed)
     }
 
-    const call = (path, more, member) => {
-      const body = assign({ upload: record && record.upload }, more)
+    const send = (path, more, member) => ask('multipart' + path, assign({ upload: record && record.upload }, more), member)
+    const showWaiting = (error) => show('waiting', error)
+    const call = (...request) => {
       const attempt = async () => {
         await gate()
-        return step(() => ask('multipart' + path, body, member))
+        return step(() => send(...request))
       }
-      return retry(attempt, nothing, (error) => show('waiting', error), true)
+      return retry(attempt, nothing, showWaiting, true)
     }
 
     const bytesOf = (number) => Math.min(record.part_size, size - (number - 1) * record.part_size)
@@ -83,44 +87,47 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
       tell(number, 'stored')
     }
 
-    const keep = (parts) => {
+    const keep = ({ parts }, known = urls) => {
       const batch = {} // its signatures end with the same token
       for (const part of parts) {
         const [, seconds] = /x-oss-expires=(\d+)/.exec(part.url) || []
         batch._ends = endOf(platform, (seconds || 60) * 1000)
-        urls[part.part_number] = assign(part, { _batch: batch })
+        known[part.part_number] = assign(part, { _batch: batch })
       }
     }
 
     const sendParts = async () => {
       const todo = []
+      const known = urls // those of a new upload are others
       const current = new Set()
       let asking
       let failed
       let sending = 0
       for (let number = 1; number <= record.part_count; number++) if (!(number in etags)) todo.push(number)
 
-      const lives = (number) => urls[number] && urls[number]._batch._ends > platform._now()
+      const lives = (number) => known[number] && known[number]._batch._ends > platform._now()
       const urlOf = async (number) => {
         for (let isAsked; !lives(number); ) {
           if (!asking) {
             if (isAsked) throw failure('server')
             isAsked = true
             const numbers = [...current, ...todo].filter((each) => !lives(each)).slice(0, MAX_SIGNED)
-            asking = ask('multipart/parts', { upload: record.upload, part_numbers: numbers }, 'parts')
-              .then(({ parts }) => keep(parts))
+            asking = send('/parts', { part_numbers: numbers }, 'parts').then((signed) => keep(signed, known))
             const over = () => (asking = undefined)
             asking.then(over, over)
           }
           await asking
         }
-        return urls[number]
+        return known[number]
       }
 
       const attempt = async (number) => {
         await gate()
         if (failed) return
-        const guarded = (start) => step(() => Promise.race([halt, start()]))
+        const guarded = async (start) => {
+          if (failed || reason) throw failed || reason
+          return step(() => Promise.race([halt, start()]))
+        }
         const place = line._enter()
         const start = (number - 1) * record.part_size
         let abort
@@ -128,7 +135,8 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         try {
           await guarded(() => place)
           const url = await guarded(() => urlOf(number))
-          const body = await guarded(() => platform._slice(file, start, bytesOf(number)))
+          // Not guarded: `halt` and `step` would keep the result of each race, and so the whole file, in memory.
+          const body = await platform._slice(file, start, bytesOf(number))
           const began = platform._now()
           sending++
           show('uploading', record)
@@ -163,8 +171,8 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         while (todo.length && !failed) {
           const number = todo.shift()
           current.add(number)
-          const onWait = (error) => sending || show('waiting', error)
-          await retry(() => attempt(number), () => (urls[number]._batch._ends = 0), onWait, true)
+          const renew = () => (known[number]._batch._ends = 0)
+          await retry(() => attempt(number), renew, (error) => sending || showWaiting(error), true)
           current.delete(number)
         }
       }
@@ -172,7 +180,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
       try {
         await Promise.all(Array.from({ length: MAX_PARTS }, work))
       } catch (error) {
-        failed = true
+        failed = error
         stop(error)
         throw error
       }
@@ -205,7 +213,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         }
       } else {
         record = await call('', assign({}, request, { reuse: undefined }), 'upload')
-        keep(record.parts)
+        keep(record)
         delete record.parts
         if (id) records._save(id, record)
       }
@@ -231,12 +239,13 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
           return await complete()
         } catch (error) {
           const { code, status } = error
-          if (!record && code === 'not_found') {
+          // Then the app has none, or the signer of an earlier release has no such route.
+          if (!record && /^(forbidden|not_found)$/.test(code)) {
             isOff = true
             return
           }
           const isGone = code === 'upload_gone'
-          const isWrong = isResumed && !isPrepared && (status === 400 || status === 404)
+          const isWrong = isResumed && !isPrepared && /^40[034]$/.test(status)
           if (isAgain || !(isGone || isWrong || code === 'parts_mismatch')) throw error
           renewHalt()
           isResumed = !isGone && !isWrong
@@ -258,7 +267,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         error.key = record.key
         // After a login, or a fix of the permissions, the upload can continue.
         if (error.code === 'cancelled' || !(error.retryable || /^40[13]$/.test(error.status))) {
-          ask('multipart/abort', { upload: record.upload }, 'upload').catch(nothing)
+          send('/abort').catch(nothing)
           drop()
         }
       }
