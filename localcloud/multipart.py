@@ -15,7 +15,14 @@ from aiohttp import web
 
 from localcloud.listing import encoder
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, delete_parts
-from localcloud.object_headers import DEFAULT_TYPE, already_exists, forbids_overwrite, storage_class_of, stored_headers
+from localcloud.object_headers import (
+    DEFAULT_TYPE,
+    already_exists,
+    encryption_header,
+    forbids_overwrite,
+    storage_class_of,
+    stored_headers,
+)
 from localcloud.objects import Objects
 from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.oss_xml import elements, xml_response
@@ -46,7 +53,10 @@ class Multipart:
         )
         self._uploads.add(upload)
         members = elements({"EncodingType": encoding, "Bucket": bucket.name, "Key": encode(key), "UploadId": upload.id})
-        return xml_response(f"<InitiateMultipartUploadResult>{members}</InitiateMultipartUploadResult>")
+        return xml_response(
+            f"<InitiateMultipartUploadResult>{members}</InitiateMultipartUploadResult>",
+            headers=encryption_header(upload.headers),
+        )
 
     async def upload_part(
         self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str

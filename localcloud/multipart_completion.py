@@ -17,7 +17,7 @@ from localcloud.crc64 import combine
 from localcloud.listing import encoder
 from localcloud.multipart import part_number
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part, delete_parts, etag_of
-from localcloud.object_headers import acl_of, already_exists, forbids_overwrite
+from localcloud.object_headers import acl_of, already_exists, encryption_header, forbids_overwrite
 from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, malformed_xml
 from localcloud.oss_xml import elements, parse_xml, read_body, xml_response
@@ -68,7 +68,11 @@ class MultipartCompletion:
         )
         return xml_response(
             f"<CompleteMultipartUploadResult>{members}</CompleteMultipartUploadResult>",
-            headers={"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64},
+            headers={
+                "ETag": stored.etag,
+                "x-oss-hash-crc64ecma": stored.crc64,
+                **encryption_header(stored.headers),
+            },
         )
 
     def _store(self, upload: MultipartUpload, parts: list[Part], stored: StoredObject) -> None:

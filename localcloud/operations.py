@@ -86,7 +86,8 @@ _OPERATIONS = (
         "PUT",
         on_object=True,
         parameters=_CALLBACK_PARAMETERS,
-        headers=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-storage-class", "x-oss-forbid-overwrite"},
+        headers=_CALLBACK_HEADERS
+        | {"x-oss-object-acl", "x-oss-storage-class", "x-oss-forbid-overwrite", "x-oss-server-side-encryption"},
         accepts_metadata=True,
     ),
     Operation("GetObject", "GET", on_object=True, headers=frozenset({"x-oss-range-behavior"}), is_public=True),
@@ -115,7 +116,7 @@ _OPERATIONS = (
         on_object=True,
         selectors=frozenset({"uploads"}),
         parameters=frozenset({"encoding-type"}),
-        headers=frozenset({"x-oss-storage-class", "x-oss-forbid-overwrite"}),
+        headers=frozenset({"x-oss-storage-class", "x-oss-forbid-overwrite", "x-oss-server-side-encryption"}),
         ignored=_CALLBACK_HEADERS | {"x-oss-object-acl"},
         accepts_metadata=True,
         permission="PutObject",

@@ -48,6 +48,7 @@ _FIELDS = frozenset(
         "x-oss-object-acl",
         "x-oss-storage-class",
         "x-oss-forbid-overwrite",
+        "x-oss-server-side-encryption",
     }
 )
 """The implemented `x-oss-` fields."""

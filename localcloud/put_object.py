@@ -17,6 +17,7 @@ from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
     already_exists,
+    encryption_header,
     forbids_overwrite,
     storage_class_of,
     stored_headers,
@@ -60,7 +61,8 @@ async def put_object(
         await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
     if callback is not None:
         return await callbacks.send(request, "PutObject", callback, bucket.name, stored)
-    return web.Response(headers={"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64, "Content-MD5": content_md5})
+    result = {"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64, "Content-MD5": content_md5}
+    return web.Response(headers=result | encryption_header(stored.headers))
 
 
 async def receive(request: web.Request, incoming: Incoming) -> str:

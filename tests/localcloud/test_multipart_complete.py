@@ -190,7 +190,7 @@ async def test_an_unknown_parameter_or_header_is_not_implemented(
     upload = await Uploading(sdk).start()
     for method, query, header in (
         ("POST", {"uploads": "", "sequential": ""}, ""),
-        ("POST", {"uploads": ""}, "x-oss-server-side-encryption"),
+        ("POST", {"uploads": ""}, "x-oss-server-side-encryption-key-id"),
         ("POST", {"uploads": ""}, "x-oss-tagging"),
         ("PUT", {"partNumber": "1", "uploadId": upload.id}, "x-oss-copy-source"),
         ("PUT", {"partNumber": "1", "uploadId": upload.id}, "x-oss-traffic-limit"),
@@ -218,3 +218,13 @@ async def test_the_location_is_the_address_of_the_object(
     assert done.key == KEY
     async with session.get(URL(done.location, encoded=True)) as answer:
         assert await answer.read() == PART
+
+
+async def test_the_encryption_of_an_upload_is_in_its_answers(cloud: Cloud, sdk: AsyncClient) -> None:
+    for algorithm, status, code in (("KMS", 501, "NotImplemented"), ("AES", 400, "InvalidEncryptionAlgorithmError")):
+        assert (await refused(Uploading(sdk).start(server_side_encryption=algorithm)))[:2] == (status, code)
+    upload = await Uploading(sdk).start(server_side_encryption="AES256")
+    await upload.put(1)
+    done = await upload.complete()
+    assert done.headers["x-oss-server-side-encryption"] == "AES256"
+    assert (await upload.head()).server_side_encryption == "AES256"
