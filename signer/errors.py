@@ -61,6 +61,20 @@ class UnsupportedType(Problem):
     code, status, title = "unsupported_type", 415, "Unsupported type"
 
 
+class UploadGone(Problem):
+    """The multipart upload cannot be continued."""
+
+    code, status, title = "upload_gone", 409, "Upload gone"
+
+
+class PartsMismatch(Problem):
+    code, status, title = "parts_mismatch", 409, "Parts mismatch"
+
+
+class AlreadyExists(Problem):
+    code, status, title = "already_exists", 409, "Already exists"
+
+
 class RateLimited(Problem):
     code, status, title = "rate_limited", 429, "Rate limited"
 
@@ -71,6 +85,16 @@ class CredentialsUnavailable(Problem):
 
 class IdentityUnavailable(Problem):
     code, status, title = "identity_unavailable", 503, "Identity unavailable"
+
+
+class OssRefused(Problem):
+    """OSS refuses a request of the signer itself."""
+
+    code, status, title = "oss_refused", 502, "OSS refused"
+
+
+class OssUnavailable(Problem):
+    code, status, title = "oss_unavailable", 503, "OSS unavailable"
 
 
 class KeyUnavailable(Problem):

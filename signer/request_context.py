@@ -13,17 +13,21 @@ RevisionT = TypeVar("RevisionT", covariant=True, default=object)
 AppT = TypeVar("AppT", covariant=True, default=object)
 
 
+MAX_BODY_BYTES = 64 * 1024
+"""The usual limit of a request body."""
+
+
 class RequestBody(Protocol):
     """The body of a request, read on demand."""
 
-    async def read(self) -> bytes:
+    async def read(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body; raise `TooLarge`, or `InvalidRequest` if it is incomplete, malformed or too slow."""
 
 
 class EmptyBody:
     """The body of a request without one."""
 
-    async def read(self) -> bytes:
+    async def read(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         return b""
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from signer.callers.jwks import Jwks
     from signer.callers.verification_keys import VerificationKey
     from signer.credentials.sources.assume_role import RoleCredentials
+    from signer.signing.upload_token import UploadTokens
 
 _BASE_ROLE_LIFE = timedelta(minutes=5)
 """The lifetime that a token needs if its only use is to assume other roles."""
@@ -50,6 +51,8 @@ class Revision:
     roles: RoleSet
     checks: Mapping[str, CallerCheck]
     """The caller check of each enabled app, by app id."""
+    upload_tokens: UploadTokens | None = None
+    """Of multipart uploads; None if no app has them."""
 
 
 Context = RequestContext[Revision, App]
@@ -148,6 +151,16 @@ def _issuer(role: Role) -> Hashable:
     if isinstance(entry, credential_model.OidcRole):
         return entry.endpoint, entry.provider_arn, entry.token_file
     return entry.endpoint if isinstance(entry, credential_model.EcsRamRole) else entry.type
+
+
+def build_upload_tokens(registry: Registry) -> UploadTokens | None:
+    """Return the tokens of multipart uploads, or None if no app has them."""
+    secrets = registry.server.secret
+    if not secrets or all(app.rules.multipart is None for app in registry.apps.values()):
+        return None
+    from signer.signing.upload_token import UploadTokens
+
+    return UploadTokens([secret.get_secret_value() for secret in secrets])
 
 
 class _Identity:

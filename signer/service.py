@@ -1,12 +1,15 @@
 """The one path of every signature: app, caller, limits, credential, signature. It does not depend on HTTP."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from signer.admission import Admission, audit_members, enabled_app
 from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockSkew
@@ -19,12 +22,13 @@ from signer.delivery.callback_rules import NotifyTarget
 from signer.delivery.callback_service import CallbackQueue, callback_service
 from signer.delivery.receiver import CallbackReceiver
 from signer.environment import Environment
-from signer.errors import Forbidden, Problem, RateLimited
+from signer.errors import Forbidden
 from signer.limits.limiter_factory import new_limiter
 from signer.limits.local_limiter import LocalLimiter
-from signer.limits.token_bucket import Allowance, Limit, Rate, address_bucket
+from signer.limits.token_bucket import Allowance, Limit
+from signer.multipart.uploads import MultipartUploads
 from signer.outbound import OutboundSessions
-from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner
+from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner, build_upload_tokens
 from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
 from signer.signing.key_ownership import is_key_of_caller
@@ -33,6 +37,10 @@ from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.logs import current_handler
 from signer.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from signer.multipart.oss_client import OssClient
+    from signer.signing.upload_token import UploadTokens
 
 SignedT = TypeVar("SignedT")
 
@@ -78,13 +86,19 @@ class Service:
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = OutboundSessions()
         self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
+        self._admission = Admission(self._limiter, self.metrics)
+        self._admit = self._admission.admit
         self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
         log = current_handler()
         self.line_writers = [each.lines for each in (log, self._audit) if each is not None]
         """What writes the log and the audit log."""
         self.metrics.expose_log_lines(self.line_writers)
-        self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admit_login)
+        self._oss: OssClient | None = None
+        self.multipart = MultipartUploads(
+            self._admission, self.metrics, self._audit, client=self._oss_client, now=lambda: self._now()
+        )
+        self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admission.admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
         self.credentials = KeeperPool(pacer=self._pacer, on_attempt=self.metrics.record_refresh)
@@ -92,7 +106,7 @@ class Service:
         roles = RoleSet()
         self.credentials.prepare(roles, self._role_planner.plans(registry, roles))
         self.credentials.activate(roles)
-        self.current = Revision(registry, roles, self._caller_checks.build(registry))
+        self.current = Revision(registry, roles, self._caller_checks.build(registry), _upload_tokens(registry))
         self.metrics.expose_state(
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
@@ -110,9 +124,10 @@ class Service:
         roles = RoleSet()
         plans = await asyncio.to_thread(self._role_planner.plans, registry, roles)
         checks = await asyncio.to_thread(self._caller_checks.build, registry, self.current)
+        tokens = await asyncio.to_thread(_upload_tokens, registry)
         self.credentials.prepare(roles, plans)
         await roles.wait_for_first_attempts(settle_seconds)
-        self.current = Revision(registry, roles, checks)
+        self.current = Revision(registry, roles, checks, tokens)
         self.credentials.activate(roles)
 
     async def sign_upload(
@@ -123,13 +138,13 @@ class Service:
         With `sample`, sign the form of Alibaba's sample server instead of the full form.
         """
         try:
-            app = _enabled_app(context)
+            app = enabled_app(context)
             if sample and not app.generate_signature:
                 raise Forbidden(f"this app has no sample endpoint; use POST /v1/apps/{app.id}/uploads")
             caller, allowance = await self._admit(app, context)
             upload = await self.sign_form(context.revision, app, caller, request, sample=sample)
         except Exception as error:
-            self._count_failure(context, error)
+            self._admission.count_failure(context, error)
             raise
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
@@ -139,13 +154,13 @@ class Service:
                 "max_size": upload.rules.max_size_bytes,
                 "expires_at": upload.expires_at,
             }
-            self._audit.add("signature", {**_audit_members(app, caller, context), **members})
+            self._audit.add("signature", {**audit_members(app, caller, context), **members})
         return SigningResult(upload, caller, allowance)
 
     async def sign_download(self, context: Context, key: str) -> SigningResult[SignedDownload]:
         """Sign a URL to read an object below the caller's own prefix, or raise the `Problem` that refuses it."""
         try:
-            app = _enabled_app(context)
+            app = enabled_app(context)
             if app.downloads is None:
                 raise Forbidden("this app has no downloads; ask its operators to set downloads")
             caller, allowance = await self._admit(app, context)
@@ -154,12 +169,12 @@ class Service:
             credential = await context.revision.roles.get(app.role)
             download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
         except Exception as error:
-            self._count_failure(context, error)
+            self._admission.count_failure(context, error)
             raise
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
             members = {"key": key, "expires_at": download.expires_at}
-            self._audit.add("download", {**_audit_members(app, caller, context), **members})
+            self._audit.add("download", {**audit_members(app, caller, context), **members})
         return SigningResult(download, caller, allowance)
 
     async def sign_form(
@@ -172,57 +187,6 @@ class Service:
         if credential is None:
             credential, now = await revision.roles.get(app.role), self._now()
         return sign(request, caller=caller.id, credential=credential, now=now)
-
-    def _count_failure(self, context: Context, error: Exception) -> None:
-        app_id = "" if context.app is None or not context.app.enabled else context.app.id
-        self.metrics.count_signature(app_id, error.code if isinstance(error, Problem) else Problem.code)
-        if isinstance(error, RateLimited):
-            self.metrics.count_rate_limited(app_id)
-
-    async def _admit(self, app: App, context: Context) -> tuple[Caller, Allowance | None]:
-        """Identify the caller and apply the limits; return what is left of the tightest one.
-
-        The limit per address applies before the caller is identified, so that guessing credentials is limited too.
-        """
-        rates = app.rate_limit
-        check = context.revision.checks[app.id]
-        if app.is_unlimited:
-            return await check.identify(context), None
-        if rates.per_address is not None:
-            await self._acquire(app, [_address_limit(app, "address", context, rates.per_address)])
-        caller = await check.identify(context)
-        if rates.per_caller is None and rates.per_app is None:
-            return caller, None
-        limits = []
-        if rates.per_caller is not None:
-            if caller.id is None:
-                limits.append(_address_limit(app, "anonymous", context, rates.per_caller))
-            else:
-                limits.append(Limit(f"{app.id}:caller:{caller.id}", rates.per_caller))
-        if rates.per_app is not None:
-            limits.append(Limit(app.id, rates.per_app))
-        return caller, await self._acquire(app, limits)
-
-    async def _admit_login(self, context: Context) -> None:
-        """Apply the limits of wx.login codes, whose exchange uses a quota at WeChat that all users of the app share."""
-        app = _enabled_app(context)
-        rates = app.rate_limit.authentication
-        limits = []
-        if rates.per_address is not None:
-            limits.append(_address_limit(app, "login", context, rates.per_address))
-        if rates.per_app is not None:
-            limits.append(Limit(f"{app.id}:login", rates.per_app))
-        try:
-            if limits:
-                await self._acquire(app, limits)
-        except RateLimited:
-            self.metrics.count_code_exchange(app.id, "limited")
-            raise
-        self.metrics.count_code_exchange(app.id, "admitted")
-
-    async def _acquire(self, app: App, limits: list[Limit]) -> Allowance:
-        allow_when_unavailable = app.rate_limit.when_redis_is_gone == "open"
-        return await self._limiter.acquire(limits, allow_when_unavailable=allow_when_unavailable)
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:
@@ -265,6 +229,14 @@ class Service:
         if self._audit is not None:
             self._audit.add("callback", event)
 
+    def _oss_client(self) -> OssClient:
+        """Return the client of OSS for multipart uploads, whose SDK takes long to load."""
+        if self._oss is None:
+            from signer.multipart.oss_client import OssClient
+
+            self._oss = OssClient(self.metrics.count_oss_call)
+        return self._oss
+
     def role_states(self) -> list[RoleState]:
         """Return the state of each active role."""
         return self.current.roles.states()
@@ -276,6 +248,8 @@ class Service:
     async def close(self) -> None:
         """Stop all background work and close all connections."""
         await self.credentials.close()
+        if self._oss is not None:
+            await self._oss.close()
         await self._limiter.close()
         await self._outbound.close()
         if self._audit is not None:
@@ -283,17 +257,9 @@ class Service:
         self._sdk.close()
 
 
-def _enabled_app(context: Context) -> App:
-    app = context.app
-    if app is None or not app.enabled:
-        return context.revision.registry.app(context.app_id)  # raises the problem that describes why
-    return app
-
-
-def _address_limit(app: App, purpose: str, context: Context, rate: Rate) -> Limit:
-    return Limit(f"{app.id}:{purpose}:{address_bucket(context.client_address)}", rate)
-
-
-def _audit_members(app: App, caller: Caller, context: Context) -> dict[str, object]:
-    """Return the members that each line of the audit log has."""
-    return {"app": app.id, "caller": caller.id, "address": context.client_address, "request_id": context.request_id}
+def _upload_tokens(registry: Registry) -> UploadTokens | None:
+    """Return the tokens of multipart uploads; load the SDK that they need, which takes long."""
+    tokens = build_upload_tokens(registry)
+    if tokens is not None:
+        import signer.multipart.oss_client  # noqa: F401
+    return tokens

@@ -85,6 +85,7 @@ def configuration_page() -> str:
         ("callback", "Callback"),
         ("notify", "Notify"),
         ("downloads", "Downloads"),
+        ("multipart", "Multipart"),
     ):
         entry = defined[title]
         parts += [f"\n## {name}\n\n", _intro(entry), _table(entry)]
@@ -185,6 +186,7 @@ def _type(name: str, member: Schema) -> str:
             "callback",
             "notify",
             "downloads",
+            "multipart",
         )
         and "type" not in member
     ):

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 import signer
 from signer.api.upload_request import UploadRequestBody
 from signer.errors import Problem
+from tools import openapi_multipart
 from tools.docstrings import require_docstrings
 
 
@@ -24,6 +25,9 @@ class UploadForm(BaseModel):
     key_prefix: str | None = Field(None, description="The prefix of all keys that the client may choose, if it may.")
     expires_at: str = Field(description="When the form expires, at the latest with its credential (RFC 3339, UTC).")
     max_size: int = Field(description="The largest size of the file in bytes.")
+    multipart_threshold: int | None = Field(
+        None, description="The size in bytes from which multipart uploads are better, if the app has them."
+    )
 
 
 class SampleSignature(BaseModel):
@@ -67,7 +71,10 @@ _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     SampleSignature: "SampleSignature",
     DownloadUrl: "Download",
     ProblemDocument: "Problem",
+    **openapi_multipart.REQUESTS,
+    **openapi_multipart.RESPONSES,
 }
+_REQUESTS = {"UploadRequest", *openapi_multipart.REQUESTS.values()}
 _SCHEMA_ADDRESS = "#/components/schemas/{model}"
 _RESPONSE_HEADERS = {
     "X-Request-Id": "The id of the request: the client's if it is valid, else a new one.",
@@ -145,6 +152,7 @@ def openapi_document() -> str:
             "/generate_signature": {"get": sample},
             "/v1/apps/{app_id}/uploads": {"post": upload},
             "/v1/apps/{app_id}/downloads": {"get": download},
+            **_multipart_paths(app_id),
             "/v1/apps/{app_id}/callback": {"post": callback},
             "/openapi.json": {"get": openapi},
         },
@@ -154,9 +162,26 @@ def openapi_document() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _operation(name: str, summary: str, status: int, model: type[BaseModel], **members: Any) -> dict[str, Any]:
+def _multipart_paths(app_id: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"/v1/apps/{{app_id}}/multipart{end}": {
+            "post": _operation(
+                name,
+                summary,
+                status,
+                response,
+                parameters=[app_id],
+                requestBody={"required": True, "content": _content(_reference(request))},
+            )
+        }
+        for end, name, summary, status, request, response in openapi_multipart.STEPS
+    }
+
+
+def _operation(name: str, summary: str, status: int, model: type[BaseModel] | None, **members: Any) -> dict[str, Any]:
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _RESPONSE_HEADERS.items()}
-    success = {"description": summary, "headers": headers, "content": _content(_reference(model))}
+    content = {} if model is None else {"content": _content(_reference(model))}
+    success = {"description": summary, "headers": headers, **content}
     return {
         "operationId": name,
         "summary": summary,
@@ -202,7 +227,7 @@ def _schemas() -> dict[str, Any]:
         for member in schema["properties"].values():
             # Generators of clients take a default for a member that is always there.
             member.pop("default", None)
-            if name != "UploadRequest" and (kinds := member.pop("anyOf", None)) is not None:
+            if name not in _REQUESTS and (kinds := member.pop("anyOf", None)) is not None:
                 # The signer leaves such a member out; it sends no null.
                 member.update(next(kind for kind in kinds if kind != {"type": "null"}))
     return schemas

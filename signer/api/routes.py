@@ -4,6 +4,13 @@ from pathlib import Path
 
 from signer.api.callbacks import callback_handler
 from signer.api.downloads import download_handler
+from signer.api.multipart import (
+    multipart_abort_handler,
+    multipart_complete_handler,
+    multipart_list_handler,
+    multipart_parts_handler,
+    multipart_start_handler,
+)
 from signer.api.sample_signature import app_of_sample_request, sample_signature_handler
 from signer.api.uploads import upload_handler
 from signer.delivery.receiver import CallbackReceiver
@@ -20,6 +27,11 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
         ("GET", "/generate_signature", sample_signature_handler(service), app_of_sample_request),
         ("POST", "/v1/apps/{app_id}/uploads", upload_handler(service), app_in_path),
         ("GET", "/v1/apps/{app_id}/downloads", download_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/multipart", multipart_start_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/multipart/parts", multipart_parts_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/multipart/list", multipart_list_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/multipart/complete", multipart_complete_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/multipart/abort", multipart_abort_handler(service), app_in_path),
     ):
         router.add(method, path, handler, app_naming=app_naming)
         router.add("OPTIONS", path, preflight)

@@ -7,7 +7,7 @@ from typing import Annotated
 from multidict import MultiMapping
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from signer.errors import InvalidRequest
+from signer.api.json_body import invalid_body
 from signer.request_context import RequestBody
 from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
 
@@ -41,7 +41,6 @@ class UploadRequestBody(BaseModel):
     )
 
 
-_MAX_NAME_CHARACTERS = 64
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _BODIES = TypeAdapter(UploadRequestBody).validator
 
@@ -57,20 +56,6 @@ async def parse_upload_request(body: RequestBody, headers: MultiMapping[str]) ->
     try:
         parsed: UploadRequestBody = _BODIES.validate_json(data)
     except ValidationError as error:
-        if "Content-Encoding" in headers:
-            raise InvalidRequest("the body is compressed; send it without Content-Encoding") from None
-        raise InvalidRequest(_detail(error)) from None
+        raise invalid_body(error, UploadRequestBody, headers) from None
     vars_, meta, reuse = parsed.vars or _NOTHING, parsed.meta or _NOTHING, bool(parsed.reuse)
     return UploadRequest(parsed.filename, parsed.content_type, parsed.size, vars_, meta, reuse), parsed.code
-
-
-def _detail(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    member = ".".join(str(step)[:_MAX_NAME_CHARACTERS] for step in first["loc"])
-    if first["type"] == "json_invalid":
-        return "the body is not valid JSON"
-    if first["type"] in ("model_type", "model_attributes_type"):
-        return "the body is not a JSON object; send one with filename, content_type, size, vars and meta, all optional"
-    if first["type"] == "extra_forbidden":
-        return f"unknown member {member!r}; known: {', '.join(UploadRequestBody.model_fields)}"
-    return f"{member}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -12,6 +12,7 @@ from signer.revision import Context
 from signer.service import Service
 from signer.signing.form import SignedUpload
 from signer.signing.policy_document import PolicyHead
+from signer.signing.upload_rules import MultipartRules
 
 
 def upload_handler(service: Service) -> Handler:
@@ -34,7 +35,7 @@ def form_json(upload: SignedUpload) -> bytes:
     """
     form_key = orjson.dumps(upload.form_key)
     return b"".join((
-        _beginning(upload.head, upload.rules.url, upload.rules.max_size_bytes),
+        _beginning(upload.head, upload.rules.url, upload.rules.max_size_bytes, upload.rules.multipart),
         upload.policy_tail,
         b'","x-oss-signature":"',
         upload.signature.encode(),
@@ -50,7 +51,7 @@ def form_json(upload: SignedUpload) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _beginning(head: PolicyHead, url: str, max_size_bytes: int) -> bytes:
+def _beginning(head: PolicyHead, url: str, max_size_bytes: int, multipart: MultipartRules | None) -> bytes:
     """Return the JSON that all forms with this head have in common, up to the tail of the policy.
 
     It is most of each response, and making it anew for each one takes as long as signing.
@@ -60,6 +61,7 @@ def _beginning(head: PolicyHead, url: str, max_size_bytes: int) -> bytes:
         "method": "POST",
         "file_field": "file",
         "max_size": max_size_bytes,
+        **({} if multipart is None else {"multipart_threshold": multipart.threshold_bytes}),
         "expires_at": rfc3339(head.expires_at),
         "fields": {**head.fields, "policy": head.base64},
     }

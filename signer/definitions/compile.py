@@ -7,6 +7,7 @@ from types import MappingProxyType
 from signer.definitions import model
 from signer.definitions.checks.object_keys import key_template
 from signer.definitions.merge import Document
+from signer.definitions.multipart_model import Multipart, endpoint_url
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import role_of_app
 from signer.definitions.validate import Baseline
@@ -17,7 +18,7 @@ from signer.signing.callback_field import CallbackField
 from signer.signing.content_types import expand_wildcards
 from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
-from signer.signing.upload_rules import UploadRules
+from signer.signing.upload_rules import MultipartRules, UploadRules
 
 
 def compile_definitions(
@@ -64,6 +65,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         conditions=app.conditions,
         callback=None if app.callback is None else _callback_field(app.callback, notify),
         meta_names=frozenset(app.meta),
+        multipart=None if app.multipart is None else _multipart_rules(app.multipart, app.max_size),
     )
     return App(
         id=app_id,
@@ -79,6 +81,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
         legacy_endpoint=app.legacy_endpoint,
+        oss_url=rules.url if app.oss_endpoint is None else endpoint_url(app.oss_endpoint, app.bucket, app.region),
     )
 
 
@@ -93,6 +96,12 @@ def _shared(limit: model.RateLimit) -> model.RateLimit:
 
 def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:
     return None if notify is None else NotifyTarget(notify.url, signing_key(notify.secret.get_secret_value()))
+
+
+def _multipart_rules(multipart: Multipart, max_form_bytes: int) -> MultipartRules:
+    """Return the rules; a file that is too large for a form is above the threshold."""
+    threshold = min(multipart.threshold, max_form_bytes + 1)
+    return MultipartRules(threshold, multipart.part_size, multipart.max_size, multipart.expires)
 
 
 def _callback_field(callback: model.Callback, notify: NotifyTarget | None) -> CallbackField:

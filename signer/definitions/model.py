@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, StrictBool
 
 from signer.definitions.caller_model import Callers, OpenCallers
 from signer.definitions.credential_model import CredentialEntry, StrictModel
+from signer.definitions.multipart_model import Multipart, OssEndpoint, Secrets
 from signer.definitions.value_types import (
     Address,
     AppId,
@@ -48,7 +49,7 @@ class Tls(StrictModel):
 
 
 class Server(StrictModel):
-    """Listen addresses and callbacks. A change takes effect at the next start."""
+    """Listen addresses, callbacks and the secret. A change takes effect at the next start, except that of `secret`."""
 
     listen: Address = "0.0.0.0:5000"
     """Public address, `host:port` or `unix:/path`; terminate TLS in nginx in front of it, or set `tls`."""
@@ -72,6 +73,15 @@ class Server(StrictModel):
     """Another base URL of OSS's public keys, for the local cloud."""
     trusted_proxies: tuple[Network, ...] = Field((), examples=[["127.0.0.1/32", "10.0.0.0/8"]])
     """Proxies whose X-Forwarded-For is trusted; default: none, the client is the peer."""
+    secret: Secrets = Field((), examples=["${SIGNER_SECRET}", ["${SIGNER_SECRET}", "${OLD_SIGNER_SECRET}"]])
+    """Key that the tokens of multipart uploads are encrypted with, the same for all signers; `openssl rand -hex 32`
+    makes one. To replace it, write a list of the new one and the old one until the `expires` of all uploads has passed.
+    A change takes effect at once."""
+
+    @classmethod
+    def restart_keys(cls) -> list[str]:
+        """Return the keys whose change takes effect only at the next start."""
+        return [name for name in cls.model_fields if name != "secret"]
 
 
 class AuthenticationLimit(StrictModel):
@@ -169,6 +179,9 @@ class Defaults(StrictModel):
     """Region id of the bucket."""
     legacy_endpoint: StrictBool = Field(False, examples=[True])
     """`true`: the account is older than 2025-03-20, so `check` and `domains` do not warn of an app without `domain`."""
+    oss_endpoint: Annotated[OssEndpoint | None, EmptyAsNone] = Field(None, examples=["internal"])
+    """Where the signer itself calls OSS for multipart uploads: `internal` for the region's internal endpoint, which is
+    free of charge from ECS in this region, or a URL. Default: `domain`."""
     credentials: str | None = Field(None, examples=["uploader"])
     """Entry under `credentials` to sign with."""
 
@@ -212,6 +225,8 @@ class Defaults(StrictModel):
     """Request that OSS sends to your server after each upload."""
     downloads: Downloads | None = None
     """Signed download URLs; default: none."""
+    multipart: Multipart | None = None
+    """Uploads of large files in parts; default: none."""
 
     callers: Callers = (OpenCallers(type="open"),)
     """Who may request signatures; in a list, the first type whose credential the request has decides."""
@@ -242,7 +257,7 @@ class Definitions(StrictModel):
     default_app: str | None = Field(None, examples=["wx1234567890abcdef"])
     """App of requests that name none."""
     server: Server = Field(Server())
-    """Listen addresses and callbacks."""
+    """Listen addresses, callbacks and the secret."""
     limits: RedisAddress = Field(None, examples=["redis://redis:6379/0"])
     """URL of a Redis in which several signers share their rate limits; default: each signer counts alone."""
     audit: str | None = Field(None, min_length=1, examples=["/var/log/oss-signer/audit.log", "stdout"])

@@ -61,6 +61,8 @@ class App:
     """Whether the app has no rate limit."""
     legacy_endpoint: bool
     """Whether the account may use OSS's default public endpoints."""
+    oss_url: str
+    """The URL of the bucket for the signer's own calls to OSS."""
 
     @property
     def rules(self) -> UploadRules:

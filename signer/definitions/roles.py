@@ -71,13 +71,18 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
 
 
 def session_policy(app_id: str, app: AppEntry) -> str:
-    """Return the policy: PutObject, and GetObject for downloads, below the fixed part of the prefix.
+    """Return the policy: what uploads, downloads and multipart uploads need below the fixed part of the prefix.
 
     See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
     """
+    actions = ["oss:PutObject"]
+    if app.downloads is not None or app.multipart is not None:
+        actions.append("oss:GetObject")
+    if app.multipart is not None:
+        actions += ["oss:ListParts", "oss:AbortMultipartUpload"]
     statement = {
         "Effect": "Allow",
-        "Action": "oss:PutObject" if app.downloads is None else ["oss:PutObject", "oss:GetObject"],
+        "Action": actions[0] if len(actions) == 1 else actions,
         "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
     }
     return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))

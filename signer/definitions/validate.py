@@ -50,7 +50,7 @@ class SharedSettings:
             self.defaults == other.defaults
             and self.access_keys == other.access_keys
             and self.definitions.credentials == other.definitions.credentials
-            and _has_callback_queue(self.definitions) == _has_callback_queue(other.definitions)
+            and _server_facts(self.definitions.server) == _server_facts(other.definitions.server)
         )
 
 
@@ -105,11 +105,11 @@ class _Validator:
             access_keys = access_key_templates(entries, self._document)
             shared = SharedSettings(definitions, self._defaults, access_keys)
         accepted = previous.apps if previous and shared and shared.is_same_for_apps(previous.shared) else {}
-        has_queue = definitions is None or _has_callback_queue(definitions)
+        server = None if definitions is None else definitions.server
         changed: dict[str, model.AppEntry] = {}
         for app_id, app in self._apps.items():
             if app_id not in accepted or app is not accepted[app_id]:
-                validated = self._validate_app(app_id, app, entries, has_callback_queue=has_queue)
+                validated = self._validate_app(app_id, app, entries, server)
                 if validated is not None:
                     changed[app_id] = validated
             if len(self._violations) >= MAX_MISTAKES:
@@ -148,7 +148,7 @@ class _Validator:
             self._add(Violation(("default_app",), message, may_be_elsewhere=True))
 
     def _validate_app(
-        self, app_id: str, written: Any, entries: Entries, *, has_callback_queue: bool
+        self, app_id: str, written: Any, entries: Entries, server: model.Server | None
     ) -> model.AppEntry | None:
         path: KeyPath = ("apps", app_id)
         with_defaults = {**self._defaults, **written} if isinstance(written, dict) else written
@@ -162,7 +162,7 @@ class _Validator:
         except ValidationError as error:
             self._explain(error, path, {"apps": {app_id: with_defaults}})
             return None
-        self._add_all(path, check_app(app_id, app, entries, self._names, has_callback_queue=has_callback_queue))
+        self._add_all(path, check_app(app_id, app, entries, self._names, server=server))
         return app
 
     def _explain(self, error: ValidationError, path: KeyPath, value: Any) -> None:
@@ -206,5 +206,6 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _has_callback_queue(definitions: model.Definitions) -> bool:
-    return definitions.server.callback_queue is not None
+def _server_facts(server: model.Server) -> tuple[bool, bool]:
+    """Return what the checks of an app need to be true of `server`."""
+    return server.callback_queue is not None, bool(server.secret)

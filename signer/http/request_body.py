@@ -7,8 +7,8 @@ from aiohttp import HttpVersion, HttpVersion11, StreamReader, web
 from multidict import MultiMapping
 
 from signer.errors import InvalidRequest, TooLarge
+from signer.request_context import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 64 * 1024
 _READ_TIMEOUT_SECONDS = 10.0
 _MAX_SKIPPED_BYTES = 16 * 2**20
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -37,7 +37,7 @@ class StreamBody:
         self._head = head
         self._transport = transport
 
-    async def read(self) -> bytes:
+    async def read(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Return the whole body; ask a client that waits for 100 Continue to send it.
 
         Raises `TooLarge`, or `InvalidRequest` if the body is incomplete, malformed or too slow.
@@ -49,38 +49,38 @@ class StreamBody:
                 # It arrived together with the head, as small bodies do.
                 data = self._stream.read_nowait()
             else:
-                self._refuse_declared_length()
+                self._refuse_declared_length(max_bytes)
                 self._send_continue()
                 async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
-                    data = await self._read_stream()
+                    data = await self._read_stream(max_bytes)
         except TimeoutError:
             raise InvalidRequest(f"the body did not arrive within {_READ_TIMEOUT_SECONDS:g} s; send it again") from None
         except _BROKEN:
             raise InvalidRequest("the body is incomplete or malformed; send it again") from None
-        if len(data) > MAX_BODY_BYTES:
-            raise _too_large()
+        if len(data) > max_bytes:
+            raise _too_large(max_bytes)
         return data
 
-    def _refuse_declared_length(self) -> None:
+    def _refuse_declared_length(self, max_bytes: int) -> None:
         length = self._head.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-            raise _too_large()
+        if length.isdecimal() and int(length) > max_bytes:
+            raise _too_large(max_bytes)
 
     def _send_continue(self) -> None:
         is_expected = self._head.headers.get("Expect", "").lower() == "100-continue"
         if is_expected and self._head.version >= HttpVersion11 and self._transport is not None:
             self._transport.write(_CONTINUE)
 
-    async def _read_stream(self) -> bytes:
-        """Return the whole body, or more than `MAX_BODY_BYTES` of it."""
+    async def _read_stream(self, max_bytes: int) -> bytes:
+        """Return the whole body, or more than `max_bytes` of it."""
         data = bytearray()
-        while len(data) <= MAX_BODY_BYTES and not self._stream.at_eof():
+        while len(data) <= max_bytes and not self._stream.at_eof():
             data += await self._stream.readany()
         return bytes(data)
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body has more than {MAX_BODY_BYTES} bytes; send only the request, the file goes to OSS")
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the body has more than {max_bytes} bytes; send only the request, the file goes to OSS")
 
 
 async def skip_body(stream: StreamReader) -> bool:

@@ -45,15 +45,15 @@ class Route:
 
 
 class Router:
-    """The routes of one listener. The last segment of a path or the one before it may be variable.
+    """The routes of one listener. One of the last three segments of a path may be variable.
 
-    Examples: `/healthz`, `/v1/apps/{app_id}/uploads`, `/demo/page/{file}`.
+    Examples: `/healthz`, `/v1/apps/{app_id}/uploads`, `/v1/apps/{app_id}/multipart/parts`, `/demo/page/{file}`.
     """
 
     def __init__(self) -> None:
         self._fixed: dict[str, Route] = {}
         self._variable: dict[tuple[str, str | None], Route] = {}
-        """By the path before the variable segment and the segment after it, which is None at the end of the path."""
+        """By the path before the variable segment and the path after it, which is None at the end of the path."""
 
     def add(self, method: str, path: str, handler: Handler, *, app_naming: AppNaming | None = None) -> None:
         """Add a handler for a path with at most one variable segment, in braces; GET includes HEAD.
@@ -84,7 +84,11 @@ class Router:
         if route is not None:
             return route, middle
         route = self._variable.get((parent, None))
-        return (_UNKNOWN, "") if route is None else (route, last)
+        if route is not None:
+            return route, last
+        before, _, parameter = before.rpartition("/")
+        route = self._variable.get((before, f"{middle}/{last}"))
+        return (_UNKNOWN, "") if route is None else (route, parameter)
 
 
 class _UnknownRoute(Route):

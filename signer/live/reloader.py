@@ -184,7 +184,7 @@ def _reason(error: Exception) -> str:
 def _settings(registry: Registry) -> dict[str, object]:
     """Return the settings that take effect only at start, by name."""
     server = registry.server
-    named = {f"server.{name}": getattr(server, name) for name in type(server).model_fields}
+    named = {f"server.{name}": getattr(server, name) for name in server.restart_keys()}
     return {**named, "limits": registry.limits, "audit": registry.audit}
 
 

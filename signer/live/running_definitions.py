@@ -25,7 +25,7 @@ async def changes_to_running(url: str, registry: Registry) -> list[str]:
     wanted = await asyncio.to_thread(printable_sections, registry)
     return describe_differences(running, wanted) + [
         f"server.{name} changed and needs a restart"
-        for name in model.Server.model_fields
+        for name in model.Server.restart_keys()
         if _server_setting(running, name) != _server_setting(wanted, name)
     ]
 

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote
@@ -38,8 +39,7 @@ def sign_download(
     """
     signed_at = now.replace(microsecond=0)
     expires_at = credential.limit(signed_at + expires, now)
-    url = presign(
-        "GET",
+    presigner = Presigner(
         rules.url,
         bucket=rules.bucket,
         key=key,
@@ -48,52 +48,72 @@ def sign_download(
         signed_at=signed_at,
         expires_seconds=int((expires_at - signed_at).total_seconds()),
     )
-    return SignedDownload(url, expires_at)
+    return SignedDownload(presigner.url("GET"), expires_at)
 
 
-def presign(
-    method: str,
-    bucket_url: str,
-    *,
-    bucket: str,
-    key: str,
-    region: str,
-    credential: v4.Credential,
-    signed_at: datetime,
-    expires_seconds: int,
-    headers: Mapping[str, str] = _NO_VALUES,
-    query: Mapping[str, str] = _NO_VALUES,
-) -> str:
-    """Return the presigned URL of one request for one object.
-
-    `bucket_url` has no slash at its end. `expires_seconds`, 1 to 604,800 (7 days), count from `signed_at` in UTC.
-    The client must send `headers` exactly like this; `x-oss-additional-headers` lists those that OSS would not check
-    otherwise. `query` are further parameters, such as `x-oss-process`, `partNumber` or `uploadId`.
+class Presigner:
+    """Signs the URLs of requests for one object that are signed in the same second, such as the parts of an upload.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
     """
-    if not 1 <= expires_seconds <= MAX_EXPIRES_SECONDS:
-        raise ValueError(f"a presigned URL is valid for 1 to {MAX_EXPIRES_SECONDS} seconds, not {expires_seconds}")
-    date = v4.format_date(signed_at)
-    sent = {name.lower(): value.strip() for name, value in headers.items()}
-    additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
-    parameters = {**query, **v4.signature_parameters(credential, date, region), "x-oss-expires": str(expires_seconds)}
-    additional_headers = ";".join(additional)
-    if additional_headers:
-        parameters["x-oss-additional-headers"] = additional_headers
-    query_text = _canonical_query(parameters)
-    header_text = "".join(f"{name}:{value}\n" for name, value in sorted(sent.items()))
-    payload_hash = sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
-    canonical_request = "\n".join(
-        (method, quote(f"/{bucket}/{key}"), query_text, header_text, additional_headers, payload_hash)
-    )
-    hashed_request = sha256(canonical_request.encode()).hexdigest()
-    string_to_sign = "\n".join((v4.SIGNATURE_VERSION, date, v4.date_scope(date, region), hashed_request))
-    signing_key = v4.signing_key(credential.access_key_secret, date[:8], region)
-    signature = hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
-    return f"{bucket_url}/{quote(key)}?{query_text}&x-oss-signature={signature}"
+
+    __slots__ = ("_date", "_object_url", "_parameters", "_path", "_scope", "_signing_key")
+
+    def __init__(
+        self,
+        bucket_url: str,
+        *,
+        bucket: str,
+        key: str,
+        region: str,
+        credential: v4.Credential,
+        signed_at: datetime,
+        expires_seconds: int,
+    ) -> None:
+        """Create a presigner for one object.
+
+        `bucket_url` has no slash at its end. `expires_seconds`, 1 to 604,800 (7 days), count from `signed_at` in UTC.
+        """
+        if not 1 <= expires_seconds <= MAX_EXPIRES_SECONDS:
+            raise ValueError(f"a presigned URL is valid for 1 to {MAX_EXPIRES_SECONDS} seconds, not {expires_seconds}")
+        self._date = v4.format_date(signed_at)
+        self._scope = v4.date_scope(self._date, region)
+        self._signing_key = v4.signing_key(credential.access_key_secret, self._date[:8], region)
+        signature_parameters = v4.signature_parameters(credential, self._date, region)
+        parameters = {**signature_parameters, "x-oss-expires": str(expires_seconds)}
+        self._parameters = [_encode(name, value) for name, value in parameters.items()]
+        self._path = quote(f"/{bucket}/{key}")
+        self._object_url = f"{bucket_url}/{quote(key)}"
+
+    def url(
+        self, method: str, *, headers: Mapping[str, str] = _NO_VALUES, query: Mapping[str, str] = _NO_VALUES
+    ) -> str:
+        """Return the presigned URL of one request.
+
+        The client must send `headers` exactly like this; `x-oss-additional-headers` lists those that OSS would not
+        check otherwise. `query` are further parameters, such as `x-oss-process`, `partNumber` or `uploadId`.
+        """
+        sent = {name.lower(): value.strip() for name, value in headers.items()}
+        additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
+        additional_headers = ";".join(additional)
+        parameters = [*self._parameters, *(_cached_encode(name, value) for name, value in query.items())]
+        if additional:
+            parameters.append(_cached_encode("x-oss-additional-headers", additional_headers))
+        query_text = "&".join([text for _, text in sorted(parameters)])
+        header_text = "".join(f"{name}:{value}\n" for name, value in sorted(sent.items()))
+        payload_hash = sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
+        canonical_request = "\n".join((method, self._path, query_text, header_text, additional_headers, payload_hash))
+        hashed_request = sha256(canonical_request.encode()).hexdigest()
+        string_to_sign = "\n".join((v4.SIGNATURE_VERSION, self._date, self._scope, hashed_request))
+        signature = hmac.digest(self._signing_key, string_to_sign.encode(), "sha256").hex()
+        return f"{self._object_url}?{query_text}&x-oss-signature={signature}"
 
 
-def _canonical_query(parameters: Mapping[str, str]) -> str:
-    encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in parameters.items())
-    return "&".join(f"{name}={value}" if value else name for name, value in encoded)
+def _encode(name: str, value: str) -> tuple[str, str]:
+    """Return the encoded name, by which OSS sorts parameters, and the whole parameter."""
+    encoded = quote(name, safe="")
+    return encoded, f"{encoded}={quote(value, safe='')}" if value else encoded
+
+
+_cached_encode = lru_cache(maxsize=4096)(_encode)
+"""For parameters that are the same for many URLs, or are few numbers."""

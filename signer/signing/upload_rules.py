@@ -32,6 +32,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
+class MultipartRules:
+    """What an app allows in uploads of several parts."""
+
+    threshold_bytes: int
+    part_size_bytes: int
+    max_size_bytes: int
+    expires: timedelta
+    """How long an upload can be continued."""
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRules:
     """What an app allows. The values were validated when the definitions were read."""
 
@@ -51,6 +62,7 @@ class UploadRules:
     callback: CallbackField | None = None
     meta_names: frozenset[str] = frozenset()
     """The names, without `x-oss-meta-`, of the metadata that a request may set."""
+    multipart: MultipartRules | None = None
 
     def fields_with_one_value(self) -> dict[str, str]:
         """Return the fields to which an `eq` condition in the YAML leaves one value only."""

@@ -32,6 +32,10 @@ class LabelledCounter(Collector):
         """Add one to the series with these label values."""
         self.counts[label_values] = self.counts.get(label_values, 0) + 1
 
+    def increase(self, amount: int, *label_values: str) -> None:
+        """Add an amount to the series with these label values."""
+        self.counts[label_values] = self.counts.get(label_values, 0) + amount
+
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
         names = self._existing.get(self._labels[0]) if self._labels else None

@@ -32,7 +32,8 @@ def compare(case: Path, output: str) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("OSS_", "ALIBABA_CLOUD_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("ADMIN_TOKEN", "what-the-examples-refer-to")
+    for name in ("ADMIN_TOKEN", "SIGNER_SECRET"):
+        monkeypatch.setenv(name, "what-the-examples-refer-to-in-full")
 
 
 @pytest.mark.parametrize("case", cases("invalid"), ids=lambda case: case.name)

@@ -20,6 +20,7 @@ LOCAL_ENVIRON = {
     "OSS_ACCESS_KEY_SECRET": "local-secret",
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/oss-upload",
     "ADMIN_TOKEN": "admin-token-of-the-tests",
+    "SIGNER_SECRET": "secret-of-the-signers-of-the-tests",
     "NOTIFY_SECRET": "notify-secret-of-the-tests",
 }
 """The AccessKey and the role that the local cloud has from its start, and what the examples of the docs refer to."""

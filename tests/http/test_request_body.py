@@ -12,7 +12,8 @@ from multidict import CIMultiDict, MultiMapping
 
 from signer.errors import InvalidRequest, TooLarge
 from signer.http import request_body
-from signer.http.request_body import MAX_BODY_BYTES, StreamBody, skip_body
+from signer.http.request_body import StreamBody, skip_body
+from signer.request_context import MAX_BODY_BYTES
 
 
 @dataclass

@@ -8,6 +8,7 @@ from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
 from signer.definitions.checks.domain import check_domain
 from signer.definitions.checks.form_fields import check_conditions, check_headers
+from signer.definitions.checks.multipart import check_multipart
 from signer.definitions.checks.object_keys import check_object_keys
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration, format_size
@@ -18,13 +19,13 @@ from signer.signing.upload_rules import MAX_EXPIRES, MAX_OBJECT_BYTES
 
 
 def check_app(
-    app_id: str, app: model.AppEntry, entries: Entries, names: KnownNames, *, has_callback_queue: bool
+    app_id: str, app: model.AppEntry, entries: Entries, names: KnownNames, *, server: model.Server | None
 ) -> Iterator[Violation]:
     """Yield all that is wrong with an app with the defaults that it inherits, by paths below the app.
 
     Args:
         entries: the valid credentials entries; `names` are those of all.
-        has_callback_queue: whether `server.callback_queue` is set.
+        server: the `server` section; None if it is not valid.
     """
     yield from check_object_keys(app)
     yield from _check_sizes_and_expiry(app)
@@ -32,7 +33,8 @@ def check_app(
     yield from check_headers(app)
     yield from check_conditions(app)
     yield from check_callers(app_id, app)
-    yield from _check_callback(app, has_callback_queue=has_callback_queue)
+    yield from _check_callback(app, has_callback_queue=server is None or server.callback_queue is not None)
+    yield from check_multipart(app, has_secret=server is None or bool(server.secret))
     yield from check_app_credentials(app_id, app, entries, names)
 
 

@@ -16,7 +16,7 @@ from signer.redis_url import InvalidRedisUrl, parse_redis_url
 
 _REFERENCE_KEYS = re.compile(
     r"limits"
-    r"|server\.(?:admin_token|callback_queue)"
+    r"|server\.(?:admin_token|callback_queue|secret)"
     r"|credentials\.(?:access_key_id|access_key_secret|role_arn|provider_arn)"
     r"|app\.callers\.(?:secret|public_key|keys\..*)"
     r"|app\.callback\.notify\.secret"

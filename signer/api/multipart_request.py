@@ -1,0 +1,119 @@
+"""Parses the bodies of requests for multipart uploads."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from signer.api.json_body import invalid_body
+from signer.api.upload_request import ContentType, Filename
+from signer.errors import InvalidRequest
+from signer.request_context import MAX_BODY_BYTES
+from signer.revision import Context
+from signer.signing.multipart import MAX_PARTS, MAX_TOKEN_CHARACTERS
+from signer.signing.upload_rules import UploadRequest
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+MAX_PARTS_PER_REQUEST = 100
+_MAX_COMPLETION_BYTES = 2**20
+"""Of a completion that names 10,000 parts."""
+
+Token = Annotated[
+    str, Field(min_length=1, max_length=MAX_TOKEN_CHARACTERS, description="The upload, as the start returned it.")
+]
+Code = Annotated[
+    str | None, Field(max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code.")
+]
+PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class MultipartStartBody(_Body):
+    """The file that the client wants to upload in parts."""
+
+    filename: Filename | None = None
+    content_type: ContentType | None = None
+    size: int = Field(ge=0, le=2**53, description="The size of the file in bytes.")
+    part_size: int | None = Field(
+        None, ge=1, le=2**53, description="A proposed size of the parts in bytes; the response has the chosen one."
+    )
+    vars: dict[str, str] | None = Field(None, description="Variables of the upload callback.")
+    meta: dict[str, str] | None = Field(None, description="Metadata of the object.")
+    code: Code = None
+
+
+class MultipartTokenBody(_Body):
+    """The upload to list or to abort."""
+
+    upload: Token
+    code: Code = None
+
+
+class MultipartPartsBody(_Body):
+    """The parts to sign."""
+
+    upload: Token
+    part_numbers: list[PartNumber] = Field(
+        min_length=1, max_length=MAX_PARTS_PER_REQUEST, description="The numbers of the parts to sign, from 1."
+    )
+    code: Code = None
+
+
+class UploadedPart(_Body):
+    """A part that the client has uploaded."""
+
+    part_number: PartNumber
+    etag: str = Field(min_length=1, max_length=256, description="The header ETag of OSS's response to the part.")
+
+
+class MultipartCompletionBody(_Body):
+    """The upload to complete."""
+
+    upload: Token
+    parts: list[UploadedPart] | None = Field(
+        None, max_length=MAX_PARTS, description="All parts; the signer compares their ETags with those at OSS."
+    )
+    code: Code = None
+
+    def etags_by_number(self) -> Mapping[int, str] | None:
+        """Return the ETag of each part, or None if the client names none. Raises `InvalidRequest`."""
+        if self.parts is None:
+            return None
+        etags = {part.part_number: part.etag for part in self.parts}
+        if len(etags) < len(self.parts):
+            raise InvalidRequest("parts names a part twice; name each once")
+        return etags
+
+
+async def parse_start_request(context: Context) -> tuple[UploadRequest, MultipartStartBody]:
+    """Return what the client wants to upload, and the whole body. Raises `TooLarge` or `InvalidRequest`."""
+    body = await _parse(context, MultipartStartBody)
+    request = UploadRequest(body.filename, body.content_type, body.size, body.vars or {}, body.meta or {})
+    return request, body
+
+
+async def parse_parts_request(context: Context) -> MultipartPartsBody:
+    """Return a request to sign parts. Raises `TooLarge` or `InvalidRequest`."""
+    return await _parse(context, MultipartPartsBody)
+
+
+async def parse_token_request(context: Context) -> MultipartTokenBody:
+    """Return a request to list or to abort an upload. Raises `TooLarge` or `InvalidRequest`."""
+    return await _parse(context, MultipartTokenBody)
+
+
+async def parse_completion_request(context: Context) -> MultipartCompletionBody:
+    """Return a request to complete an upload. Raises `TooLarge` or `InvalidRequest`."""
+    return await _parse(context, MultipartCompletionBody, max_bytes=_MAX_COMPLETION_BYTES)
+
+
+async def _parse(context: Context, model: type[BodyT], *, max_bytes: int = MAX_BODY_BYTES) -> BodyT:
+    data = await context.body.read(max_bytes)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise invalid_body(error, model, context.headers) from None

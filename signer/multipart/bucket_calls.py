@@ -1,0 +1,90 @@
+"""What limits the signer's calls to each bucket: a circuit breaker, and a number of calls at a time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from cachetools import LRUCache
+
+from signer.circuit_breaker import CircuitBreaker
+from signer.credentials.sources.credential_source import FetchFailed
+from signer.errors import OssUnavailable
+from signer.multipart.oss_results import OssFailure
+
+log = logging.getLogger("oss_signer.multipart")
+
+_FAILURES_TO_OPEN = 5
+_FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 30.0
+_CALLS_AT_A_TIME = 64
+_MAX_WAITING = 256
+"""Further calls to a bucket are refused at once: a client repeats them, and memory does not grow."""
+_MAX_BUCKETS = 4096
+"""The least recently used ones are forgotten."""
+
+
+class _Bucket:
+    def __init__(self) -> None:
+        self.circuit = CircuitBreaker(
+            failure_threshold=_FAILURES_TO_OPEN,
+            first_delay_seconds=_FIRST_DELAY_SECONDS,
+            max_delay_seconds=_MAX_DELAY_SECONDS,
+            jitter=(0.5, 1.0),
+        )
+        self.slots = asyncio.Semaphore(_CALLS_AT_A_TIME)
+        self.waiting = 0
+
+
+class BucketCalls:
+    """The calls to all buckets. A bucket that hangs or fails delays no other one."""
+
+    def __init__(self, on_call: Callable[[str, str], None]) -> None:
+        self._on_call = on_call
+        self._buckets: LRUCache[str, _Bucket] = LRUCache(maxsize=_MAX_BUCKETS)
+
+    @contextlib.asynccontextmanager
+    async def attempt(self, name: str, operation: str, deadline_seconds: float) -> AsyncIterator[None]:
+        """Run a call to a bucket inside the block; raise `OssUnavailable` if it fails or must not be made now."""
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = _Bucket()
+        if bucket.waiting >= _MAX_WAITING or not bucket.circuit.allow_call():
+            self._on_call(operation, "rejected")
+            raise _unavailable(max(1.0, bucket.circuit.seconds_until_call()))
+        bucket.waiting += 1
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await bucket.slots.acquire()
+        except TimeoutError:
+            self._on_call(operation, "rejected")
+            raise _unavailable(1.0) from None
+        finally:
+            bucket.waiting -= 1
+        try:
+            yield
+        except (OssFailure, FetchFailed) as error:
+            self._on_call(operation, "failed")
+            was_open = bucket.circuit.is_open
+            delay_seconds = bucket.circuit.record_failure()
+            if bucket.circuit.is_open and not was_open:
+                log.error("OSS unavailable", extra={"bucket": name, "error": str(error)})
+            raise _unavailable(delay_seconds) from None
+        except Exception:
+            self._record_response(bucket, name)
+            self._on_call(operation, "refused")
+            raise
+        else:
+            self._record_response(bucket, name)
+            self._on_call(operation, "success")
+        finally:
+            bucket.slots.release()
+
+    def _record_response(self, bucket: _Bucket, name: str) -> None:
+        if bucket.circuit.is_open:
+            log.info("OSS recovered", extra={"bucket": name})
+        bucket.circuit.record_success()
+
+
+def _unavailable(retry_after_seconds: float) -> OssUnavailable:
+    detail = "OSS does not respond to the signer; retry after the seconds in Retry-After"
+    return OssUnavailable(detail, retry_after_seconds=retry_after_seconds)

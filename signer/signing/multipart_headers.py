@@ -1,0 +1,111 @@
+"""The headers with which a multipart upload obeys the rules that the policy of a form enforces.
+
+A form's policy makes OSS compare fields with conditions. Here the signer sends the headers itself, so it compares them
+itself, and a client chooses none.
+
+See: https://help.aliyun.com/zh/oss/developer-reference/initiatemultipartupload
+See: https://help.aliyun.com/zh/oss/developer-reference/completemultipartupload
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from signer.errors import InvalidRequest
+from signer.signing.callback_field import FormScope
+from signer.signing.content_types import content_type_by_name
+from signer.signing.multipart import MARK_NAME, PendingUpload
+from signer.signing.policy_document import Condition
+from signer.signing.upload_rules import (
+    UploadRequest,
+    UploadRules,
+    callback_variables,
+    choose_content_type,
+    metadata,
+)
+
+_DEFAULTS = {"x-oss-object-acl": "default", "x-oss-storage-class": "Standard"}
+_AT_COMPLETION = ("x-oss-object-acl", "x-oss-forbid-overwrite")
+_OF_FORMS = ("success_action_redirect",)
+"""Fields that only a form has."""
+_MAX_CALLBACK_BYTES = 5 * 1024
+"""Of each header in Base64; see https://help.aliyun.com/zh/oss/developer-reference/callback."""
+
+
+def multipart_content_type(rules: UploadRules, request: UploadRequest) -> str:
+    """Return the type of the object; without a type in the request and the rules, the one of the file's name.
+
+    Raises as `choose_content_type` does.
+    """
+    chosen = choose_content_type(rules, request)
+    if chosen is None and request.filename is not None:
+        chosen = content_type_by_name(request.filename)
+    return chosen or "application/octet-stream"
+
+
+def initiate_headers(rules: UploadRules, request: UploadRequest, *, content_type: str, mark: str) -> dict[str, str]:
+    """Return the headers of InitiateMultipartUpload: type, metadata, and what the app fixes.
+
+    Raises `InvalidRequest` if the request has metadata or variables that the app does not allow, or if the object would
+    not meet the app's conditions.
+    """
+    fixed = fixed_headers(rules)
+    meta = metadata(rules, request.meta)
+    unmet = unmet_condition(rules, {**fixed, **meta, **callback_variables(rules, request.vars)})
+    if unmet is not None:
+        raise InvalidRequest(f"{_field_name(unmet)} does not meet a condition of this app; send another value in meta")
+    own = {name: value for name, value in fixed.items() if name not in (*_AT_COMPLETION, *_OF_FORMS)}
+    return {"Content-Type": content_type, **own, **meta, f"x-oss-meta-{MARK_NAME}": mark}
+
+
+def complete_headers(rules: UploadRules, upload: PendingUpload) -> dict[str, str]:
+    """Return the headers of CompleteMultipartUpload: ACL, forbid-overwrite and callback.
+
+    Raises `InvalidRequest` if the callback is larger than OSS accepts.
+    """
+    fixed = fixed_headers(rules)
+    headers = {name: fixed[name] for name in _AT_COMPLETION if name in fixed}
+    if rules.callback is not None:
+        scope = FormScope(upload.bucket, upload.key, True, upload.caller, int(upload.expires_at.timestamp()))
+        variables = {f"x:{name}": value for name, value in upload.vars.items()}
+        headers["x-oss-callback"] = rules.callback.encode(scope, app_id=upload.app_id, variables=variables.keys())
+        if variables:
+            headers["x-oss-callback-var"] = base64.b64encode(orjson.dumps(variables)).decode()
+        if any(len(headers.get(name, "")) > _MAX_CALLBACK_BYTES for name in ("x-oss-callback", "x-oss-callback-var")):
+            raise InvalidRequest("the callback of this upload is larger than OSS accepts; send less in vars")
+    return headers
+
+
+def fixed_headers(rules: UploadRules) -> dict[str, str]:
+    """Return the headers that the app fixes, in lower case, with the same defaults as in full forms."""
+    given = {name.lower(): value for name, value in rules.fields_with_one_value().items()}
+    return {**_DEFAULTS, **given, **rules.headers}
+
+
+def unmet_condition(rules: UploadRules, fields: Mapping[str, str]) -> Condition | None:
+    """Return the first condition of the app that these fields do not meet; an absent field meets none."""
+    for condition in rules.conditions:
+        if isinstance(condition, list) and not _is_met(condition, fields.get(_field_name(condition))):
+            return condition
+    return None
+
+
+def _field_name(condition: Condition) -> str:
+    return str(condition[1])[1:].lower() if isinstance(condition, list) else ""
+
+
+def _is_met(condition: list[Any], value: str | None) -> bool:
+    """Return whether a value meets a condition.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/0006-00000227
+    """
+    mode, _, expected = condition
+    if value is None:
+        return False
+    if mode == "eq":
+        return bool(value == expected)
+    if mode == "starts-with":
+        return value.startswith(str(expected))
+    return bool((value in expected) == (mode == "in"))
