@@ -233,7 +233,7 @@ class Defaults(StrictModel):
     rate_limit: RateLimit = Field(RateLimit())
     """Maximum rates of signatures."""
     cors_origins: tuple[Origin, ...] = Field((), examples=[["https://h5.example.com"]])
-    """Origins of web pages that may send requests; `*` allows any."""
+    """Origins of web pages that may send requests; `*` allows any, `http://localhost:*` each port of `localhost`."""
     generate_signature: StrictBool = Field(True, examples=[True])
     """`false`: reject `/generate_signature`, whose clients build the form themselves."""
 

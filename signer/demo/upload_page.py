@@ -7,8 +7,9 @@ from urllib.parse import quote
 import aiohttp
 
 from signer.definitions.registry import App
+from signer.demo.page_html import preferred_language, render_pages
 from signer.errors import NotFound
-from signer.http.reply import Reply, json_reply
+from signer.http.reply import HTML, Reply, json_reply
 from signer.http.router import Router
 from signer.revision import Context
 from signer.service import Service
@@ -24,9 +25,13 @@ def add_upload_page(
     files = {
         each.name: (each.read_bytes(), content_type_by_name(each.name)) for each in _FILES.iterdir() if each.is_file()
     }
+    pages = render_pages()
 
-    async def index(_context: Context) -> Reply:
-        return Reply(200, *files["index.html"])
+    async def index(context: Context) -> Reply:
+        language = context.query.get("lang", "")
+        if language not in pages:
+            language = preferred_language(context.headers.get("Accept-Language", ""))
+        return Reply(200, pages[language], HTML, headers={"Content-Language": language, "Vary": "Accept-Language"})
 
     async def page(context: Context) -> Reply:
         if context.parameter not in files:

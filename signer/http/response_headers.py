@@ -1,5 +1,7 @@
 """All response headers that depend on the request: id, CORS, RateLimit, session, and those of problems."""
 
+import re
+
 from signer.errors import Problem
 from signer.http.reply import Reply
 from signer.revision import Context
@@ -15,6 +17,7 @@ _CORS_REQUEST_HEADERS = (
 _CORS_RESPONSE_HEADERS = (
     "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )
+_PORT = re.compile(r"(:[0-9]+)?$")
 _PREFLIGHT_MAX_AGE_SECONDS = "600"
 
 
@@ -43,6 +46,10 @@ def add_response_headers(reply: Reply, context: Context, problem: Problem | None
             headers["Retry-After"] = str(problem.retry_after_seconds)
 
 
+def _is_allowed(origin: str, origins: frozenset[str]) -> bool:
+    return origin in origins or "*" in origins or _PORT.sub(":*", origin, count=1) in origins
+
+
 def _add_cors(headers: dict[str, str], context: Context, origins: frozenset[str]) -> None:
     """Let a web page of an allowed origin read the response, refusals included. Mini-programs need no CORS.
 
@@ -50,7 +57,7 @@ def _add_cors(headers: dict[str, str], context: Context, origins: frozenset[str]
     """
     headers["Vary"] = "Origin"
     origin = context.headers.get("Origin")
-    if origin is None or not origin.isprintable() or not (origin in origins or "*" in origins):
+    if origin is None or not origin.isprintable() or not _is_allowed(origin, origins):
         return
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Expose-Headers"] = _CORS_RESPONSE_HEADERS

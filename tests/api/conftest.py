@@ -41,6 +41,7 @@ apps:
   "off": {{enabled: false}}
   no-credential: {{credentials: gone}}
   web: {{cors_origins: ["{ORIGIN}"]}}
+  local: {{cors_origins: ["http://localhost:*"]}}
   limited: {{rate_limit: {{per_app: 1/h}}}}
   reported: {{callback: {{url: "https://sign.example.com/v1/apps/reported/callback", body: "bucket=${{bucket}}&object=${{object}}"}}}}
   backend:

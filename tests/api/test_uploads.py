@@ -149,3 +149,24 @@ async def test_another_origin_gets_no_permission(client: Client, origin: str) ->
     async with client.post(path("web"), headers={"Origin": origin}) as response:
         assert response.status == 201
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "http://localhost:80", "http://localhost"])
+async def test_an_origin_of_any_port_matches_each_port(client: Client, origin: str) -> None:
+    async with client.post(path("local"), headers={"Origin": origin}) as response:
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (201, origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://localhost:5173",
+        "http://localhost.evil.example.com:5173",
+        "http://evil.example.com:5173",
+        "http://localhost:5173x",
+    ],
+)
+async def test_an_origin_of_any_port_matches_no_other_host(client: Client, origin: str) -> None:
+    async with client.post(path("local"), headers={"Origin": origin}) as response:
+        assert response.status == 201
+        assert "Access-Control-Allow-Origin" not in response.headers

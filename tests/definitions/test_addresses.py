@@ -70,3 +70,18 @@ def test_oss_may_call_a_url_with_a_query() -> None:
 @pytest.mark.parametrize("origin", ["capacitor://localhost", "ionic://localhost", "tauri://localhost"])
 def test_apps_of_frameworks_have_origins(origin: str) -> None:
     assert app_with(f'cors_origins: ["{origin}"]').cors_origins == {origin}
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]
+)
+def test_origins_of_the_own_machine_may_have_any_port(origin: str) -> None:
+    assert app_with(f'cors_origins: ["{origin}"]').cors_origins == {origin}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://h5.example.com:*", "http://*:5173", "http://localhost:51*", "http://*.example.com"]
+)
+def test_no_other_origin_may_have_a_wildcard(origin: str) -> None:
+    with pytest.raises(BadDefinitions, match="is not an origin"):
+        app_with(f'cors_origins: ["{origin}"]')

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.harness.demo import demo
+from tests.harness.ports import reserve_port
 from tests.harness.waiting import wait_until
 
 
@@ -30,6 +31,14 @@ async def test_the_demo_prints_the_addresses_of_its_pages() -> None:
         for url in (running.page, running.status):
             async with session.get(url, headers={"Accept": "text/html"}) as response:
                 assert (response.status, response.content_type) == (200, "text/html")
+
+
+async def test_each_port_can_be_set() -> None:
+    page, admin, oss = (str(reserve_port()) for _ in range(3))
+    async with demo("--port", page, "--admin-port", admin, "--oss-port", oss) as running:
+        assert running.page == f"http://127.0.0.1:{page}/"
+        assert running.status == f"http://127.0.0.1:{admin}/status"
+        assert running.oss == f"http://127.0.0.1:{oss}"
 
 
 async def test_a_port_in_use_is_replaced_and_that_is_said() -> None:

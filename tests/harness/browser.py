@@ -34,9 +34,9 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def new_page(browser: Browser, width: int, height: int) -> AsyncIterator[Page]:
-    """Open a page whose waits have the deadline of the tests."""
-    page = await browser.new_page(viewport={"width": width, "height": height})
+async def new_page(browser: Browser, width: int, height: int, locale: str = "en-US") -> AsyncIterator[Page]:
+    """Open a page whose waits have the deadline of the tests; `locale` becomes the browser's Accept-Language."""
+    page = await browser.new_page(viewport={"width": width, "height": height}, locale=locale)
     page.set_default_timeout(TIMEOUT_MS)
     try:
         yield page

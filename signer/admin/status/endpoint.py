@@ -12,6 +12,7 @@ from signer.admin.status.loop_lag import LoopLag
 from signer.admin.status.process import ProcessState
 from signer.admin.status.snapshot import StatusQuery, StatusSnapshot, take_snapshot
 from signer.clock import utc_now
+from signer.http.header_weights import header_weights
 from signer.http.reply import HTML, Reply, json_reply
 from signer.http.router import Handler, Router
 from signer.live.reloader import Reloader
@@ -88,14 +89,8 @@ def _prefers_html(accept: str) -> bool:
 
     See: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
     """
-    weights = {"text/html": 0.0, "application/json": 0.0}
-    for each in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in each.split(";"))
-        if name in weights:
-            texts = [text for text in parameters if text.startswith("q=")]
-            with contextlib.suppress(ValueError):
-                weights[name] = float(texts[0][2:]) if texts else 1.0
-    return 0 < weights["text/html"] >= weights["application/json"]
+    weights = header_weights(accept)
+    return 0 < weights.get("text/html", 0.0) >= weights.get("application/json", 0.0)
 
 
 def _file_handler(path: Path, content_type: str) -> Handler:

@@ -1,13 +1,13 @@
-// Failed requests as text for people. The upload library's own messages are Chinese; this page is English.
-import { joinDetails, sentence, tooLargeText } from "./text.js";
+// Failed requests as text for people. Details of the signer and of OSS are English in every language.
+import { exactSizeText, joinDetails, sentence, sizeText } from "./format.js";
+import { text } from "./text.js";
 
-const NO_RESPONSE = "The signer does not respond. Is it still running?";
-
-/** A failure with a message for people, and details for the log. */
+/** A failure with a message for people, details for the log, and whether a retry can succeed. */
 export class Failure extends Error {
-  constructor(message, details = "") {
+  constructor(message, details = "", canRetry = false) {
     super(message);
     this.details = details;
+    this.canRetry = canRetry;
   }
 }
 
@@ -18,39 +18,52 @@ export async function fetchJson(path, options = {}) {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new Failure(NO_RESPONSE);
+    throw new Failure(text("no_response"));
   }
   const body = await response.json().catch((error) => {
     if (options.signal?.aborted) throw error;
     return null;
   });
   if (response.ok && body !== null) return body;
-  const title = body?.title || `The signer responded with ${response.status}`;
-  throw new Failure(sentence(body?.detail ? `${title}: ${body.detail}` : title));
+  throw new Failure(body?.title ? problemText(body) : text("bad_status", { server: text("signer"), status: response.status }));
 }
 
 /** Returns the failure for an error of the upload library. */
 export function uploadFailure(error, { file, app, form }) {
-  const { code, status, ec, requestId, retryAfterSeconds } = error;
-  if (code === undefined) {
+  const { code, status, ec, requestId, retryable, retryAfterSeconds: seconds } = error;
+  if (retryable === undefined) { // not an error of the library
     console.error(error);
-    return new Failure("This page failed; see its console.");
+    return new Failure(text("page_failed"));
   }
   const server = form ? "OSS" : "signer";
   const request = requestId && `request ${requestId}`;
   const details = status ? [`${server} ${status}`, form ? ec && `EC ${ec}` : code, request] : [];
-  const retry = retryAfterSeconds ? ` Try again in ${retryAfterSeconds} s.` : "";
-  return new Failure(message(error, { file, app, form }) + retry, joinDetails(details));
+  const message = messageOf(error, { file, app, form });
+  const canRetry = retryable || code === "unknown"; // the user decides whether to upload it twice
+  return new Failure(seconds ? text("retry_after", { message, seconds }) : message, joinDetails(details), canRetry);
 }
 
-function message({ code, status, detail, ossCode }, { file, app, form }) {
+function messageOf({ code, status, detail, ossCode }, { file, app, form }) {
   if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.max_size_bytes);
-  if (code === "unknown") return "The response was lost and the form has expired, so the file may be in the bucket. Retry uploads it again.";
-  if (ossCode) return sentence(`OSS rejected it: ${ossCode}: ${detail}`);
+  if (code === "unsupported_type") {
+    return text("unsupported_type", { type: file.type || text("unknown_type"), types: app.content_types.join(", ") });
+  }
+  if (code === "app_disabled") return text("app_disabled");
+  if (code === "rate_limited" && !form) return text("rate_limited");
+  if (code === "unknown") return text("unknown_outcome");
+  if (ossCode) return sentence(text("oss_rejected", { code: ossCode, detail }));
   if (detail) return sentence(detail);
-  if (status) return `${form ? "OSS" : "The signer"} responded with ${status}.`;
-  if (!form) return NO_RESPONSE;
-  const host = new URL(form.url).host;
-  if (code === "timeout") return `${host} took too long.`;
-  return `The connection to ${host} failed, or its CORS rules do not allow this page.`;
+  if (status) return text("bad_status", { server: form ? "OSS" : text("signer"), status });
+  if (!form) return text("no_response");
+  const { host } = new URL(form.url);
+  return text(code === "timeout" ? "oss_slow" : "oss_unreachable", { host });
+}
+
+function tooLargeText(bytes, maxBytes) {
+  const format = sizeText(bytes) === sizeText(maxBytes) ? exactSizeText : sizeText;
+  return text("too_large", { size: format(bytes), limit: format(maxBytes) });
+}
+
+function problemText({ title, detail }) {
+  return sentence(detail ? `${title}: ${detail}` : title);
 }

@@ -1,6 +1,7 @@
 // The last signed form: its decoded policy and its fields, with the security token masked.
 import { $, createElement } from "./dom.js";
-import { timeText } from "./text.js";
+import { timeText } from "./format.js";
+import { text } from "./text.js";
 
 const MASK = "***";
 
@@ -29,17 +30,17 @@ function policyText(base64) {
 
 export function showForm(form, app, key) {
   $("signed-pair").hidden = false;
-  $("signed-note").textContent = `for ${app.name || app.id}, valid until ${timeText(form.expires_at)}`;
+  $("signed-note").textContent = text("form_of", { app: app.name || app.id, time: timeText(form.expires_at) });
   $("policy").textContent = policyText(form.fields.policy);
   const rows = Object.entries(form.fields).map(([name, value]) => {
     const row = document.createElement("div");
     const isPolicy = name.toLowerCase() === "policy"; // it contains the token, and is shown decoded
     const isQuiet = isPolicy || isToken(name);
-    const text = isPolicy ? `${value.length} characters of Base64` : isToken(name) ? MASK : name === "key" ? key : value;
-    row.append(createElement("dt", name), createElement("dd", text, isQuiet ? "quiet" : ""));
+    const shown = isPolicy ? text("base64_length", { count: value.length }) : isToken(name) ? MASK : name === "key" ? key : value;
+    row.append(createElement("dt", name), createElement("dd", shown, isQuiet ? "quiet" : ""));
     return row;
   });
   const file = document.createElement("div");
-  file.append(createElement("dt", form.file_field), createElement("dd", "the file", "quiet"));
+  file.append(createElement("dt", form.file_field), createElement("dd", text("the_file"), "quiet"));
   $("fields").replaceChildren(...rows, file);
 }

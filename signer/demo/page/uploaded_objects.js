@@ -1,11 +1,15 @@
 // The objects in the bucket of the selected app, the newest first.
 import { $, httpUrl, setText } from "./dom.js";
 import { fetchJson } from "./failures.js";
-import { joinDetails, kindText, sizeText, timeText } from "./text.js";
+import { joinDetails, kindText, sizeText, timeText } from "./format.js";
+import { text } from "./text.js";
 
+const FEW = 12;
 const MAX_SHOWN = 60;
 
 let loading = null;
+let objects = [];
+let maxShown = FEW;
 
 /** Loads and shows the objects of an app; during a request for the same app, one more request follows it. */
 export async function loadObjects(app) {
@@ -14,7 +18,8 @@ export async function loadObjects(app) {
   const current = (loading = { app, isStale: false, controller: new AbortController() });
   const { signal } = current.controller;
   try {
-    showObjects(await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal }), app);
+    objects = await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal });
+    showObjects(app);
     setText($("arrived-message"), "");
   } catch (error) {
     if (!signal.aborted) setText($("arrived-message"), error.message);
@@ -26,21 +31,31 @@ export async function loadObjects(app) {
 
 /** Removes the objects of the previous app. */
 export function clearObjects() {
+  objects = [];
+  maxShown = FEW;
   $("arrived").replaceChildren();
-  $("arrived-count").textContent = "";
+  for (const id of ["arrived-count", "arrived-message"]) setText($(id), "");
+  for (const id of ["arrived-empty", "show-more"]) $(id).hidden = true;
 }
 
-function showObjects(objects, app) {
+function showObjects(app) {
   const existing = new Map([...$("arrived").children].map((element) => [element.dataset.version, element]));
-  const shown = objects.slice(0, MAX_SHOWN).map((object) => {
+  const shown = objects.slice(0, maxShown).map((object) => {
     const version = JSON.stringify([app.id, object.key, object.etag, object.last_modified]);
     return existing.get(version) ?? objectElement(object, version);
   });
-  $("arrived").replaceChildren(...shown);
-  $("arrived-empty").hidden = objects.length > 0;
-  const count = objects.length === 1 ? "1 file" : `${objects.length} files`;
-  const rest = objects.length > shown.length ? `, the newest ${shown.length} shown` : "";
-  $("arrived-count").textContent = objects.length ? count + rest : "";
+  const isSame = shown.length === existing.size && shown.every((element, index) => element === $("arrived").children[index]);
+  if (!isSame) $("arrived").replaceChildren(...shown);
+  const count = objects.length;
+  const name = count > shown.length ? "newest_objects" : count === 1 ? "one_object" : "objects";
+  setText($("arrived-count"), count ? text(name, { count, shown: shown.length }) : "");
+  $("arrived-empty").hidden = count > 0;
+  $("show-more").hidden = shown.length === Math.min(count, MAX_SHOWN);
+  $("show-more").onclick = () => {
+    maxShown = MAX_SHOWN;
+    showObjects(app);
+    $("arrived").children[FEW].querySelector("a").focus();
+  };
 }
 
 function objectElement(object, version) {

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.e2e.pages.pictures import Pixel, landscape, png
 from tests.e2e.pages.status_definitions import app_id, definitions
 from tests.e2e.pages.upload_page import expect_state, open_picture_app, row
+from tests.harness.browser import new_page
 from tests.harness.demo import demo
 from tests.harness.fast_clock import fast_clock
 from tests.harness.files import write
@@ -27,10 +28,11 @@ pytestmark = [
 ]
 
 
-async def test_upload_page(page: Page, tmp_path: Path) -> None:
-    async with demo() as running:
+@pytest.mark.parametrize(("locale", "name"), [("en-US", "upload-page.png"), ("zh-CN", "upload-page.zh-CN.png")])
+async def test_upload_page(browser: Browser, tmp_path: Path, locale: str, name: str) -> None:
+    async with demo() as running, new_page(browser, 1200, 900, locale) as page:
         await _upload_pictures(page, running.page, tmp_path)
-    await page.screenshot(path=ROOT / "docs" / "upload-page.png", full_page=True, animations="disabled")
+        await page.screenshot(path=ROOT / "docs" / name, full_page=True, animations="disabled")
 
 
 async def _upload_pictures(page: Page, url: str, tmp_path: Path) -> None:
@@ -48,11 +50,11 @@ async def _upload_pictures(page: Page, url: str, tmp_path: Path) -> None:
         await page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": data})
         await expect_state(row(page, name), "done")
     await expect(page.locator("#arrived img")).to_have_count(len(skies))
-    await page.get_by_role("button", name="Clear finished").click()
+    await page.click("#clear")
 
+    panorama = png(480, 160, landscape((216, 160, 140), (250, 232, 200), (70, 52, 60), (0.5, 0.3)))
     large = tmp_path / "panorama.png"
-    with large.open("wb") as file:
-        file.truncate(app["max_size_bytes"] * 9 // 4)
+    large.write_bytes(panorama.ljust(app["max_size_bytes"] * 9 // 4, b"\0"))
     data = png(480, 360, landscape((120, 170, 160), (240, 236, 214), (52, 74, 58), (0.3, 0.3)))
     await page.set_input_files("#file", {"name": "bamboo-road.png", "mimeType": "image/png", "buffer": data})
     await expect_state(row(page, "bamboo-road.png"), "done")
