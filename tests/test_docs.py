@@ -92,9 +92,7 @@ def test_both_readmes_say_the_same() -> None:
         prose = BLOCK.sub("", text)
         headings = [line.split()[0] for line in prose.splitlines() if line.startswith("#")]
         links = [
-            link.replace(".zh-CN.md", ".md")
-            for link in re.findall(r"\]\(([^)]+)\)", prose)
-            if not link.startswith("README")
+            link.replace(".zh-CN", "") for link in re.findall(r"\]\(([^)]+)\)", prose) if not link.startswith("README")
         ]
         outlines.append((code, headings, links))
     assert outlines[0] == outlines[1]
