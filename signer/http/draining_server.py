@@ -39,7 +39,9 @@ class DrainingServer(web.Server):
         """Accepted, and not ready for requests yet: the TLS handshake is in progress."""
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._idle_since: dict[web.RequestHandler, float] = {}
-        """The open ones without a request in progress, with the event loop's time; the oldest come first."""
+        """Those whose last request was answered, with the event loop's time; the oldest come first."""
+        self._unused_since: dict[web.RequestHandler, float] = {}
+        """The same of those whose first request has not arrived yet."""
         self._loop_time = asyncio.get_running_loop().time
 
     @property
@@ -65,34 +67,48 @@ class DrainingServer(web.Server):
         transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
         self._starting.discard(handler)
         self._open[handler] = transport
-        self._idle_since[handler] = self._loop_time()
+        self._unused_since[handler] = self._loop_time()
         self.has_no_connections.clear()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._open.pop(handler, None)
-        self._idle_since.pop(handler, None)
+        for connections in (self._open, self._idle_since, self._unused_since):
+            connections.pop(handler, None)
         self._report_closed()
 
     def mark_busy(self, handler: web.RequestHandler) -> None:
         """Record the start of a request."""
-        self._idle_since.pop(handler, None)
+        if self._idle_since.pop(handler, None) is None:
+            self._unused_since.pop(handler, None)
 
     def mark_idle(self, handler: web.RequestHandler) -> None:
         """Record the end of a request, whose response is written."""
         if handler in self._open:
             self._idle_since[handler] = self._loop_time()
 
-    def close_idle_connections(self, *, min_idle_seconds: float, max_count: int) -> int:
-        """Close the connections that are idle for the longest time, and return their number."""
-        since = self._loop_time() - min_idle_seconds
-        oldest = list(itertools.islice(self._idle_since.items(), max_count))
-        handlers = [handler for handler, idle_since in oldest if idle_since <= since]
-        for handler in handlers:
-            del self._idle_since[handler]
-            # With TLS, `close` would wait for the client's answer.
-            self._open[handler].abort()
-        return len(handlers)
+    def close_idle_connections(
+        self, *, min_idle_seconds: float, max_first_request_seconds: float, max_count: int
+    ) -> int:
+        """Close the connections that are idle for the longest time, and return their number.
+
+        Args:
+            min_idle_seconds: how long a connection must have been idle since its last response.
+            max_first_request_seconds: how long the first request of a connection may take to arrive.
+        """
+        closed = 0
+        for idle_since, min_seconds in (
+            (self._idle_since, min_idle_seconds),
+            (self._unused_since, max_first_request_seconds),
+        ):
+            since = self._loop_time() - min_seconds
+            oldest = list(itertools.islice(idle_since.items(), max_count - closed))
+            handlers = [handler for handler, each in oldest if each <= since]
+            for handler in handlers:
+                del idle_since[handler]
+                # With TLS, `close` would wait for the client's answer.
+                self._open[handler].abort()
+            closed += len(handlers)
+        return closed
 
     def _report_closed(self) -> None:
         if not self.connection_count:

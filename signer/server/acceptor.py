@@ -17,7 +17,8 @@ log = logging.getLogger("oss_signer")
 _TLS_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
 _RETRY_SECONDS = 1.0
 _MIN_IDLE_SECONDS = 1.0
-"""A new connection is idle until its first request arrives."""
+_MAX_FIRST_REQUEST_SECONDS = 5.0
+"""From the end of the TLS handshake. On a bad mobile line, the second retransmission of a request is sent after 3 s."""
 _SHARE_TO_CLOSE = 64
 """At the limit, one idle connection of this many is closed, so that the next ones are accepted without delay."""
 _MIN_SECONDS_BETWEEN_WARNINGS = 60.0
@@ -109,7 +110,9 @@ class Acceptor:
         self._pause()
         self._resuming = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry)
         self.closed_idle_count += self._server.close_idle_connections(
-            min_idle_seconds=_MIN_IDLE_SECONDS, max_count=1 + self.max_connections // _SHARE_TO_CLOSE
+            min_idle_seconds=_MIN_IDLE_SECONDS,
+            max_first_request_seconds=_MAX_FIRST_REQUEST_SECONDS,
+            max_count=1 + self.max_connections // _SHARE_TO_CLOSE,
         )
 
     def _retry(self) -> None:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 MAX_OPEN_FILES = 256
 MAX_CONNECTIONS = 192
 """Three quarters of them."""
+COMPLETE = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
 INCOMPLETE = b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 CONFIG = """
 version: 1
@@ -82,7 +83,7 @@ async def test_more_connections_than_open_files(standard: str, has_tls: bool, tm
         started_at = time.monotonic()
         async with signer(session, config, prefix=limited, environ=environ) as running:
             # Idle connections are closed for the others.
-            with crowd(running.public, 2 * MAX_OPEN_FILES, context):
+            with crowd(running.public, 2 * MAX_OPEN_FILES, context, COMPLETE):
                 await wait_until(lambda: running.log("no room for more connections"))
                 assert await running.upload_status("a") == 201
                 await operate(running, config, second)

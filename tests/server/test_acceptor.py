@@ -127,8 +127,9 @@ async def is_closed(streams: Streams) -> bool:
 
 @pytest.fixture
 def closes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let connections be closed as soon as they are idle."""
+    """Let connections be closed as soon as they are idle, and wait long for their first request."""
     monkeypatch.setattr(acceptor, "_MIN_IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(acceptor, "_MAX_FIRST_REQUEST_SECONDS", 3600.0)
 
 
 @pytest.mark.usefixtures("closes_at_once")
@@ -146,11 +147,53 @@ async def test_the_connection_that_is_idle_for_the_longest_time_is_closed(
 
 
 @pytest.mark.usefixtures("closes_at_once")
-async def test_connections_that_never_sent_a_request_are_closed_for_others(clients: Clients) -> None:
+async def test_connections_that_never_sent_a_request_are_closed_for_others(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "_MAX_FIRST_REQUEST_SECONDS", 0.0)
     for _ in range(3 * LIMIT):
         await clients.open()
     assert await response(await clients.open(IDLE)) == b"ok"
     assert await is_closed(clients.opened[0])
+
+
+@pytest.mark.usefixtures("closes_at_once")
+async def test_a_first_request_may_take_longer_than_the_next_one(
+    clients: Clients, server: DrainingServer, sock: socket.socket
+) -> None:
+    """On a bad mobile line, it arrives late after the TLS handshake."""
+    late = [await clients.open() for _ in range(LIMIT)]
+    await wait_until(lambda: server.connection_count == LIMIT)
+    waiting = await clients.open(IDLE)
+    await wait_until(lambda: waiting_connections(sock) == 1)
+    late[0][1].write(IDLE)
+    assert await response(late[0]) == b"ok"
+    assert await response(waiting) == b"ok"
+    assert await is_closed(late[0])
+    for streams in late[1:]:
+        streams[1].write(IDLE)
+        assert await response(streams) == b"ok"
+
+
+def close_idle(server: DrainingServer, max_count: int) -> int:
+    """Close so many connections that have no request in progress."""
+    return server.close_idle_connections(min_idle_seconds=0, max_first_request_seconds=0, max_count=max_count)
+
+
+async def test_connections_without_a_request_are_closed_after_those_that_had_one(
+    clients: Clients, handler: Handler, server: DrainingServer
+) -> None:
+    gone, unused = [await clients.open() for _ in range(2)]
+    answered, busy = await clients.get(), await clients.open(SLOW)
+    await handler.wait_for_requests(1)
+    gone[1].close()
+    await wait_until(lambda: server.connection_count == 3)
+    assert close_idle(server, max_count=1) == 1
+    assert await is_closed(answered)
+    assert close_idle(server, max_count=3) == 1
+    assert await is_closed(unused)
+    handler.release.set()
+    assert await response(busy) == b"late"
 
 
 async def test_while_all_connections_are_busy_others_wait(
