@@ -22,7 +22,7 @@ from signer.server import event_loop
 from signer.server.serve import serve
 from signer.server.sockets import CannotListen, listening_socket
 from signer.service import Service
-from signer.stores.store_factory import open_store
+from signer.stores.store_factory import is_remote, open_store
 from signer.telemetry import logs
 from signer.telemetry.process_log import process_log
 
@@ -91,7 +91,9 @@ async def _demo(options: argparse.Namespace) -> None:
             print(f"The upload page:   {with_host(page, host)}/", flush=True)
             print(f"The local OSS:     {oss}/", flush=True)
             print(f"The status page:   {status}/status", flush=True)
-            print("Edit the definitions while it runs; Ctrl-C stops both.", flush=True)
+            if not is_remote(options.config):  # the URL of a store may contain a password
+                print(f"The definitions:   {options.config}", flush=True)
+            print("Edit the definitions while the demo runs. Ctrl-C stops it.", flush=True)
 
         service = Service(registry, environment)
         try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.harness.demo import demo
 from tests.harness.ports import reserve_port
@@ -31,6 +33,22 @@ async def test_the_demo_prints_the_addresses_of_its_pages() -> None:
         for url in (running.page, running.status):
             async with session.get(url, headers={"Accept": "text/html"}) as response:
                 assert (response.status, response.content_type) == (200, "text/html")
+        assert await running.process.read_line() == "The definitions:   config"
+
+
+async def test_the_demo_does_not_print_the_url_of_a_store() -> None:
+    document = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\napps: {}\n"
+
+    async def definitions(_request: web.Request) -> web.Response:
+        return web.Response(text=document)
+
+    application = web.Application()
+    application.router.add_get("/signer.yaml", definitions)
+    async with TestServer(application, host="127.0.0.1") as server:
+        url = f"http://operator:planted-secret@127.0.0.1:{server.port}/signer.yaml"
+        async with demo("--config", url) as running:
+            assert (await running.process.read_line()).startswith("Edit the definitions while the demo runs.")
+            assert "planted-secret" not in "".join(running.process.output)
 
 
 async def test_each_port_can_be_set() -> None:

@@ -45,6 +45,7 @@ export function uploadFailure(error, { file, app, form }) {
 
 function messageOf({ code, status, detail, ossCode }, { file, app, form }) {
   if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.max_size_bytes);
+  if (code === "invalid_request" && file.size === 0) return text("empty");
   if (code === "unsupported_type") {
     return text("unsupported_type", { type: file.type || text("unknown_type"), types: app.content_types.join(", ") });
   }

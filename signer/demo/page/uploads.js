@@ -67,7 +67,8 @@ function showBar() {
   $("remove-failed").hidden = !failed;
   $("clear").hidden = !count("done", "cancelled");
   $("retry-all").hidden = !uploads.some((upload) => upload.canRetry);
-  $("cancel-all").hidden = !count("waiting", "uploading");
+  $("app").addEventListener("change", () => { $("total").hidden = true; }); // it was that of the former app
+$("cancel-all").hidden = !count("waiting", "uploading");
 }
 
 function showTotal(app, { percent, files, finished, loaded, total }) {

@@ -179,3 +179,25 @@ async def test_a_picture_is_uploaded_from_the_clipboard(page: Page, demo: str) -
     await expect(item.locator("canvas")).to_be_visible()
     key = await item.get_attribute("data-key")
     await expect(page.locator(f'#arrived [data-key="{key}"] img')).to_be_visible()
+
+
+async def test_an_empty_file_is_refused_with_a_reason(page: Page, demo: str) -> None:
+    await open_picture_app(page, demo)
+    await page.set_input_files("#file", {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""})
+    item = row(page, "empty.txt")
+    await expect_state(item, "failed")
+    await expect(item.locator(".message")).to_have_text("The file is empty, and this app accepts no empty files.")
+    await expect(button(item, "retry")).to_be_hidden()
+
+
+async def test_another_app_has_its_own_total_and_a_disabled_one_shows_its_bucket(page: Page, demo: str) -> None:
+    await open_picture_app(page, demo)
+    await page.set_input_files("#file", [picture("total-1.png"), picture("total-2.png", 2)])
+    await done(page, 2)
+    await expect(page.locator("#total-text")).to_contain_text("2 of 2 finished, 100 %")
+    disabled = next(app for app in await apps(demo) if not app["enabled"])
+    await page.select_option("#app", disabled["id"])
+    await expect(page.locator("#total")).to_be_hidden()
+    await expect(page.locator("#app-off")).to_be_visible()
+    await expect(page.locator("#arrived-empty")).to_be_visible()
+    await expect(page.locator("#arrived-message")).to_be_hidden()
