@@ -52,7 +52,10 @@ def explain(detail: ErrorDetails, document: Document, value: Any) -> Violation:
         return Violation(path, not_one_of(quote(tag), tag, tags))
     if found is None:
         return Violation(path, f"the value is empty; {_fix_empty(kind)}")
-    return Violation(path, _reject(kind, context, found, quote(document.template(path) or found), detail["msg"]))
+    shown = quote(document.template(path) or found)
+    if kind == "value_error" and isinstance(inner[-1], int) and isinstance(found, str) and "," in found:
+        return Violation(path, f"{shown} is several entries in one text; write each as its own, such as [a, b]")
+    return Violation(path, _reject(kind, context, found, shown, detail["msg"]))
 
 
 def _reject(kind: str, context: Mapping[str, Any], found: Any, shown: str, otherwise: str) -> str:
