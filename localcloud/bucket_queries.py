@@ -9,32 +9,34 @@ import re
 
 from aiohttp import web
 
-from localcloud.operations import Operation
+from localcloud.operation import Operation
 from localcloud.oss_errors import OssError
+from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import xml_response
-from localcloud.world import DEFAULT_ACCOUNT, Bucket
+from localcloud.ownership import OWNER
+from localcloud.world import Bucket
 
 _ENDPOINT = re.compile(r"[a-z0-9][a-z0-9-]*\.oss-(.+?)(?:-internal)?\.[^.]+\..+")
 _ACCELERATION = ("accelerate", "accelerate-overseas")
 _ACCELERATED = re.compile(r"\.oss-accelerate(?:-overseas)?\.")
 
 
-def get_bucket_info(bucket: Bucket) -> web.Response:
+async def get_bucket_info(request: OssRequest) -> web.Response:
     """Every region's endpoint serves it."""
+    bucket = request.bucket
     region = f"oss-{bucket.region}"
     return xml_response(
-        "<BucketInfo><Bucket><AccessMonitor>Disabled</AccessMonitor><CreationDate>2024-01-01T00:00:00.000Z</CreationDate>"
+        f"<BucketInfo><Bucket><AccessMonitor>Disabled</AccessMonitor><CreationDate>{bucket.created}</CreationDate>"
         f"<ExtranetEndpoint>{region}.aliyuncs.com</ExtranetEndpoint>"
         f"<IntranetEndpoint>{region}-internal.aliyuncs.com</IntranetEndpoint>"
         f"<Location>{region}</Location><StorageClass>Standard</StorageClass><Name>{bucket.name}</Name>"
         "<BlockPublicAccess>true</BlockPublicAccess>"
-        f"<Owner><DisplayName>{DEFAULT_ACCOUNT}</DisplayName><ID>{DEFAULT_ACCOUNT}</ID></Owner>"
-        "<AccessControlList><Grant>private</Grant></AccessControlList></Bucket></BucketInfo>"
+        f"{OWNER}<AccessControlList><Grant>{bucket.acl}</Grant></AccessControlList></Bucket></BucketInfo>"
     )
 
 
-def get_bucket_location(bucket: Bucket) -> web.Response:
-    return xml_response(f"<LocationConstraint>oss-{bucket.region}</LocationConstraint>")
+async def get_bucket_location(request: OssRequest) -> web.Response:
+    return xml_response(f"<LocationConstraint>oss-{request.bucket.region}</LocationConstraint>")
 
 
 def region_of_host(host: str) -> str | None:

@@ -56,7 +56,7 @@ class Control:
 
     async def create_bucket(self, request: web.Request) -> web.Response:
         body = await request.json()
-        bucket = Bucket(body["name"], body["region"], rules_for(tuple(body.get("cors_origins", ["*"]))))
+        bucket = Bucket(body["name"], body["region"], cors=rules_for(tuple(body.get("cors_origins", ["*"]))))
         self._world.buckets[bucket.name] = bucket
         return web.json_response({"name": bucket.name, "region": bucket.region}, status=201)
 

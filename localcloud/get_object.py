@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
@@ -16,24 +16,26 @@ from aiohttp import web
 
 from localcloud.objects import Objects, StoredObject, http_date
 from localcloud.oss_errors import OssError
-from localcloud.world import Bucket
+from localcloud.oss_request import OssRequest
 
 _CHUNK_BYTES = 256 * 1024
+_RESPONSE = "response-"
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))", re.ASCII)
 
 
-async def get_object(request: web.Request, objects: Objects, bucket: Bucket, key: str) -> web.Response:
-    stored = _find(objects, bucket, key)
+async def get_object(objects: Objects, request: OssRequest) -> web.Response:
+    stored = find(objects, request.bucket.name, request.key)
     headers = _headers(stored)
-    if is_unmodified(request, stored):
+    if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)
+    headers |= _requested_headers(request)
     span = _span(request, stored.size_bytes)
     first, last = span or (0, stored.size_bytes - 1)
     headers["Content-Length"] = str(last - first + 1)
     if span is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{stored.size_bytes}"
     # Opened before the response begins: the content stays readable if the object is replaced meanwhile.
-    file = await asyncio.to_thread(objects.file(bucket.name, key).open, "rb")
+    file = await asyncio.to_thread(objects.file(request.bucket.name, request.key).open, "rb")
     body = _read(file, first, last - first + 1)
     return web.Response(status=200 if span is None else 206, headers=headers, body=body)
 
@@ -47,37 +49,48 @@ async def _read(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]
             yield chunk
 
 
-def head_object(request: web.Request, objects: Objects, bucket: Bucket, key: str) -> web.Response:
-    stored = _find(objects, bucket, key)
+async def head_object(objects: Objects, request: OssRequest) -> web.Response:
+    stored = find(objects, request.bucket.name, request.key)
     headers = _headers(stored)
-    if is_unmodified(request, stored):
+    if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)
     return web.Response(headers={**headers, "Content-Length": str(stored.size_bytes)})
 
 
-def is_unmodified(request: web.Request, stored: StoredObject) -> bool:
-    """Return whether the answer is 304. Raise PreconditionFailed for If-Match and If-Unmodified-Since."""
-    sent = request.headers
+def is_unmodified(sent: Mapping[str, str], stored: StoredObject) -> bool:
+    """Return whether the answer is 304. Raise PreconditionFailed for If-Match and If-Unmodified-Since.
+
+    The names of the headers may be lower-case.
+    """
     modified = datetime.fromisoformat(stored.last_modified)
-    since, unmodified_since = _date(sent.get("If-Modified-Since")), _date(sent.get("If-Unmodified-Since"))
+    since, unmodified_since = _date(sent.get("if-modified-since")), _date(sent.get("if-unmodified-since"))
     if unmodified_since is not None and modified > unmodified_since:
         raise _precondition_failed("If-Unmodified-Since")
-    if "If-Match" in sent and not _matches(sent["If-Match"], stored.etag):
+    if "if-match" in sent and not _matches(sent["if-match"], stored.etag):
         raise _precondition_failed("If-Match")
-    if "If-None-Match" in sent:
-        return _matches(sent["If-None-Match"], stored.etag)
+    if "if-none-match" in sent:
+        return _matches(sent["if-none-match"], stored.etag)
     return since is not None and modified <= since
 
 
-def _find(objects: Objects, bucket: Bucket, key: str) -> StoredObject:
-    stored = objects.find(bucket.name, key)
+def find(objects: Objects, bucket: str, key: str) -> StoredObject:
+    """Return the object. Raise NoSuchKey."""
+    stored = objects.find(bucket, key)
     if stored is None:
         raise OssError(404, "NoSuchKey", "The specified key does not exist.", "0026-00000001")
     return stored
 
 
+def _requested_headers(request: OssRequest) -> dict[str, str]:
+    """Return the headers that `response-content-type` and similar parameters set. Only a signer may set them."""
+    given = {name: value for name, value in request.query.items() if name.startswith(_RESPONSE)}
+    if given and request.signer is None:
+        raise OssError(400, "InvalidRequest", "The response headers cannot be overridden by an anonymous request.")
+    return {name.removeprefix(_RESPONSE).title(): value for name, value in given.items()}
+
+
 def _headers(stored: StoredObject) -> dict[str, str]:
-    return {
+    headers = {
         **stored.headers,
         "Content-Type": stored.content_type,
         "ETag": stored.etag,
@@ -87,9 +100,14 @@ def _headers(stored: StoredObject) -> dict[str, str]:
         "x-oss-storage-class": stored.storage_class,
         "x-oss-object-type": stored.object_type,
     }
+    if stored.object_type == "Appendable":
+        headers["x-oss-next-append-position"] = str(stored.size_bytes)
+    if stored.tags:
+        headers["x-oss-tagging-count"] = str(len(stored.tags))
+    return headers
 
 
-def _span(request: web.Request, size_bytes: int) -> tuple[int, int] | None:
+def _span(request: OssRequest, size_bytes: int) -> tuple[int, int] | None:
     """Return the first and last byte; None for the whole object.
 
     OSS ignores a range that is malformed or ends outside of the object. With `x-oss-range-behavior: standard`, it

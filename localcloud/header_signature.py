@@ -20,7 +20,7 @@ from aiohttp import web
 
 from localcloud import ram
 from localcloud.bucket_queries import region_of_host
-from localcloud.operations import Operation
+from localcloud.operation import Operation
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
 from localcloud.world import Bucket, World
@@ -45,19 +45,23 @@ class _Scope:
 
 def authorize(
     world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str, operation: Operation
-) -> None:
-    """Raise `OssError` if the signature is wrong or its signer lacks the permission."""
+) -> Signer | None:
+    """Return the signer; None for a request without a signature.
+
+    Raise `OssError` if the signature is wrong, its signer lacks the permission, or the operation needs a signature.
+    """
     if operation.name == "GetBucketInfo":
         # Every region's endpoint serves it, so the endpoint's own region counts.
-        bucket = replace(bucket, region=region_of_host(request.host) or _signing_region(request) or bucket.region)
+        bucket = replace(bucket, region=region_of_host(request.host) or signing_region(request, query) or bucket.region)
     signer = _verify(world, request, query, bucket, key)
     if signer is None:
         if not operation.is_public:
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
     elif operation.on_object:
         signer.check_permission(operation.ram_action, bucket.name, key)
-    elif not ram.allows(signer.policies, operation.ram_action, f"acs:oss:*:*:{bucket.name}"):
+    elif not ram.allows(signer.policies, operation.ram_action, f"acs:oss:*:*:{bucket.name or '*'}"):
         raise denied("Access denied by authorizer's policy.", "0003-00000201")
+    return signer
 
 
 def _verify(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer | None:
@@ -138,7 +142,7 @@ def _canonical(
     return "\n".join(
         (
             request.method,
-            quote(f"/{bucket.name}/{key}", safe="/~"),
+            quote(f"/{bucket.name}/{key}" if bucket.name else "/", safe="/~"),
             "&".join(f"{name}={value}" if value else name for name, value in parameters),
             headers,
             ";".join(additional),
@@ -160,9 +164,11 @@ def _compare(signer: Signer, scope: _Scope, date: str, canonical: str, given: st
         raise OssError(403, "SignatureDoesNotMatch", message, "0002-00000201")
 
 
-def _signing_region(request: web.Request) -> str | None:
+def signing_region(request: web.Request, query: Mapping[str, str]) -> str | None:
+    """Return the region in the credential of a header or of a URL; None if there is none."""
     match = re.search(r"Credential=[^/,]+/[^/,]+/([^/,]+)/", request.headers.get("Authorization", ""))
-    return None if match is None or match[1].startswith("oss-") else match[1]
+    found = match[1] if match else "/".join(query.get("x-oss-credential", "").split("/")[2:3])
+    return None if not found or found.startswith("oss-") else found
 
 
 def _header_scope(credential: str, bucket: Bucket) -> _Scope:

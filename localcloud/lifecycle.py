@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from aiohttp import web
 
 from localcloud.oss_errors import OssError, malformed_xml, not_implemented
+from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import parse_xml, read_body, xml_response
 
 _MAX_BODY_BYTES = 2 * 2**20
@@ -47,8 +48,9 @@ async def parse_lifecycle(request: web.Request) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def get_lifecycle(rules: str | None) -> web.Response:
+async def get_lifecycle(request: OssRequest) -> web.Response:
     """Raise NoSuchLifecycle if the bucket has no rules."""
+    rules = request.bucket.lifecycle
     if rules is None:
         raise OssError(404, "NoSuchLifecycle", "No Row found in Lifecycle Table.")
     return xml_response(rules)

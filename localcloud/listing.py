@@ -5,10 +5,15 @@ See: https://help.aliyun.com/zh/oss/developer-reference/listmultipartuploads and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 from urllib.parse import quote
 
 from localcloud.oss_errors import invalid_argument
+from localcloud.oss_xml import elements
+
+Entry = TypeVar("Entry")
 
 
 def encoder(query: Mapping[str, str]) -> tuple[Callable[[str], str], str | None]:
@@ -30,7 +35,44 @@ def limit(query: Mapping[str, str], name: str, default: int = 1000, ec: str = ""
     return int(text)
 
 
-def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
+@dataclass(slots=True)
+class Page(Generic[Entry]):
+    """Entries and common prefixes, which count alike."""
+
+    entries: list[Entry] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    is_truncated: bool = False
+    last: Entry | str | None = None
+    """The last entry or common prefix."""
+
+    def prefix_elements(self, encode: Callable[[str], str]) -> str:
+        return "".join(
+            f"<CommonPrefixes>{elements({'Prefix': encode(each)})}</CommonPrefixes>" for each in self.prefixes
+        )
+
+
+def page_of(entries: Iterable[tuple[str, Entry]], *, most: int, prefix: str, delimiter: str, after: str) -> Page[Entry]:
+    """Return the first page of sorted entries with their keys, which are all behind the marker `after`."""
+    page: Page[Entry] = Page()
+    for key, entry in entries:
+        if not key.startswith(prefix):
+            continue
+        group = _common_prefix(key, prefix, delimiter)
+        if group is not None and (group == after or group in page.prefixes[-1:]):
+            continue
+        if len(page.entries) + len(page.prefixes) == most:
+            page.is_truncated = True
+            break
+        if group is None:
+            page.entries.append(entry)
+            page.last = entry
+        else:
+            page.prefixes.append(group)
+            page.last = group
+    return page
+
+
+def _common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
     """Return the key up to the first delimiter after the prefix; None if there is none."""
     end = key.find(delimiter, len(prefix)) if delimiter else -1
     return None if end < 0 else key[: end + len(delimiter)]

@@ -9,7 +9,6 @@ Each EC has a page of its own, such as https://help.aliyun.com/zh/oss/user-guide
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -23,11 +22,13 @@ from localcloud.object_headers import (
     storage_class_of,
     stored_headers,
 )
+from localcloud.object_tags import tags_of
 from localcloud.objects import Objects
 from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, xml_response
 from localcloud.put_object import receive
-from localcloud.world import Bucket, World, iso
+from localcloud.world import World, iso
 
 MAX_PART_NUMBER = 10_000
 _NO_UPLOAD = "0042-00000104"
@@ -37,9 +38,9 @@ class Multipart:
     def __init__(self, world: World, objects: Objects, uploads: MultipartUploads) -> None:
         self._world, self._objects, self._uploads = world, objects, uploads
 
-    def initiate(self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
-        encode, encoding = encoder(query)
-        sent = request.headers
+    async def initiate(self, request: OssRequest) -> web.Response:
+        encode, encoding = encoder(request.query)
+        sent, bucket, key = request.headers, request.bucket, request.key
         if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
             raise already_exists("")
         upload = MultipartUpload(
@@ -50,6 +51,7 @@ class Multipart:
             content_type=sent.get("Content-Type", DEFAULT_TYPE),
             storage_class=storage_class_of(sent),
             headers=stored_headers(sent),
+            tags=tags_of(sent),
         )
         self._uploads.add(upload)
         members = elements({"EncodingType": encoding, "Bucket": bucket.name, "Key": encode(key), "UploadId": upload.id})
@@ -58,13 +60,12 @@ class Multipart:
             headers=encryption_header(upload.headers),
         )
 
-    async def upload_part(
-        self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str
-    ) -> web.Response:
+    async def upload_part(self, request: OssRequest) -> web.Response:
+        query, bucket, key = request.query, request.bucket, request.key
         number = part_number(query["partNumber"])
         self._uploads.find(bucket.name, key, query["uploadId"], _NO_UPLOAD)
         with self._uploads.incoming() as incoming:
-            content_md5 = await receive(request, incoming)
+            content_md5 = await receive(request.http, incoming)
             await asyncio.to_thread(incoming.finish, durable=False)
             # It may have been completed or aborted meanwhile.
             upload = self._uploads.find(bucket.name, key, query["uploadId"], _NO_UPLOAD)
@@ -72,8 +73,8 @@ class Multipart:
         headers = {"ETag": part.etag, "x-oss-hash-crc64ecma": str(part.crc64), "Content-MD5": content_md5}
         return web.Response(headers=headers)
 
-    async def abort(self, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
-        upload = self._uploads.find(bucket.name, key, query["uploadId"])
+    async def abort(self, request: OssRequest) -> web.Response:
+        upload = self._uploads.find(request.bucket.name, request.key, request.query["uploadId"])
         self._uploads.remove(upload)
         await asyncio.to_thread(delete_parts, upload)
         return web.Response(status=204)

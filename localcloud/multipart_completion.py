@@ -6,7 +6,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/completemultipartupload
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from itertools import pairwise
 
 from aiohttp import web
@@ -20,8 +19,9 @@ from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part, 
 from localcloud.object_headers import acl_of, already_exists, encryption_header, forbids_overwrite
 from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, malformed_xml
+from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, parse_xml, read_body, xml_response
-from localcloud.world import Bucket, World, iso
+from localcloud.world import World, iso
 
 _MIN_PART_BYTES = 100 * 1024
 _MAX_BODY_BYTES = 5 * 2**20
@@ -32,11 +32,11 @@ class MultipartCompletion:
     def __init__(self, world: World, objects: Objects, uploads: MultipartUploads, callbacks: Callbacks) -> None:
         self._world, self._objects, self._uploads, self._callbacks = world, objects, uploads, callbacks
 
-    async def complete(self, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
+    async def complete(self, request: OssRequest) -> web.Response:
+        query, bucket, key, sent = request.query, request.bucket, request.key, request.headers
         encode, encoding = encoder(query)
-        sent = request.headers
         callback, acl = callback_of(sent, query), acl_of(sent)
-        body = await read_body(request, _MAX_BODY_BYTES)
+        body = await read_body(request.http, _MAX_BODY_BYTES)
         upload = self._uploads.find(bucket.name, key, query["uploadId"])
         parts = _chosen_parts(sent.get("x-oss-complete-all"), body, upload)
         if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
@@ -53,14 +53,15 @@ class MultipartCompletion:
             storage_class=upload.storage_class,
             object_type="Multipart",
             headers=upload.headers,
+            tags=upload.tags,
         )
         await asyncio.to_thread(self._store, upload, parts, stored)
         if callback is not None:
-            return await self._callbacks.send(request, "CompleteMultipartUpload", callback, bucket.name, stored)
+            return await self._callbacks.send(request.http, "CompleteMultipartUpload", callback, bucket.name, stored)
         members = elements(
             {
                 "EncodingType": encoding,
-                "Location": f"{request.url.origin()}{request.raw_path.partition('?')[0]}",
+                "Location": f"{request.http.url.origin()}{request.http.raw_path.partition('?')[0]}",
                 "Bucket": bucket.name,
                 "Key": encode(key),
                 "ETag": stored.etag,

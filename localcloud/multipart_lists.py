@@ -5,18 +5,17 @@ See: https://help.aliyun.com/zh/oss/developer-reference/listparts and .../listmu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from aiohttp import web
 
-from localcloud.listing import common_prefix, encoder, limit
+from localcloud.listing import Page, encoder, limit, page_of
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part
 from localcloud.oss_errors import invalid_argument
+from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, oss_time, xml_response
-from localcloud.world import Bucket
 
 
-def list_parts(uploads: MultipartUploads, query: Mapping[str, str], bucket: Bucket, key: str) -> web.Response:
+async def list_parts(uploads: MultipartUploads, request: OssRequest) -> web.Response:
+    query, bucket, key = request.query, request.bucket, request.key
     encode, encoding = encoder(query)
     most = limit(query, "max-parts")
     marker = query.get("part-number-marker", "0")
@@ -55,49 +54,40 @@ def _part(part: Part) -> str:
     return f"<Part>{members}</Part>"
 
 
-def list_multipart_uploads(uploads: MultipartUploads, query: Mapping[str, str], bucket: Bucket) -> web.Response:
-    """A group of keys with one common prefix counts as one entry, like an upload."""
+async def list_multipart_uploads(uploads: MultipartUploads, request: OssRequest) -> web.Response:
+    query, bucket = request.query, request.bucket
     encode, encoding = encoder(query)
     most = limit(query, "max-uploads")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     key_marker = query.get("key-marker", "")
     id_marker = query.get("upload-id-marker", "") if key_marker else ""
-    shown: list[MultipartUpload] = []
-    prefixes: list[str] = []
-    last = (key_marker, id_marker)
-    is_truncated = False
-    for upload in uploads.list(bucket.name):
-        if not upload.key.startswith(prefix) or not _is_after(upload, key_marker, id_marker):
-            continue
-        group = common_prefix(upload.key, prefix, delimiter)
-        if group is not None and (group in prefixes or group == key_marker):
-            continue
-        if len(shown) + len(prefixes) == most:
-            is_truncated = True
-            break
-        if group is None:
-            shown.append(upload)
-            last = upload.key, upload.id
-        else:
-            prefixes.append(group)
-            last = group, ""
+    behind = [(each.key, each) for each in uploads.list(bucket.name) if _is_after(each, key_marker, id_marker)]
+    page = page_of(behind, most=most, prefix=prefix, delimiter=delimiter, after=key_marker)
+    next_key, next_id = _next_markers(page)
     members = elements(
         {
             "EncodingType": encoding,
             "Bucket": bucket.name,
             "KeyMarker": encode(key_marker),
             "UploadIdMarker": id_marker,
-            "NextKeyMarker": encode(last[0]) if is_truncated else "",
-            "NextUploadIdMarker": last[1] if is_truncated else "",
+            "NextKeyMarker": encode(next_key),
+            "NextUploadIdMarker": next_id,
             "Delimiter": encode(delimiter),
             "Prefix": encode(prefix),
             "MaxUploads": most,
-            "IsTruncated": is_truncated,
+            "IsTruncated": page.is_truncated,
         }
     )
-    entries = "".join(_upload(each, encode(each.key)) for each in shown)
-    groups = "".join(f"<CommonPrefixes>{elements({'Prefix': encode(each)})}</CommonPrefixes>" for each in prefixes)
-    return xml_response(f"<ListMultipartUploadsResult>{members}{entries}{groups}</ListMultipartUploadsResult>")
+    entries = "".join(_upload(each, encode(each.key)) for each in page.entries)
+    return xml_response(
+        f"<ListMultipartUploadsResult>{members}{entries}{page.prefix_elements(encode)}</ListMultipartUploadsResult>"
+    )
+
+
+def _next_markers(page: Page[MultipartUpload]) -> tuple[str, str]:
+    if not page.is_truncated or page.last is None:
+        return "", ""
+    return (page.last, "") if isinstance(page.last, str) else (page.last.key, page.last.id)
 
 
 def _is_after(upload: MultipartUpload, key_marker: str, id_marker: str) -> bool:

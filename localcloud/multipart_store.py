@@ -38,6 +38,7 @@ class MultipartUpload:
     content_type: str
     storage_class: str
     headers: dict[str, str]
+    tags: dict[str, str]
     parts: dict[int, Part] = field(default_factory=dict)
 
 

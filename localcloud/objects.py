@@ -32,6 +32,7 @@ class StoredObject:
     object_type: str = "Normal"
     headers: dict[str, str] = field(default_factory=dict)
     """Cache-Control and similar headers, and x-oss-meta-*."""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Objects:
@@ -59,10 +60,18 @@ class Objects:
 
     def store(self, bucket: str, content: Path, stored: StoredObject) -> None:
         """Make this file the object of this key, atomically."""
-        path = self.file(bucket, stored.key)
-        path.with_suffix(".json").write_text(json.dumps(asdict(stored), ensure_ascii=False), encoding="utf-8")
-        content.replace(path)
+        self._describe(bucket, stored)
+        content.replace(self.file(bucket, stored.key))
         self._index.setdefault(bucket, {})[stored.key] = stored
+
+    def update(self, bucket: str, stored: StoredObject) -> None:
+        """Change what is kept with the content of an object."""
+        self._describe(bucket, stored)
+        self._index[bucket][stored.key] = stored
+
+    def _describe(self, bucket: str, stored: StoredObject) -> None:
+        text = json.dumps(asdict(stored), ensure_ascii=False)
+        self.file(bucket, stored.key).with_suffix(".json").write_text(text, encoding="utf-8")
 
     def delete(self, bucket: str, key: str) -> None:
         if self._index.get(bucket, {}).pop(key, None) is not None:

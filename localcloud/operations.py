@@ -1,4 +1,4 @@
-"""The implemented operations of OSS: how a request names one, and which parameters and headers it accepts.
+"""The table of the operations of OSS that the local cloud implements.
 
 A query parameter or an `x-oss-` header that is not listed here is refused with 501 NotImplemented, which names it: the
 local cloud never reports success for something that it did not do.
@@ -6,75 +6,55 @@ local cloud never reports success for something that it did not do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from localcloud.operation import SIGNATURE_PARAMETERS, Operation
 from localcloud.oss_errors import OssError, not_implemented
 
-_SIGNATURE_PARAMETERS = frozenset(
-    {
-        "x-oss-signature-version",
-        "x-oss-credential",
-        "x-oss-date",
-        "x-oss-expires",
-        "x-oss-signature",
-        "x-oss-additional-headers",
-        "x-oss-security-token",
-    }
-)
-_COMMON_HEADERS = frozenset({"x-oss-date", "x-oss-content-sha256", "x-oss-security-token", "x-oss-user-agent"})
-_META = "x-oss-meta-"
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 _CALLBACK_HEADERS = frozenset({"x-oss-callback", "x-oss-callback-var"})
 _CALLBACK_PARAMETERS = frozenset({"callback", "callback-var"})
 _LISTING = frozenset({"prefix", "delimiter", "encoding-type"})
+_NEW_OBJECT = frozenset(
+    {"x-oss-storage-class", "x-oss-forbid-overwrite", "x-oss-server-side-encryption", "x-oss-tagging"}
+)
+"""What determines an object when it is created."""
+_OBJECT = _NEW_OBJECT | {"x-oss-object-acl"}
+_RESPONSE = frozenset(
+    {
+        "response-content-type",
+        "response-content-language",
+        "response-expires",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+    }
+)
+_COPY_SOURCE = frozenset(
+    {
+        "x-oss-copy-source",
+        "x-oss-copy-source-if-match",
+        "x-oss-copy-source-if-none-match",
+        "x-oss-copy-source-if-modified-since",
+        "x-oss-copy-source-if-unmodified-since",
+    }
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    name: str
-    """As the documentation names it."""
-    method: str
-    on_object: bool
-    """Whether the request names an object; otherwise a bucket."""
-    selectors: frozenset[str] = frozenset()
-    """The query parameters that select this operation."""
-    parameters: frozenset[str] = frozenset()
-    """The other query parameters that it accepts."""
-    headers: frozenset[str] = frozenset()
-    """The `x-oss-` headers that it accepts."""
-    ignored: frozenset[str] = frozenset()
-    """The `x-oss-` headers that have no effect, as on OSS: the SDKs send those of an object with each call."""
-    accepts_metadata: bool = False
-    """Whether it accepts or, as on OSS, ignores `x-oss-meta-` headers."""
-    permission: str = ""
-    """The RAM action, without `oss:`; "" if it is the operation's name."""
-    is_public: bool = False
-    """Whether it is open to requests without a signature."""
+def _on_bucket(name: str, method: str, selector: str) -> Operation:
+    return Operation(name, method, on_object=False, selectors=frozenset({selector}))
 
-    @property
-    def ram_action(self) -> str:
-        return f"oss:{self.permission or self.name}"
 
-    @property
-    def transfers_data(self) -> bool:
-        """Whether it works on objects, which OSS refuses to new accounts at public endpoints of the mainland."""
-        return self.on_object or self.name in ("PostObject", "ListObjectsV2", "ListMultipartUploads")
-
-    def check(self, query: Iterable[str], headers: Iterable[str]) -> None:
-        """Raise NotImplemented for the first parameter or header that is not implemented."""
-        for name in query:
-            if name not in self.selectors | self.parameters | _SIGNATURE_PARAMETERS:
-                raise not_implemented(f"The query parameter {name} of {self.name}", name)
-        for name in (each.lower() for each in headers):
-            is_metadata = self.accepts_metadata and name.startswith(_META)
-            if (
-                name.startswith("x-oss-")
-                and not is_metadata
-                and name not in self.headers | self.ignored | _COMMON_HEADERS
-            ):
-                raise not_implemented(f"The header {name} of {self.name}", name)
+def _on_object(name: str, method: str, selector: str, *headers: str, permission: str = "") -> Operation:
+    return Operation(
+        name,
+        method,
+        on_object=True,
+        selectors=frozenset({selector}),
+        headers=frozenset(headers),
+        permission=permission,
+    )
 
 
 PREFLIGHT = Operation("OptionObject", "OPTIONS", on_object=True)
@@ -86,37 +66,86 @@ _OPERATIONS = (
         "PUT",
         on_object=True,
         parameters=_CALLBACK_PARAMETERS,
-        headers=_CALLBACK_HEADERS
-        | {"x-oss-object-acl", "x-oss-storage-class", "x-oss-forbid-overwrite", "x-oss-server-side-encryption"},
+        headers=_CALLBACK_HEADERS | _OBJECT,
         accepts_metadata=True,
     ),
-    Operation("GetObject", "GET", on_object=True, headers=frozenset({"x-oss-range-behavior"}), is_public=True),
+    Operation(
+        "CopyObject",
+        "PUT",
+        on_object=True,
+        selecting_header="x-oss-copy-source",
+        headers=_COPY_SOURCE | _OBJECT | {"x-oss-metadata-directive", "x-oss-tagging-directive"},
+        accepts_metadata=True,
+        permission="PutObject",
+    ),
+    Operation(
+        "AppendObject",
+        "POST",
+        on_object=True,
+        selectors=frozenset({"append"}),
+        parameters=frozenset({"position"}),
+        headers=frozenset({"x-oss-object-acl", "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-tagging"}),
+        accepts_metadata=True,
+        permission="PutObject",
+    ),
+    Operation(
+        "GetObject",
+        "GET",
+        on_object=True,
+        parameters=_RESPONSE,
+        headers=frozenset({"x-oss-range-behavior"}),
+        is_public=True,
+    ),
     Operation("HeadObject", "HEAD", on_object=True, permission="GetObject", is_public=True),
+    _on_object("GetObjectMeta", "HEAD", "objectMeta", permission="GetObject"),
     Operation("DeleteObject", "DELETE", on_object=True),
+    _on_object("GetObjectAcl", "GET", "acl"),
+    _on_object("PutObjectAcl", "PUT", "acl", "x-oss-object-acl"),
+    _on_object("GetObjectTagging", "GET", "tagging"),
+    _on_object("PutObjectTagging", "PUT", "tagging"),
+    _on_object("DeleteObjectTagging", "DELETE", "tagging"),
+    Operation(
+        "DeleteMultipleObjects",
+        "POST",
+        on_object=False,
+        selectors=frozenset({"delete"}),
+        parameters=frozenset({"encoding-type"}),
+        permission="DeleteObject",
+    ),
+    Operation(
+        "ListObjects",
+        "GET",
+        on_object=False,
+        parameters=_LISTING | {"marker", "max-keys"},
+        permission="ListObjects",
+        is_public=True,
+    ),
     Operation(
         "ListObjectsV2",
         "GET",
         on_object=False,
         selectors=frozenset({"list-type"}),
-        parameters=frozenset({"prefix", "continuation-token", "max-keys", "encoding-type"}),
+        parameters=_LISTING | {"continuation-token", "max-keys", "start-after", "fetch-owner"},
         permission="ListObjects",
         is_public=True,
     ),
-    Operation("GetBucketInfo", "GET", on_object=False, selectors=frozenset({"bucketInfo"})),
-    Operation("GetBucketLocation", "GET", on_object=False, selectors=frozenset({"location"})),
-    Operation("GetBucketCors", "GET", on_object=False, selectors=frozenset({"cors"})),
-    Operation("PutBucketCors", "PUT", on_object=False, selectors=frozenset({"cors"})),
-    Operation("DeleteBucketCors", "DELETE", on_object=False, selectors=frozenset({"cors"})),
-    Operation("GetBucketLifecycle", "GET", on_object=False, selectors=frozenset({"lifecycle"})),
-    Operation("PutBucketLifecycle", "PUT", on_object=False, selectors=frozenset({"lifecycle"})),
-    Operation("DeleteBucketLifecycle", "DELETE", on_object=False, selectors=frozenset({"lifecycle"})),
+    Operation("PutBucket", "PUT", on_object=False, headers=frozenset({"x-oss-acl"})),
+    _on_bucket("GetBucketAcl", "GET", "acl"),
+    _on_bucket("GetBucketInfo", "GET", "bucketInfo"),
+    _on_bucket("GetBucketLocation", "GET", "location"),
+    _on_bucket("GetBucketCors", "GET", "cors"),
+    _on_bucket("PutBucketCors", "PUT", "cors"),
+    _on_bucket("DeleteBucketCors", "DELETE", "cors"),
+    _on_bucket("GetBucketLifecycle", "GET", "lifecycle"),
+    _on_bucket("PutBucketLifecycle", "PUT", "lifecycle"),
+    _on_bucket("DeleteBucketLifecycle", "DELETE", "lifecycle"),
     Operation(
         "InitiateMultipartUpload",
         "POST",
         on_object=True,
         selectors=frozenset({"uploads"}),
         parameters=frozenset({"encoding-type"}),
-        headers=frozenset({"x-oss-storage-class", "x-oss-forbid-overwrite", "x-oss-server-side-encryption"}),
+        headers=_NEW_OBJECT,
         ignored=_CALLBACK_HEADERS | {"x-oss-object-acl"},
         accepts_metadata=True,
         permission="PutObject",
@@ -126,7 +155,7 @@ _OPERATIONS = (
         "PUT",
         on_object=True,
         selectors=frozenset({"partNumber", "uploadId"}),
-        ignored=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite"},
+        ignored=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite", "x-oss-tagging"},
         accepts_metadata=True,
         permission="PutObject",
     ),
@@ -137,6 +166,7 @@ _OPERATIONS = (
         selectors=frozenset({"uploadId"}),
         parameters=_CALLBACK_PARAMETERS | {"encoding-type"},
         headers=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite", "x-oss-complete-all"},
+        ignored=frozenset({"x-oss-tagging"}),
         accepts_metadata=True,
         permission="PutObject",
     ),
@@ -158,8 +188,11 @@ _OPERATIONS = (
 )
 
 
-def find_operation(method: str, key: str, query: Mapping[str, str]) -> Operation:
-    """Return the operation whose selectors are all in the query. Raise NotImplemented if there is none."""
+LIST_BUCKETS = Operation("ListBuckets", "GET", on_object=False, parameters=frozenset({"prefix", "marker", "max-keys"}))
+
+
+def find_operation(method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
+    """Return the most specific operation that the request names. Raise NotImplemented if there is none."""
     if method == "OPTIONS":
         return PREFLIGHT
     if method not in _METHODS:
@@ -167,12 +200,12 @@ def find_operation(method: str, key: str, query: Mapping[str, str]) -> Operation
     candidates = [
         each
         for each in _OPERATIONS
-        if each.method == method and each.on_object == bool(key) and each.selectors <= query.keys()
+        if each.method == method and each.on_object == bool(key) and each.is_named_by(query, headers)
     ]
     if candidates:
-        return max(candidates, key=lambda each: len(each.selectors))
-    unsigned = [name for name in query if name not in _SIGNATURE_PARAMETERS]
+        return max(candidates, key=lambda each: len(each.selectors) + bool(each.selecting_header))
     target = "an object" if key else "a bucket"
-    if unsigned:
-        raise not_implemented(f"{method} of {target} with the query parameter {unsigned[0]}", unsigned[0])
+    for name in query:
+        if name not in SIGNATURE_PARAMETERS:
+            raise not_implemented(f"{method} of {target} with the query parameter {name}", name)
     raise not_implemented(f"{method} of {target}", method)

@@ -8,178 +8,168 @@ signature, it is verified.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import quote
-from xml.sax.saxutils import escape
 
 from aiohttp import web
 
 from localcloud.addressing import bucket_and_key, host_of, query_of
+from localcloud.append_object import append_object
 from localcloud.bucket_queries import check_endpoint, check_public_endpoint, get_bucket_info, get_bucket_location
+from localcloud.buckets import get_bucket_acl, list_buckets, new_bucket, put_bucket
 from localcloud.callbacks import REQUEST_ID, Callbacks
+from localcloud.copy_object import copy_object
 from localcloud.cors import allow_origin, get_bucket_cors, parse_request, preflight
+from localcloud.delete_objects import delete_multiple_objects
 from localcloud.get_object import get_object, head_object
-from localcloud.header_signature import authorize
+from localcloud.header_signature import authorize, signing_region
 from localcloud.lifecycle import get_lifecycle, parse_lifecycle
 from localcloud.multipart import Multipart
 from localcloud.multipart_completion import MultipartCompletion
 from localcloud.multipart_lists import list_multipart_uploads, list_parts
 from localcloud.multipart_store import MultipartUploads
+from localcloud.object_acl import get_object_acl, get_object_meta, put_object_acl
+from localcloud.object_lists import list_objects, list_objects_v2
+from localcloud.object_tags import delete_object_tagging, get_object_tagging, put_object_tagging
 from localcloud.objects import Objects, StoredObject
-from localcloud.operations import PREFLIGHT, find_operation
-from localcloud.oss_errors import OssError, error_response, invalid_argument
+from localcloud.operation import Operation
+from localcloud.operations import LIST_BUCKETS, PREFLIGHT, find_operation
+from localcloud.oss_errors import OssError, error_response
+from localcloud.oss_request import OssRequest
 from localcloud.post_object import post_object
 from localcloud.put_object import delete_object, put_object
 from localcloud.world import Bucket, World
 
-_MAX_KEYS = 1000
+_ANY_REGION = "cn-hangzhou"
+
+Handler = Callable[[OssRequest], Awaitable[web.StreamResponse]]
 
 
 class Oss:
     def __init__(self, world: World, objects: Objects, uploads: MultipartUploads) -> None:
         self._world = world
-        self._objects = objects
-        self._uploads = uploads
         self._callbacks = Callbacks(world, objects)
-        self._multipart = Multipart(world, objects, uploads)
-        self._completion = MultipartCompletion(world, objects, uploads, self._callbacks)
+        multipart = Multipart(world, objects, uploads)
+        self._handlers: dict[str, Handler] = {
+            "PostObject": partial(post_object, world, objects, self._callbacks),
+            "PutObject": partial(put_object, world, objects, self._callbacks),
+            "CopyObject": partial(copy_object, world, objects),
+            "AppendObject": partial(append_object, world, objects),
+            "GetObject": partial(get_object, objects),
+            "HeadObject": partial(head_object, objects),
+            "GetObjectMeta": partial(get_object_meta, objects),
+            "DeleteObject": partial(delete_object, objects),
+            "DeleteMultipleObjects": partial(delete_multiple_objects, objects),
+            "GetObjectAcl": partial(get_object_acl, objects),
+            "PutObjectAcl": partial(put_object_acl, objects),
+            "GetObjectTagging": partial(get_object_tagging, objects),
+            "PutObjectTagging": partial(put_object_tagging, objects),
+            "DeleteObjectTagging": partial(delete_object_tagging, objects),
+            "InitiateMultipartUpload": multipart.initiate,
+            "UploadPart": multipart.upload_part,
+            "CompleteMultipartUpload": MultipartCompletion(world, objects, uploads, self._callbacks).complete,
+            "AbortMultipartUpload": multipart.abort,
+            "ListParts": partial(list_parts, uploads),
+            "ListMultipartUploads": partial(list_multipart_uploads, uploads),
+            "ListObjects": partial(list_objects, objects),
+            "ListObjectsV2": partial(list_objects_v2, objects),
+            "ListBuckets": partial(list_buckets, world),
+            "PutBucket": partial(put_bucket, world),
+            "GetBucketAcl": get_bucket_acl,
+            "GetBucketInfo": get_bucket_info,
+            "GetBucketLocation": get_bucket_location,
+            "GetBucketCors": self._get_cors,
+            "PutBucketCors": self._put_cors,
+            "DeleteBucketCors": self._delete_cors,
+            "GetBucketLifecycle": get_lifecycle,
+            "PutBucketLifecycle": self._put_lifecycle,
+            "DeleteBucketLifecycle": self._delete_lifecycle,
+        }
 
     def routes(self) -> list[web.RouteDef]:
         return [*self._callbacks.routes(), web.route("*", "/{path:.*}", self.handle)]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
         """Return the action and the object key, for `/-/calls`. The key of a form is known once it has been read."""
-        _, key = bucket_and_key(request, self._world)
+        bucket, key = bucket_and_key(request, self._world)
         try:
-            return find_operation(request.method, key, query_of(request)).name, key
+            return _operation(request, bucket, key).name, key
         except OssError:
             return "", key
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         request_id = request[REQUEST_ID] = uuid.uuid4().hex[:24].upper()
         name, key = bucket_and_key(request, self._world)
-        bucket = self._world.buckets.get(name)
         response: web.StreamResponse
         try:
-            if bucket is None:
-                raise OssError(404, "NoSuchBucket", "The specified bucket does not exist.", "0015-00000101")
-            response = await self._run(request, bucket, key)
+            response = await self._run(request, name, key)
         except OssError as error:
             response = error_response(error, request_id, request.host)
             if error.ec:
                 response.headers["x-oss-ec"] = error.ec
         response.headers["x-oss-request-id"] = request_id
         response.headers["Server"] = "AliyunOSS"
-        if bucket is not None:
+        if (bucket := self._world.buckets.get(name)) is not None:
             allow_origin(request, response, bucket.cors)
         return response
 
-    async def _run(self, request: web.Request, bucket: Bucket, key: str) -> web.StreamResponse:
+    async def _run(self, request: web.Request, name: str, key: str) -> web.StreamResponse:
         query = query_of(request)
-        operation = find_operation(request.method, key, query)
+        operation, bucket = self._operation_and_bucket(request, query, name, key)
         check_endpoint(request.host, bucket, operation)
         if self._world.new_account and host_of(request) not in self._world.domains:
             check_public_endpoint(request.host, bucket, operation)
         if operation is PREFLIGHT:
             return preflight(request, bucket.cors)
         self._world.counts[f"oss.{operation.name}"] += 1
-        if operation.name != "PostObject":
-            # A form has its own signature.
-            authorize(self._world, request, query, bucket, key, operation)
+        # A form has its own signature.
+        is_form = operation.name == "PostObject"
+        signer = None if is_form else authorize(self._world, request, query, bucket, key, operation)
         operation.check(query, request.headers)
-        if operation.on_object:
-            return await self._run_on_object(operation.name, request, query, bucket, key)
-        return await self._run_on_bucket(operation.name, request, query, bucket)
+        return await self._handlers[operation.name](OssRequest(request, query, bucket, key, signer))
 
-    async def _run_on_object(
-        self, name: str, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str
-    ) -> web.StreamResponse:
-        match name:
-            case "PutObject":
-                return await put_object(request, query, self._world, self._objects, bucket, key, self._callbacks)
-            case "GetObject":
-                return await get_object(request, self._objects, bucket, key)
-            case "HeadObject":
-                return head_object(request, self._objects, bucket, key)
-            case "DeleteObject":
-                return await delete_object(self._objects, bucket, key)
-            case "InitiateMultipartUpload":
-                return self._multipart.initiate(request, query, bucket, key)
-            case "UploadPart":
-                return await self._multipart.upload_part(request, query, bucket, key)
-            case "CompleteMultipartUpload":
-                return await self._completion.complete(request, query, bucket, key)
-            case "AbortMultipartUpload":
-                return await self._multipart.abort(query, bucket, key)
-            case "ListParts":
-                return list_parts(self._uploads, query, bucket, key)
-        raise NotImplementedError(name)
+    def _operation_and_bucket(
+        self, request: web.Request, query: Mapping[str, str], name: str, key: str
+    ) -> tuple[Operation, Bucket]:
+        """Raise NoSuchBucket, unless the request lists buckets or creates this one."""
+        region = signing_region(request, query) or _ANY_REGION
+        bucket = self._world.buckets.get(name)
+        if not name:
+            return _operation(request, name, key), Bucket(name, region)
+        if bucket is None and _operation(request, name, key).name == "PutBucket":
+            bucket = new_bucket(name, region)
+        if bucket is None:
+            raise OssError(404, "NoSuchBucket", "The specified bucket does not exist.", "0015-00000101")
+        return _operation(request, name, key), bucket
 
-    async def _run_on_bucket(
-        self, name: str, request: web.Request, query: Mapping[str, str], bucket: Bucket
-    ) -> web.StreamResponse:
-        match name:
-            case "PostObject":
-                return await post_object(request, self._world, self._objects, bucket, self._callbacks)
-            case "ListObjectsV2":
-                return self._list(query, bucket)
-            case "ListMultipartUploads":
-                return list_multipart_uploads(self._uploads, query, bucket)
-            case "GetBucketInfo":
-                return get_bucket_info(bucket)
-            case "GetBucketLocation":
-                return get_bucket_location(bucket)
-            case "GetBucketCors":
-                return get_bucket_cors(bucket.cors)
-            case "PutBucketCors":
-                return self._change(bucket, cors=await parse_request(request))
-            case "DeleteBucketCors":
-                return self._change(bucket, status=204, cors=())
-            case "GetBucketLifecycle":
-                return get_lifecycle(bucket.lifecycle)
-            case "PutBucketLifecycle":
-                return self._change(bucket, lifecycle=await parse_lifecycle(request))
-            case "DeleteBucketLifecycle":
-                return self._change(bucket, status=204, lifecycle=None)
-        raise NotImplementedError(name)
+    async def _get_cors(self, request: OssRequest) -> web.Response:
+        return get_bucket_cors(request.bucket.cors)
 
-    def _change(self, bucket: Bucket, *, status: int = 200, **settings: Any) -> web.Response:
+    async def _put_cors(self, request: OssRequest) -> web.Response:
+        return self._change(request, cors=await parse_request(request.http))
+
+    async def _delete_cors(self, request: OssRequest) -> web.Response:
+        return self._change(request, status=204, cors=())
+
+    async def _put_lifecycle(self, request: OssRequest) -> web.Response:
+        return self._change(request, lifecycle=await parse_lifecycle(request.http))
+
+    async def _delete_lifecycle(self, request: OssRequest) -> web.Response:
+        return self._change(request, status=204, lifecycle=None)
+
+    def _change(self, request: OssRequest, *, status: int = 200, **settings: Any) -> web.Response:
         """Replace settings of the bucket."""
-        self._world.buckets[bucket.name] = replace(self._world.buckets[bucket.name], **settings)
+        name = request.bucket.name
+        self._world.buckets[name] = replace(self._world.buckets[name], **settings)
         return web.Response(status=status)
 
-    def _list(self, query: Mapping[str, str], bucket: Bucket) -> web.Response:
-        """ListObjectsV2.
 
-        See: https://help.aliyun.com/zh/oss/developer-reference/listobjectsv2
-        """
-        prefix, after = query.get("prefix", ""), query.get("continuation-token", "")
-        limit = query.get("max-keys", "100")
-        if not limit.isdecimal() or not 1 <= int(limit) <= _MAX_KEYS:
-            raise invalid_argument(
-                "Argument max-keys must be an integer between 1 and 1000.", "0017-00000106", "max-keys"
-            )
-        found = [each for each in self._objects.list(bucket.name, prefix) if each.key > after]
-        shown, more = found[: int(limit)], found[int(limit) :]
-        encode = quote if query.get("encoding-type") == "url" else escape
-        contents = "".join(_entry(each, encode(each.key)) for each in shown)
-        token = f"<NextContinuationToken>{escape(shown[-1].key)}</NextContinuationToken>" if more else ""
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult>'
-            f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><MaxKeys>{limit}</MaxKeys>"
-            f"<KeyCount>{len(shown)}</KeyCount><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{token}{contents}"
-            "</ListBucketResult>\n"
-        )
-        return web.Response(text=text, content_type="application/xml")
-
-
-def _entry(stored: StoredObject, key: str) -> str:
-    return (
-        f"<Contents><Key>{key}</Key><LastModified>{stored.last_modified}</LastModified><ETag>{stored.etag}</ETag>"
-        f"<Type>Normal</Type><Size>{stored.size_bytes}</Size><StorageClass>{stored.storage_class}</StorageClass></Contents>"
-    )
+def _operation(request: web.Request, bucket: str, key: str) -> Operation:
+    if not bucket and request.method == "GET":
+        return LIST_BUCKETS
+    return find_operation(request.method, key, query_of(request), request.headers)
 
 
 def describe(stored: StoredObject) -> dict[str, object]:
@@ -193,5 +183,6 @@ def describe(stored: StoredObject) -> dict[str, object]:
         "acl": stored.acl,
         "storage_class": stored.storage_class,
         "headers": stored.headers,
+        "tags": stored.tags,
         "last_modified": stored.last_modified,
     }

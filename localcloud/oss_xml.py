@@ -13,7 +13,7 @@ from aiohttp import web
 from localcloud.oss_errors import OssError, malformed_xml
 
 
-def elements(values: Mapping[str, str | int | bool | None]) -> str:
+def elements(values: Mapping[str, object]) -> str:
     """Return one element for each value that is not None."""
     return "".join(f"<{name}>{_text(value)}</{name}>" for name, value in values.items() if value is not None)
 
@@ -57,5 +57,5 @@ def oss_time(iso_text: str) -> str:
     return iso_text.removesuffix("Z") + ".000Z"
 
 
-def _text(value: str | int | bool) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else escape(str(value))

@@ -28,6 +28,7 @@ from localcloud.object_headers import (
 )
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, not_implemented
+from localcloud.oss_request import OssRequest
 from localcloud.post_policy import Policy, check_conditions, check_expiration, parse_policy
 from localcloud.post_signature import Signer, verify
 from localcloud.world import Bucket, World, iso
@@ -63,9 +64,8 @@ class Form:
     content_type: str | None
 
 
-async def post_object(
-    request: web.Request, world: World, objects: Objects, bucket: Bucket, callbacks: Callbacks
-) -> web.Response:
+async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_request: OssRequest) -> web.Response:
+    request, bucket = oss_request.http, oss_request.bucket
     if request.content_type != "multipart/form-data":
         raise OssError(412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
     try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -22,30 +21,25 @@ from localcloud.object_headers import (
     storage_class_of,
     stored_headers,
 )
+from localcloud.object_tags import tags_of
 from localcloud.objects import Incoming, Objects, StoredObject
 from localcloud.oss_errors import OssError
-from localcloud.world import Bucket, World, iso
+from localcloud.oss_request import OssRequest
+from localcloud.world import World, iso
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_BYTES = 5 * 2**30
 
 
-async def put_object(
-    request: web.Request,
-    query: Mapping[str, str],
-    world: World,
-    objects: Objects,
-    bucket: Bucket,
-    key: str,
-    callbacks: Callbacks,
-) -> web.Response:
-    sent = request.headers
+async def put_object(world: World, objects: Objects, callbacks: Callbacks, request: OssRequest) -> web.Response:
+    sent, bucket, key = request.headers, request.bucket, request.key
     if forbids_overwrite(sent) and objects.find(bucket.name, key):
         raise already_exists("0026-00000002")
-    callback = callback_of(sent, query)
+    callback = callback_of(sent, request.query)
     acl, storage_class, headers = acl_of(sent), storage_class_of(sent), stored_headers(sent)
+    tags = tags_of(sent)
     with objects.incoming(bucket.name) as incoming:
-        content_md5 = await receive(request, incoming)
+        content_md5 = await receive(request.http, incoming)
         await asyncio.to_thread(incoming.finish)
         stored = StoredObject(
             key=key,
@@ -57,10 +51,11 @@ async def put_object(
             acl=acl,
             storage_class=storage_class,
             headers=headers,
+            tags=tags,
         )
         await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
     if callback is not None:
-        return await callbacks.send(request, "PutObject", callback, bucket.name, stored)
+        return await callbacks.send(request.http, "PutObject", callback, bucket.name, stored)
     result = {"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64, "Content-MD5": content_md5}
     return web.Response(headers=result | encryption_header(stored.headers))
 
@@ -78,7 +73,7 @@ async def receive(request: web.Request, incoming: Incoming) -> str:
     return content_md5
 
 
-async def delete_object(objects: Objects, bucket: Bucket, key: str) -> web.Response:
+async def delete_object(objects: Objects, request: OssRequest) -> web.Response:
     """Return 204, whether the object existed or not."""
-    await asyncio.to_thread(objects.delete, bucket.name, key)
+    await asyncio.to_thread(objects.delete, request.bucket.name, request.key)
     return web.Response(status=204)

@@ -58,6 +58,8 @@ class Token:
 class Bucket:
     name: str
     region: str
+    acl: str = "private"
+    created: str = "2024-01-01T00:00:00.000Z"
     cors: Rules = ANY_PAGE
     lifecycle: str | None = None
     """The lifecycle rules as XML."""

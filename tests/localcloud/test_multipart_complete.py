@@ -191,7 +191,6 @@ async def test_an_unknown_parameter_or_header_is_not_implemented(
     for method, query, header in (
         ("POST", {"uploads": "", "sequential": ""}, ""),
         ("POST", {"uploads": ""}, "x-oss-server-side-encryption-key-id"),
-        ("POST", {"uploads": ""}, "x-oss-tagging"),
         ("PUT", {"partNumber": "1", "uploadId": upload.id}, "x-oss-copy-source"),
         ("PUT", {"partNumber": "1", "uploadId": upload.id}, "x-oss-traffic-limit"),
         ("PUT", {"partNumber": "1", "uploadId": upload.id, "append": ""}, ""),

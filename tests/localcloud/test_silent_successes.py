@@ -1,0 +1,80 @@
+"""What the local cloud once answered with 200 without doing it. Each is implemented now, or answered 501 by name."""
+
+from __future__ import annotations
+
+import aiohttp
+import alibabacloud_oss_v2 as oss
+import pytest
+from alibabacloud_oss_v2.aio import AsyncClient
+from yarl import URL
+
+from tests.harness.local_cloud import Cloud
+from tests.localcloud.presigned import presigned
+
+PUT_CASES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
+    ("PUT", {"symlink": ""}, {"x-oss-symlink-target": "other"}, "symlink"),
+    ("PUT", {"worm": ""}, {}, "worm"),
+    ("PUT", {}, {"x-oss-server-side-data-encryption": "SM4"}, "x-oss-server-side-data-encryption"),
+    ("PUT", {}, {"x-oss-traffic-limit": "819200"}, "x-oss-traffic-limit"),
+    ("PUT", {"versionId": "1"}, {}, "versionId"),
+    ("GET", {"versionId": "1"}, {}, "versionId"),
+    ("GET", {"symlink": ""}, {}, "symlink"),
+    ("GET", {"x-oss-process": "video/snapshot,t_1000"}, {}, "x-oss-process"),
+    ("GET", {"anything": "1"}, {}, "anything"),
+    ("HEAD", {"versionId": "1"}, {}, ""),
+    ("DELETE", {"versionId": "1"}, {}, "versionId"),
+    ("POST", {"restore": ""}, {}, "restore"),
+    ("POST", {"select/meta": "", "x-oss-process": "csv/meta"}, {}, "select/meta"),
+]
+
+
+@pytest.mark.parametrize(("method", "query", "headers", "name"), PUT_CASES)
+async def test_what_is_not_implemented_is_named_and_changes_nothing(
+    cloud: Cloud,
+    sdk: AsyncClient,
+    session: aiohttp.ClientSession,
+    method: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    name: str,
+) -> None:
+    await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="a.txt", body=b"first"))
+    url = presigned(cloud.oss, method, "a.txt", query, headers)
+    async with session.request(
+        method, url, headers=headers, data=b"" if method == "PUT" else None, skip_auto_headers=["Content-Type"]
+    ) as answer:
+        assert answer.status == 501, await answer.text()
+        assert name in await answer.text()
+    assert await cloud.content("photos", "a.txt") == b"first"
+    [stored] = await cloud.objects("photos")
+    assert (stored["acl"], stored["headers"]) == ("default", {})
+
+
+@pytest.mark.parametrize(
+    ("method", "query"),
+    [
+        ("GET", {"list-type": "2", "allow-unordered": "1"}),
+        ("GET", {"versions": ""}),
+        ("GET", {"policy": ""}),
+        ("PUT", {"website": ""}),
+        ("PUT", {"versioning": ""}),
+        ("POST", {"anything": ""}),
+        ("DELETE", {}),
+    ],
+)
+async def test_calls_of_buckets_that_are_not_implemented(
+    cloud: Cloud, session: aiohttp.ClientSession, method: str, query: dict[str, str]
+) -> None:
+    url = presigned(cloud.oss, method, "", query, {})
+    async with session.request(method, url, skip_auto_headers=["Content-Type"]) as answer:
+        text = await answer.text()
+        assert (answer.status, "<Code>NotImplemented</Code>" in text) == (501, True), text
+
+
+async def test_a_v1_signature_in_a_url_is_not_ignored(
+    cloud: Cloud, sdk: AsyncClient, session: aiohttp.ClientSession
+) -> None:
+    await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="a.txt", body=b"first"))
+    url = f"{cloud.oss}/photos/a.txt?OSSAccessKeyId=LTAI-local&Expires=1&Signature=wrong"
+    async with session.get(URL(url, encoded=True)) as answer:
+        assert answer.status in (403, 501), await answer.text()
