@@ -16,6 +16,8 @@ _ACTIONS = {
 
 See: https://help.aliyun.com/zh/oss/user-guide/ram-policy
 """
+_NO_CODE = "BadErrorResponse"
+"""The SDK's own code for a response without one."""
 _CHANGED_PARTS = ("InvalidPart", "InvalidPartOrder", "EntityTooSmall")
 _REJECTED_TOKENS = ("InvalidAccessKeyId", "InvalidSecurityToken", "SecurityTokenExpired")
 
@@ -32,7 +34,9 @@ def translate(error: Exception, operation: str, bucket: str) -> Exception:
     if not isinstance(error, oss.exceptions.ServiceError):
         return OssFailure(f"{operation}: no usable response ({type(error).__name__})")
     status, code = error.status_code, str(error.code or "")
-    shown = f"{status} {code}{f', EC {error.ec}' if error.ec else ''}"
+    if code == _NO_CODE:  # The response to HEAD has no body, and a proxy may have removed OSS's header with the error.
+        code = "AccessDenied" if status == 403 else ""
+    shown = f"{status} {code}".rstrip() + (f", EC {error.ec}" if error.ec else "")
     if code == "NoSuchUpload":
         return NoSuchUpload()
     if operation == "HeadObject" and status == 404 and code != "NoSuchBucket":

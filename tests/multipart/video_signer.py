@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
+from random import Random
+from types import MappingProxyType
 from typing import Any, cast
 
 from aiohttp.test_utils import TestClient
@@ -21,7 +25,7 @@ from tests.harness.local_cloud import Cloud
 API_KEY = "the-key-of-the-shop"
 SECRET, NEW_SECRET = "a" * 32, "b" * 32
 PART_BYTES = 100 * 1024
-CONTENT = bytes(range(256)) * 1000
+CONTENT = Random(18).randbytes(256_000)
 """Three parts, of which the last is smaller."""
 
 Problem = dict[str, Any]
@@ -80,7 +84,7 @@ class VideoSigner:
         """Send a request for a step, and return the response; an empty `path` starts an upload."""
         headers = {"X-Api-Key": key, "X-Caller": caller}
         url = f"/v1/apps/{app}/multipart{path}"
-        async with self.client.post(url, json=body, headers=headers) as response:
+        async with self.client.post(url, data=BytesIO(json.dumps(body).encode()), headers=headers) as response:
             is_empty = response.status == 204
             return Response(
                 response.status, None if is_empty else await response.json(content_type=None), response.headers
@@ -100,8 +104,10 @@ class VideoSigner:
         assert response.headers["Content-Type"].startswith("application/problem+json")
         return cast(Problem, response.body)
 
-    async def put(self, part: Mapping[str, Any], data: bytes, **headers: str) -> tuple[int, str]:
-        """Send a part to OSS, and return the status with the ETag, or the error."""
+    async def put(
+        self, part: Mapping[str, Any], data: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, str]:
+        """Send a part to OSS with more headers, and return the status with the ETag, or the error."""
         sent = {**part["headers"], **headers}
         async with self.cloud.session.request(
             part["method"], URL(part["url"], encoded=True), data=data, headers=sent
