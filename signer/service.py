@@ -234,7 +234,7 @@ class Service:
         if self._oss is None:
             from signer.multipart.oss_client import OssClient
 
-            self._oss = OssClient(self.metrics.count_oss_call)
+            self._oss = OssClient(self.metrics.multipart.record_call)
         return self._oss
 
     def role_states(self) -> list[RoleState]:

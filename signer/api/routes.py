@@ -27,13 +27,19 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
         ("GET", "/generate_signature", sample_signature_handler(service), app_of_sample_request),
         ("POST", "/v1/apps/{app_id}/uploads", upload_handler(service), app_in_path),
         ("GET", "/v1/apps/{app_id}/downloads", download_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/multipart", multipart_start_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/multipart/parts", multipart_parts_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/multipart/list", multipart_list_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/multipart/complete", multipart_complete_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/multipart/abort", multipart_abort_handler(service), app_in_path),
     ):
         router.add(method, path, handler, app_naming=app_naming)
+        router.add("OPTIONS", path, preflight)
+    for end, handler in (
+        ("", multipart_start_handler(service)),
+        ("/parts", multipart_parts_handler(service)),
+        ("/list", multipart_list_handler(service)),
+        ("/complete", multipart_complete_handler(service)),
+        ("/abort", multipart_abort_handler(service)),
+    ):
+        # Their durations are those of OSS.
+        path = f"/v1/apps/{{app_id}}/multipart{end}"
+        router.add("POST", path, handler, app_naming=app_in_path, is_timed=False)
         router.add("OPTIONS", path, preflight)
     router.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver), app_naming=app_in_path)
     router.add("GET", "/openapi.json", openapi_handler())

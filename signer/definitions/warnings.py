@@ -19,6 +19,7 @@ from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
 from signer.signing.content_types import runs_script
 from signer.signing.form import open_fields
+from signer.signing.multipart_headers import unmeetable_conditions
 
 _ADDRESSES = frozenset({"limits", "callback_queue"})
 """Secret keys with the address of a service, which is secret only if it contains a password."""
@@ -91,6 +92,13 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if prefix and not prefix.endswith("/"):
         runs_into = f"{quote(prefix)} does not end with /, so it runs into the names of the objects"
         yield Violation(("key_prefix",), f"{runs_into}; write {quote(f'{prefix}/')}")
+    if app.rules.multipart is not None:
+        for index in unmeetable_conditions(app.rules):
+            message = (
+                "no multipart upload meets this condition, because its client sets only the metadata that meta names; "
+                "fix the field in headers, or remove the condition"
+            )
+            yield Violation(("conditions", index), message)
     yield from app_exposures(app)
 
 

@@ -89,7 +89,7 @@ class Dispatcher:
             reply = problem_reply(problem, context.request_id)
         add_response_headers(reply, context, problem)
         seconds = time.perf_counter() - started
-        if self._is_timed:
+        if self._is_timed and route.is_timed:
             self._service.metrics.observe_request(seconds)
         self._request_log.add(context, reply.status, None if problem is None else problem.code, seconds)
         return reply

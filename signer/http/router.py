@@ -23,10 +23,12 @@ def app_in_path(parameter: str, _target: str, _headers: MultiMapping[str], _regi
 class Route:
     """The handlers of one path, by method."""
 
-    __slots__ = ("_handlers", "app_naming")
+    __slots__ = ("_handlers", "app_naming", "is_timed")
 
-    def __init__(self, app_naming: AppNaming | None) -> None:
+    def __init__(self, app_naming: AppNaming | None, *, is_timed: bool = True) -> None:
         self.app_naming = app_naming
+        self.is_timed = is_timed
+        """Whether responses count in the duration histogram."""
         self._handlers: dict[str, Handler] = {}
 
     def add(self, method: str, handler: Handler) -> None:
@@ -55,17 +57,27 @@ class Router:
         self._variable: dict[tuple[str, str | None], Route] = {}
         """By the path before the variable segment and the path after it, which is None at the end of the path."""
 
-    def add(self, method: str, path: str, handler: Handler, *, app_naming: AppNaming | None = None) -> None:
+    def add(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        app_naming: AppNaming | None = None,
+        is_timed: bool = True,
+    ) -> None:
         """Add a handler for a path with at most one variable segment, in braces; GET includes HEAD.
 
-        `app_naming` is how requests to a path name their app; the first handler of a path decides for all its methods.
+        `app_naming` is how requests to a path name their app, and `is_timed` whether their durations are counted; the
+        first handler of a path decides for all its methods.
         """
         before, brace, rest = path.partition("/{")
         if not brace:
-            self._fixed.setdefault(path, Route(app_naming)).add(method, handler)
+            self._fixed.setdefault(path, Route(app_naming, is_timed=is_timed)).add(method, handler)
             return
         _, slash, after = rest.partition("/")
-        self._variable.setdefault((before, after if slash else None), Route(app_naming)).add(method, handler)
+        key = (before, after if slash else None)
+        self._variable.setdefault(key, Route(app_naming, is_timed=is_timed)).add(method, handler)
 
     def change_app_naming(self, change: Callable[[AppNaming], AppNaming]) -> None:
         """Replace how requests name their app, for each path whose requests name one."""

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 
 from cachetools import LRUCache
 
 from signer.circuit_breaker import CircuitBreaker
 from signer.credentials.sources.credential_source import FetchFailed
-from signer.errors import OssUnavailable
-from signer.multipart.oss_results import OssFailure
+from signer.errors import OssRefused, OssUnavailable
+from signer.multipart.oss_results import OssFailure, TokenRejected
 
 log = logging.getLogger("oss_signer.multipart")
 
@@ -21,6 +22,10 @@ _MAX_WAITING = 256
 """Further calls to a bucket are refused at once: a client repeats them, and memory does not grow."""
 _MAX_BUCKETS = 4096
 """The least recently used ones are forgotten."""
+
+
+OnCall = Callable[[str, str, float], None]
+"""Gets the operation, the outcome and the duration in seconds of a call."""
 
 
 class _Bucket:
@@ -38,7 +43,7 @@ class _Bucket:
 class BucketCalls:
     """The calls to all buckets. A bucket that hangs or fails delays no other one."""
 
-    def __init__(self, on_call: Callable[[str, str], None]) -> None:
+    def __init__(self, on_call: OnCall) -> None:
         self._on_call = on_call
         self._buckets: LRUCache[str, _Bucket] = LRUCache(maxsize=_MAX_BUCKETS)
 
@@ -49,35 +54,38 @@ class BucketCalls:
         if bucket is None:
             bucket = self._buckets[name] = _Bucket()
         if bucket.waiting >= _MAX_WAITING or not bucket.circuit.allow_call():
-            self._on_call(operation, "rejected")
+            self._on_call(operation, "rejected", 0.0)
             raise _unavailable(max(1.0, bucket.circuit.seconds_until_call()))
         bucket.waiting += 1
         try:
             async with asyncio.timeout(deadline_seconds):
                 await bucket.slots.acquire()
         except TimeoutError:
-            self._on_call(operation, "rejected")
+            self._on_call(operation, "rejected", 0.0)
             raise _unavailable(1.0) from None
         finally:
             bucket.waiting -= 1
+        started = time.perf_counter()
+        outcome = "cancelled"
         try:
             yield
         except (OssFailure, FetchFailed) as error:
-            self._on_call(operation, "failed")
+            outcome = "failed"
             was_open = bucket.circuit.is_open
             delay_seconds = bucket.circuit.record_failure()
             if bucket.circuit.is_open and not was_open:
                 log.error("OSS unavailable", extra={"bucket": name, "error": str(error)})
             raise _unavailable(delay_seconds) from None
-        except Exception:
+        except Exception as error:
+            outcome = "refused" if isinstance(error, OssRefused | TokenRejected) else "conflict"
             self._record_response(bucket, name)
-            self._on_call(operation, "refused")
             raise
         else:
+            outcome = "success"
             self._record_response(bucket, name)
-            self._on_call(operation, "success")
         finally:
             bucket.slots.release()
+            self._on_call(operation, outcome, time.perf_counter() - started)
 
     def _record_response(self, bucket: _Bucket, name: str) -> None:
         if bucket.circuit.is_open:

@@ -14,7 +14,7 @@ from alibabacloud_oss_v2.aio.transport import AioHttpClient
 
 from signer.credentials.sdk_thread import SdkThread
 from signer.dns_resolver import DnsResolver
-from signer.multipart.bucket_calls import BucketCalls
+from signer.multipart.bucket_calls import BucketCalls, OnCall
 from signer.multipart.oss_refusals import translate
 from signer.multipart.oss_results import BucketAddress, Completion, NoSuchObject, StoredObject, StoredPart
 from signer.outbound import new_session
@@ -35,8 +35,8 @@ _PARTS_PER_PAGE = 1000
 class OssClient:
     """Calls OSS. Close it in the event loop that uses it."""
 
-    def __init__(self, on_call: Callable[[str, str], None]) -> None:
-        """Create a client; `on_call` gets the operation and the outcome of each call."""
+    def __init__(self, on_call: OnCall) -> None:
+        """Create a client; `on_call` gets the operation, outcome and duration of each call."""
         self._sdk = SdkThread()
         self._calls = BucketCalls(on_call)
         self._http: AioHttpClient | None = None

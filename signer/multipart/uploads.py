@@ -89,7 +89,7 @@ class MultipartUploads:
             first = range(1, min(_FIRST_PARTS, upload.part_count) + 1)
             parts = sign_parts(app.rules, upload, first, credential=credential, now=self._now())
         self._metrics.count_signature(app.id, "signed")
-        self._metrics.record_multipart_start(app.id, upload.size_bytes)
+        self._metrics.multipart.record_start(app.id, upload.size_bytes)
         self._record("multipart_started", app, caller, context, upload)
         return StartedUpload(token, upload, parts, caller, allowance)
 
@@ -140,7 +140,7 @@ class MultipartUploads:
                 completion.callback,
                 has_callback="x-oss-callback" in headers,
             )
-        self._metrics.count_multipart(app.id, "completed")
+        self._metrics.multipart.count(app.id, "completed")
         self._record("multipart_completed", app, caller, context, upload)
         return StepResult(completed, caller)
 
@@ -154,7 +154,7 @@ class MultipartUploads:
                 await self._call(context, app, credential, aborting)
             except NoSuchUpload:
                 return StepResult(None, caller)
-        self._metrics.count_multipart(app.id, "aborted")
+        self._metrics.multipart.count(app.id, "aborted")
         self._record("multipart_aborted", app, caller, context, upload)
         return StepResult(None, caller)
 

@@ -9,6 +9,7 @@ See: https://help.aliyun.com/zh/oss/developer-reference/completemultipartupload
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -90,6 +91,23 @@ def unmet_condition(rules: UploadRules, fields: Mapping[str, str]) -> Condition 
         if isinstance(condition, list) and not _is_met(condition, fields.get(_field_name(condition))):
             return condition
     return None
+
+
+def unmeetable_conditions(rules: UploadRules) -> list[int]:
+    """Return the indexes of the app's conditions that no multipart upload meets: its client can set metadata only."""
+    fixed = fixed_headers(rules)
+    unmeetable = []
+    for index, condition in enumerate(rules.conditions):
+        name = _field_name(condition)
+        if name in fixed:
+            is_possible = unmet_condition(replace(rules, conditions=(condition,)), fixed) is None
+        elif name.startswith("x:"):
+            is_possible = rules.callback is not None
+        else:
+            is_possible = name.removeprefix("x-oss-meta-") in rules.meta_names and name.startswith("x-oss-meta-")
+        if not is_possible:
+            unmeetable.append(index)
+    return unmeetable
 
 
 def _field_name(condition: Condition) -> str:

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 import signer
 from signer.telemetry.counters import DurationHistogram, LabelledCounter, ScrapeCollector
 from signer.telemetry.line_writer import LineWriter
+from signer.telemetry.multipart_metrics import MultipartMetrics
 from signer.telemetry.role_gauges import RoleGauges, role_families
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -63,7 +64,7 @@ class Metrics:
         """Count a request for a signature, by app id ("" without an app) and outcome."""
         self._request_duration = self._histogram(
             "oss_signer_request_duration_seconds",
-            "Time from receiving a request on the public address to its response.",
+            "Time from receiving a request on the public address to its response, without multipart uploads.",
             _REQUEST_BOUNDS_SECONDS,
         )
         self.observe_request: Callable[[float], None] = self._request_duration.add
@@ -92,22 +93,7 @@ class Metrics:
             "oss_signer_notifications", "Attempts to deliver callbacks to the servers of apps, by outcome.", ["outcome"]
         ).add
         """Count an attempt, by outcome."""
-        self.count_multipart: Callable[[str, str], None] = self._counter(
-            "oss_signer_multipart_uploads",
-            "Multipart uploads by what happened to them: started, completed, or aborted by the client.",
-            ["app", "event"],
-        ).add
-        """Count a multipart upload, by app id and event."""
-        self._multipart_bytes = self._counter(
-            "oss_signer_multipart_declared_bytes", "Bytes that clients declared when they started uploads.", ["app"]
-        )
-        self.count_oss_call: Callable[[str, str], None] = self._counter(
-            "oss_signer_oss_calls",
-            "The signer's own calls to OSS by outcome: success, refused, failed, or rejected without a call, because "
-            "the bucket keeps failing or has too many calls.",
-            ["operation", "outcome"],
-        ).add
-        """Count a call to OSS, by operation and outcome."""
+        self.multipart = MultipartMetrics(self._counter, self._histogram)
         self._queue_depth = self._gauge("oss_signer_callback_queue_depth", "Callbacks waiting for delivery.")
         self._refreshes = self._counter(
             "oss_signer_credential_refreshes",
@@ -136,11 +122,6 @@ class Metrics:
         self._loop_lag = self._gauge(
             "oss_signer_event_loop_lag_seconds", "Longest delay of a timer of the event loop in the last 15 seconds."
         )
-
-    def record_multipart_start(self, app_id: str, size_bytes: int) -> None:
-        """Count a multipart upload of a declared size."""
-        self.count_multipart(app_id, "started")
-        self._multipart_bytes.increase(size_bytes, app_id)
 
     def record_refresh(self, attempt: RefreshMetrics) -> None:
         """Count an attempt to fetch a token, and add its duration."""

@@ -26,6 +26,8 @@ def router() -> Router:
     router.add("POST", "/v1/apps/{app_id}/uploads", handler, app_naming=app_in_path)
     router.add("OPTIONS", "/v1/apps/{app_id}/uploads", other)
     router.add("GET", "/demo/page/{file}", handler)
+    router.add("POST", "/v1/apps/{app_id}/multipart", handler, is_timed=False)
+    router.add("POST", "/v1/apps/{app_id}/multipart/parts", handler, is_timed=False)
     return router
 
 
@@ -36,6 +38,9 @@ def router() -> Router:
         ("HEAD", "/fixed", ""),
         ("POST", "/v1/apps/a/uploads", "a"),
         ("POST", "/v1/apps//uploads", ""),
+        ("POST", "/v1/apps/a/multipart", "a"),
+        ("POST", "/v1/apps/a/multipart/parts", "a"),
+        ("POST", "/v1/apps/multipart/multipart/parts", "multipart"),
         ("GET", "/demo/page/style.css", "style.css"),
     ],
 )
@@ -50,7 +55,19 @@ def test_each_method_has_its_handler(router: Router) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "", "/fixed/", "/Fixed", "/v1/apps/a/b/uploads", "/v1/apps/a%2Fuploads", "/demo/page", "*"]
+    "path",
+    [
+        "/",
+        "",
+        "/fixed/",
+        "/Fixed",
+        "/v1/apps/a/b/uploads",
+        "/v1/apps/a/b/multipart/parts",
+        "/v1/apps/a/parts",
+        "/v1/apps/a%2Fuploads",
+        "/demo/page",
+        "*",
+    ],
 )
 def test_another_path_is_not_found(router: Router, path: str) -> None:
     with pytest.raises(NotFound):

@@ -145,7 +145,7 @@ async def test_uploads_are_audited_and_counted(cloud: Cloud, tmp_path: Path) -> 
         'oss_signer_multipart_uploads_total{app="video",event="aborted"} 1.0',
         f'oss_signer_multipart_declared_bytes_total{{app="video"}} {float(len(CONTENT) + 1000)}',
         'oss_signer_oss_calls_total{operation="InitiateMultipartUpload",outcome="success"} 2.0',
-        'oss_signer_oss_calls_total{operation="AbortMultipartUpload",outcome="refused"} 1.0',
+        'oss_signer_oss_calls_total{operation="AbortMultipartUpload",outcome="conflict"} 1.0',
     ):
         assert line in exposition
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
