@@ -26,7 +26,7 @@ from tests.monitoring.tools import MONITORING, Prometheus, prometheus
 
 HEAD = """\
 version: 1
-server: {{listen: "{listen}", admin: "127.0.0.1:0", callback_queue: "{queue}", callback_keys: "{cloud.oss}/-/"}}
+server: {{listen: "{listen}", admin: "127.0.0.1:0", callback_queue: "{queue}", callback_keys: "{cloud.oss}/-/", secret: {secret}}}
 defaults: {{key_prefix: '', bucket: photos, region: cn-hangzhou, domain: "{cloud.oss}/photos", credentials: good}}
 """
 GOOD_ROLE = """\
@@ -45,7 +45,7 @@ CALLBACK_APP = """\
       body: bucket=${{bucket}}&object=${{object}}&etag=${{etag}}&size=${{size}}
       notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
 """
-APPS = "apps:\n  plain: {}\n  limited: {rate_limit: {per_app: 2/h}}\n"
+APPS = "apps:\n  plain: {multipart: {}}\n  limited: {rate_limit: {per_app: 2/h}}\n"
 MORE_APPS = """\
   stuck: {credentials: dead}
   slowly: {credentials: fading, expires: 2m}
@@ -53,6 +53,7 @@ MORE_APPS = """\
   shut: {callers: {type: api_key, keys: {shop: 67e8302899e9dc9dfa999f77f5e49bf4b70284026748e5b1a31bc1487f3ab778}}}
 """
 WAITING_CALLBACKS = 3
+SECRET = "a-secret-of-the-signers-of-the-tests"
 
 
 @dataclass
@@ -99,6 +100,7 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
                 await send_requests(first, ["plain"] * 10 + ["limited", "notified"])
                 await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
                 await send_uploads(first, 1)
+                await start_multipart_upload(first)
                 await send_uploads(second, WAITING_CALLBACKS)
                 for running, scraped in zip((first, second), scrapes, strict=True):
                     scraped.append(await scrape(running))
@@ -165,7 +167,7 @@ class Definitions:
         callback_app = CALLBACK_APP.format(public=self.public or "http://127.0.0.1:1")
         listen = self.public.removeprefix("http://") or "127.0.0.1:0"
         filled = (HEAD + self.roles).format(
-            listen=listen, queue=self.file.with_suffix(".db"), cloud=self.cloud, key_id=self.key_id
+            listen=listen, queue=self.file.with_suffix(".db"), cloud=self.cloud, key_id=self.key_id, secret=SECRET
         )
         return filled + self.apps + callback_app
 
@@ -179,6 +181,13 @@ async def send_requests(running: Signer, apps: list[str]) -> None:
     for app in apps:
         async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
             await response.read()
+
+
+async def start_multipart_upload(running: Signer) -> None:
+    """Start an upload in parts."""
+    url = f"{running.public}/v1/apps/plain/multipart"
+    async with running.session.post(url, json={"size": 1_000_000}) as response:
+        assert response.status == 201, await response.text()
 
 
 async def send_uploads(running: Signer, number: int) -> None:
