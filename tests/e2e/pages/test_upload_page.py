@@ -87,7 +87,8 @@ async def test_a_too_large_file_is_rejected_with_a_message_and_never_sent(
     )
     await expect(item.locator(".trace")).to_contain_text("signer 413 · too_large · request ")
     await expect(item.get_by_role("button", name="Retry large.png")).to_be_hidden()
-    assert [url.rpartition("/")[2] for url in posts] == ["uploads"]
+    assert posts
+    assert [url for url in posts if not url.startswith(demo)] == []
 
 
 async def test_the_policy_is_shown_without_the_security_token(page: Page, demo: str) -> None:
