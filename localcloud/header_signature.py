@@ -1,4 +1,4 @@
-"""Verifies a V4 signature in the Authorization header or in a presigned URL.
+"""Verifies a V4 signature in the Authorization header or in a presigned URL. v1_signature.py verifies those of V1.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/recommend-to-use-signature-version-4
 See: https://help.aliyun.com/zh/oss/developer-reference/add-signatures-to-urls
@@ -23,6 +23,7 @@ from localcloud.bucket_queries import region_of_host
 from localcloud.operation import Operation
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
+from localcloud.v1_signature import SCHEME, URL_PARAMETERS, verify_header, verify_url
 from localcloud.world import Bucket, World
 
 _VERSION = "OSS4-HMAC-SHA256"
@@ -67,9 +68,12 @@ def authorize(
 def _verify(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer | None:
     """Return the signer; None if the request has no signature. Raise `OssError` as OSS does."""
     if "Authorization" in request.headers:
-        return _by_header(world, request, query, bucket, key)
+        by_header = verify_header if request.headers["Authorization"].startswith(SCHEME) else _by_header
+        return by_header(world, request, query, bucket, key)
     if "x-oss-signature-version" in query or "x-oss-signature" in query:
         return _by_url(world, request, query, bucket, key)
+    if URL_PARAMETERS & query.keys():
+        return verify_url(world, request, query, bucket, key)
     return None
 
 
@@ -120,7 +124,7 @@ def _by_url(world: World, request: web.Request, query: Mapping[str, str], bucket
 def _check_expiry(expires: str | None, signed_at: datetime, now: datetime) -> None:
     if expires is None:
         raise invalid_argument("The URL misses x-oss-expires.", "0002-00000215", "x-oss-expires")
-    if not expires.isdecimal() or not 1 <= int(expires) <= _MAX_EXPIRES_SECONDS:
+    if not expires.isdecimal() or not 1 <= int(expires[:9]) <= _MAX_EXPIRES_SECONDS:
         raise invalid_argument("The x-oss-expires is invalid.", "0002-00000232", "x-oss-expires", expires)
     if signed_at - now > _SKEW:
         raise _skewed()

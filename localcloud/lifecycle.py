@@ -75,7 +75,7 @@ def _check_abort(tags: Iterable[str], action: ElementTree.Element) -> None:
     if len(found) > 1:
         raise malformed_xml("0014-00000074")
     days = action.findtext("Days")
-    if days is not None and not (days.isdecimal() and int(days) > 0):
+    if days is not None and not (days.isdecimal() and int(days[:9]) > 0):
         raise malformed_xml()
 
 

@@ -23,7 +23,7 @@ async def list_parts(uploads: MultipartUploads, request: OssRequest) -> web.Resp
         message = "Argument part-number-marker must be an integer."
         raise invalid_argument(message, "", "part-number-marker", marker)
     upload = uploads.find(bucket.name, key, query["uploadId"])
-    found = [upload.parts[number] for number in sorted(upload.parts) if number > int(marker)]
+    found = [upload.parts[number] for number in sorted(upload.parts) if number > int(marker[:9])]
     shown, is_truncated = found[:most], len(found) > most
     members = elements(
         {

@@ -16,6 +16,11 @@ SIGNATURE_PARAMETERS = frozenset(
         "x-oss-signature",
         "x-oss-additional-headers",
         "x-oss-security-token",
+        # V1
+        "OSSAccessKeyId",
+        "Expires",
+        "Signature",
+        "security-token",
     }
 )
 _COMMON_HEADERS = frozenset({"x-oss-date", "x-oss-content-sha256", "x-oss-security-token", "x-oss-user-agent"})

@@ -212,7 +212,7 @@ BY_HEADER: list[tuple[str, ByHand, tuple[int, str, str]]] = [
     ("no date", ByHand(unsigned={"x-oss-date": None}), (403, "AccessDenied", "0002-00000503")),
     ("a date that is none", ByHand(unsigned={"x-oss-date": "today"}), (403, "AccessDenied", "0002-00000503")),
     ("another payload", ByHand(unsigned={"x-oss-content-sha256": "0" * 64}), (400, INVALID, "0002-00000214")),
-    ("V1", ByHand(unsigned={"Authorization": "OSS a:b"}), (400, INVALID, "0002-00000061")),
+    ("another version", ByHand(unsigned={"Authorization": "OSS2 a:b"}), (400, INVALID, "0002-00000061")),
     (
         "no credential",
         ByHand(unsigned={"Authorization": "OSS4-HMAC-SHA256 Signature=a"}),
@@ -266,6 +266,7 @@ BY_URL: list[tuple[str, ByHand, tuple[int, str, str]]] = [
     ("16 minutes ahead", ByHand(age=-timedelta(minutes=16)), SKEWED),
     ("for longer than 7 days", ByHand(expires="604801"), (400, INVALID, "0002-00000232")),
     ("for no time", ByHand(expires="0"), (400, INVALID, "0002-00000232")),
+    ("for a number of many digits", ByHand(expires="1" * 5000), (400, INVALID, "0002-00000232")),
     ("without end", ByHand(unsigned={"x-oss-expires": None}), (400, INVALID, "0002-00000215")),
     ("without credential", ByHand(unsigned={"x-oss-credential": None}), (400, INVALID, "0002-00000217")),
     ("without date", ByHand(unsigned={"x-oss-date": None}), (400, INVALID, "0002-00000223")),
