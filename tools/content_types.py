@@ -19,8 +19,8 @@ PYTHON = _ROOT / "signer" / "signing" / "types_by_extension.py"
 JAVASCRIPT = LIBRARY / "src" / "types.mjs"
 
 ON_PHONES = (
-    "jpg jpeg png gif webp heic heif avif bmp tif tiff mp4 m4v mov webm mkv avi 3gp "
-    "mp3 m4a aac wav amr ogg opus flac pdf doc docx xls xlsx ppt pptx txt csv zip rar 7z gz apk"
+    "jpg jpeg png gif webp heic heif avif mp4 m4v mov webm mkv 3gp "
+    "mp3 m4a aac wav amr ogg pdf doc docx xls xlsx ppt pptx txt csv zip gz apk"
 )
 """The extensions that the upload library knows: photos, videos, recordings and documents. The signer knows them all."""
 

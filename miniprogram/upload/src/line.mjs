@@ -1,12 +1,21 @@
 // How many parts are sent at the same time, and for how long one may take: by what the connection does.
 
 export const MAX_PARTS = 4
+const MIN_GAIN = 1.1
+const CALM = 8
 
-export const createLine = (timeoutMs) => {
+export const createLine = (timeoutMs, now) => {
   let limit = 2
   let sending = 0
-  let usualMs = 0 // of one part
+  let usualMs = Infinity // of one part
   const queue = []
+  // The parts that were sent with this limit.
+  let began = 0
+  let stored = 0
+  let totalMs = 0
+  let isTrial = true // whether the limit was just raised
+  let rate = 0 // parts per ms before that
+  let calm = 0 // judgements since the last trial
 
   const next = () => {
     while (sending < limit && queue.length) {
@@ -15,29 +24,46 @@ export const createLine = (timeoutMs) => {
     }
   }
 
+  const begin = (parts, trial) => {
+    limit = parts
+    isTrial = trial
+    stored = totalMs = 0
+    began = now()
+  }
+
+  /** Raises the limit as long as more parts at the same time are faster; the parts on the way are lost in a reset. */
+  const judge = () => {
+    const measured = (limit * stored) / totalMs
+    if (isTrial && measured < rate * MIN_GAIN) {
+      calm = 0
+      begin(limit - 1)
+    } else {
+      const isNext = limit < MAX_PARTS && (isTrial || ++calm > CALM)
+      rate = measured
+      begin(limit + isNext, isNext)
+    }
+  }
+
   return {
     /** Resolves when a part may be sent. */
-    _enter: () =>
-      new Promise((resolve) => {
-        queue.push(resolve)
-        next()
-      }),
+    _enter: () => new Promise((resolve) => next(queue.push(resolve))),
 
-    /** `ms`: the duration of a part that is stored; 0 if the connection failed; undefined if neither is known. */
-    _leave(ms) {
+    /** `ms`: the duration of a part; undefined if it says nothing of the connection. */
+    _leave(ms, isStored) {
       sending--
-      if (ms > 0) {
-        usualMs = usualMs ? usualMs * 0.7 + ms * 0.3 : ms
-        // On a slow connection, each part is faster if fewer are sent at the same time.
-        limit = Math.max(1, Math.min(MAX_PARTS, limit + (ms > timeoutMs ? -1 : 1)))
-      } else if (ms === 0) {
-        limit = Math.ceil(limit / 2)
-        usualMs *= 2
+      if (isStored) usualMs = ms
+      // Earlier parts were sent with another limit.
+      if (now() - ms >= began) {
+        totalMs += ms
+        if (!isStored) {
+          begin(Math.ceil(limit / 2))
+          usualMs *= 2
+        } else if (++stored >= 2 * limit) judge()
       }
       next()
     },
 
     /** The time limit of a part: WeChat ends a request after a minute. */
-    _limitMs: () => Math.min(timeoutMs * 4, Math.max(timeoutMs, usualMs * 4 || Infinity)),
+    _limitMs: () => Math.min(timeoutMs * 4, Math.max(timeoutMs, usualMs * 4)),
   }
 }

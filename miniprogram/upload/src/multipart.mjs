@@ -12,7 +12,7 @@ const PAUSED = {}
 
 export const createMultipart = (platform, { multipartThreshold }, signer, timeoutMs) => {
   const { _ask: ask, _base: base } = signer
-  const line = createLine(timeoutMs)
+  const line = createLine(timeoutMs, platform._now)
   const records = createRecords(platform)
   const active = new Set()
   let isOff
@@ -131,13 +131,14 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         const place = line._enter()
         const start = (number - 1) * record.part_size
         let abort
-        let ms
+        let began
+        let isStored
         try {
           await guarded(() => place)
           const url = await guarded(() => urlOf(number))
           // Not guarded: `halt` and `step` would keep the result of each race, and so the whole file, in memory.
           const body = await platform._slice(file, start, bytesOf(number))
-          const began = platform._now()
+          began = platform._now()
           sending++
           show('uploading', record)
           tell(number, 'sending')
@@ -148,13 +149,14 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
               (end) => aborts.add((abort = end)),
             ))
             if (answer[0] >= 300) throw refusal(answer)
-            ms = platform._now() - began + 1
+            isStored = true
             store(number, etagOf(answer))
           } finally {
             sending--
           }
         } catch (error) {
-          if (/^(network|timeout|server)$/.test(error.code)) ms = 0
+          // A connection that breaks says nothing of how much it can carry.
+          if (!/^(timeout|server)$/.test(error.code)) began = undefined
           if (abort) {
             report(number, 0)
             tell(number, 'waiting')
@@ -163,7 +165,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
           if (!failed) throw error
         } finally {
           aborts.delete(abort)
-          place.then(() => line._leave(ms))
+          place.then(() => line._leave(platform._now() - began, isStored))
         }
       }
 

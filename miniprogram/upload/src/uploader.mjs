@@ -66,7 +66,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
      * Runs `attempt` until it succeeds, or a retry is useless. When a signature or its token has expired, `renew` is
      * called and the retry follows at once; a second expiry is retried only if `patient`.
      */
-    const retry = async (attempt, renew, onWait, patient) => {
+    const retry = async (attempt, renew, onWait, patient = false) => {
       let failures = 0
       let renewed
       for (;;) {
@@ -84,7 +84,9 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
             throw error
           } else {
             onWait(error)
-            const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * 2 ** failures++) / 2
+            // A part whose connection broke is sent again at once, and later if that breaks too.
+            const times = 2 ** failures++ - (patient && error.code === 'network')
+            const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * times) / 2
             const ms = Math.max(wait * 1000, usual) + Math.random() * usual
             await step(() => new Promise((resolve) => setTimeout(resolve, ms)))
           }
