@@ -5,6 +5,7 @@ See: https://help.aliyun.com/zh/oss/user-guide/access-methods
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import unquote
 
@@ -18,6 +19,15 @@ _BUCKET_HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.oss-[a-z0-9-]+\..
 def host_of(request: web.Request) -> str:
     """Return the host without its port."""
     return request.host.rpartition(":")[0] or request.host
+
+
+def is_address(host: str) -> bool:
+    """Return whether it is an IP address and not a name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def bucket_and_key(request: web.Request, world: World) -> tuple[str, str]:

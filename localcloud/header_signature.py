@@ -27,6 +27,8 @@ from localcloud.v1_signature import SCHEME, URL_PARAMETERS, verify_header, verif
 from localcloud.world import Bucket, World
 
 _VERSION = "OSS4-HMAC-SHA256"
+_V4_URL = {"x-oss-signature-version", "x-oss-signature"}
+_URL_SIGNATURE = _V4_URL | URL_PARAMETERS
 _PAYLOAD = "UNSIGNED-PAYLOAD"
 _SKEW = timedelta(minutes=15)
 _MAX_EXPIRES_SECONDS = 7 * 24 * 60 * 60
@@ -65,12 +67,17 @@ def authorize(
     return signer
 
 
+def is_signed(request: web.Request, query: Mapping[str, str]) -> bool:
+    """Return whether the request has a signature of any version, valid or not."""
+    return "Authorization" in request.headers or bool(_URL_SIGNATURE & query.keys())
+
+
 def _verify(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer | None:
     """Return the signer; None if the request has no signature. Raise `OssError` as OSS does."""
     if "Authorization" in request.headers:
         by_header = verify_header if request.headers["Authorization"].startswith(SCHEME) else _by_header
         return by_header(world, request, query, bucket, key)
-    if "x-oss-signature-version" in query or "x-oss-signature" in query:
+    if _V4_URL & query.keys():
         return _by_url(world, request, query, bucket, key)
     if URL_PARAMETERS & query.keys():
         return verify_url(world, request, query, bucket, key)

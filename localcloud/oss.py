@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud.addressing import bucket_and_key, host_of, query_of
+from localcloud.addressing import bucket_and_key, host_of, is_address, query_of
 from localcloud.append_object import append_object
 from localcloud.bucket_queries import check_endpoint, check_public_endpoint, get_bucket_info, get_bucket_location
 from localcloud.buckets import get_bucket_acl, list_buckets, new_bucket, put_bucket
@@ -24,7 +24,7 @@ from localcloud.copy_object import copy_object
 from localcloud.cors import allow_origin, get_bucket_cors, parse_request, preflight
 from localcloud.delete_objects import delete_multiple_objects
 from localcloud.get_object import get_object, head_object
-from localcloud.header_signature import authorize, signing_region
+from localcloud.header_signature import authorize, is_signed, signing_region
 from localcloud.lifecycle import get_lifecycle, parse_lifecycle
 from localcloud.multipart import Multipart
 from localcloud.multipart_completion import MultipartCompletion
@@ -136,7 +136,7 @@ class Oss:
         """Raise NoSuchBucket, unless the request lists buckets or creates this one."""
         region = signing_region(request, query) or _ANY_REGION
         bucket = self._world.buckets.get(name)
-        if not name:
+        if not name and not _is_unbound_domain(request, query):
             return _operation(request, name, key), Bucket(name, region)
         if bucket is None and _operation(request, name, key).name == "PutBucket":
             bucket = new_bucket(name, region)
@@ -164,6 +164,11 @@ class Oss:
         name = request.bucket.name
         self._world.buckets[name] = replace(self._world.buckets[name], **settings)
         return web.Response(status=status)
+
+
+def _is_unbound_domain(request: web.Request, query: Mapping[str, str]) -> bool:
+    """Return whether a request without a signature and a bucket has a host name, for which OSS has no bucket."""
+    return not is_signed(request, query) and not is_address(host_of(request))
 
 
 def _operation(request: web.Request, bucket: str, key: str) -> Operation:
