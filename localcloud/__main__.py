@@ -38,6 +38,11 @@ def main() -> int:
         help="an account that is new to OSS: plain addresses and default public endpoints of Chinese mainland regions "
         "respond with PublicEndpointForbidden; internal endpoints and custom domains (PUT /-/domains/HOST) serve it",
     )
+    parser.add_argument(
+        "--public-read",
+        action="store_true",
+        help="everybody may read and list the objects of all buckets, unlike on OSS, whatever their ACL",
+    )
     parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
     parser.add_argument(
         "--callback-seconds", type=float, default=5.0, help="time limit of an upload callback (default: 5, as OSS)"
@@ -63,6 +68,7 @@ def _allow_many_connections() -> None:
 async def _serve(options: argparse.Namespace) -> None:
     world = default_world()
     world.hardened, world.token_seconds = options.hardened, options.token_seconds
+    world.public_read = options.public_read
     world.new_account, world.callback_seconds = options.new_account, options.callback_seconds
     for text in options.bucket:
         name, _, region = text.partition("=")

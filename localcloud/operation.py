@@ -49,7 +49,7 @@ class Operation:
     permission: str = ""
     """The RAM action, without `oss:`; "" if it is the operation's name."""
     is_public: bool = False
-    """Whether it is open to requests without a signature."""
+    """Whether a request without a signature may do it, if the ACL lets everybody read."""
 
     @property
     def ram_action(self) -> str:

@@ -1,8 +1,6 @@
 """OSS over HTTP: finds the operation of a request, checks its signature and permission, and runs it.
 
-The Host names the bucket (`bucket.oss-<region>.…`, or a custom domain), or the path does, for plain 127.0.0.1. Reading
-objects needs no signature here, whatever the ACL: a convenience that the real OSS does not have. If there is a
-signature, it is verified.
+The Host names the bucket (`bucket.oss-<region>.…`, or a custom domain), or the path does, for plain 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ from localcloud.operations import LIST_BUCKETS, PREFLIGHT, find_operation
 from localcloud.oss_errors import OssError, error_response
 from localcloud.oss_request import OssRequest
 from localcloud.post_object import post_object
+from localcloud.public_access import check_public_read
 from localcloud.put_object import delete_object, put_object
 from localcloud.world import Bucket, World
 
@@ -49,7 +48,7 @@ Handler = Callable[[OssRequest], Awaitable[web.StreamResponse]]
 
 class Oss:
     def __init__(self, world: World, objects: Objects, uploads: MultipartUploads) -> None:
-        self._world = world
+        self._world, self._objects = world, objects
         self._callbacks = Callbacks(world, objects)
         multipart = Multipart(world, objects, uploads)
         self._handlers: dict[str, Handler] = {
@@ -127,6 +126,8 @@ class Oss:
         # A form has its own signature.
         is_form = operation.name == "PostObject"
         signer = None if is_form else authorize(self._world, request, query, bucket, key, operation)
+        if signer is None and not is_form:
+            check_public_read(self._world, self._objects, bucket, key)
         operation.check(query, request.headers)
         return await self._handlers[operation.name](OssRequest(request, query, bucket, key, signer))
 

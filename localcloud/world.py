@@ -95,6 +95,8 @@ class World:
     """Expired ones too, so that they are rejected as expired. The oldest are dropped above the limit."""
     instance_role: str | None = "oss-uploader"
     hardened: bool = False
+    public_read: bool = False
+    """Whether reading objects needs no signature, whatever the ACL: a convenience that OSS does not have."""
     metadata_token_status: int | None = None
     """The response to requests for a metadata token: 404 in the normal mode, 405 behind a proxy; None: a token."""
     new_account: bool = False

@@ -41,7 +41,7 @@ async def local_cloud(host: str, oss_port: int, data: Path | None) -> AsyncItera
 
     It also ends with this process, even if that is killed.
     """
-    arguments = ["-m", "localcloud", "--host", host, "--oss-port", str(oss_port), "--stop-with-stdin"]
+    arguments = ["-m", "localcloud", "--host", host, "--oss-port", str(oss_port), "--stop-with-stdin", "--public-read"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,

@@ -86,9 +86,13 @@ class Cloud:
 
 @contextlib.asynccontextmanager
 async def local_cloud(
-    session: aiohttp.ClientSession, *arguments: str, environ: Mapping[str, str] | None = None
+    session: aiohttp.ClientSession,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    public_read: bool = True,
 ) -> AsyncIterator[Cloud]:
-    """Run `python -m localcloud` with these arguments."""
-    async with launch(sys.executable, "-m", "localcloud", *arguments, environ=environ) as process:
+    """Run `python -m localcloud` with these arguments. With `public_read`, a test reads objects without a signature."""
+    options = ["--public-read"] if public_read else []
+    async with launch(sys.executable, "-m", "localcloud", *options, *arguments, environ=environ) as process:
         addresses = json.loads(await process.read_line())
         yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], addresses["wechat"], session, process)
