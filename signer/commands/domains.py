@@ -28,8 +28,8 @@ _UNREGISTRABLE = tuple(
 """Ends of names that cannot be registered, so that they have no ICP filing either (RFC 6761, RFC 8375)."""
 _MAX_APPS_LISTED = 20
 
-Domains = tuple[str, str, str]
-"""The domain that an app needs for each API; empty where it is unknown or not needed."""
+Domains = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""The domains that an app needs for each API; none where they are unknown or not needed."""
 
 
 class DomainProblem(NamedTuple):
@@ -66,21 +66,23 @@ def run(options: argparse.Namespace) -> int:
         print(f"unknown app; use one of: {', '.join(sorted(registry.apps)[:_MAX_APPS_LISTED])}")
         return 1
     groups = _group_by_domains(apps, "" if options.public_url is None else _origin(options.public_url))
-    domains = dict.fromkeys(domain for group in groups for domain in group if domain)
+    domains = dict.fromkeys(domain for group in groups for listed in group for domain in listed)
     problems = {domain: found for domain in domains if (found := list(domain_problems(domain)))}
     of_new_accounts = dict.fromkeys(_origin(app.rules.url) for app in apps if not app.legacy_endpoint)
     for domain in filter(is_closed_to_new_accounts, of_new_accounts):
         problems.setdefault(domain, []).append(_CLOSED)
-    print(_as_json(groups, problems) if options.json else _as_text(groups, problems))
+    has_signer = options.public_url is not None
+    print(_as_json(groups, problems) if options.json else _as_text(groups, problems, has_signer=has_signer))
     return 1 if any(problem.is_refused for found in problems.values() for problem in found) else 0
 
 
 def _group_by_domains(apps: Iterable[App], signer: str) -> dict[Domains, list[str]]:
-    """Return the ids of the apps that need the same domains."""
+    """Return the ids of the apps that need the same domains. Parts of large files are sent with wx.request."""
     groups: dict[Domains, list[str]] = {}
     for app in apps:
-        upload = _origin(app.rules.url)
-        groups.setdefault((signer, upload, "" if app.downloads is None else upload), []).append(app.id)
+        upload = (_origin(app.rules.url),)
+        request = ((signer,) if signer else ()) + (() if app.rules.multipart is None else upload)
+        groups.setdefault((request, upload, () if app.downloads is None else upload), []).append(app.id)
     return groups
 
 
@@ -125,13 +127,18 @@ def _has_port(domain: str) -> bool:
         return True
 
 
-def _as_text(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
+def _as_text(
+    groups: Mapping[Domains, list[str]], problems: Mapping[str, list[DomainProblem]], *, has_signer: bool
+) -> str:
     nothing = {"request": "(set it with --public-url)", "downloadFile": "(none: the app has no downloads)"}
     lines = [f"Paste into {CONSOLE}", ""]
     for domains, apps in groups.items():
         lines.append(f"{', '.join(apps)}:")
-        fields = zip(_APIS, domains, strict=True)
-        lines += [f"  {f'{api}合法域名':<20} {domain or nothing[api]}" for api, domain in fields]
+        for api, listed in zip(_APIS, domains, strict=True):
+            shown = [*listed] or [nothing[api]]
+            if api == "request" and not has_signer and listed:
+                shown.append("(and the signer: set it with --public-url)")
+            lines += [f"  {f'{api}合法域名':<20} {domain}" for domain in shown]
         lines.append("")
     for domain, found in problems.items():
         lines += [f"{'refused' if each.is_refused else 'careful'}: {domain}: {each.text}" for each in found]
@@ -147,7 +154,7 @@ def _as_json(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[Do
         for problem in found:
             (refused if problem.is_refused else careful).setdefault(domain, []).append(problem.text)
     listed = [
-        {"apps": apps, "domains": {api: [domain] if domain else [] for api, domain in zip(_APIS, domains, strict=True)}}
+        {"apps": apps, "domains": {api: [*each] for api, each in zip(_APIS, domains, strict=True)}}
         for domains, apps in groups.items()
     ]
     document = {"console": CONSOLE, "groups": listed, "unfit": refused, "careful": careful}
