@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from signer.credentials.sdk_thread import SdkThread
@@ -14,7 +15,7 @@ from signer.definitions.suggestions import KnownNames
 from signer.doctor.findings import STEPS, Finding, Subject, Verdict
 from signer.doctor.http_probe import HttpProbe, NoResponse, Step
 from signer.doctor.oss_probe import OssEndpoint, OssProbe
-from signer.doctor.plan import BucketUse, Plan, PrefixUse, make_plan
+from signer.doctor.plan import BucketUse, MultipartUse, Plan, PrefixUse, make_plan
 from signer.doctor.steps.bucket import check_signed, check_unsigned
 from signer.doctor.steps.callback_keys import check_callback_keys
 from signer.doctor.steps.clock import check_clocks, is_clock_wrong
@@ -22,8 +23,10 @@ from signer.doctor.steps.cors import check_cors
 from signer.doctor.steps.credential import TokenFetcher, check_credential
 from signer.doctor.steps.definitions import check_definitions
 from signer.doctor.steps.domain import check_certificate, check_domain
+from signer.doctor.steps.lifecycle import check_lifecycle
 from signer.doctor.steps.listen import check_listen
 from signer.doctor.steps.metadata import check_metadata
+from signer.doctor.steps.multipart import check_multipart
 from signer.doctor.steps.redis import check_redis
 from signer.doctor.steps.wechat import check_wechat
 from signer.doctor.steps.write import check_write
@@ -186,15 +189,42 @@ class Checkup:
         for use, origins in plan.origins.items():
             apps = tuple(app_id for app_id in plan.buckets[use] if plan.registry.apps[app_id].cors_origins)
             subject = Subject("cors", str(use), apps)
-            check = partial(check_cors, oss, use, origins, apps, self._credential(use))
+            part_origins = plan.part_origins.get(use, ())
+            check = partial(check_cors, oss, use, origins, part_origins, apps, self._credential(use))
             yield subject, self._check_in_bucket(subject, use, check)
         for domain, apps in plan.domains.items():
             subject = Subject("domain", str(domain), apps)
             check_one = partial(check_domain, oss, subject, domain, self._credential(domain.use))
             yield subject, self._check_in_bucket(subject, domain.use, check_one)
+        yield from self._multipart_steps()
         for prefix, apps in plan.prefixes.items() if write else ():
             subject = Subject("write", str(prefix), apps)
             yield subject, self._check_in_bucket(subject, prefix.use, partial(self._check_write, subject, prefix))
+
+    def _multipart_steps(self) -> Steps:
+        """Check what only multipart uploads need."""
+        plan = self._plan
+        prefixes: dict[BucketUse, list[MultipartUse]] = {}
+        for multipart, apps in plan.multipart.items():
+            prefixes.setdefault(multipart.use, []).append(multipart)
+            subject = Subject("multipart", str(multipart), apps)
+            yield subject, self._check_signed_in_bucket(subject, multipart.use, check_multipart, multipart)
+        for use, found in prefixes.items():
+            apps = tuple(app_id for multipart in found for app_id in plan.multipart[multipart])
+            subject = Subject("lifecycle", str(use), apps)
+            fixed = sorted({multipart.fixed for multipart in found})
+            rules = [plan.registry.apps[app_id].rules.multipart for app_id in apps]
+            days = max(2, *(rule.expires.days + 1 for rule in rules if rule is not None))
+            yield subject, self._check_signed_in_bucket(subject, use, check_lifecycle, use, fixed, days)
+
+    async def _check_signed_in_bucket(
+        self, subject: Subject, use: BucketUse, check: Callable[..., Coroutine[Any, Any, Finding]], *arguments: object
+    ) -> list[Finding]:
+        """Run a check that needs the token of the role."""
+        if (reason := self._reason_to_skip(use)) is not None:
+            return [subject.not_checked(reason)]
+        run = partial(check, self._oss, subject, *arguments, self._credentials[use.role])
+        return await self._check_in_bucket(subject, use, run)
 
     async def _check_in_bucket(self, subject: Subject, use: BucketUse, check: Callable[[], Step]) -> list[Finding]:
         if use in self._failed_buckets:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 STEPS = (
     *("definitions", "files", "listen", "metadata", "clock", "credential", "bucket", "cors", "domain", "certificate"),
-    *("write", "wechat", "callback keys", "redis"),
+    *("multipart", "lifecycle", "write", "wechat", "callback keys", "redis"),
 )
 """All steps, in the order of the report."""
 
@@ -47,5 +47,5 @@ class Subject:
     def failed(self, what: str, fix: str) -> Finding:
         return Finding(self.step, self.name, Verdict.FAILED, what, fix, self.apps)
 
-    def not_checked(self, reason: str) -> Finding:
-        return Finding(self.step, self.name, Verdict.NOT_CHECKED, reason, apps=self.apps)
+    def not_checked(self, reason: str, fix: str = "") -> Finding:
+        return Finding(self.step, self.name, Verdict.NOT_CHECKED, reason, fix, self.apps)

@@ -99,6 +99,13 @@ class OssProbe:
         request = oss.GetBucketCorsRequest(bucket=use.bucket)
         return await self._translate(use, lambda: asyncio.to_thread(client.get_bucket_cors, request))
 
+    async def bucket_lifecycle(self, use: BucketUse, credential: Credential) -> list[Any]:
+        """Return the SDK's lifecycle rules, which only its blocking client has. Raises as `call` does."""
+        client = oss.Client(self._config(use, credential, None))
+        request = oss.GetBucketLifecycleRequest(bucket=use.bucket)
+        result = await self._translate(use, lambda: asyncio.to_thread(client.get_bucket_lifecycle, request))
+        return list(getattr(result.lifecycle_configuration, "rules", None) or [])
+
     async def _translate(self, use: BucketUse, run: Callable[[], Awaitable[T]]) -> T:
         sent_at = time.monotonic()
         try:

@@ -56,6 +56,19 @@ class PrefixUse:
 
 
 @dataclass(frozen=True, slots=True)
+class MultipartUse:
+    """A prefix of multipart uploads, and the URL of the bucket for the signer's own calls."""
+
+    use: BucketUse
+    url: str
+    fixed: str
+    """The part of the key prefix before the first placeholder."""
+
+    def __str__(self) -> str:
+        return f"{self.use.bucket}/{self.fixed}* at {self.url} (credentials.{self.use.role})"
+
+
+@dataclass(frozen=True, slots=True)
 class WeChatUse:
     app_id: str
     entry: caller_model.WeChatCallers
@@ -74,6 +87,9 @@ class Plan:
     origins: Mapping[BucketUse, tuple[str, ...]]
     domains: Mapping[DomainUse, AppIds]
     prefixes: Mapping[PrefixUse, AppIds]
+    multipart: Mapping[MultipartUse, AppIds]
+    part_origins: Mapping[BucketUse, tuple[str, ...]]
+    """The origins of web pages that send parts."""
     wechat: Mapping[WeChatUse, AppIds]
     callbacks: AppIds
 
@@ -104,6 +120,14 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
             if app.rules.url != use.default_url or is_closed_to_new_accounts(app.rules.url)
         ),
         prefixes=_group((_prefix_use(app, use), app.id) for app, use in uses),
+        multipart=_group(
+            (MultipartUse(use, app.oss_url, fixed_prefix(app.id, app.rules.naming.prefix.text)), app.id)
+            for app, use in uses
+            if app.rules.multipart is not None
+        ),
+        part_origins=_group(
+            (use, origin) for app, use in uses if app.rules.multipart is not None for origin in sorted(app.cors_origins)
+        ),
         wechat=_group(
             (WeChatUse(entry.app_id or app.id, entry), app.id)
             for app in apps

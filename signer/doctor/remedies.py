@@ -43,14 +43,33 @@ def attach_role(role_name: str, instance_id: str, region: str) -> str:
     )
 
 
-def cors_rule(bucket: str, region: str, origins: Sequence[str]) -> str:
+def lifecycle_rule(bucket: str, region: str, prefixes: Sequence[str], days: int) -> str:
+    """Return how to create the rules that delete the parts of abandoned uploads after some days.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/putbucketlifecycle
+    """
+    rules = "".join(
+        f"<Rule><ID>abandoned-parts-{number}</ID><Prefix>{prefix}</Prefix><Status>Enabled</Status>"
+        f"<AbortMultipartUpload><Days>{days}</Days></AbortMultipartUpload></Rule>"
+        for number, prefix in enumerate(prefixes, 1)
+    )
+    page = bucket_page(bucket, region, "Data Management > Lifecycle > Create Rule (Delete Parts)")
+    return (
+        f"{page}, or, to replace all current rules:\n"
+        f"ossutil api put-bucket-lifecycle --bucket {bucket} --lifecycle-configuration "
+        f"'<LifecycleConfiguration>{rules}</LifecycleConfiguration>'"
+    )
+
+
+def cors_rule(bucket: str, region: str, origins: Sequence[str], methods: Sequence[str] = ("POST",)) -> str:
     """Return how to create the CORS rule that uploads from these origins need.
 
     See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors
     """
     rule = (
         "".join(f"<AllowedOrigin>{origin}</AllowedOrigin>" for origin in origins)
-        + "<AllowedMethod>POST</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
+        + "".join(f"<AllowedMethod>{method}</AllowedMethod>" for method in methods)
+        + "<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
         + "<ExposeHeader>x-oss-request-id</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds>"
     )
     page = bucket_page(bucket, region, "Content Security > CORS > Create Rule")

@@ -12,6 +12,7 @@ from signer.commands.domains import domain_problems
 
 CONFIG = """
 version: 1
+server: {secret: a-secret-of-the-signers-of-the-tests}
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
 defaults: {region: cn-hangzhou, credentials: r}
 apps:
@@ -23,6 +24,7 @@ apps:
     key_prefix: "{caller}/"
     downloads: {expires: 5m}
     callers: {type: wechat, secret: anything}
+  videos: {key_prefix: v/, bucket: own, domain: https://videos.example.com, multipart: {}}
   plain: {key_prefix: '', bucket: own, domain: http://upload.example.com}
   off: {key_prefix: '', bucket: own, enabled: false}
 """
@@ -53,6 +55,14 @@ def test_apps_are_grouped_by_their_domains(config: str, capsys: pytest.CaptureFi
             },
         },
         {
+            "apps": ["videos"],
+            "domains": {
+                "request": ["https://sign.example.com", "https://videos.example.com"],
+                "uploadFile": ["https://videos.example.com"],
+                "downloadFile": [],
+            },
+        },
+        {
             "apps": ["plain"],
             "domains": {"request": sign, "uploadFile": ["http://upload.example.com"], "downloadFile": []},
         },
@@ -70,6 +80,14 @@ def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.Captu
     assert lines[3].split() == ["request合法域名", "(set", "it", "with", "--public-url)"]
     assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
     assert lines[-1].startswith(f"careful: {PHOTOS}: {CLOSED}; write a domain of your own")
+
+
+def test_the_domain_of_parts_is_a_request_domain(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["domains", "--config", config, "--app", "videos"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].split() == ["request合法域名", "https://videos.example.com"]
+    assert lines[4].split(maxsplit=1)[1] == "(and the signer: set it with --public-url)"
+    assert lines[5].split() == ["uploadFile合法域名", "https://videos.example.com"]
 
 
 def test_an_older_account_may_use_the_default_domain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +108,7 @@ def test_the_text_lists_refused_domains(config: str, capsys: pytest.CaptureFixtu
 
 def test_an_unknown_app_is_an_error(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["domains", "--config", config, "--app", "wx9"]) == 1
-    assert capsys.readouterr().out == "unknown app; use one of: off, plain, wx1, wx2, wx3\n"
+    assert capsys.readouterr().out == "unknown app; use one of: off, plain, videos, wx1, wx2, wx3\n"
 
 
 @pytest.mark.parametrize(

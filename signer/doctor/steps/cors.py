@@ -1,11 +1,11 @@
-"""Step `cors`: may the web pages of `cors_origins` post to the bucket and read the response headers they need.
+"""Step `cors`: may the web pages of `cors_origins` post forms and put parts, and read the response headers they need.
 
 The step reads the bucket's rules (GetBucketCors). If the role may not, it sends a preflight, as browsers do.
 See: https://help.aliyun.com/zh/oss/developer-reference/options
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from signer.signing.v4 import Credential
 
 _EXPOSED_HEADERS = ("ETag", "x-oss-request-id")
 _REQUEST_HEADERS = ("Content-Type", "X-Requested-With")
-"""What browsers ask for with a form; common upload components add the second one."""
+"""What browsers ask for with a form or a part; common upload components add the second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,34 @@ class _Grant:
 
 
 async def check_cors(
-    client: OssProbe, use: BucketUse, origins: Sequence[str], apps: AppIds, credential: Credential | None
+    client: OssProbe,
+    use: BucketUse,
+    origins: Sequence[str],
+    part_origins: Collection[str],
+    apps: AppIds,
+    credential: Credential | None,
 ) -> list[Finding]:
-    """Check each origin. Without a credential, only the preflight is used."""
+    """Check POST for each origin, and PUT for those that send parts; without a credential, only with a preflight."""
     rules = None if credential is None else await _bucket_rules(client, use, credential)
+    fix = cors_rule(use.bucket, use.region, origins, ("POST", "PUT") if part_origins else ("POST",))
     found = []
     for origin in origins:
         subject = Subject("cors", f"{origin} to {use}", apps)
-        grant = await _preflights(client, use, origin) if rules is None else _first_match(rules, origin)
-        fix = cors_rule(use.bucket, use.region, origins)
-        if grant is None:
-            found.append(subject.failed("no CORS rule allows POST from this origin", fix))
-        elif shortcomings := grant.shortcomings():
-            found.append(subject.warning(f"POST is allowed, but the rule {shortcomings}", fix))
-        else:
-            exposed = " and ".join(_EXPOSED_HEADERS)
-            found.append(subject.ok(f"POST is allowed; {exposed} are exposed"))
+        for method in ("POST", "PUT") if origin in part_origins else ("POST",):
+            if rules is None:
+                grant = await _preflights(client, use, origin, method)
+            else:
+                grant = _first_match(rules, origin, method)
+            found.append(_finding(subject, method, grant, fix))
     return found
+
+
+def _finding(subject: Subject, method: str, grant: _Grant | None, fix: str) -> Finding:
+    if grant is None:
+        return subject.failed(f"no CORS rule allows {method} from this origin", fix)
+    if shortcomings := grant.shortcomings():
+        return subject.warning(f"{method} is allowed, but the rule {shortcomings}", fix)
+    return subject.ok(f"{method} is allowed; {' and '.join(_EXPOSED_HEADERS)} are exposed")
 
 
 async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential) -> list[Any] | None:
@@ -65,22 +76,22 @@ async def _bucket_rules(client: OssProbe, use: BucketUse, credential: Credential
     return list(getattr(result.cors_configuration, "cors_rules", None) or [])
 
 
-def _first_match(rules: Iterable[Any], origin: str) -> _Grant | None:
-    """Return what the first rule for POST from this origin allows; None if there is none. OSS uses the first match."""
+def _first_match(rules: Iterable[Any], origin: str, method: str) -> _Grant | None:
+    """Return what the first rule for this method and origin allows; None if there is none. OSS uses the first match."""
     for rule in rules:
-        if "POST" in (rule.allowed_methods or []) and _is_listed(origin, rule.allowed_origins or []):
+        if method in (rule.allowed_methods or []) and _is_listed(origin, rule.allowed_origins or []):
             return _Grant(tuple(rule.allowed_headers or ()), tuple(rule.expose_headers or ()))
     return None
 
 
-async def _preflights(client: OssProbe, use: BucketUse, origin: str) -> _Grant | None:
+async def _preflights(client: OssProbe, use: BucketUse, origin: str, method: str) -> _Grant | None:
     """Return what a preflight finds. One that asks for a header that no rule allows is refused as a whole."""
     page = "https://any.example.com" if origin == "*" else origin.replace(":*", ":8080")
     for asked in (_REQUEST_HEADERS, ()):
-        headers = {"Origin": page, "Access-Control-Request-Method": "POST"}
+        headers = {"Origin": page, "Access-Control-Request-Method": method}
         if asked:
             headers["Access-Control-Request-Headers"] = ", ".join(asked).lower()
-        url = f"{client.endpoint.bucket_url(use)}/"
+        url = f"{client.endpoint.bucket_url(use)}/{'' if method == 'POST' else 'part'}"
         response = await client.http.request(url, method="OPTIONS", headers=headers)
         if response.status == 200 and "access-control-allow-origin" in response.headers:
             exposed = response.headers.get("access-control-expose-headers", "").split(",")
