@@ -57,6 +57,10 @@ class TooLarge(Problem):
     code, status, title = "too_large", 413, "Too large"
 
 
+class UriTooLong(Problem):
+    code, status, title = "uri_too_long", 414, "URI too long"
+
+
 class UnsupportedType(Problem):
     code, status, title = "unsupported_type", 415, "Unsupported type"
 
@@ -77,6 +81,10 @@ class AlreadyExists(Problem):
 
 class RateLimited(Problem):
     code, status, title = "rate_limited", 429, "Rate limited"
+
+
+class HeaderTooLarge(Problem):
+    code, status, title = "header_too_large", 431, "Request header fields too large"
 
 
 class CredentialsUnavailable(Problem):

@@ -7,11 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
+from signer.http.unparsable_request import MAX_HEADER_BYTES, MAX_TARGET_BYTES
+
 _KEEPALIVE_SECONDS = 75.0
 """Above nginx's 60 s, so that nginx never sends a request on a connection that this server is closing."""
-
-_MAX_HEADER_BYTES = 40 * 1024
-"""Of one header: a page's cookies may have 32 KiB, and browsers send them although no handler reads them."""
 _MAX_UNSENT_BYTES = 64 * 1024
 """Beyond it, a connection answers no request until its client has read; the default with TLS is eight times as much."""
 
@@ -25,7 +24,8 @@ class DrainingServer(web.Server):
             "keepalive_timeout": _KEEPALIVE_SECONDS,
             # A small compressed body could expand to a large one, and no client of this API compresses.
             "auto_decompress": False,
-            "max_field_size": _MAX_HEADER_BYTES,
+            "max_line_size": MAX_TARGET_BYTES,
+            "max_field_size": MAX_HEADER_BYTES,
             **options,
         }
         super().__init__(handler, **self.connection_options)

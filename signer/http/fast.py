@@ -27,6 +27,7 @@ arrow the change of aiohttp that would make it unnecessary:
   -> a public hook to answer a parsed request
 - `_loop`: the event loop. -> a public property
 - `EMPTY_PAYLOAD`, `RawRequestMessage`: the body of a request without one, and a parsed request. -> documentation
+- `_messages` also has errors of the parser, with the exception as `exc`. -> documentation
 """
 
 from __future__ import annotations
@@ -44,13 +45,12 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpVersion10, RawRequestMessage
 from multidict import MultiMapping
 
-from signer.errors import InvalidRequest
 from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
-from signer.http.problem_reply import problem_reply
 from signer.http.reply import Reply
 from signer.http.request_body import StreamBody, skip_body
 from signer.http.response_headers import FIXED_HEADERS
+from signer.http.unparsable_request import unparsable_request_reply
 from signer.request_context import EMPTY_BODY, RequestBody
 
 log = logging.getLogger("oss_signer")
@@ -164,7 +164,7 @@ class FastConnection(web.RequestHandler):
                 connection_header = "close" if not is_open else "keep-alive" if message.version == HttpVersion10 else ""
                 data = encode(reply, connection_header, with_body=method != "HEAD")
             else:
-                data, is_open = encode(_MALFORMED_REQUEST_REPLY, "close"), False
+                data, is_open = encode(unparsable_request_reply(message.exc), "close"), False
             if self.transport is None:
                 return False
             self.transport.write(data)
@@ -223,7 +223,3 @@ def _shared_head(status: int, content_type: str | None, epoch_second: int) -> st
 
 async def _unused_handler(_request: web.BaseRequest) -> NoReturn:
     raise AssertionError("FastConnection answers requests itself")
-
-
-_MALFORMED_REQUEST_REPLY = problem_reply(InvalidRequest("the request is not valid HTTP/1.1"), "-")
-_MALFORMED_REQUEST_REPLY.request_id = "-"  # for the X-Request-Id header; the "-" above is for the JSON body

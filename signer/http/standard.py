@@ -3,6 +3,7 @@
 See: https://docs.aiohttp.org/en/stable/web_lowlevel.html
 """
 
+import asyncio
 import logging
 
 from aiohttp import hdrs, web
@@ -12,7 +13,10 @@ from signer.http.dispatch import Dispatcher
 from signer.http.draining_server import DrainingServer
 from signer.http.request_body import StreamBody, skip_body
 from signer.http.response_headers import all_headers
+from signer.http.unparsable_request import unparsable_request_reply
 from signer.request_context import EMPTY_BODY
+
+log = logging.getLogger("oss_signer")
 
 
 class StandardServer(DrainingServer):
@@ -20,8 +24,12 @@ class StandardServer(DrainingServer):
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         # A body that no handler reads is skipped here, up to a size; aiohttp would skip any amount for some seconds.
-        super().__init__(self._respond, logger=_logger(), lingering_time=0)
+        super().__init__(self._respond, logger=log, lingering_time=0)
         self._handle = dispatcher.handle
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        return StandardConnection(self, loop=asyncio.get_running_loop(), **self.connection_options)
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
         self.mark_busy(request.protocol)
@@ -54,9 +62,21 @@ class StandardServer(DrainingServer):
         return response
 
 
-def _logger() -> logging.Logger:
-    """Return a logger that drops what aiohttp reports of malformed requests: any client can send them."""
-    logger = logging.Logger("oss_signer.http")
-    logger.parent = logging.getLogger("oss_signer")
-    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
-    return logger
+class StandardConnection(web.RequestHandler):
+    """A connection that answers requests which cannot be parsed with a problem, and does not log them."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        reply = unparsable_request_reply(exc)
+        response = web.Response(status=reply.status, body=reply.body, headers=all_headers(reply))
+        response.force_close()
+        return response

@@ -145,7 +145,7 @@ async def test_huge_headers_are_rejected(running: Signer, head: bytes) -> None:
     received = await exchange_bytes(
         running, b"GET /generate_signature?app_id=a HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n"
     )
-    assert received == b"" or received.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), received[:200]
+    assert received == b"" or received.split(b" ")[1] in (b"400", b"431"), received[:200]
     async with running.session.get(f"{running.public}/generate_signature?app_id=a") as response:
         assert response.status == 200
     assert "traceback" not in "".join(running.output).lower()

@@ -130,17 +130,38 @@ async def test_the_connection_is_closed_or_kept_as_the_client_requests(
             assert await reader.read() == b"", "the connection is closed"
 
 
-async def test_bytes_that_are_not_http_are_rejected_and_the_connection_is_closed(running: Signer) -> None:
-    """Any client can send some, so it is not logged as an error."""
+MALFORMED = {
+    "no HTTP": (b"no http\r\n\r\n", 400, "invalid_request"),
+    "too long a path": (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 8192), 414, "uri_too_long"),
+    "too long a query": (b"GET /?%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 8191), 414, "uri_too_long"),
+    "too long a header": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n" % (b"a" * 40961),
+        431,
+        "header_too_large",
+    ),
+    "too long a header name": (b"GET / HTTP/1.1\r\n%b: a\r\n\r\n" % (b"a" * 40961), 431, "header_too_large"),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status", "code"), MALFORMED.values(), ids=MALFORMED)
+async def test_what_cannot_be_parsed_is_rejected_and_the_connection_is_closed(
+    running: Signer, request_bytes: bytes, status: int, code: str
+) -> None:
+    """Any client can send it, so it is not logged as an error."""
     async with connection(running) as (reader, writer):
-        writer.write(b"no http\r\n\r\n")
-        status, headers = await head_of(reader)
-        body = await reader.readexactly(int(headers["Content-Length"]))
-        assert status == 400
+        writer.write(request_bytes)
+        found, headers, body = await problem_of(reader)
+        assert (found, body["code"]) == (status, code)
+        assert (headers["X-Request-Id"], body["request_id"]) == ("-", "-")
         assert await reader.read() == b""
-    if not is_standard(running):  # aiohttp itself responds there, in plain text
-        assert json.loads(body)["code"] == "invalid_request"
     assert not errors_in_log(running)
+
+
+async def test_the_longest_path_and_header_are_accepted(running: Signer) -> None:
+    async with connection(running) as (reader, writer):
+        target, cookie = b"/".ljust(8192, b"a"), b"a" * 40954
+        writer.write(b"GET %b HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n" % (target, cookie))
+        assert (await problem_of(reader))[0] == 404
 
 
 async def test_an_upgrade_to_another_protocol_is_ignored(running: Signer) -> None:
