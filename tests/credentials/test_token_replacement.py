@@ -188,6 +188,22 @@ async def test_a_request_comes_before_the_next_retry() -> None:
 
 
 @virtual_time
+async def test_requests_wait_for_a_replacement_even_if_earlier_fetches_failed() -> None:
+    """Refreshes failed for a while, the source works again, and then the old token is revoked."""
+    async with simulated_roles() as roles:
+        roles.activate({"r": (sts := SimulatedSts())})
+        await key_id(roles.roles)
+        sts.error = UNREACHABLE
+        await asyncio.sleep(900)
+        assert roles.roles.states()[0].circuit_open and roles.roles.current("r") is not None
+        sts.error = None
+        replacing = asyncio.create_task(roles.replace("r"))
+        await asyncio.sleep(0)
+        assert await key_id(roles.roles) == f"STS.{len(sts.calls)}"
+        assert await replacing == ["replaced"]
+
+
+@virtual_time
 async def test_all_roles_are_replaced_those_in_demand_first() -> None:
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(300), sts := SimulatedSts()))
@@ -198,6 +214,18 @@ async def test_all_roles_are_replaced_those_in_demand_first() -> None:
         assert set(await roles.replace(timeout_seconds=60)) == {"replaced"}
         assert "r250" in sts.roles[:2]  # the first fetch starts at once
         assert len(sts.roles) == 300
+
+
+@virtual_time
+async def test_a_role_that_nobody_requests_is_replaced_before_those_that_wait() -> None:
+    """300 roles without requests need 10 s; one of them is queued, and the other has a token."""
+    async with simulated_roles() as roles:
+        roles.activate({"old": (sts := SimulatedSts())})
+        await asyncio.sleep(1)
+        roles.activate(dict.fromkeys(["old", *names(300)], sts))
+        started_at = now()
+        assert await asyncio.gather(roles.replace("r299"), roles.replace("old")) == [["replaced"], ["replaced"]]
+        assert now() - started_at < 1
 
 
 @virtual_time
@@ -243,6 +271,19 @@ async def test_a_token_that_sts_rejects_is_discarded() -> None:
         sts.code = None
         await source.fetch()
         assert sts.accepted == ["STS.1", "STS.2"]
+
+
+@virtual_time
+async def test_a_rejection_of_an_earlier_token_changes_nothing() -> None:
+    """Another role was being assumed with it while it was replaced."""
+    async with simulated_roles() as roles:
+        roles.activate({"r": (base := SimulatedSts())})
+        earlier = await roles.roles.get("r")
+        await roles.replace("r")
+        roles.roles.reject("r", earlier, keep=False)
+        assert await key_id(roles.roles) == "STS.2"
+        await asyncio.sleep(1)
+        assert len(base.calls) == 2
 
 
 @virtual_time
