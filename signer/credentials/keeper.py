@@ -112,9 +112,9 @@ class Keeper:
                 self._pacer.raise_rank(self._turn, self._rank())
 
     def reject(self, token: Credential, *, keep: bool) -> None:
-        """Replace a token that STS rejected, unless it is replaced already or the source returned it once more."""
+        """Replace a token that STS or OSS rejected, unless it is replaced already or the source returned it once more."""
         if token == self.token.current():
-            log.warning("credential rejected by STS", extra={"role": self._name})
+            log.warning("credential rejected", extra={"role": self._name})
             self.replace(keep=keep or self.token.is_reissued)
 
     async def wait_until_replaced(self, timeout_seconds: float) -> bool:

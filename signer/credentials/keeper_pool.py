@@ -42,7 +42,7 @@ class RoleSet:
         return await self.keepers[role].get()
 
     def reject(self, role: str, token: Credential, *, keep: bool) -> None:
-        """Replace a token of the role that STS rejected; use it until then only if `keep`."""
+        """Replace a token of the role that STS or OSS rejected; use it until then only if `keep`."""
         self.keepers[role].reject(token, keep=keep)
 
     def states(self) -> list[RoleState]:

@@ -41,7 +41,7 @@ class RefreshReason(StrEnum):
     CHANGED = "changed"
     """The definitions name another AccessKey for the same role."""
     FORCED = "forced"
-    """An operator requested another token, or STS rejected the current one."""
+    """An operator requested another token, or STS or OSS rejected the current one."""
 
     @classmethod
     def planned(cls, state: TokenState, failures: int) -> RefreshReason:
