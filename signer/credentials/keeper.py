@@ -112,7 +112,7 @@ class Keeper:
                 self._pacer.raise_rank(self._turn, self._rank())
 
     def reject(self, token: Credential, *, keep: bool) -> None:
-        """Replace a token that STS or OSS rejected, unless it is replaced already or the source returned it once more."""
+        """Replace a token that STS or OSS rejected, unless it is replaced already; keep one that was issued again."""
         if token == self.token.current():
             log.warning("credential rejected", extra={"role": self._name})
             self.replace(keep=keep or self.token.is_reissued)
