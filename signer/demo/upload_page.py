@@ -42,7 +42,10 @@ def add_upload_page(
         return json_reply([_describe(each) for each in context.revision.registry.apps.values()])
 
     async def objects(context: Context) -> Reply:
-        bucket = service.current.registry.app(context.query.get("app")).rules.bucket
+        app_id = context.query.get("app", "")
+        registry = service.current.registry
+        # The objects of a disabled app are shown too.
+        bucket = (registry.apps.get(app_id) or registry.app(app_id)).rules.bucket
         async with session.get(f"{oss}/-/objects", params={"bucket": bucket}) as response:
             found: list[dict[str, Any]] = await response.json()
         for each in found:

@@ -2,28 +2,30 @@
 import { exactSizeText, joinDetails, sentence, sizeText } from "./format.js";
 import { text } from "./text.js";
 
-/** A failure with a message for people, details for the log, and whether a retry can succeed. */
+const TIMEOUT_MS = 10000;
+
+const TEXTS_OF_CODES = ["app_disabled", "credentials_unavailable", "rate_limited"];
+
+/** A failure with a reason for people, details for the log, and whether and when a retry can succeed. */
 export class Failure extends Error {
-  constructor(message, details = "", canRetry = false) {
-    super(message);
-    this.details = details;
-    this.canRetry = canRetry;
+  constructor(reason, { details = "", canRetry = false, seconds = 0 } = {}) {
+    super(seconds ? text("retry_after", { message: reason, seconds }) : reason);
+    Object.assign(this, { reason, details, canRetry });
   }
 }
 
-/** Requests JSON from the demo's own routes. */
-export async function fetchJson(path, options = {}) {
+/** Requests JSON from the demo's own routes; `cancel` is the signal of an AbortController. */
+export async function fetchJson(path, cancel = new AbortController().signal) {
   let response;
+  let body;
   try {
-    response = await fetch(path, { cache: "no-store", ...options });
+    response = await fetch(path, { cache: "no-store", signal: AbortSignal.any([cancel, AbortSignal.timeout(TIMEOUT_MS)]) });
+    body = await response.json();
   } catch (error) {
-    if (options.signal?.aborted) throw error;
-    throw new Failure(text("no_response"));
+    if (cancel.aborted) throw error;
+    if (!response || error.name === "TimeoutError") throw new Failure(text("no_response"));
+    body = null;
   }
-  const body = await response.json().catch((error) => {
-    if (options.signal?.aborted) throw error;
-    return null;
-  });
   if (response.ok && body !== null) return body;
   throw new Failure(body?.title ? problemText(body) : text("bad_status", { server: text("signer"), status: response.status }));
 }
@@ -38,18 +40,17 @@ export function uploadFailure(error, { file, app, form }) {
   const server = form ? "OSS" : "signer";
   const request = requestId && `request ${requestId}`;
   const details = status ? [`${server} ${status}`, form ? ec && `EC ${ec}` : code, request] : [];
-  const message = messageOf(error, { file, app, form });
   const canRetry = retryable || code === "unknown"; // the user decides whether to upload it twice
-  return new Failure(seconds ? text("retry_after", { message, seconds }) : message, joinDetails(details), canRetry);
+  return new Failure(reasonOf(error, { file, app, form }), { details: joinDetails(details), canRetry, seconds });
 }
 
-function messageOf({ code, status, detail, ossCode }, { file, app, form }) {
+function reasonOf({ code, status, detail, ossCode }, { file, app, form }) {
   if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.max_size_bytes);
+  if (code === "invalid_request" && file.size === 0) return text("empty");
   if (code === "unsupported_type") {
     return text("unsupported_type", { type: file.type || text("unknown_type"), types: app.content_types.join(", ") });
   }
-  if (code === "app_disabled") return text("app_disabled");
-  if (code === "rate_limited" && !form) return text("rate_limited");
+  if (!form && TEXTS_OF_CODES.includes(code)) return text(code);
   if (code === "unknown") return text("unknown_outcome");
   if (ossCode) return sentence(text("oss_rejected", { code: ossCode, detail }));
   if (detail) return sentence(detail);

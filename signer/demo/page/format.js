@@ -15,7 +15,7 @@ export function sizeText(bytes) {
 }
 
 export function exactSizeText(bytes) {
-  return text("byte_count", { count: bytes.toLocaleString("en") });
+  return bytes === 1 ? text("one_byte") : text("byte_count", { count: bytes.toLocaleString("en") });
 }
 
 export function timeText(iso) {

@@ -18,7 +18,7 @@ export async function loadObjects(app) {
   const current = (loading = { app, isStale: false, controller: new AbortController() });
   const { signal } = current.controller;
   try {
-    objects = await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, { signal });
+    objects = await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, signal);
     showObjects(app);
     setText($("arrived-message"), "");
   } catch (error) {

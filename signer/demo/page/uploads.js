@@ -67,7 +67,8 @@ function showBar() {
   $("remove-failed").hidden = !failed;
   $("clear").hidden = !count("done", "cancelled");
   $("retry-all").hidden = !uploads.some((upload) => upload.canRetry);
-  $("cancel-all").hidden = !count("waiting", "uploading");
+  $("app").addEventListener("change", () => { $("total").hidden = true; }); // it was that of the former app
+$("cancel-all").hidden = !count("waiting", "uploading");
 }
 
 function showTotal(app, { percent, files, finished, loaded, total }) {
@@ -87,11 +88,11 @@ async function run(upload) {
   const onState = (state, about) => {
     if (state === "queued") setState(upload, "waiting", text("state_waiting"));
     if (state === "signing") setState(upload, "uploading", text("state_signing"));
-    if (state === "waiting") setState(upload, "uploading", text("state_retrying", { reason: uploadFailure(about, upload).message }));
+    if (state === "waiting") setState(upload, "uploading", text("state_retrying", { reason: uploadFailure(about, upload).reason }));
     if (state !== "uploading") return void (upload.form = null);
     upload.form = about;
     setState(upload, "uploading", text("state_uploading"));
-    showForm(about, app, about.fields.key);
+    if (about) showForm(about, app, about.fields.key); // a file that is sent in parts has no form
   };
   const onProgress = ({ percent }) => showProgress(element, percent);
   try {
@@ -99,7 +100,7 @@ async function run(upload) {
     element.dataset.key = key;
     setState(upload, "done", text("state_done", { key }));
     announce(text("announcement", { name, text: text("uploaded") }));
-    showForm(upload.form, app, key);
+    if (upload.form) showForm(upload.form, app, key);
     if (app.id === selectedApp().id) loadObjects(app);
   } catch (error) {
     upload.error = error;
