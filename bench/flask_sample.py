@@ -30,7 +30,6 @@ REGION = "cn-hangzhou"
 HOST = f"https://{BUCKET}.oss-{REGION}.aliyuncs.com"
 UPLOAD_DIRECTORY = "photos/"
 EXPIRES_SECONDS = 900
-MAX_BYTES = 10 * 1024 * 1024
 
 application = Flask(__name__)
 
@@ -67,7 +66,6 @@ def get_post_signature_for_oss_upload() -> ResponseReturnValue:
             {"x-oss-date": date},
             {"x-oss-security-token": credential.security_token},
             ["starts-with", "$key", UPLOAD_DIRECTORY],
-            ["content-length-range", 1, MAX_BYTES],
             ["eq", "$x-oss-object-acl", "private"],
         ],
     }

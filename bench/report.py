@@ -1,6 +1,6 @@
 """Writes the figures of bench/results to docs/performance.md and its chart: `python -m bench.report`
 
-The text between the markers in the page is replaced, and docs/performance.svg.
+The text between the markers in the page is replaced, and the charts docs/performance.svg and docs/phone.svg.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from bench import apps_and_roles, cost, requests, workers
+from bench import apps_and_roles, cost, phone, requests, workers
 from bench.bar_chart import bar_chart
 from bench.bounds import BoundResult, bounds_table
 from bench.contenders import ROWS
@@ -17,7 +17,8 @@ from bench.results import read_result
 
 PAGE = ROOT / "docs" / "performance.md"
 CHART = ROOT / "docs" / "performance.svg"
-PARTS_WITH_BOUNDS = ("requests", "apps_and_roles", "workers", "start_up", "reloads", "slow_sts")
+PHONE_CHART = ROOT / "docs" / "phone.svg"
+PARTS_WITH_BOUNDS = ("requests", "apps_and_roles", "workers", "start_up", "reloads", "slow_sts", "phone")
 _BEGIN, _END = "<!-- figures: make bench, then python -m bench.report -->", "<!-- end of figures -->"
 
 
@@ -38,6 +39,9 @@ def main() -> int:
         for letter, row in rows.items()
     ]
     CHART.write_text(bar_chart("Requests per second of one core", bars), encoding="utf-8")
+    PHONE_CHART.write_text(
+        bar_chart("Seconds until all files are stored", phone.bars(results["phone"]["rows"])), "utf-8"
+    )
     return 0
 
 
@@ -66,6 +70,7 @@ def _figures(results: dict[str, Any]) -> str:
             apps_and_roles.table(results["apps_and_roles"]["rows"]).markdown(),
             workers.table(results["workers"]["rows"]).markdown(),
             cost.table(results["cost"]["instructions"]).markdown(),
+            phone.table(results["phone"]["rows"]).markdown(),
         ]
     )
 

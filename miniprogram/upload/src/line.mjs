@@ -1,7 +1,7 @@
 // How many parts are sent at the same time, and for how long one may take: by what the connection does.
 
 export const MAX_PARTS = 4
-const MIN_GAIN = 1.1
+const MIN_GAIN = 1.2
 const CALM = 8
 
 export const createLine = (timeoutMs, now) => {
