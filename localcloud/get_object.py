@@ -14,12 +14,14 @@ from typing import BinaryIO
 
 from aiohttp import web
 
+from localcloud.image_process import PARAMETER, parse_process, process_image
 from localcloud.objects import Objects, StoredObject, http_date
 from localcloud.oss_errors import OssError
 from localcloud.oss_request import OssRequest
 
 _CHUNK_BYTES = 256 * 1024
 _RESPONSE = "response-"
+_OF_THE_SOURCE = ("ETag", "Accept-Ranges", "x-oss-hash-crc64ecma")
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))", re.ASCII)
 
 
@@ -29,6 +31,13 @@ async def get_object(objects: Objects, request: OssRequest) -> web.Response:
     if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)
     headers |= _requested_headers(request)
+    if PARAMETER in request.query:
+        process = parse_process(request.query[PARAMETER])
+        source = objects.file(request.bucket.name, request.key)
+        content, content_type = await asyncio.to_thread(process_image, source, process)
+        # ETag, CRC-64 and length are those of the source.
+        kept = {name: value for name, value in headers.items() if name not in _OF_THE_SOURCE}
+        return web.Response(body=content, headers={**kept, "Content-Type": content_type})
     span = _span(request, stored.size_bytes)
     first, last = span or (0, stored.size_bytes - 1)
     headers["Content-Length"] = str(last - first + 1)

@@ -92,7 +92,7 @@ _OPERATIONS = (
         "GetObject",
         "GET",
         on_object=True,
-        parameters=_RESPONSE,
+        parameters=_RESPONSE | {"x-oss-process"},
         headers=frozenset({"x-oss-range-behavior"}),
         is_public=True,
     ),
