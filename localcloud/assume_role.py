@@ -51,12 +51,13 @@ def checked_session(role: Role, parameters: dict[str, str]) -> tuple[str, int, P
 
 
 def issue_token(world: World, role: Role, session_name: str, seconds: int, policy: Policy | None) -> dict[str, object]:
-    token = world.issue(role_arn=role.arn, seconds=seconds, policies=() if policy is None else (policy,))
+    policies = () if policy is None else (policy,)
+    token = world.issue(role_arn=role.arn, session_name=session_name, seconds=seconds, policies=policies)
     name = role.arn.rpartition("/")[2]
     return {
         "AssumedRoleUser": {
             "Arn": f"acs:ram::{account_of(role.arn)}:role/{name}/{session_name}",
-            "AssumedRoleId": f"3{int(sha256(role.arn.encode()).hexdigest(), 16) % 10**17:017d}:{session_name}",
+            "AssumedRoleId": f"{role_id(role.arn)}:{session_name}",
         },
         "Credentials": {
             "AccessKeyId": token.id,
@@ -65,6 +66,11 @@ def issue_token(world: World, role: Role, session_name: str, seconds: int, polic
             "Expiration": iso(token.expiration),
         },
     }
+
+
+def role_id(role_arn: str) -> str:
+    """Return the id of a role, which is a number of 18 digits."""
+    return f"3{int(sha256(role_arn.encode()).hexdigest(), 16) % 10**17:017d}"
 
 
 def _session_policy(text: str | None) -> Policy | None:

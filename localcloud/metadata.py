@@ -15,6 +15,8 @@ from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso, role_arn
 _MAX_TTL_SECONDS = 21600
 _ROTATE_SECONDS = 1800
 """The real service replaces a credential some time before it expires; until then all clients get the same one."""
+_INSTANCE = "i-local"
+"""The name of the session."""
 
 _CREDENTIALS = "/latest/meta-data/ram/security-credentials/"
 _ACTIONS = {
@@ -88,7 +90,7 @@ class Metadata:
         arn = role_arn(self._world.instance_role, DEFAULT_ACCOUNT)
         is_current = self._issued is not None and self._issued.id in self._world.tokens and self._issued.role_arn == arn
         if not is_current or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
-            self._issued = self._world.issue(role_arn=arn, seconds=life)
+            self._issued = self._world.issue(role_arn=arn, session_name=_INSTANCE, seconds=life)
         return web.json_response(
             {
                 "Code": "Success",

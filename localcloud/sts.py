@@ -7,6 +7,7 @@ import uuid
 from aiohttp import web
 
 from localcloud.assume_role import assume_role
+from localcloud.caller_identity import caller_identity
 from localcloud.oidc import assume_role_with_oidc
 from localcloud.sts_errors import StsError, refusal_response
 from localcloud.sts_signature import Authenticator
@@ -40,15 +41,11 @@ class Sts:
     def _run(self, action: str, parameters: dict[str, str], request: web.Request, body: bytes) -> dict[str, object]:
         if action == "AssumeRoleWithOIDC":
             return assume_role_with_oidc(self._world, parameters)
-        caller = self._authenticator.caller(request, body)
+        caller = self._authenticator.caller(request, parameters, body)
         if action == "AssumeRole":
             return assume_role(self._world, parameters)
         if action == "GetCallerIdentity":
-            return {
-                "AccountId": caller.account,
-                "Arn": f"acs:ram::{caller.account}:user/local",
-                "IdentityType": "RAMUser",
-            }
+            return caller_identity(caller)
         message = "Specified api is not found, please check your url and method."
         raise StsError(404, "InvalidAction.NotFound", message)
 

@@ -1,4 +1,4 @@
-"""Verifies the V3 header signature of calls to STS.
+"""Verifies the signatures of calls to STS: V3 in headers here, RPC in sts_rpc_signature.py.
 
 See: https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from localcloud.sts_errors import StsError
+from localcloud.sts_rpc_signature import check_rpc_signature, is_rpc
 from localcloud.world import AccessKey, Token, World
 
 _ALGORITHM = "ACS3-HMAC-SHA256"
@@ -29,8 +31,22 @@ class Authenticator:
         # A request is valid as long as its date is, which may be as far ahead as behind.
         self._nonces: TTLCache[str, None, float] = TTLCache(_MAX_NONCES, 2 * _CLOCK_WINDOW.total_seconds())
 
-    def caller(self, request: web.Request, body: bytes) -> AccessKey | Token:
-        """Return whose signature over method, path, query, headers and payload it is. Raise `StsError` as STS does."""
+    def caller(self, request: web.Request, parameters: Mapping[str, str], body: bytes) -> AccessKey | Token:
+        """Return the caller by either signature. Raise `StsError` as STS does."""
+        if "Authorization" not in request.headers and is_rpc(parameters):
+            return self._rpc_caller(request.method, parameters)
+        return self._header_caller(request, body)
+
+    def _rpc_caller(self, method: str, parameters: Mapping[str, str]) -> AccessKey | Token:
+        if not parameters.get("AccessKeyId"):
+            raise StsError(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
+        caller = self._known(parameters["AccessKeyId"], parameters.get("SecurityToken"))
+        check_rpc_signature(method, parameters, caller.secret)
+        self._check_freshness(parameters.get("Timestamp", ""), parameters.get("SignatureNonce", ""))
+        return caller
+
+    def _header_caller(self, request: web.Request, body: bytes) -> AccessKey | Token:
+        """Verify the signature over method, path, query, headers and payload."""
         match = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
         if match is None:
             raise StsError(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action.")
@@ -46,18 +62,18 @@ class Authenticator:
         to_sign = f"{_ALGORITHM}\n{sha256(canonical.encode()).hexdigest()}"
         if not hmac.compare_digest(hmac.digest(caller.secret.encode(), to_sign.encode(), sha256).hex(), given):
             raise StsError(400, "SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
-        self._check_freshness(request)
+        headers_sent = request.headers
+        self._check_freshness(headers_sent.get("x-acs-date", ""), headers_sent.get("x-acs-signature-nonce", ""))
         return caller
 
-    def _check_freshness(self, request: web.Request) -> None:
+    def _check_freshness(self, date: str, nonce: str) -> None:
         try:
-            sent = datetime.fromisoformat(request.headers.get("x-acs-date", ""))
+            sent = datetime.fromisoformat(date)
             late = abs(self._world.now() - sent) > _CLOCK_WINDOW
         except (ValueError, TypeError):
             raise StsError(400, "InvalidTimeStamp.Format", "Specified time stamp is not well formatted.") from None
         if late:
             raise StsError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
-        nonce = request.headers.get("x-acs-signature-nonce", "")
         if not nonce or nonce in self._nonces:
             raise StsError(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
         self._nonces[nonce] = None

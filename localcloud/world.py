@@ -51,6 +51,7 @@ class Token:
     expiration: datetime
     account: str
     role_arn: str
+    session_name: str
     policies: tuple[Policy, ...] = ()
 
 
@@ -119,7 +120,7 @@ class World:
         role = self.roles.get(token.role_arn)
         return token.policies if role is None or role.policy is None else (role.policy, *token.policies)
 
-    def issue(self, *, role_arn: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
+    def issue(self, *, role_arn: str, session_name: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
         """Issue a temporary credential of the role, narrowed by session policies."""
         life_seconds = EFFECTS.get().life_seconds
         if life_seconds is None:
@@ -131,6 +132,7 @@ class World:
             expiration=(self.now() + timedelta(seconds=life_seconds)).replace(microsecond=0),
             account=account_of(role_arn),
             role_arn=role_arn,
+            session_name=session_name,
             policies=policies,
         )
         self.tokens[token.id] = token
