@@ -153,6 +153,7 @@ def openapi_document() -> str:
             "/v1/apps/{app_id}/uploads": {"post": upload},
             "/v1/apps/{app_id}/downloads": {"get": download},
             **_multipart_paths(app_id),
+            "/v1/apps/{app_id}/multipart/s3": _s3_path(app_id),
             "/v1/apps/{app_id}/callback": {"post": callback},
             "/openapi.json": {"get": openapi},
         },
@@ -175,6 +176,31 @@ def _multipart_paths(app_id: dict[str, Any]) -> dict[str, Any]:
             )
         }
         for end, name, summary, status, request, response in openapi_multipart.STEPS
+    }
+
+
+def _s3_path(app_id: dict[str, Any]) -> dict[str, Any]:
+    """Return the operations of S3 clients, whose bodies are XML."""
+    token = _parameter("header", "X-Upload-Token", "The UploadId of the start.")
+    operations = {
+        "post": ("s3StartOrComplete", "Start an upload, or with a token complete it, for S3 clients", 200),
+        "get": ("s3ListParts", "List the parts that OSS has, for S3 clients", 200),
+        "delete": ("s3Abort", "Delete an upload and its parts, for S3 clients", 204),
+    }
+    return {
+        method: {
+            "operationId": name,
+            "summary": summary,
+            "parameters": [app_id, token],
+            "responses": {
+                str(status): {
+                    "description": summary,
+                    **({"content": _content({}, "application/xml")} if status == 200 else {}),
+                },
+                **_problem_responses(),
+            },
+        }
+        for method, (name, summary, status) in operations.items()
     }
 
 

@@ -1,7 +1,8 @@
 """Parses the bodies of requests for multipart uploads."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,7 +17,7 @@ from signer.signing.upload_rules import UploadRequest
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 MAX_PARTS_PER_REQUEST = 100
-_MAX_COMPLETION_BYTES = 2**20
+MAX_COMPLETION_BYTES = 2**20
 """Of a completion that names 10,000 parts."""
 
 Token = Annotated[
@@ -26,6 +27,9 @@ Code = Annotated[
     str | None, Field(max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code.")
 ]
 PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS)]
+
+
+_NUMBER = re.compile("[0-9]{1,16}", re.ASCII)
 
 
 class _Body(BaseModel):
@@ -96,6 +100,22 @@ async def parse_start_request(context: Context) -> tuple[UploadRequest, Multipar
     return request, body
 
 
+def parse_start_query(context: Context) -> tuple[UploadRequest, int | None]:
+    """Return what a client wants to upload that sends it in the query, and the part size that it proposes.
+
+    Raises `InvalidRequest`.
+    """
+    query: dict[str, Any] = dict(context.query)
+    for name in ("size", "part_size"):
+        if _NUMBER.fullmatch(query.get(name, "")):
+            query[name] = int(query[name])
+    try:
+        body = MultipartStartBody.model_validate(query)
+    except ValidationError as error:
+        raise invalid_body(error, MultipartStartBody, context.headers) from None
+    return UploadRequest(body.filename, body.content_type, body.size), body.part_size
+
+
 async def parse_parts_request(context: Context) -> MultipartPartsBody:
     """Return a request to sign parts. Raises `TooLarge` or `InvalidRequest`."""
     return await _parse(context, MultipartPartsBody)
@@ -108,7 +128,7 @@ async def parse_token_request(context: Context) -> MultipartTokenBody:
 
 async def parse_completion_request(context: Context) -> MultipartCompletionBody:
     """Return a request to complete an upload. Raises `TooLarge` or `InvalidRequest`."""
-    return await _parse(context, MultipartCompletionBody, max_bytes=_MAX_COMPLETION_BYTES)
+    return await _parse(context, MultipartCompletionBody, max_bytes=MAX_COMPLETION_BYTES)
 
 
 async def _parse(context: Context, model: type[BodyT], *, max_bytes: int = MAX_BODY_BYTES) -> BodyT:

@@ -11,6 +11,11 @@ from signer.api.multipart import (
     multipart_parts_handler,
     multipart_start_handler,
 )
+from signer.api.multipart_s3 import (
+    multipart_s3_abort_handler,
+    multipart_s3_list_handler,
+    multipart_s3_post_handler,
+)
 from signer.api.sample_signature import app_of_sample_request, sample_signature_handler
 from signer.api.uploads import upload_handler
 from signer.delivery.receiver import CallbackReceiver
@@ -41,6 +46,13 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
         path = f"/v1/apps/{{app_id}}/multipart{end}"
         router.add("POST", path, handler, app_naming=app_in_path, is_timed=False)
         router.add("OPTIONS", path, preflight)
+    for method, handler in (
+        ("POST", multipart_s3_post_handler(service)),
+        ("GET", multipart_s3_list_handler(service)),
+        ("DELETE", multipart_s3_abort_handler(service)),
+        ("OPTIONS", preflight),
+    ):
+        router.add(method, "/v1/apps/{app_id}/multipart/s3", handler, app_naming=app_in_path, is_timed=False)
     router.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver), app_naming=app_in_path)
     router.add("GET", "/openapi.json", openapi_handler())
     return router

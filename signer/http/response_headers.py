@@ -11,7 +11,7 @@ FIXED_HEADERS = {"Cache-Control": "no-store", "Server": "oss-signer"}
 
 _CORS_REQUEST_HEADERS = (
     "Authorization, Cache-Control, Content-Type, X-Api-Key, X-App-Id, X-Caller, X-Request-Id, X-Requested-With, "
-    "X-Session, X-WX-Code"
+    "X-Session, X-Upload-Token, X-WX-Code"
 )
 """Those that this API reads, and two that common HTTP clients add to every request."""
 _CORS_RESPONSE_HEADERS = (

@@ -27,8 +27,6 @@ MARK_NAME = "upload"
 PART_HEADERS: Mapping[str, str] = MappingProxyType({"Content-Type": "application/octet-stream"})
 """What a client sends with a part. wx.request would send application/json, and OSS signs any Content-Type."""
 
-_KIB = 1024
-
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
@@ -81,8 +79,7 @@ def check_multipart_size(rules: UploadRules, multipart: MultipartRules, size_byt
 
 def choose_part_size(multipart: MultipartRules, size_bytes: int, proposed_bytes: int | None) -> int:
     """Return the proposed size of a part, else the one of the app, within what OSS accepts for this file."""
-    needed = -(-size_bytes // MAX_PARTS)
-    smallest = max(MIN_PART_BYTES, -(-needed // _KIB) * _KIB)
+    smallest = max(MIN_PART_BYTES, -(-size_bytes // MAX_PARTS))
     return min(max(proposed_bytes or multipart.part_size_bytes, smallest), MAX_PART_BYTES)
 
 
