@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localcloud.fault_kinds import SERVERS
 from localcloud.servers import serve_all
+from localcloud.tls import create_context
 from localcloud.world import Bucket, default_world
 
 if sys.platform != "win32":
@@ -42,6 +43,12 @@ def main() -> int:
         "--public-read",
         action="store_true",
         help="everybody may read and list the objects of all buckets, unlike on OSS, whatever their ACL",
+    )
+    parser.add_argument(
+        "--tls",
+        type=Path,
+        metavar="CA_FILE",
+        help="serve STS, OSS and WeChat over HTTPS, and write the certificate of their authority to this file",
     )
     parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
     parser.add_argument(
@@ -80,7 +87,8 @@ async def _serve(options: argparse.Namespace) -> None:
     ports = {name: getattr(options, f"{name}_port") for name in SERVERS}
     with tempfile.TemporaryDirectory(prefix="localcloud-") as temporary:
         data, parts = options.data or Path(temporary, "objects"), Path(temporary, "parts")
-        async with serve_all(world, data, parts, options.host, ports) as addresses:
+        tls = None if options.tls is None else create_context(options.tls, Path(temporary), options.host)
+        async with serve_all(world, data, parts, options.host, ports, tls) as addresses:
             sys.stdout.write(json.dumps(addresses) + "\n")
             sys.stdout.flush()
             if options.stop_with_stdin:

@@ -179,7 +179,7 @@ class Callbacks:
 
 def _own_address(request: web.Request) -> str:
     host, port = request.transport.get_extra_info("sockname")[:2] if request.transport else ("127.0.0.1", 0)
-    return f"http://{host}:{port}"
+    return f"{request.scheme}://{host}:{port}"
 
 
 def _failure(response: aiohttp.ClientResponse) -> str | None:

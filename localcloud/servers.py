@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,13 +29,14 @@ _MAX_LINE_BYTES = 64 * 1024
 
 @contextlib.asynccontextmanager
 async def serve_all(
-    world: World, data: Path, parts: Path, host: str, ports: dict[str, int]
+    world: World, data: Path, parts: Path, host: str, ports: dict[str, int], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[dict[str, str]]:
     """Serve inside the block; yield each server's address by name. Port 0 means a free port.
 
     Args:
         data: the directory of the objects.
         parts: the directory of uploaded parts, which are of no use after the process has ended.
+        tls: for all servers but that of metadata, which is plain HTTP in the cloud too.
     """
     objects = Objects(data)
     faults = Faults(world)
@@ -70,6 +72,8 @@ async def serve_all(
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             sock = socket.create_server((host, ports.get(name, 0)), backlog=_BACKLOG)
-            await web.SockSite(runner, sock, backlog=_BACKLOG).start()
-            addresses[name] = f"http://{host}:{sock.getsockname()[1]}"
+            context = None if name == "metadata" else tls
+            await web.SockSite(runner, sock, backlog=_BACKLOG, ssl_context=context).start()
+            scheme = "http" if context is None else "https"
+            addresses[name] = f"{scheme}://{host}:{sock.getsockname()[1]}"
         yield addresses
