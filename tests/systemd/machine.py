@@ -101,9 +101,11 @@ async def machine(scratch: Path) -> AsyncIterator[Machine]:
     command = ("sh", "-c", into_group, "-", "unshare", *namespaces, HERE / "boot", scratch, ROOT, sys.prefix)
     try:
         async with launch(*command) as outer:
-            yield await wait_until(lambda: _booted(outer))
-            # unshare ignores SIGTERM.
-            outer.kill()
+            try:
+                yield await wait_until(lambda: _booted(outer))
+            finally:
+                # unshare ignores SIGTERM.
+                outer.kill()
     finally:
         await wait_until(lambda: _remove(group))
 
