@@ -59,7 +59,7 @@ clean:  ## remove what the other targets made
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.txt localcloud/requirements.txt | $(VENV)/bin/oss-signer
+$(VENV)/.runtime: requirements.txt localcloud/requirements.txt | $(VENV)/bin/oss-signer $(VENV)/bin/oss-localcloud
 	$(PIP) install -r requirements.txt -r localcloud/requirements.txt
 	touch $@
 
@@ -68,6 +68,10 @@ $(VENV)/bin/oss-signer: | $(VENV)/bin/python
 	printf '#!/bin/sh\nexec "%s" "%s" "$$@"\n' '$(CURDIR)/$(BIN)/python' '$(CURDIR)/run.py' > $@
 	chmod +x $@
 
-$(VENV)/.dev: requirements.txt localcloud/requirements.txt requirements-dev.txt | $(VENV)/bin/oss-signer
+$(VENV)/bin/oss-localcloud: | $(VENV)/bin/python
+	printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s" -m localcloud "$$@"\n' '$(CURDIR)' '$(CURDIR)/$(BIN)/python' > $@
+	chmod +x $@
+
+$(VENV)/.dev: requirements.txt localcloud/requirements.txt requirements-dev.txt | $(VENV)/bin/oss-signer $(VENV)/bin/oss-localcloud
 	$(PIP) install -r requirements-dev.txt
 	touch $@ $(VENV)/.runtime

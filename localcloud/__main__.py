@@ -23,7 +23,7 @@ if sys.platform != "win32":
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="localcloud", description="ECS metadata, STS, OSS and WeChat on this machine."
+        prog="oss-localcloud", description="ECS metadata, STS, OSS and WeChat on this machine."
     )
     parser.add_argument("--host", default="127.0.0.1")
     for name in SERVERS:
@@ -103,5 +103,10 @@ def _wait_for_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event)
     loop.call_soon_threadsafe(stop.set)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Run as the command oss-localcloud."""
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    start()

@@ -59,7 +59,7 @@ def _on_object(name: str, method: str, selector: str, *headers: str, permission:
 
 PREFLIGHT = Operation("OptionObject", "OPTIONS", on_object=True)
 
-_OPERATIONS = (
+OPERATIONS = (
     Operation("PostObject", "POST", on_object=False, headers=frozenset({"x-oss-object-acl"}), permission="PutObject"),
     Operation(
         "PutObject",
@@ -199,7 +199,7 @@ def find_operation(method: str, key: str, query: Mapping[str, str], headers: Map
         raise OssError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
     candidates = [
         each
-        for each in _OPERATIONS
+        for each in OPERATIONS
         if each.method == method and each.on_object == bool(key) and each.is_named_by(query, headers)
     ]
     if candidates:

@@ -116,6 +116,7 @@ class Place:
         }.items():
             command = command.replace(written, real)
         command = re.sub(r"^oss-signer ", f"{sys.executable} run.py ", command)
+        command = re.sub(r"^oss-localcloud ", f"{sys.executable} -m localcloud ", command)
         return re.sub(r"^make ", "make -n ", command)
 
 
