@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="use the old tokens until the new ones arrive: for tokens that are not revoked",
+        help="for tokens that are not revoked: use them until the new ones arrive, instead of refusing requests",
     )
     parser.add_argument(
         _OPTION,
