@@ -3,7 +3,7 @@ import { exactSizeText, joinDetails, sentence, sizeText } from "./format.js";
 import { text } from "./text.js";
 
 const TIMEOUT_MS = 10000;
-
+const TIMED_OUT = "timed out";
 const TEXTS_OF_CODES = ["app_disabled", "credentials_unavailable", "rate_limited"];
 
 /** A failure with a reason for people, details for the log, and whether and when a retry can succeed. */
@@ -14,17 +14,20 @@ export class Failure extends Error {
   }
 }
 
-/** Requests JSON from the demo's own routes; `cancel` is the signal of an AbortController. */
-export async function fetchJson(path, cancel = new AbortController().signal) {
+/** Requests JSON from the demo's own routes; the controller cancels the request. */
+export async function fetchJson(path, controller = new AbortController()) {
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(TIMED_OUT), TIMEOUT_MS);
   let response;
-  let body;
+  let body = null;
   try {
-    response = await fetch(path, { cache: "no-store", signal: AbortSignal.any([cancel, AbortSignal.timeout(TIMEOUT_MS)]) });
+    response = await fetch(path, { cache: "no-store", signal });
     body = await response.json();
   } catch (error) {
-    if (cancel.aborted) throw error;
-    if (!response || error.name === "TimeoutError") throw new Failure(text("no_response"));
-    body = null;
+    if (signal.aborted && signal.reason !== TIMED_OUT) throw error;
+    if (signal.aborted || !response) throw new Failure(text("no_response"));
+  } finally {
+    clearTimeout(timer);
   }
   if (response.ok && body !== null) return body;
   throw new Failure(body?.title ? problemText(body) : text("bad_status", { server: text("signer"), status: response.status }));

@@ -16,13 +16,12 @@ export async function loadObjects(app) {
   if (loading?.app === app) return void (loading.isStale = true);
   loading?.controller.abort(); // of the previous app
   const current = (loading = { app, isStale: false, controller: new AbortController() });
-  const { signal } = current.controller;
   try {
-    objects = await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, signal);
+    objects = await fetchJson(`/demo/objects?app=${encodeURIComponent(app.id)}`, current.controller);
     showObjects(app);
     setText($("arrived-message"), "");
   } catch (error) {
-    if (!signal.aborted) setText($("arrived-message"), error.message);
+    if (loading === current) setText($("arrived-message"), error.message);
   }
   if (loading !== current) return;
   loading = null;
