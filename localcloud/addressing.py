@@ -11,8 +11,10 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from localcloud.oss_errors import OssError
 from localcloud.world import World
 
+_MAX_KEY_BYTES = 1023
 _BUCKET_HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.oss-[a-z0-9-]+\..+")
 
 
@@ -32,7 +34,7 @@ def is_address(host: str) -> bool:
 
 def bucket_and_key(request: web.Request, world: World) -> tuple[str, str]:
     """Return the names in a custom domain, a bucket's host name, or the path of a plain address."""
-    path = unquote(request.raw_path.partition("?")[0].lstrip("/"))
+    path = unquote(request.raw_path.partition("?")[0].removeprefix("/"))
     host = host_of(request)
     if host in world.domains:
         return world.domains[host], path
@@ -41,6 +43,16 @@ def bucket_and_key(request: web.Request, world: World) -> tuple[str, str]:
         return match[1], path
     bucket, _, key = path.partition("/")
     return bucket, key
+
+
+def check_key(key: str) -> None:
+    """Raise InvalidObjectName unless OSS accepts it as the name of an object.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/object-naming-conventions
+    """
+    # Bytes that are no UTF-8 were decoded as U+FFFD.
+    if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\" or "\ufffd" in key:
+        raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
 
 
 def query_of(request: web.Request) -> dict[str, str]:

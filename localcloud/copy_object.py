@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from localcloud.addressing import check_key
 from localcloud.get_object import find, is_unmodified
 from localcloud.object_headers import (
     DEFAULT_TYPE,
@@ -80,6 +81,7 @@ def _source(text: str) -> tuple[str, str]:
     if not path.startswith("/") or not bucket or not key:
         message = "Copy Source must mention the source bucket and key: /sourcebucket/sourcekey."
         raise invalid_argument(message, "", "x-oss-copy-source", text)
+    check_key(key)
     return bucket, key
 
 

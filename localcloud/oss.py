@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud.addressing import bucket_and_key, host_of, is_address, query_of
+from localcloud.addressing import bucket_and_key, check_key, host_of, is_address, query_of
 from localcloud.append_object import append_object
 from localcloud.bucket_queries import check_endpoint, check_public_endpoint, get_bucket_info, get_bucket_location
 from localcloud.buckets import get_bucket_acl, list_buckets, new_bucket, put_bucket
@@ -129,6 +129,8 @@ class Oss:
         if signer is None and not is_form:
             check_public_read(self._world, self._objects, bucket, key)
         operation.check(query, request.headers)
+        if operation.on_object:
+            check_key(key)
         return await self._handlers[operation.name](OssRequest(request, query, bucket, key, signer))
 
     def _operation_and_bucket(

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
+from localcloud.addressing import check_key
 from localcloud.callback_config import parse_callback
 from localcloud.callbacks import Callbacks
 from localcloud.calls import CALL
@@ -36,7 +37,6 @@ from localcloud.world import Bucket, World, iso
 _MAX_NAME_BYTES = 8 * 1024
 _MAX_VALUE_BYTES = 2 * 2**20
 _MAX_VALUES_BYTES = 8 * 2**20
-_MAX_KEY_BYTES = 1023
 _CHUNK_BYTES = 256 * 1024
 _FIELDS = frozenset(
     {
@@ -148,8 +148,7 @@ def _check_form(request: web.Request, world: World, form: Form, bucket: Bucket) 
     check_expiration(policy, world.now())
     check_conditions(policy, fields, bucket.name)
     key = _key(form)
-    if not 1 <= len(key.encode()) <= _MAX_KEY_BYTES or key[0] in "/\\":
-        raise OssError(400, "InvalidObjectName", "The specified object is not valid.", "0006-00000102")
+    check_key(key)
     signer.check_permission("oss:PutObject", bucket.name, key)
     stored_headers(fields)
     acl_of(_acl_source(request, fields))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, unquote
+
 import aiohttp
 import alibabacloud_oss_v2 as oss
 import pytest
@@ -78,3 +80,21 @@ async def test_a_v1_signature_in_a_url_is_not_ignored(
     url = f"{cloud.oss}/photos/a.txt?OSSAccessKeyId=LTAI-local&Expires=1&Signature=wrong"
     async with session.get(URL(url, encoded=True)) as answer:
         assert answer.status == 403, await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/a", "%2Fa", "%5Ca", "\\a", "x" * 1024, "%E7%85", "照" * 342])
+async def test_a_key_that_oss_refuses_is_not_stored(cloud: Cloud, session: aiohttp.ClientSession, path: str) -> None:
+    key = unquote(path)
+    url = presigned(cloud.oss, "PUT", key, {}, {})
+    if "\ufffd" in key:
+        url = URL(str(url).replace(quote(key), path), encoded=True)
+    async with session.put(url, data=b"x", skip_auto_headers=["Content-Type"]) as answer:
+        assert (answer.status, "InvalidObjectName" in await answer.text()) == (400, True)
+    assert await cloud.objects("photos") == []
+
+
+async def test_a_slash_within_a_key_is_part_of_it(cloud: Cloud, sdk: AsyncClient) -> None:
+    for key in ("a//b", "a/", "a", "x" * 1023):
+        await sdk.put_object(oss.PutObjectRequest(bucket="photos", key=key, body=key.encode()))
+    assert {each["key"] for each in await cloud.objects("photos")} == {"a//b", "a/", "a", "x" * 1023}
+    assert await cloud.content("photos", "a//b") == b"a//b"
