@@ -178,6 +178,17 @@ async def test_a_setting_that_needs_a_restart_is_reported_until_it_is_undone(
     assert (await reloader.reload("change")).needs_restart == ()
 
 
+async def test_another_secret_takes_effect_without_a_restart(
+    store: MemoryStore, started: tuple[Service, Reloader]
+) -> None:
+    service, reloader = started
+    for secret in ("s" * 32, f"[{'t' * 32}, {'s' * 32}]"):
+        store.edit(definitions("b").replace('listen: "127.0.0.1:0"', f'listen: "127.0.0.1:0", secret: {secret}'))
+        assert (await reloader.reload("change")).needs_restart == ()
+    active = service.current.registry.server.secret
+    assert [each.get_secret_value() for each in active] == ["t" * 32, "s" * 32]
+
+
 async def test_only_a_requested_reload_renews_the_certificate(
     store: MemoryStore, started: tuple[Service, Reloader]
 ) -> None:

@@ -138,3 +138,20 @@ async def test_a_completion_whose_response_was_lost_is_repeated_by_the_client(vi
     assert first.status in (200, 503)
     assert again.status == 200
     assert again.body["size"] == len(CONTENT)
+
+
+async def test_the_token_of_one_app_may_do_what_an_upload_needs_below_its_prefix_only(cloud: Cloud) -> None:
+    text = definitions(cloud).replace(
+        "{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}",
+        f"{{type: assume_role, endpoint: '{cloud.sts}', role_arn: 'acs:ram::1234567890123456:role/oss-upload', "
+        "access_key_id: LTAI-local, access_key_secret: local-secret, scope: app}",
+    )
+    async with video_signer(cloud, text) as videos:
+        upload, aborted = [await videos.start() for _ in range(2)]
+        named = await videos.put_all(upload)
+        body = {"upload": upload["upload"], "parts": named}
+        assert [(await videos.post("/complete", body)).status for _ in range(2)] == [200, 200]
+        assert (await videos.post("/abort", {"upload": aborted["upload"]})).status == 204
+        role = videos.service.current.registry.roles["key/video"]
+    assert role.session_policy is not None
+    assert '"acs:oss:*:*:videos/v/*"' in role.session_policy
