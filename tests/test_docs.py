@@ -127,8 +127,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         text = re.sub("type: ecs_ram_role", f"type: ecs_ram_role\n    endpoint: {cloud.metadata}", text)
         text = re.sub("type: assume_role", f"type: assume_role\n    endpoint: {cloud.sts}", text)
         config = tmp_path / "signer.yaml"
-        server = 'server: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}'
-        config.write_text(text.replace("version: 1", f"version: 1\n{server}"), encoding="utf-8")
+        listen = '  listen: "127.0.0.1:0"\n  admin: "127.0.0.1:0"'
+        config.write_text(text.replace("server:", f"server:\n{listen}"), encoding="utf-8")
         async with signer(session, config) as running:
             yield Place(running, config, tmp_path)
 

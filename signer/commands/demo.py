@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -65,6 +66,7 @@ async def _demo(options: argparse.Namespace) -> None:
         "OSS_ACCESS_KEY_ID": local_cloud.ACCESS_KEY_ID,
         "OSS_ACCESS_KEY_SECRET": local_cloud.ACCESS_KEY_SECRET,
         "OSS_STS_ROLE_ARN": local_cloud.ROLE_ARN,
+        "SIGNER_SECRET": secrets.token_hex(32),
     }
     environment = Environment(defaults | os.environ, options.env_file)
     host = reachable_host(options.listen)

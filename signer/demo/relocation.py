@@ -27,9 +27,9 @@ def relocate(cloud: LocalCloud, registry: Registry, *, public: str, admin: str, 
     apps = {}
     for app_id, app in registry.apps.items():
         rules = dataclasses.replace(app.rules, url=f"{oss}/{app.rules.bucket}")
-        apps[app_id] = dataclasses.replace(app, forms=Forms(app_id, rules))
+        apps[app_id] = dataclasses.replace(app, forms=Forms(app_id, rules), oss_url=f"{cloud.oss}/{app.rules.bucket}")
     roles = {key: _relocate_role(role, cloud) for key, role in registry.roles.items()}
-    server = model.Server(listen=public, admin=admin)
+    server = model.Server(listen=public, admin=admin, secret=registry.server.secret)
     return dataclasses.replace(
         registry, server=server, apps=MappingProxyType(apps), roles=MappingProxyType(roles), limits=None
     )

@@ -59,7 +59,7 @@ def add_upload_page(
 
 
 def _describe(app: App) -> dict[str, Any]:
-    naming = app.rules.naming
+    naming, multipart = app.rules.naming, app.rules.multipart
     return {
         "id": app.id,
         "name": app.name,
@@ -67,6 +67,9 @@ def _describe(app: App) -> dict[str, Any]:
         "bucket": app.rules.bucket,
         "region": app.rules.region,
         "max_size_bytes": app.rules.max_size_bytes,
+        "multipart": None
+        if multipart is None
+        else {"threshold_bytes": multipart.threshold_bytes, "max_size_bytes": multipart.max_size_bytes},
         "content_types": app.rules.content_types,
         "key_prefix": naming.prefix.text,
         "key": "client" if naming.name is None else naming.name.text,

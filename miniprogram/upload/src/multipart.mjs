@@ -83,8 +83,8 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
     const tell = (number, state) => onPart({ number, count: record.part_count, state })
     const store = (number, etag) => {
       etags[number] = etag
-      report(number, bytesOf(number))
       tell(number, 'stored')
+      report(number, bytesOf(number))
     }
 
     const keep = ({ parts }, known = urls) => {
@@ -284,7 +284,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
     const { _file: file, _name: name, _request: request } = job
     const { content_type: type, size, vars, meta } = request
     const { _threshold: told } = signer // by the newest form of the app
-    const least = isTooLarge ? 1 : multipartThreshold || told || THRESHOLD_BYTES
+    const least = multipartThreshold || (isTooLarge ? 1 : told || THRESHOLD_BYTES)
     if ((isOff && !told) || size < least || !(await platform._canSlice(file, size))) return undefined
     const id = JSON.stringify([base, name, size, file.lastModified, type, vars, meta])
     const isFree = !!name && !active.has(id)

@@ -49,7 +49,8 @@ function select(app) {
   $("app").value = app.id;
   $("app-off").hidden = app.enabled;
   $("rules").hidden = false;
-  $("rule-size").textContent = sizeText(app.max_size_bytes);
+  const form = sizeText(app.max_size_bytes);
+  $("rule-size").textContent = app.multipart ? text("max_size_parts", { size: sizeText(app.multipart.max_size_bytes), form }) : form;
   const types = app.content_types.length ? app.content_types : [text("any_type")];
   $("rule-types").replaceChildren(...types.map((type) => createElement("span", type, "chip")));
   $("rule-target").textContent = `oss://${app.bucket}/${app.key_prefix}`;

@@ -34,9 +34,9 @@ export function showState(element, state, { label, failure, actions }) {
 }
 
 /** Shows the progress of the running upload. */
-export function showProgress(element, percent) {
+export function showProgress(element, percent, label = text("state_percent", { percent })) {
   element.querySelector("progress").value = percent;
-  element.querySelector(".state").textContent = percent < 99 ? text("state_percent", { percent }) : text("state_storing");
+  element.querySelector(".state").textContent = percent < 99 ? label : text("state_storing");
 }
 
 export function focusRow(element) {

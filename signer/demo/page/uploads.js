@@ -1,26 +1,30 @@
-// The list of uploads: each file gets a form from the signer and is sent to OSS by the library.
+// The list of uploads: the library sends each file to OSS, with a form of the signer or in parts that it signs.
 import { appNow, selectedApp } from "./apps.js";
 import { $, announce, setText } from "./dom.js";
 import { uploadFailure } from "./failures.js";
 import { sizeText } from "./format.js";
 import { createRow, focusRow, showProgress, showState } from "./row.js";
+import { createParts } from "./parts.js";
 import { showForm } from "./signed_form.js";
 import { text } from "./text.js";
-import { createUploader } from "./upload_library.js"; // built from miniprogram/upload
+import { createPause, createUploader } from "./upload_library.js"; // built from miniprogram/upload
 import { loadObjects } from "./uploaded_objects.js";
 
 const CONCURRENT_UPLOADS = 3;
-const ACTIONS = { waiting: ["cancel"], uploading: ["cancel"], done: ["remove"], cancelled: ["retry", "remove"], failed: ["remove"] };
+const ACTIONS = { waiting: ["cancel"], uploading: ["cancel"], paused: ["resume", "cancel"], done: ["remove"], cancelled: ["retry", "remove"], failed: ["remove"] };
 
 const uploaders = new Map();
 let uploads = [];
 
 function uploaderOf(app) {
-  if (!uploaders.has(app.id)) {
+  const multipartThreshold = app.multipart?.threshold_bytes ?? Infinity;
+  const name = `${app.id} ${multipartThreshold}`;
+  if (!uploaders.has(name)) {
     const onProgress = (progress) => showTotal(app, progress);
-    uploaders.set(app.id, createUploader({ endpoint: location.origin, appId: app.id, concurrency: CONCURRENT_UPLOADS, onProgress }));
+    const options = { endpoint: location.origin, appId: app.id, concurrency: CONCURRENT_UPLOADS, multipartThreshold, onProgress };
+    uploaders.set(name, createUploader(options));
   }
-  return uploaders.get(app.id);
+  return uploaders.get(name);
 }
 
 /** Uploads files to the selected app, and shows them above the earlier ones. */
@@ -28,9 +32,16 @@ export function addFiles(files) {
   const app = selectedApp();
   if (!app || !files.length) return;
   const added = files.map((file) => {
-    const upload = { file, app, state: "", cancel: null, form: null, error: null, canRetry: false };
-    const actions = { cancel: () => upload.cancel.abort(), retry: () => run(upload), remove: () => remove([upload]) };
+    const upload = { file, app, state: "", cancel: null, pause: null, form: null, error: null, canRetry: false };
+    const actions = {
+      pause: () => upload.pause.pause(),
+      resume: () => upload.pause.resume(),
+      cancel: () => upload.cancel.abort(),
+      retry: () => run(upload),
+      remove: () => remove([upload]),
+    };
     upload.element = createRow(file, actions);
+    upload.parts = createParts(upload.element);
     return upload;
   });
   uploads = [...added, ...uploads];
@@ -50,7 +61,8 @@ function setState(upload, state, label, failure = null) {
   const hadFocus = element.contains(document.activeElement);
   upload.state = state;
   upload.canRetry = state === "cancelled" || Boolean(failure?.canRetry);
-  const actions = failure?.canRetry ? ["retry", ...ACTIONS[state]] : ACTIONS[state];
+  const first = failure?.canRetry ? ["retry"] : state === "uploading" && upload.isInParts ? ["pause"] : [];
+  const actions = [...first, ...ACTIONS[state]];
   showState(element, state, { label, failure, actions });
   if (state === "failed") $("files").prepend(element); // a failure is always on top
   else if (hadFailed) insertBelowFailures(element);
@@ -67,8 +79,7 @@ function showBar() {
   $("remove-failed").hidden = !failed;
   $("clear").hidden = !count("done", "cancelled");
   $("retry-all").hidden = !uploads.some((upload) => upload.canRetry);
-  $("app").addEventListener("change", () => { $("total").hidden = true; }); // it was that of the former app
-$("cancel-all").hidden = !count("waiting", "uploading");
+  $("cancel-all").hidden = !count("waiting", "uploading", "paused");
 }
 
 function showTotal(app, { percent, files, finished, loaded, total }) {
@@ -79,24 +90,32 @@ function showTotal(app, { percent, files, finished, loaded, total }) {
 }
 
 async function run(upload) {
-  const { file, element, error: retryOf } = upload;
+  const { file, element, parts, error: retryOf } = upload;
   const { name } = file;
   const app = (upload.app = appNow(upload.app));
   const { signal } = (upload.cancel = new AbortController());
+  const pause = (upload.pause = createPause());
   element.querySelector("progress").value = 0;
+  parts.clear();
   upload.form = upload.error = null;
+  upload.isInParts = false;
   const onState = (state, about) => {
     if (state === "queued") setState(upload, "waiting", text("state_waiting"));
     if (state === "signing") setState(upload, "uploading", text("state_signing"));
     if (state === "waiting") setState(upload, "uploading", text("state_retrying", { reason: uploadFailure(about, upload).reason }));
+    if (state === "paused") setState(upload, "paused", parts.text("state_paused"));
     if (state !== "uploading") return void (upload.form = null);
-    upload.form = about;
+    upload.isInParts = !about.fields;
     setState(upload, "uploading", text("state_uploading"));
-    if (about) showForm(about, app, about.fields.key); // a file that is sent in parts has no form
+    if (upload.isInParts) return;
+    upload.form = about;
+    showForm(about, app, about.fields.key);
   };
-  const onProgress = ({ percent }) => showProgress(element, percent);
+  const onProgress = ({ percent }) => {
+    showProgress(element, percent, upload.isInParts ? parts.text("state_parts", { percent }) : undefined);
+  };
   try {
-    const { key } = await uploaderOf(app).upload(file, { signal, retryOf, onState, onProgress });
+    const { key } = await uploaderOf(app).upload(file, { signal, pause, retryOf, onState, onProgress, onPart: parts.show });
     element.dataset.key = key;
     setState(upload, "done", text("state_done", { key }));
     announce(text("announcement", { name, text: text("uploaded") }));
@@ -125,6 +144,7 @@ function removeWithState(...states) {
   remove(uploads.filter((upload) => states.includes(upload.state)));
 }
 
+$("app").addEventListener("change", () => { $("total").hidden = true; }); // it was that of the former app
 $("cancel-all").addEventListener("click", () => uploaders.forEach((uploader) => uploader.abort()));
 $("retry-all").addEventListener("click", () => uploads.filter((upload) => upload.canRetry).forEach(run));
 $("remove-failed").addEventListener("click", () => removeWithState("failed"));
