@@ -128,7 +128,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         text = re.sub("type: assume_role", f"type: assume_role\n    endpoint: {cloud.sts}", text)
         config = tmp_path / "signer.yaml"
         listen = '  listen: "127.0.0.1:0"\n  admin: "127.0.0.1:0"'
-        config.write_text(text.replace("server:", f"server:\n{listen}"), encoding="utf-8")
+        config.write_text(text.replace("\nserver:", f"\nserver:\n{listen}"), encoding="utf-8")
         async with signer(session, config) as running:
             yield Place(running, config, tmp_path)
 

@@ -69,7 +69,7 @@ async def test_check_outside_of_the_service_explains_its_secrets(tmp_path: Path)
 async def test_check_accepts_the_example() -> None:
     result = await run_command("check", "--config", "config", environ=LOCAL_ENVIRON)
     assert result.status == 0, result.err
-    assert "3 apps (1 disabled) on 2 roles" in result.out
+    assert "4 apps (1 disabled) on 2 roles" in result.out
 
 
 async def test_a_missing_file_is_reported(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ _VALUES = {
     "OSS_ACCESS_KEY_SECRET": "x",
     "OSS_STS_ROLE_ARN": "acs:ram::1234567890123456:role/x",
     "SIGNER_SECRET": "the-secret-of-the-tests-for-multipart-uploads",
-    "OSS_SIGNER_ALLOW_ENV": "OSS_*,SIGNER_SECRET",
+    "OSS_SIGNER_ALLOW_ENV": "OSS_* SIGNER_SECRET",
 }
 
 

@@ -34,21 +34,22 @@ export async function fetchJson(path, controller = new AbortController()) {
 }
 
 /** Returns the failure for an error of the upload library. */
-export function uploadFailure(error, { file, app, form }) {
-  const { code, status, ec, requestId, retryable, retryAfterSeconds: seconds } = error;
+export function uploadFailure(error, { file, app, form, isInParts }) {
+  const { code, status, ossCode, ec, requestId, retryable, retryAfterSeconds: seconds } = error;
   if (retryable === undefined) { // not an error of the library
     console.error(error);
     return new Failure(text("page_failed"));
   }
-  const server = form ? "OSS" : "signer";
+  const isOfOss = form || ossCode;
+  const server = isOfOss ? "OSS" : "signer";
   const request = requestId && `request ${requestId}`;
-  const details = status ? [`${server} ${status}`, form ? ec && `EC ${ec}` : code, request] : [];
+  const details = status ? [`${server} ${status}`, isOfOss ? ec && `EC ${ec}` : code, request] : [];
   const canRetry = retryable || code === "unknown"; // the user decides whether to upload it twice
-  return new Failure(reasonOf(error, { file, app, form }), { details: joinDetails(details), canRetry, seconds });
+  return new Failure(reasonOf(error, { file, app, form, isInParts }), { details: joinDetails(details), canRetry, seconds });
 }
 
-function reasonOf({ code, status, detail, ossCode }, { file, app, form }) {
-  if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.max_size_bytes);
+function reasonOf({ code, status, detail, ossCode }, { file, app, form, isInParts }) {
+  if (code === "too_large") return tooLargeText(file.size, form?.max_size ?? app.multipart?.max_size_bytes ?? app.max_size_bytes);
   if (code === "invalid_request" && file.size === 0) return text("empty");
   if (code === "unsupported_type") {
     return text("unsupported_type", { type: file.type || text("unknown_type"), types: app.content_types.join(", ") });
@@ -58,6 +59,7 @@ function reasonOf({ code, status, detail, ossCode }, { file, app, form }) {
   if (ossCode) return sentence(text("oss_rejected", { code: ossCode, detail }));
   if (detail) return sentence(detail);
   if (status) return text("bad_status", { server: form ? "OSS" : text("signer"), status });
+  if (isInParts) return text("parts_failed");
   if (!form) return text("no_response");
   const { host } = new URL(form.url);
   return text(code === "timeout" ? "oss_slow" : "oss_unreachable", { host });

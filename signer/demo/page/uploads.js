@@ -99,6 +99,7 @@ async function run(upload) {
   parts.clear();
   upload.form = upload.error = null;
   upload.isInParts = false;
+  let percent = 0;
   const onState = (state, about) => {
     if (state === "queued") setState(upload, "waiting", text("state_waiting"));
     if (state === "signing") setState(upload, "uploading", text("state_signing"));
@@ -111,11 +112,17 @@ async function run(upload) {
     upload.form = about;
     showForm(about, app, about.fields.key);
   };
-  const onProgress = ({ percent }) => {
-    showProgress(element, percent, upload.isInParts ? parts.text("state_parts", { percent }) : undefined);
+  const showPercent = () => showProgress(element, percent, upload.isInParts ? parts.text("state_parts", { percent }) : undefined);
+  const onProgress = (progress) => {
+    percent = progress.percent;
+    showPercent();
+  };
+  const onPart = (part) => {
+    parts.show(part);
+    if (upload.isInParts && upload.state === "uploading") showPercent();
   };
   try {
-    const { key } = await uploaderOf(app).upload(file, { signal, pause, retryOf, onState, onProgress, onPart: parts.show });
+    const { key } = await uploaderOf(app).upload(file, { signal, pause, retryOf, onState, onProgress, onPart });
     element.dataset.key = key;
     setState(upload, "done", text("state_done", { key }));
     announce(text("announcement", { name, text: text("uploaded") }));
