@@ -259,7 +259,7 @@ class Keeper:
         else:
             delay_seconds = self.token.windows.seconds_until_refresh(self.token.remaining(token), _RANDOM.uniform)
         log.log(
-            logging.INFO if is_new else logging.DEBUG,
+            logging.INFO if is_new or attempt.reason is RefreshReason.FORCED else logging.DEBUG,
             "credential refreshed",
             extra=attempt.log_fields() | {"expires_at": token.expiration, "next_in_seconds": round(delay_seconds, 1)},
         )
