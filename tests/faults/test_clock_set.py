@@ -22,7 +22,8 @@ WAITING = 5
 
 
 @pytest.fixture
-async def clock(tmp_path: Path) -> SettableClock:
+async def clock(tmp_path: Path, app_server: NotifyServer) -> SettableClock:
+    app_server.checks_time = False
     return await settable_clock(tmp_path)
 
 
