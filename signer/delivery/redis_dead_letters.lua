@@ -15,7 +15,7 @@ local function dead_count() return redis.call('ZCARD', key('dead')) end
 
 local function has_room_for_dead(app, max_count)
     local free = max_count - dead_count()
-    return free > 0 and 2 * redis.call('ZCARD', key('dead:' .. app)) < free
+    return 2 * redis.call('ZCARD', key('dead:' .. app)) < free
 end
 
 local function read_dead(id, number)

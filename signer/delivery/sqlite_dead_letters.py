@@ -68,7 +68,7 @@ def mark_late(connection: sqlite3.Connection, object_id: str, before_sequence: i
 def _has_room(connection: sqlite3.Connection, app_id: str, max_count: int) -> bool:
     free = max_count - count(connection)
     (own,) = connection.execute("SELECT count(*) FROM dead_letters WHERE app = ?", (app_id,)).fetchone()
-    return free > 0 and bool(2 * own < free)
+    return bool(2 * own < free)
 
 
 def _select(connection: sqlite3.Connection, condition: str, *parameters: Any) -> list[DeadLetter]:
