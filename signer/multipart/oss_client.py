@@ -3,16 +3,19 @@
 Import this module only where an app has multipart uploads: the SDK takes long to load.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
 import alibabacloud_oss_v2 as oss
 import orjson
 from alibabacloud_oss_v2.aio import AsyncClient
 from alibabacloud_oss_v2.aio.transport import AioHttpClient
 
 from signer.credentials.sdk_thread import SdkThread
+from signer.credentials.sources.credential_source import FetchFailed
 from signer.dns_resolver import DnsResolver
 from signer.multipart.bucket_calls import BucketCalls, OnCall
 from signer.multipart.oss_refusals import translate
@@ -23,7 +26,7 @@ from signer.signing.v4 import Credential
 
 T = TypeVar("T")
 
-_CONNECT_SECONDS, _READ_SECONDS = 3.0, 10.0
+_CONNECT_SECONDS = 3.0
 _DEADLINE_SECONDS = 10.0
 _COMPLETION_SECONDS = 40.0
 """OSS joins the parts and calls the server of the app, which may take 5 s. WeChat ends a request after 60 s."""
@@ -40,6 +43,8 @@ class OssClient:
         self._sdk = SdkThread()
         self._calls = BucketCalls(on_call)
         self._http: AioHttpClient | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._resolver: DnsResolver | None = None
 
     async def initiate(
         self, address: BucketAddress, credential: Credential, key: str, headers: Mapping[str, str]
@@ -134,9 +139,16 @@ class OssClient:
 
     async def close(self) -> None:
         """Close all connections, and end the thread."""
-        http, self._http = self._http, None
-        if http is not None:
-            await self._sdk.run(http.session.close, deadline_seconds=_CONNECT_SECONDS, service="OSS")
+        session, resolver = self._session, self._resolver
+
+        async def close_connections() -> None:
+            if session is not None and resolver is not None:
+                await session.close()
+                await resolver.close()
+
+        if session is not None:
+            with contextlib.suppress(FetchFailed):  # The thread ends in any case.
+                await self._sdk.run(close_connections, deadline_seconds=_CONNECT_SECONDS, service="OSS")
         self._sdk.close()
 
     async def _call(
@@ -161,9 +173,10 @@ class OssClient:
     def _config(self, address: BucketAddress, credential: Credential, attempts: int) -> oss.Config:
         """Return the configuration of one call; all calls share their connections. Runs in the thread."""
         if self._http is None:
-            session = new_session(DnsResolver())
+            self._resolver = DnsResolver()
+            self._session = new_session(self._resolver)
             self._http = AioHttpClient(
-                session=session, connect_timeout=_CONNECT_SECONDS, readwrite_timeout=_READ_SECONDS
+                session=self._session, connect_timeout=_CONNECT_SECONDS, readwrite_timeout=_COMPLETION_SECONDS
             )
         url = urlsplit(address.url)
         return oss.Config(

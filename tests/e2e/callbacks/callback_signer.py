@@ -66,7 +66,8 @@ class CallbackSigner:
         for app_id, app in self.apps.items():
             url = ";".join(f"{address}/v1/apps/{app_id}/callback" for address in addresses)
             callback = {name: app[name] for name in ("url", "body", "body_type", "notify") if name in app}
-            apps[app_id] = {"key_prefix": app["key_prefix"], "callback": {"url": url, "body": BODY, **callback}}
+            others = {name: value for name, value in app.items() if name not in callback}
+            apps[app_id] = {**others, "callback": {"url": url, "body": BODY, **callback}}
         definitions = {
             "version": 1,
             "server": {
