@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import re
+import sys
 from collections.abc import AsyncIterator
 from hashlib import md5
+from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
@@ -213,3 +217,25 @@ async def test_ram_actions(cloud: Cloud, sdk: AsyncClient, action: str, resource
                 await call
             else:
                 assert (await refused(call))[:2] == (403, "AccessDenied"), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_parts_and_their_object_are_not_kept_in_memory(
+    cloud: Cloud, sdk: AsyncClient, session: aiohttp.ClientSession
+) -> None:
+    def peak_bytes() -> int:
+        status = Path(f"/proc/{cloud.process.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+    part = bytes(32 * 2**20)
+    upload = await Uploading(sdk).start()
+    before = peak_bytes()
+    for number in (1, 2, 3):
+        url = presigned(cloud.oss, "PUT", KEY, {"partNumber": str(number), "uploadId": upload.id}, {})
+        async with session.put(url, data=io.BytesIO(part), skip_auto_headers=["Content-Type"]) as answer:
+            assert answer.status == 200, await answer.text()
+    await upload.complete([(number, etag(part)) for number in (1, 2, 3)])
+    async with session.get(f"{cloud.oss}/photos/{quote(KEY)}") as answer:
+        received = sum([len(chunk) async for chunk in answer.content.iter_any()])
+    assert received == 3 * len(part)
+    assert peak_bytes() - before < len(part)
