@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from signer.definitions.api_key_hash import EXAMPLE_HASH
 from signer.definitions.credential_model import StrictModel
-from signer.definitions.value_types import EXAMPLE_HASH, AppId, BaseUrl, Duration, Sha256, Url
+from signer.definitions.value_types import AppId, BaseUrl, Duration, Sha256, Url
 from signer.plugins import CALLERS, plugin_names
 
 

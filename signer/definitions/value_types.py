@@ -7,7 +7,6 @@ import contextlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from signer.definitions import regions
+from signer.definitions.api_key_hash import EXAMPLE_HASH, HASH_PATTERN, validate_hash
 from signer.definitions.quantities import (
     DURATION_PATTERN,
     RATE_PATTERN,
@@ -56,11 +56,6 @@ _BUCKET = "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 _WILDCARDS = f"* after one of {', '.join(f'{kind}/' for kind in WILDCARD_KINDS)}"
 _CALLBACK_URLS = rf"{_CALLBACK_URL[:-1]}(?:; ?{_CALLBACK_URL[1:-1]}){{0,4}}$"
 _ROLE_ARN = "^acs:ram::[0-9]+:role/[A-Za-z0-9.@_-]+$"
-_SHA256 = "^[0-9a-f]{64}$"
-_EXAMPLE_KEYS = ("", "test", "KEY", "key", "secret", "password", "changeme")
-_HASHES_OF_EXAMPLES = frozenset(sha256(key.encode()).hexdigest() for key in _EXAMPLE_KEYS)
-EXAMPLE_HASH = "0" * 64
-"""Stands in examples for the hash of a key, and is the hash of no known key."""
 _MEDIA_TYPE = rf"^(?:[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+|(?:{'|'.join(WILDCARD_KINDS)})/\*)$"
 
 
@@ -239,17 +234,6 @@ def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _sha256(value: str) -> str:
-    if not re.fullmatch(_SHA256, value):
-        # The value may be the API key itself, so the message must not repeat it.
-        raise ValueError("this must be the SHA-256 of the API key in hex; make it with: printf %s KEY | sha256sum")
-    if value in _HASHES_OF_EXAMPLES:
-        raise ValueError(
-            "this is the SHA-256 of an example that anyone can guess; make a key with: openssl rand -hex 32"
-        )
-    return value
-
-
 EmptyAsNone = BeforeValidator(_empty_as_none)
 
 _DURATION = _schema(
@@ -297,7 +281,7 @@ OidcProviderArn = Annotated[
 SessionName = Annotated[
     str, _Text("session name", "^[A-Za-z0-9.@_-]{2,64}$", "use 2 to 64 letters, digits, . @ _ and -", "oss-signer")
 ]
-Sha256 = Annotated[str, _Text("SHA-256", _SHA256, _sha256, EXAMPLE_HASH)]
+Sha256 = Annotated[str, _Text("SHA-256", HASH_PATTERN, validate_hash, EXAMPLE_HASH)]
 AppId = Annotated[
     str, _Text("app id", "^[A-Za-z0-9_-]{1,64}$", "use 1 to 64 letters, digits, _ and -", "wx1234567890abcdef")
 ]
