@@ -30,7 +30,7 @@ async def get_bucket_info(request: OssRequest) -> web.Response:
         f"<ExtranetEndpoint>{region}.aliyuncs.com</ExtranetEndpoint>"
         f"<IntranetEndpoint>{region}-internal.aliyuncs.com</IntranetEndpoint>"
         f"<Location>{region}</Location><StorageClass>Standard</StorageClass><Name>{bucket.name}</Name>"
-        "<BlockPublicAccess>true</BlockPublicAccess>"
+        "<BlockPublicAccess>false</BlockPublicAccess>"
         f"{OWNER}<AccessControlList><Grant>{bucket.acl}</Grant></AccessControlList></Bucket></BucketInfo>"
     )
 

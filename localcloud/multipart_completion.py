@@ -80,7 +80,8 @@ class MultipartCompletion:
         with self._objects.incoming(upload.bucket) as incoming:
             for part in parts:
                 incoming.append(part.file)
-            incoming.finish()
+            # Waiting for the disk would take seconds for a large object.
+            incoming.finish(durable=False)
             self._objects.store(upload.bucket, incoming.path, stored)
         delete_parts(upload)
 
