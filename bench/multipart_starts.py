@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -109,6 +110,7 @@ async def measure(cloud: Cloud, running: Signer, options: argparse.Namespace) ->
         "memory_mib": late,
         "growth_percent": 100 * (late - early) / early,
         "failed": float(len(failures)),
+        **{f"failed with {status}": float(number) for status, number in Counter(failures).items()},
     }
 
 
@@ -134,7 +136,7 @@ class Requests:
         async with self._session.post(self._url, json=_BODY) as response:
             await response.read()
             if response.status != 201:
-                self._failures.append(f"{response.status}")
+                self._failures.append(f"{self._url.rpartition('/')[2]} {response.status}")
         return time.perf_counter() - due
 
 

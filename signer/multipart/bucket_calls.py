@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from signer.circuit_breaker import CircuitBreaker
 from signer.credentials.sources.credential_source import FetchFailed
 from signer.errors import OssRefused, OssUnavailable
-from signer.multipart.oss_results import OssFailure, TokenRejected
+from signer.multipart.oss_results import BucketAddress, OssFailure, TokenRejected
 
 log = logging.getLogger("oss_signer.multipart")
 
@@ -41,18 +41,21 @@ class _Bucket:
 
 
 class BucketCalls:
-    """The calls to all buckets. A bucket that hangs or fails delays no other one."""
+    """The calls to all buckets. A bucket that hangs or fails delays no other one.
+
+    The same bucket at another URL is another one here: an app whose `oss_endpoint` is wrong stops only itself.
+    """
 
     def __init__(self, on_call: OnCall) -> None:
         self._on_call = on_call
-        self._buckets: LRUCache[str, _Bucket] = LRUCache(maxsize=_MAX_BUCKETS)
+        self._buckets: LRUCache[BucketAddress, _Bucket] = LRUCache(maxsize=_MAX_BUCKETS)
 
     @contextlib.asynccontextmanager
-    async def attempt(self, name: str, operation: str, deadline_seconds: float) -> AsyncIterator[None]:
+    async def attempt(self, address: BucketAddress, operation: str, deadline_seconds: float) -> AsyncIterator[None]:
         """Run a call to a bucket inside the block; raise `OssUnavailable` if it fails or must not be made now."""
-        bucket = self._buckets.get(name)
+        bucket = self._buckets.get(address)
         if bucket is None:
-            bucket = self._buckets[name] = _Bucket()
+            bucket = self._buckets[address] = _Bucket()
         if bucket.waiting >= _MAX_WAITING or not bucket.circuit.allow_call():
             self._on_call(operation, "rejected", 0.0)
             raise _unavailable(max(1.0, bucket.circuit.seconds_until_call()))
@@ -74,15 +77,15 @@ class BucketCalls:
             was_open = bucket.circuit.is_open
             delay_seconds = bucket.circuit.record_failure()
             if bucket.circuit.is_open and not was_open:
-                log.error("OSS unavailable", extra={"bucket": name, "error": str(error)})
+                log.error("OSS unavailable", extra={"bucket": address.bucket, "error": str(error)})
             raise _unavailable(delay_seconds) from None
         except Exception as error:
             outcome = "refused" if isinstance(error, OssRefused | TokenRejected) else "conflict"
-            self._record_response(bucket, name)
+            self._record_response(bucket, address.bucket)
             raise
         else:
             outcome = "success"
-            self._record_response(bucket, name)
+            self._record_response(bucket, address.bucket)
         finally:
             bucket.slots.release()
             self._on_call(operation, outcome, time.perf_counter() - started)

@@ -167,7 +167,7 @@ class OssClient:
             except oss.exceptions.BaseError as error:
                 raise translate(error, operation, address.bucket) from None
 
-        async with self._calls.attempt(address.bucket, operation, deadline_seconds):
+        async with self._calls.attempt(address, operation, deadline_seconds):
             return await self._sdk.run(run, deadline_seconds=deadline_seconds, service="OSS")
 
     def _config(self, address: BucketAddress, credential: Credential, attempts: int) -> oss.Config:

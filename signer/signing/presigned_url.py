@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote
@@ -57,7 +56,7 @@ class Presigner:
     See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
     """
 
-    __slots__ = ("_date", "_object_url", "_parameters", "_path", "_scope", "_signing_key")
+    __slots__ = ("_date", "_encoded", "_object_url", "_parameters", "_path", "_scope", "_signing_key")
 
     def __init__(
         self,
@@ -82,6 +81,7 @@ class Presigner:
         signature_parameters = v4.signature_parameters(credential, self._date, region)
         parameters = {**signature_parameters, "x-oss-expires": str(expires_seconds)}
         self._parameters = [_encode(name, value) for name, value in parameters.items()]
+        self._encoded: dict[tuple[str, str], tuple[str, str]] = {}
         self._path = quote(f"/{bucket}/{key}")
         self._object_url = f"{bucket_url}/{quote(key)}"
 
@@ -96,9 +96,9 @@ class Presigner:
         sent = {name.lower(): value.strip() for name, value in headers.items()}
         additional = sorted(name for name in sent if name not in _ALWAYS_SIGNED and not name.startswith("x-oss-"))
         additional_headers = ";".join(additional)
-        parameters = [*self._parameters, *(_cached_encode(name, value) for name, value in query.items())]
+        parameters = [*self._parameters, *(self._encode_once(name, value) for name, value in query.items())]
         if additional:
-            parameters.append(_cached_encode("x-oss-additional-headers", additional_headers))
+            parameters.append(self._encode_once("x-oss-additional-headers", additional_headers))
         query_text = "&".join([text for _, text in sorted(parameters)])
         header_text = "".join(f"{name}:{value}\n" for name, value in sorted(sent.items()))
         payload_hash = sent.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
@@ -108,12 +108,15 @@ class Presigner:
         signature = hmac.digest(self._signing_key, string_to_sign.encode(), "sha256").hex()
         return f"{self._object_url}?{query_text}&x-oss-signature={signature}"
 
+    def _encode_once(self, name: str, value: str) -> tuple[str, str]:
+        """Return the encoded parameter; many URLs of one object have the same ones."""
+        encoded = self._encoded.get((name, value))
+        if encoded is None:
+            encoded = self._encoded[name, value] = _encode(name, value)
+        return encoded
+
 
 def _encode(name: str, value: str) -> tuple[str, str]:
     """Return the encoded name, by which OSS sorts parameters, and the whole parameter."""
     encoded = quote(name, safe="")
     return encoded, f"{encoded}={quote(value, safe='')}" if value else encoded
-
-
-_cached_encode = lru_cache(maxsize=4096)(_encode)
-"""For parameters that are the same for many URLs, or are few numbers."""

@@ -115,6 +115,14 @@ async def test_the_circuit_of_a_failing_bucket_opens(videos: VideoSigner) -> Non
     await videos.start()
 
 
+async def test_a_wrong_endpoint_of_one_app_does_not_stop_another_app_with_the_same_bucket(cloud: Cloud) -> None:
+    async with video_signer(cloud, definitions(cloud, oss_endpoint="http://127.0.0.1:1")) as videos:
+        body = {"filename": "a.mp4", "size": 1000}
+        for _ in range(6):
+            assert (await videos.refusal(503, "", body))["code"] == "oss_unavailable"
+        assert (await videos.post("", body, app="other")).status == 201
+
+
 async def test_a_read_is_repeated_after_a_failure(videos: VideoSigner) -> None:
     upload = await videos.start()
     await videos.cloud.set_faults(oss={"kind": "status", "status": 503, "times": 1})
