@@ -63,7 +63,7 @@ export const createLine = (timeoutMs, now) => {
       next()
     },
 
-    /** The time limit of a part: WeChat ends a request after a minute. */
-    _limitMs: () => Math.min(timeoutMs * 4, Math.max(timeoutMs, usualMs * 4)),
+    /** The time limit of a part, which doubles with each failure: WeChat ends a request after a minute. */
+    _limitMs: (failures) => Math.min(timeoutMs * 4, Math.max(timeoutMs, usualMs * 4) * 2 ** failures),
   }
 }

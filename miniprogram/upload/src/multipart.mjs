@@ -27,6 +27,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
     let isResumed
     let urls
     let sent // bytes by part
+    let loaded
     let etags // of the stored parts
     let shown
     let halt
@@ -75,10 +76,9 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
 
     const bytesOf = (number) => Math.min(record.part_size, size - (number - 1) * record.part_size)
     const report = (number, bytes) => {
+      loaded += bytes - (sent[number] || 0)
       sent[number] = bytes
-      let all = 0
-      for (const each in sent) all += sent[each]
-      job._progress(all / size)
+      job._progress(loaded / size)
     }
     const tell = (number, state) => onPart({ number, count: record.part_count, state })
     const store = (number, etag) => {
@@ -121,7 +121,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
         return known[number]
       }
 
-      const attempt = async (number) => {
+      const attempt = async (number, failures) => {
         await gate()
         if (failed) return
         const guarded = async (start) => {
@@ -144,7 +144,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
           tell(number, 'sending')
           try {
             const answer = await guarded(() => platform._put(
-              url, body, line._limitMs(),
+              url, body, line._limitMs(failures),
               (share) => aborts.has(abort) && report(number, share * bytesOf(number)),
               (end) => aborts.add((abort = end)),
             ))
@@ -161,7 +161,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
             report(number, 0)
             tell(number, 'waiting')
           }
-          if (error === PAUSED) return attempt(number)
+          if (error === PAUSED) return attempt(number, failures)
           if (!failed) throw error
         } finally {
           aborts.delete(abort)
@@ -174,7 +174,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
           const number = todo.shift()
           current.add(number)
           const renew = () => (known[number]._batch._ends = 0)
-          await retry(() => attempt(number), renew, (error) => sending || showWaiting(error), true)
+          await retry((failures) => attempt(number, failures), renew, (error) => sending || showWaiting(error), true)
           current.delete(number)
         }
       }
@@ -231,6 +231,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
       for (let isAgain; ; isAgain = true) {
         urls = {}
         sent = {}
+        loaded = 0
         etags = {}
         let isPrepared
         show('signing')

@@ -71,7 +71,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
       let renewed
       for (;;) {
         try {
-          return await attempt()
+          return await attempt(failures)
         } catch (error) {
           const expired = error.code === 'expired'
           const wait = error.retryAfterSeconds || 0

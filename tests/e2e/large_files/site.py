@@ -25,7 +25,7 @@ MAX_SENT_SHARE = 1.15
 """The bytes that a client may send, as a share of the file, although the network loses some."""
 MAX_MEMORY_BYTES = 40 * MEGABYTE
 """What a page may need during an upload in addition to what it has at the start."""
-UPLOADER_OPTIONS = {"timeoutMs": 3000, "retryDelayMs": 50, "retries": 20}
+UPLOADER_OPTIONS = {"timeoutMs": 5000, "retryDelayMs": 50, "retries": 40}
 """A part that stalls ends after its time limit: with the default of 15 s, the tests would need minutes. On a busy machine,
 parts that do not stall reach this limit too, so there are more retries than by default."""
 

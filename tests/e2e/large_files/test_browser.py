@@ -39,6 +39,7 @@ async def test_a_video_is_stored_once(running: WebSite) -> None:
     print(
         f"sent {share:.3f} of the file; {network.resets} resets, {network.stalls} stalls; {memory.growth_bytes} bytes"
     )
+    assert "key" in result, result
     assert await running.site.stored(running.file.name) == {result["key"]: digest}
     assert await page.evaluate("window.lowered") == 0
     assert network.resets >= SIZE_BYTES // RESET_AFTER_BYTES // 2 and network.stalls > 0
