@@ -74,9 +74,16 @@ test('as many as before after a break, which says nothing of what the connection
 
 test('a part may take four times as long as usual, but not longer than WeChat allows', async () => {
   const phone = createPhone()
-  assert.equal(phone.line._limitMs(), TIMEOUT_MS * 4)
+  assert.equal(phone.line._limitMs(0), TIMEOUT_MS * 4)
   await phone.send(40, fast)
-  assert.equal(phone.line._limitMs(), TIMEOUT_MS)
+  assert.equal(phone.line._limitMs(0), TIMEOUT_MS)
   await phone.send(40, () => 10_000)
-  assert.ok(phone.line._limitMs() > 39_000 && phone.line._limitMs() <= 40_000)
+  assert.ok(phone.line._limitMs(0) > 39_000 && phone.line._limitMs(0) <= 40_000)
+  assert.deepEqual([1, 9].map(phone.line._limitMs), [TIMEOUT_MS * 4, TIMEOUT_MS * 4])
+})
+
+test('a part may take twice as long after each failure', async () => {
+  const phone = createPhone()
+  await phone.send(40, fast)
+  assert.deepEqual([0, 1, 2, 3].map(phone.line._limitMs), [1, 2, 4, 4].map((times) => times * TIMEOUT_MS))
 })

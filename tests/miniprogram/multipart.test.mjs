@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { createCancel, createPause, createUploader } from '../../miniprogram/upload/src/wx-multipart.mjs'
-import { createLine } from '../../miniprogram/upload/src/line.mjs'
 import { PART_BYTES, createStub } from './multipart_stub.mjs'
 import { CHINESE, contentOf, failureOf, ossError, phone, photo, retryQuickly, waitUntil } from './setup.mjs'
 
@@ -132,22 +131,6 @@ describe('parts at the same time', () => {
     assert.equal(reads() - before, sending)
     stub.release()
     await all
-  })
-})
-
-describe('the time limit of a part', () => {
-  test('follows the duration of parts, and doubles with each failure up to a minute', async () => {
-    let now = 0
-    const line = createLine(15_000, () => now)
-    assert.equal(line._limitMs(0), 60_000) // no part is stored yet
-    await line._enter()
-    now = 5000
-    line._leave(5000, true)
-    assert.deepEqual([0, 1, 2].map(line._limitMs), [20_000, 40_000, 60_000])
-    await line._enter()
-    now = 5100
-    line._leave(100, true)
-    assert.deepEqual([0, 1, 2, 9].map(line._limitMs), [15_000, 30_000, 60_000, 60_000])
   })
 })
 
