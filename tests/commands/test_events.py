@@ -117,6 +117,13 @@ async def test_dead_letters_are_changed(
     assert admin.changes == [(action, selection)]
 
 
+async def test_many_ids_are_sent_in_several_requests(admin: AdminListener) -> None:
+    ids = [f"id-{number}" for number in range(1001)]
+    changed = await events("drop", *ids, "--admin", admin.url)
+    assert (changed.status, changed.out) == (0, "dropped 1001 events\n")
+    assert [document["ids"] for _, document in admin.changes] == [ids[:1000], ids[1000:]]
+
+
 async def test_unknown_ids_are_reported(admin: AdminListener) -> None:
     changed = await events("retry", "id-0", "unknown-1", "--admin", admin.url)
     assert (changed.status, changed.out) == (1, "retried 1 event\n")

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,29 @@ async def test_missing_rows_do_not_stop_delivery(statement: str, path: Path) -> 
         await put(queue, new := event("b.jpg"))
         assert await claimed_ids(queue) == [new.id]
         assert len(moved_files(path)) == 1
+
+
+async def test_a_corrupt_file_replaces_no_other_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files within one second would get the same name. The second one waits for the next second."""
+    now = datetime.now(UTC)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, _zone: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return now
+
+    monkeypatch.setattr("signer.delivery.sqlite_file.datetime", Clock)
+    await fill(path, 1)
+    CORRUPTIONS["text"](path)
+    async with opened(str(path)) as queue:
+        assert await is_available(queue)
+    CORRUPTIONS["half"](path)
+    async with opened(str(path)) as queue:
+        assert not await is_available(queue)
+        assert len(moved_files(path)) == 1
+        now += timedelta(seconds=1)
+        await wait_until(lambda: is_available(queue))
+        assert len(moved_files(path)) == 2
 
 
 async def test_other_signers_use_the_new_file_too(path: Path, caplog: pytest.LogCaptureFixture) -> None:
