@@ -252,7 +252,8 @@ async def test_metadata(place: Place, status: int, words: str) -> None:
     await place.cloud.set_metadata_token(None)
     assert words in document["roles"][0]["error"]
     assert "attach a RAM role" not in document["roles"][0]["error"]
-    assert any(words in entry["error"] for entry in place.running.log("credential refresh failed"))
+    # The log is written a moment later.
+    await wait_until(lambda: any(words in entry["error"] for entry in place.running.log("credential refresh failed")))
 
 
 @pytest.mark.asyncio(loop_scope="module")

