@@ -85,7 +85,7 @@ def _new_object(request: OssRequest, now: str) -> StoredObject:
         storage_class=storage_class_of(sent),
         object_type="Appendable",
         headers=stored_headers(sent),
-        tags=tags_of(sent),
+        tags=tags_of(request),
     )
 
 

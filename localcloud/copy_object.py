@@ -55,7 +55,7 @@ async def copy_object(world: World, objects: Objects, request: OssRequest) -> we
         acl=acl_of(sent),
         storage_class=storage_class_of(sent) if "x-oss-storage-class" in sent else source.storage_class,
         headers=copied if ENCRYPTION in given else {name: copied[name] for name in copied if name != ENCRYPTION},
-        tags=tags_of(sent) if _replaces(sent, "x-oss-tagging-directive") else source.tags,
+        tags=tags_of(request) if _replaces(sent, "x-oss-tagging-directive") else source.tags,
     )
     await asyncio.to_thread(_copy, objects, source_bucket, source_key, bucket.name, stored)
     members = elements({"LastModified": oss_time(stored.last_modified), "ETag": stored.etag})

@@ -51,7 +51,7 @@ class Multipart:
             content_type=sent.get("Content-Type", DEFAULT_TYPE),
             storage_class=storage_class_of(sent),
             headers=stored_headers(sent),
-            tags=tags_of(sent),
+            tags=tags_of(request),
         )
         self._uploads.add(upload)
         members = elements({"EncodingType": encoding, "Bucket": bucket.name, "Key": encode(key), "UploadId": upload.id})

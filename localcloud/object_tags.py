@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote_plus
 
@@ -24,9 +23,14 @@ _MAX_BODY_BYTES = 64 * 1024
 _CHARACTERS = re.compile(r"[A-Za-z0-9 +\-=._:/]*")
 
 
-def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags in the header x-oss-tagging, `name=value&...`, each URL-encoded. Raise InvalidTag."""
-    text = headers.get("x-oss-tagging", "")
+def tags_of(request: OssRequest) -> dict[str, str]:
+    """Return the tags in the header x-oss-tagging, `name=value&...`, each URL-encoded.
+
+    Raise InvalidTag, or AccessDenied if the signer may not set tags.
+    """
+    text = request.headers.get("x-oss-tagging", "")
+    if text and request.signer is not None:
+        request.signer.check_permission("oss:PutObjectTagging", request.bucket.name, request.key)
     pairs = [pair.partition("=") for pair in text.split("&") if pair]
     return _checked([(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs])
 

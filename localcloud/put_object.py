@@ -37,7 +37,7 @@ async def put_object(world: World, objects: Objects, callbacks: Callbacks, reque
         raise already_exists("0026-00000002")
     callback = callback_of(sent, request.query)
     acl, storage_class, headers = acl_of(sent), storage_class_of(sent), stored_headers(sent)
-    tags = tags_of(sent)
+    tags = tags_of(request)
     with objects.incoming(bucket.name) as incoming:
         content_md5 = await receive(request.http, incoming)
         await asyncio.to_thread(incoming.finish)

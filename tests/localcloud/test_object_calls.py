@@ -216,6 +216,16 @@ async def test_the_tags_of_an_object(cloud: Cloud, sdk: AsyncClient) -> None:
     assert await tags() == {}
 
 
+async def test_tags_need_their_permission(cloud: Cloud, sdk: AsyncClient) -> None:
+    statement = {"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/*"}
+    token = key_of(await assume(cloud, policy=json.dumps({"Version": "1", "Statement": [statement]})))
+    put = {"bucket": "photos", "key": "other", "body": b"x"}
+    async with client(cloud, token) as limited:
+        with_tags = limited.put_object(oss.PutObjectRequest(**put, tagging="a=1"))
+        assert (await refused(with_tags))[:2] == (403, "AccessDenied")
+        await limited.put_object(oss.PutObjectRequest(**put))
+
+
 async def test_the_meta_of_an_object_is_short(cloud: Cloud, sdk: AsyncClient) -> None:
     meta = await sdk.get_object_meta(oss.GetObjectMetaRequest(**named()))
     assert (meta.etag, meta.content_length) == (etag(b"hello"), 5)
