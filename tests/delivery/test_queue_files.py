@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from signer.delivery.queue import EventQueue, QueueUnavailable, UploadEvent
+from signer.delivery.sqlite_salvage import salvage_events
 from tests.delivery.queued_events import claim, event, opened, put
 from tests.harness.waiting import wait_until
 
@@ -248,6 +250,37 @@ async def test_other_signers_use_the_new_file_too(path: Path, caplog: pytest.Log
     assert len(moved_files(path)) == 1
     messages = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
     assert sorted(messages) == ["callback queue file corrupt", "callback queue file replaced"]
+
+
+async def test_two_signers_that_find_the_same_corrupt_file_replace_it_once(path: Path) -> None:
+    await fill(path)
+    CORRUPTIONS["random pages"](path)
+    async with opened(str(path)) as one, opened(str(path)) as other:
+        await asyncio.gather(*(wait_until(functools.partial(is_available, each)) for each in (one, other)))
+        assert len(moved_files(path)) == 1
+
+
+async def test_no_process_adds_an_event_to_a_corrupt_file_while_it_is_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would deliver it."""
+    await fill(path)
+    CORRUPTIONS["random pages"](path)
+    attempts: list[str] = []
+
+    def salvage(corrupt: sqlite3.Connection, fresh: sqlite3.Connection, *, due_at: float) -> int:
+        with contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+                attempts.append("succeeded")
+            except sqlite3.OperationalError as error:
+                attempts.append(str(error))
+        return salvage_events(corrupt, fresh, due_at=due_at)
+
+    monkeypatch.setattr("signer.delivery.sqlite_queue.salvage_events", salvage)
+    async with opened(str(path)) as queue:
+        assert await is_available(queue)
+    assert attempts == ["database is locked"]
 
 
 async def test_deleted_file_is_created_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
