@@ -283,6 +283,18 @@ async def test_no_process_adds_an_event_to_a_corrupt_file_while_it_is_replaced(
     assert attempts == ["database is locked"]
 
 
+async def test_what_a_killed_process_left_is_not_used(path: Path) -> None:
+    """It was replacing an earlier file."""
+    async with opened(str(path.with_name("callbacks.db.new"))) as left:
+        await put(left, stale := event("stale.jpg"))
+    await fill(path)
+    CORRUPTIONS["random pages"](path)
+    async with opened(str(path), lease_seconds=0.0) as queue:
+        ids = await claimed_ids(queue)
+    assert len(ids) > EVENTS // 2
+    assert stale.id not in ids
+
+
 async def test_deleted_file_is_created_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An event in a file without a name would be lost at the next start."""
     async with opened(str(path)) as queue:
