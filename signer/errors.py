@@ -45,6 +45,9 @@ class UnknownApp(Problem):
     code, status, title = "unknown_app", 404, "Unknown app"
 
 
+NO_SUCH_PATH = "this server has no such path; see the HTTP reference"
+
+
 class NotFound(Problem):
     code, status, title = "not_found", 404, "Not found"
 

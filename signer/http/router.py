@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from multidict import MultiMapping
 
 from signer.definitions.registry import Registry
-from signer.errors import MethodNotAllowed, NotFound
+from signer.errors import NO_SUCH_PATH, MethodNotAllowed, NotFound
 from signer.http.reply import Reply
 from signer.revision import Context
 
@@ -109,7 +109,7 @@ class _UnknownRoute(Route):
     __slots__ = ()
 
     def handler(self, method: str) -> Handler:
-        raise NotFound("this server has no such path; see the HTTP reference")
+        raise NotFound(NO_SUCH_PATH)
 
 
 _UNKNOWN = _UnknownRoute(None)

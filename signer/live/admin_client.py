@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 
 from signer.definitions import model
+from signer.errors import NO_SUCH_PATH
 from signer.listen_address import ListenAddress
 
 _UNIX_PREFIX = "unix:"
@@ -51,7 +52,7 @@ class AdminClient:
                 found = await response.json(content_type=None)
                 if response.status not in statuses:
                     reason = found.get("error", found.get("detail")) if isinstance(found, dict) else None
-                    if not isinstance(reason, str):
+                    if not isinstance(reason, str) or reason == NO_SUCH_PATH:  # the latter at a public address
                         raise CannotCallSigner(f"{wrong_address} {response.status}; {self._fix}")
                     raise CannotCallSigner(f"the signer at {self._url}: {reason[:_MAX_DETAIL_CHARACTERS]}")
                 return found
