@@ -6,6 +6,7 @@ The old tokens are not used any more, even if no new ones can be fetched: then t
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -55,15 +56,14 @@ def run(options: argparse.Namespace) -> int:
 def _running_signers(runtime_directory: Path) -> list[str]:
     """Return the admin addresses of the signers that run, or raise `CannotCallSigner`."""
     urls = []
-    for path in ReloadRecord.paths(runtime_directory):
-        try:
-            record = ReloadRecord.read(path)
-        except PermissionError:
-            raise CannotCallSigner(f"{path}: permission denied; run the command as root") from None
-        except (OSError, ValueError, TypeError):
-            continue
-        if record.admin_url and _is_running(record.pid):
-            urls.append(record.admin_url)
+    try:
+        for path in ReloadRecord.paths(runtime_directory):
+            with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+                record = ReloadRecord.read(path)
+                if record.admin_url and _is_running(record.pid):
+                    urls.append(record.admin_url)
+    except PermissionError as error:
+        raise CannotCallSigner(f"{error.filename}: permission denied; run the command as root") from None
     if not urls:
         raise CannotCallSigner(
             f"no running signer found in {runtime_directory}; write its admin address: {_OPTION} URL"

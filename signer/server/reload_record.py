@@ -29,8 +29,12 @@ class ReloadRecord:
 
     @staticmethod
     def paths(directory: Path) -> list[Path]:
-        """Return the paths of the files of all workers."""
-        return sorted(directory.glob("worker-*.json"), key=lambda path: (len(path.name), path.name))
+        """Return the paths of the files of all workers; raise PermissionError if the directory cannot be read."""
+        try:
+            found = [path for path in directory.iterdir() if path.match("worker-*.json")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(found, key=lambda path: (len(path.name), path.name))
 
     def write(self, path: Path) -> None:
         """Replace the file in one step; raise OSError where that fails."""

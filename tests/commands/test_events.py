@@ -120,7 +120,7 @@ async def test_dead_letters_are_changed(
 async def test_many_ids_are_sent_in_several_requests(admin: AdminListener) -> None:
     ids = [f"id-{number}" for number in range(1001)]
     changed = await events("drop", *ids, "--admin", admin.url)
-    assert (changed.status, changed.out) == (0, "dropped 1001 events\n")
+    assert (changed.status, changed.out) == (0, "dropped 1,001 events\n")
     assert [document["ids"] for _, document in admin.changes] == [ids[:1000], ids[1000:]]
 
 

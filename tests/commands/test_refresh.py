@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from signer.server.reload_record import ReloadRecord
 from tests.harness.ports import reserve_port
-from tests.harness.processes import Completed, run
+from tests.harness.processes import Completed, launch, run
 from tests.harness.signer import run_command
 
 TOKEN = "the-token-of-the-operators"
@@ -120,8 +120,8 @@ async def test_a_wrong_token_is_explained(admin: AdminListener) -> None:
 
 async def test_every_running_signer_is_called_and_an_ended_one_is_not(admin: AdminListener, tmp_path: Path) -> None:
     nobody = f"http://127.0.0.1:{reserve_port()}"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
-    await process.wait()
+    async with launch(sys.executable, "-c", "") as process:
+        await process.wait()
     for number, record in enumerate(
         (ReloadRecord(os.getpid(), admin.url), ReloadRecord(process.pid, admin.url), ReloadRecord(os.getpid(), nobody)),
         1,
@@ -142,13 +142,15 @@ async def test_without_a_running_signer_the_option_is_named(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run a command as another user")
-async def test_a_record_of_another_user_asks_for_root(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_directory", [False, True])
+async def test_a_record_of_another_user_asks_for_root(tmp_path: Path, is_directory: bool) -> None:
     """As a signer of systemd writes it."""
     path = ReloadRecord.path(tmp_path, 1)
     ReloadRecord(os.getpid()).write(path)
     path.chmod(0o600)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in tmp_path.parents[: tmp_path.parents.index(Path(tempfile.gettempdir()))]:
         parent.chmod(0o755)
+    tmp_path.chmod(0o700 if is_directory else 0o755)
     code = f"import os; os.setuid(65534); from signer.cli import main; raise SystemExit(main(['refresh', '--runtime-dir', {str(tmp_path)!r}]))"
     ended = await run(sys.executable, "-c", f"import signer.cli, signer.commands.refresh; {code}")
     assert ended.status == 1
