@@ -24,7 +24,7 @@ from tests.harness.signer import signer
 from tests.harness.waiting import wait_until
 from tests.miniprogram_sample.simulated import HERE, next_report, node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 APP = "clips"
 SIZE_BYTES = 6 * MEGABYTE

@@ -13,7 +13,7 @@ from playwright.async_api import Browser
 from tests.harness.browser import chromium, new_page
 from tests.harness.processes import ROOT
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 UPLOAD = """async ({ endpoint, appId }) => {
   const { createUploader } = await import("/h5.mjs");

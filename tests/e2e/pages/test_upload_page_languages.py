@@ -15,7 +15,7 @@ from tests.e2e.pages.pictures import picture
 from tests.e2e.pages.upload_page import expect_state, file_larger_than, open_picture_app, row
 from tests.harness.browser import new_page
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 ALL_TEXTS = """() => {
   const texts = [document.title];

@@ -11,7 +11,7 @@ from tests.e2e.pages.pictures import picture
 from tests.e2e.pages.upload_page import expect_state, file_larger_than, open_picture_app, row
 from tests.harness.waiting import wait_until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 FILES = 60
 WIDTHS_BEYOND = """() => [document.documentElement, ...document.querySelectorAll("main, .card, #files, #files > li, .bar")]

@@ -15,7 +15,7 @@ from tests.harness.demo import demo
 from tests.harness.files import write
 from tests.harness.ports import reserve_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 APP = "version: 1\napps:\n  first: {key_prefix: first/, bucket: photos, region: cn-hangzhou, credentials: r}\n"
 CREDENTIALS = "credentials: {r: {type: ecs_ram_role}}\n"

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.e2e.pages.upload_page import apps, expect_state, row
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 PARTS = 9
 

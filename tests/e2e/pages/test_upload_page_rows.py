@@ -19,7 +19,7 @@ from tests.e2e.pages.upload_page import (
     set_faults,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 IS_IN_LIST = """row => {
   const [inner, outer] = [row, row.parentElement].map((element) => element.getBoundingClientRect());
