@@ -72,7 +72,7 @@ class Files:
 
 FILES = {
     "photos": Files("nine photos of 3 MB", 9, 3 * MEGABYTE),
-    "video": Files("a video of 200 MB, a reset every 20 MB", 1, 200 * MEGABYTE, RESET_AFTER_BYTES),
+    "video": Files("200 MB video, reset every 20 MB", 1, 200 * MEGABYTE, RESET_AFTER_BYTES),
 }
 BOUNDS = (
     Bound("photos, library / limit", lambda rows: rows["photos/library"]["to_limit"], max_value=1.10),
