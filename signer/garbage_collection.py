@@ -5,7 +5,7 @@ import gc
 from collections.abc import Iterator
 
 _MAX_SEARCHED_OBJECTS = 100_000
-"""Searching so many new objects for garbage takes milliseconds, in which no request is served."""
+"""A collection of at most this many new objects takes milliseconds; it blocks all requests meanwhile."""
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ class RefreshReason(StrEnum):
 
     @classmethod
     def planned(cls, state: TokenState, failures: int) -> RefreshReason:
-        """Return why a token in this state is refreshed at its planned time, after so many failures in a row."""
+        """Return the reason of a planned refresh; `failures` counts the attempts that failed since the last success."""
         if failures:
             return cls.RETRY
         return {

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from signer.admission import Admission, audit_members, enabled_app
 from signer.callers.caller import Caller
@@ -68,6 +68,8 @@ class MultipartUploads:
         self._now = now
         self._replaced: TTLCache[str, bool] = TTLCache(maxsize=_MAX_ROLES, ttl=_MIN_REPLACEMENT_SECONDS)
         """The roles whose tokens OSS has rejected lately."""
+        self._accepted: LRUCache[tuple[str, BucketAddress], bool] = LRUCache(maxsize=_MAX_ROLES)
+        """The buckets where OSS has accepted a token of a role."""
 
     async def start(self, context: Context, request: UploadRequest, part_size_bytes: int | None) -> StartedUpload:
         """Start an upload for the caller of a request, or raise the `Problem` that refuses it.
@@ -224,14 +226,19 @@ class MultipartUploads:
 
     async def _call(self, context: Context, app: App, credential: Credential, call: Awaitable[T]) -> T:
         """Await a call to OSS; have the role's token replaced if OSS rejects it."""
+        address = _address(app)
         try:
-            return await call
+            result = await call
         except TokenRejected as error:
             if app.role not in self._replaced:
                 self._replaced[app.role] = True
-                context.revision.roles.reject(app.role, credential, keep=True)
+                # It was revoked. An address that never accepted one may be wrong, so its word ends no token.
+                is_trusted = (app.role, address) in self._accepted
+                context.revision.roles.reject(app.role, credential, keep=not is_trusted)
             detail = f"OSS rejects the token of this app's role ({error}), which is replaced now; retry"
             raise OssUnavailable(detail, retry_after_seconds=2) from None
+        self._accepted[app.role, address] = True
+        return result
 
     def _record(self, event: str, app: App, caller: Caller, context: Context, upload: PendingUpload) -> None:
         if self._audit is not None:

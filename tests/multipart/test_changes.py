@@ -103,9 +103,12 @@ async def test_the_role_of_an_upload_gets_another_token(cloud: Cloud) -> None:
         assert token is not None
         await cloud.set_faults(oss={"kind": "revoked"})
         assert (await videos.put(first, CONTENT[:PART_BYTES]))[0] == 403
-        await cloud.set_faults()
+        await cloud.set_faults(metadata={"kind": "status", "status": 503})
         problem = await videos.refusal(503, "/list", {"upload": upload["upload"]})
         assert problem["code"] == "oss_unavailable"
+        problem = await videos.refusal(503, "/parts", {"upload": upload["upload"], "part_numbers": [1]})
+        assert problem["code"] == "credentials_unavailable", "a revoked token is not used any more"
+        await cloud.set_faults()
         await videos.service.credentials.replace_tokens(None, keep=False, timeout_seconds=30)
         numbers = [1, 2, 3]
         signed = (await videos.post("/parts", {"upload": upload["upload"], "part_numbers": numbers})).body["parts"]
