@@ -86,6 +86,12 @@ class RateLimited(Problem):
     code, status, title = "rate_limited", 429, "Rate limited"
 
 
+class QuotaExceeded(Problem):
+    """The bytes of a file are more than what is left of a limit of bytes."""
+
+    code, status, title = "quota_exceeded", 429, "Quota exceeded"
+
+
 class HeaderTooLarge(Problem):
     code, status, title = "header_too_large", 431, "Request header fields too large"
 

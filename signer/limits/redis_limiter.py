@@ -5,12 +5,13 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
 from signer.errors import RateLimited
 from signer.limits.local_limiter import LocalLimiter
-from signer.limits.token_bucket import Allowance, Limit, allowance, rate_limited
+from signer.limits.token_bucket import Allowance, Limit, allowance
 from signer.redis_client import RedisClient
 from signer.redis_errors import RedisUnavailable
 from signer.redis_url import parse_redis_url
@@ -29,10 +30,11 @@ _MAX_BATCH = 128
 _ACQUIRE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local remaining = {}
-local tightest
+local held, numbers = {}, {}
+local granted = tonumber(ARGV[1])
 for index, key in ipairs(KEYS) do
-    local capacity, seconds = tonumber(ARGV[2 * index - 1]), tonumber(ARGV[2 * index])
+    local capacity, seconds = tonumber(ARGV[3 * index - 1]), tonumber(ARGV[3 * index])
+    local cost = tonumber(ARGV[3 * index + 1])
     local bucket = redis.pcall('HMGET', key, 'tokens', 'since')
     if bucket.err then
         redis.call('DEL', key)
@@ -40,36 +42,39 @@ for index, key in ipairs(KEYS) do
     end
     local tokens = tonumber(bucket[1]) or capacity
     local since = tonumber(bucket[2]) or now
-    tokens = math.min(capacity, tokens + math.max(0, now - since) * capacity / seconds)
-    if tokens < 1 then
-        return {0, index, tostring(tokens)}
-    end
-    remaining[index] = tokens - 1
-    if tightest == nil or remaining[index] < remaining[tightest] then
-        tightest = index
+    held[index] = math.min(capacity, tokens + math.max(0, now - since) * capacity / seconds)
+    numbers[index] = {capacity, seconds, cost}
+    if cost > 0 then
+        granted = math.min(granted, math.floor(held[index] / cost))
     end
 end
+local outcome = {granted}
 for index, key in ipairs(KEYS) do
-    redis.call('HSET', key, 'tokens', tostring(remaining[index]), 'since', string.format('%.6f', now))
-    local capacity, seconds = tonumber(ARGV[2 * index - 1]), tonumber(ARGV[2 * index])
-    redis.call('PEXPIRE', key, math.ceil((capacity - remaining[index]) * seconds * 1000 / capacity))
+    local capacity, seconds, cost = unpack(numbers[index])
+    local tokens = held[index] - granted * cost
+    outcome[index + 1] = string.format('%.17g', tokens)
+    if granted > 0 then
+        redis.call('HSET', key, 'tokens', outcome[index + 1], 'since', string.format('%.6f', now))
+        redis.call('PEXPIRE', key, math.ceil((capacity - tokens) * seconds * 1000 / capacity))
+    end
 end
-return {1, tightest, tostring(remaining[tightest])}
+return outcome
 """
 
-_Outcome = tuple[int, int, bytes]
-"""1 if every bucket had a token and else 0, the number of the bucket with the fewest, and its tokens."""
+_Outcome = list[Any]
+"""How many times the limits allow the request, and the tokens that each bucket holds now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     limits: Sequence[Limit]
+    count: int
     outcome: asyncio.Future[_Outcome | None]
     """None if Redis is unavailable."""
 
 
 class RedisLimiter:
-    """Counts requests in Redis. While Redis is unavailable, each app counts in this process or rejects requests.
+    """Counts in Redis. While Redis is unavailable, each app counts in this process or rejects requests.
 
     Requests that arrive while Redis works on others wait, and are then sent together: however many there are, one
     connection is enough. Only the requests that meet the beginning of an outage wait for Redis until the deadline;
@@ -83,9 +88,9 @@ class RedisLimiter:
         self._waiting: deque[_Request] = deque()
         self._sender: asyncio.Task[None] | None = None
 
-    async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool) -> Allowance:
+    async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool, count: int = 1) -> Allowance:
         if self._is_available:
-            request = _Request(limits, asyncio.get_running_loop().create_future())
+            request = _Request(limits, count, asyncio.get_running_loop().create_future())
             self._waiting.append(request)
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send(), name="count requests in Redis")
@@ -95,7 +100,7 @@ class RedisLimiter:
         if not allow_when_unavailable:
             detail = "rate limits cannot be checked right now; retry after the seconds in Retry-After"
             raise RateLimited(detail, retry_after_seconds=_TRIAL_SECONDS)
-        return await self._local.acquire(limits)
+        return await self._local.acquire(limits, count=count)
 
     async def close(self) -> None:
         if self._sender is not None:
@@ -109,7 +114,7 @@ class RedisLimiter:
             if not self._is_available:
                 await asyncio.sleep(_TRIAL_SECONDS)
             batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
-            outcomes = await self._evaluate([request.limits for request in batch] or [_TRIAL])
+            outcomes = await self._evaluate([(request.limits, request.count) for request in batch] or [(_TRIAL, 1)])
             if outcomes is None:
                 batch += self._waiting
                 self._waiting.clear()
@@ -117,15 +122,16 @@ class RedisLimiter:
                 if not request.outcome.done():
                     request.outcome.set_result(None if outcomes is None else outcomes[index])
 
-    async def _evaluate(self, batch: Sequence[Sequence[Limit]]) -> Sequence[_Outcome] | None:
+    async def _evaluate(self, batch: Sequence[tuple[Sequence[Limit], int]]) -> Sequence[_Outcome] | None:
         """Return the outcome for each request, or None if Redis is unavailable."""
 
         async def evaluate(redis: Redis) -> list[_Outcome]:
             pipeline = redis.pipeline(transaction=False)
-            for limits in batch:
+            for limits, count in batch:
                 keys = [_PREFIX + limit.key for limit in limits]
                 # The whole script each time: SCRIPT LOAD and EVALSHA would take another round trip.
-                pipeline.eval(_ACQUIRE, len(keys), *keys, *(number for limit in limits for number in limit.rate))
+                numbers = (number for limit in limits for number in (*limit.rate, limit.cost))
+                pipeline.eval(_ACQUIRE, len(keys), *keys, count, *numbers)
             outcomes = await pipeline.execute(raise_on_error=False)
             for outcome in outcomes:
                 if isinstance(outcome, Exception):
@@ -153,8 +159,5 @@ class RedisLimiter:
 
 
 def _allowance(limits: Sequence[Limit], outcome: _Outcome) -> Allowance:
-    is_allowed, number, tokens = outcome
-    rate = limits[number - 1].rate
-    if not is_allowed:
-        raise rate_limited(rate, float(tokens))
-    return allowance(rate, float(tokens))
+    granted, *tokens = outcome
+    return allowance(limits, [float(each) for each in tokens], granted)

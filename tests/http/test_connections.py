@@ -37,7 +37,7 @@ async def respond_with_line_break(_context: Context) -> Reply:
 
 
 async def respond_with_session(_context: Context) -> Reply:
-    return Reply(200, allowance=Allowance(10, 9, 60), session=Session("token", 7200))
+    return Reply(200, allowance=Allowance((10, 600), 9.0), session=Session("token", 7200))
 
 
 @pytest.fixture(params=sorted(ADAPTERS))

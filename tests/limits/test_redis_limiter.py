@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from signer.errors import RateLimited
+from signer.errors import QuotaExceeded, RateLimited
 from signer.limits.redis_limiter import RedisLimiter
 from signer.limits.token_bucket import Limit
 from tests.harness.relay import relay
@@ -54,6 +54,47 @@ async def test_two_limiters_share_a_bucket(tmp_path: Path) -> None:
                 await limiter.acquire([WIDE, tight], allow_when_unavailable=False)
             assert raised.value.headers["RateLimit-Limit"] == "2"
             await limiter.close()
+
+
+def upload(size_bytes: int) -> list[Limit]:
+    quota = Limit("bytes", (10**15 - 1, 86_400_000), cost=size_bytes, policy="caller-bytes", is_bytes=True)
+    return [Limit("caller", (6, 86_400), policy="caller"), quota]
+
+
+async def test_two_limiters_share_a_quota_of_bytes(tmp_path: Path) -> None:
+    """Nothing is taken from either bucket by a file that is too large; what is given back can be used again."""
+    async with redis_store_server(tmp_path) as redis:
+        address = f"127.0.0.1:{redis.port}"
+        async with limiter_at(address) as one, limiter_at(address) as other:
+            for limiter in (one, other):
+                await until_counted_in_redis(limiter)
+            half = 5 * 10**14
+            taken = await one.acquire(upload(half), allow_when_unavailable=False)
+            assert taken.headers()["RateLimit-Policy"].endswith(
+                '"caller-bytes";q=999999999999999;qu="content-bytes";w=86400000'
+            )
+            for limiter in (other, one, other):
+                with pytest.raises(QuotaExceeded):
+                    await limiter.acquire(upload(2 * half - 1), allow_when_unavailable=False)
+            await other.acquire(upload(half - 10**9), allow_when_unavailable=False)
+            await one.acquire([upload(-half)[1]], allow_when_unavailable=False)
+            rest = await other.acquire(upload(half), allow_when_unavailable=False)
+            assert rest.remaining == 3
+            for _ in range(5):
+                await one.acquire([upload(-(10**15))[1]], allow_when_unavailable=False)
+            await one.acquire([upload(10**15 - 1)[1]], allow_when_unavailable=False)
+            with pytest.raises(QuotaExceeded):
+                await other.acquire(upload(half), allow_when_unavailable=False)
+
+
+async def test_several_requests_get_as_many_as_redis_allows(tmp_path: Path) -> None:
+    limits = [WIDE, Limit("tight", (5, 86_400))]
+    async with redis_store_server(tmp_path) as redis, limiter_at(f"127.0.0.1:{redis.port}") as limiter:
+        assert (await limiter.acquire(limits, allow_when_unavailable=False, count=3)).granted == 3
+        rest = await limiter.acquire(limits, allow_when_unavailable=False, count=9)
+        assert (rest.granted, rest.remaining) == (2, 0)
+        with pytest.raises(RateLimited):
+            await limiter.acquire(limits, allow_when_unavailable=False, count=9)
 
 
 async def test_without_redis_an_app_counts_locally_or_rejects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
