@@ -2,12 +2,19 @@
 
 import re
 
+from aiohttp import hdrs
+from multidict import CIMultiDict, istr
+
 from signer.errors import Problem
 from signer.http.reply import Reply
 from signer.revision import Context
 
 FIXED_HEADERS = {"Cache-Control": "no-store", "Server": "oss-signer"}
 """The headers of every response. No response may be cached: each is for one caller or one moment."""
+
+_FIXED_HEADERS = CIMultiDict(FIXED_HEADERS)
+"""The same, to copy: several times as fast as making them from a dict for each response."""
+_X_REQUEST_ID = istr("X-Request-Id")
 
 _CORS_REQUEST_HEADERS = (
     "Authorization, Cache-Control, Content-Type, X-Api-Key, X-App-Id, X-Caller, X-Request-Id, X-Requested-With, "
@@ -21,11 +28,13 @@ _PORT = re.compile(r"(:[0-9]+)?$")
 _PREFLIGHT_MAX_AGE_SECONDS = "600"
 
 
-def all_headers(reply: Reply) -> dict[str, str]:
+def all_headers(reply: Reply) -> CIMultiDict[str]:
     """Return all headers of a response, except those that only the server knows: Date and Content-Length."""
-    headers = {**FIXED_HEADERS, "X-Request-Id": reply.request_id, **reply.headers}
+    headers = _FIXED_HEADERS.copy()
+    headers[_X_REQUEST_ID] = reply.request_id
+    headers.update(reply.headers)
     if reply.content_type is not None:
-        headers["Content-Type"] = reply.content_type
+        headers[hdrs.CONTENT_TYPE] = reply.content_type
     return headers
 
 

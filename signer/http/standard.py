@@ -6,7 +6,7 @@ See: https://docs.aiohttp.org/en/stable/web_lowlevel.html
 import asyncio
 import logging
 
-from aiohttp import hdrs, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import HttpProcessingError
 
 from signer.http.dispatch import Dispatcher
@@ -32,40 +32,48 @@ class StandardServer(DrainingServer):
         return StandardConnection(self, loop=asyncio.get_running_loop(), **self.connection_options)
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
-        self.mark_busy(request.protocol)
+        """Return the response to a request; aiohttp sends it."""
+        connection = request.protocol
+        self.mark_busy(connection)
         try:
-            return await self._write_response(request)
-        finally:
-            self.mark_idle(request.protocol)
-
-    async def _write_response(self, request: web.BaseRequest) -> web.Response:
-        headers = request.headers
-        stream = request.content if request.body_exists else None
-        body = EMPTY_BODY if stream is None else StreamBody(stream, request, request.transport)
-        reply = await self._handle(request.method, request.raw_path, headers, body, request.remote or "")
-        response = web.Response(status=reply.status, body=reply.body, headers=all_headers(reply))
-        if self.is_draining or hdrs.UPGRADE in headers:
-            # What follows a request for another protocol cannot be read as HTTP.
-            response.force_close()
-        if stream is not None and stream.exception() is not None:
-            response.force_close()
-        try:
-            await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:  # The client disconnected.
+            headers = request.headers
+            stream = request.content if request.body_exists else None
+            body = EMPTY_BODY if stream is None else StreamBody(stream, request, request.transport)
+            reply = await self._handle(request.method, request.raw_path, headers, body, connection.client_address)
+            response = web.Response(status=reply.status, body=reply.body, headers=all_headers(reply))
+            if self.is_draining or hdrs.UPGRADE in headers:
+                # What follows a request for another protocol cannot be read as HTTP.
+                response.force_close()
+            if stream is not None and not await _send_before_rest(stream, request, response):
+                response.force_close()
             return response
-        except ValueError:  # A header contains a line break.
-            request.protocol.force_close()
-            raise
-        if stream is not None and stream.exception() is None and not stream.is_eof() and not await skip_body(stream):
-            response.force_close()
-        return response
+        finally:
+            self.mark_idle(connection)
+
+
+async def _send_before_rest(stream: StreamReader, request: web.BaseRequest, response: web.Response) -> bool:
+    """Send the response and skip the rest of the body, if the body has one; return whether the body ended well."""
+    if stream.exception() is not None:
+        return False
+    if stream.is_eof():
+        return True
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    except ConnectionError:  # The client disconnected.
+        return False
+    return await skip_body(stream)
 
 
 class StandardConnection(web.RequestHandler):
     """A connection that answers requests which cannot be parsed with a problem, and does not log them."""
 
-    __slots__ = ()
+    __slots__ = ("client_address",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self.client_address = str(name[0]) if isinstance(name, tuple) else ""  # a unix socket has no address
 
     def handle_error(
         self,
