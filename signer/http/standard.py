@@ -5,6 +5,7 @@ See: https://docs.aiohttp.org/en/stable/web_lowlevel.html
 
 import asyncio
 import logging
+from typing import cast
 
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import HttpProcessingError
@@ -33,7 +34,7 @@ class StandardServer(DrainingServer):
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
         """Return the response to a request; aiohttp sends it."""
-        connection = request.protocol
+        connection = cast("StandardConnection", request.protocol)
         self.mark_busy(connection)
         try:
             headers = request.headers
