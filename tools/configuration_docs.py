@@ -86,6 +86,7 @@ def configuration_page() -> str:
         ("notify", "Notify"),
         ("downloads", "Downloads"),
         ("multipart", "Multipart"),
+        ("temporary_credentials", "TemporaryCredentials"),
     ):
         entry = defined[title]
         parts += [f"\n## {name}\n\n", _intro(entry), _table(entry)]
@@ -187,6 +188,7 @@ def _type(name: str, member: Schema) -> str:
             "notify",
             "downloads",
             "multipart",
+            "temporary_credentials",
         )
         and "type" not in member
     ):

@@ -15,8 +15,8 @@ from tools.json_schema import Schema, schema
 
 _APP_ID = "wx1234567890abcdef"
 _NAMES = {
-    "ecs_ram_role": "uploader",
-    "assume_role": "partner",
+    "ecs_ram_role": "instance",
+    "assume_role": "uploader",
     "oidc": "pod",
     "default": "sdk",
     "static": "fixed",

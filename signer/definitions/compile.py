@@ -9,7 +9,7 @@ from signer.definitions.checks.object_keys import key_template
 from signer.definitions.merge import Document
 from signer.definitions.multipart_model import Multipart, endpoint_url
 from signer.definitions.registry import App, Registry, Role
-from signer.definitions.roles import role_of_app
+from signer.definitions.roles import caller_access, role_of_app
 from signer.definitions.validate import Baseline
 from signer.delivery.callback_body import InvalidBodyTemplate, add_request_id
 from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_callback_rules, derive_proof_secret
@@ -82,6 +82,9 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         is_unlimited=app.rate_limit.is_unlimited,
         legacy_endpoint=app.legacy_endpoint,
         oss_url=rules.url if app.oss_endpoint is None else endpoint_url(app.oss_endpoint, app.bucket, app.region),
+        caller_access=None
+        if app.temporary_credentials is None
+        else caller_access(app_id, app, app.temporary_credentials),
     )
 
 

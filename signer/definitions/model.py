@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, StrictBool
 from signer.definitions.caller_model import Callers, OpenCallers
 from signer.definitions.credential_model import CredentialEntry, StrictModel
 from signer.definitions.multipart_model import Multipart, OssEndpoint, Secrets
+from signer.definitions.temporary_credentials_model import TemporaryCredentials
 from signer.definitions.value_types import (
     Address,
     AppId,
@@ -69,6 +70,9 @@ class Server(StrictModel):
     credential_fetch_rate: Rate = Field((30, 1), examples=["30/s"])
     """Maximum rate at which the signers of this machine fetch tokens, which they share equally. STS allows an account
     100 calls per second: divide them among your machines."""
+    temporary_credential_rate: Rate = Field((20, 1), examples=["20/s"])
+    """Maximum rate at which the signers of this machine fetch `temporary_credentials`, which they share equally. It and
+    `credential_fetch_rate` are together at most 100/s."""
     callback_keys: BaseUrl | None = None
     """Another base URL of OSS's public keys, for the local cloud."""
     trusted_proxies: tuple[Network, ...] = Field((), examples=[["127.0.0.1/32", "10.0.0.0/8"]])
@@ -227,6 +231,8 @@ class Defaults(StrictModel):
     """Signed download URLs; default: none."""
     multipart: Multipart | None = None
     """Uploads of large files in parts; default: none."""
+    temporary_credentials: TemporaryCredentials | None = None
+    """Temporary credentials for clients with an SDK of OSS, such as ali-oss; default: none."""
 
     callers: Callers = (OpenCallers(type="open"),)
     """Who may request signatures; in a list, the first type whose credential the request has decides."""

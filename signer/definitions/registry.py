@@ -15,6 +15,7 @@ from signer.definitions.model import RateLimit, Server
 from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
 from signer.signing.form import Forms
+from signer.signing.session_policy import CallerAccess
 from signer.signing.upload_rules import UploadRules
 
 
@@ -63,6 +64,8 @@ class App:
     """Whether the account may use OSS's default public endpoints."""
     oss_url: str
     """The URL of the bucket for the signer's own calls to OSS."""
+    caller_access: CallerAccess | None = None
+    """What the temporary credentials of its callers allow; None: it has none."""
 
     @property
     def rules(self) -> UploadRules:

@@ -1,6 +1,5 @@
 """The roles that apps sign with: their AccessKeys as written, and the session policy of `scope: app`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,6 +9,8 @@ from signer.definitions.credential_model import AssumeRole, CredentialEntry, Sta
 from signer.definitions.merge import Document
 from signer.definitions.model import AppEntry
 from signer.definitions.registry import AccessKeyTemplate, Role
+from signer.definitions.temporary_credentials_model import TemporaryCredentials
+from signer.signing.session_policy import CallerAccess, ram_actions, session_policy
 
 
 def access_key_templates(entries: Mapping[str, CredentialEntry], document: Document) -> dict[str, AccessKeyTemplate]:
@@ -50,7 +51,7 @@ def role_of_app(
     """
     role = _role(app.credentials, entries, access_keys)
     if isinstance(role.entry, StsRole) and role.entry.scope == "app":
-        return f"{app.credentials}/{app_id}", replace(role, session_policy=session_policy(app_id, app))
+        return f"{app.credentials}/{app_id}", replace(role, session_policy=app_session_policy(app_id, app))
     return app.credentials, role
 
 
@@ -70,19 +71,17 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
     return key_prefix.replace("{app}", app_id).partition("{")[0]
 
 
-def session_policy(app_id: str, app: AppEntry) -> str:
-    """Return the policy: what uploads, downloads and multipart uploads need below the fixed part of the prefix.
-
-    See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
-    """
+def app_session_policy(app_id: str, app: AppEntry) -> str:
+    """Return the policy: what uploads, downloads and multipart uploads need below the fixed part of the prefix."""
     actions = ["oss:PutObject"]
     if app.downloads is not None or app.multipart is not None:
         actions.append("oss:GetObject")
     if app.multipart is not None:
         actions += ["oss:ListParts", "oss:AbortMultipartUpload"]
-    statement = {
-        "Effect": "Allow",
-        "Action": actions[0] if len(actions) == 1 else actions,
-        "Resource": f"acs:oss:*:*:{app.bucket}/{fixed_prefix(app_id, app.key_prefix)}*",
-    }
-    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
+    return session_policy(actions, app.bucket, fixed_prefix(app_id, app.key_prefix))
+
+
+def caller_access(app_id: str, app: AppEntry, temporary: TemporaryCredentials) -> CallerAccess:
+    """Return what the temporary credentials of an app allow."""
+    prefix = fixed_prefix(app_id, app.key_prefix)
+    return CallerAccess(app.bucket, prefix, ram_actions(temporary.actions), temporary.duration)

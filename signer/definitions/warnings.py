@@ -17,6 +17,7 @@ from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
+from signer.definitions.unenforced_rules import unenforced_rules
 from signer.signing.content_types import runs_script
 from signer.signing.form import open_fields
 from signer.signing.multipart_headers import unmeetable_conditions
@@ -100,6 +101,7 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
             )
             yield Violation(("conditions", index), message)
     yield from app_exposures(app)
+    yield from unenforced_rules(app)
 
 
 def _closed_endpoints(registry: Registry) -> Iterator[Violation]:

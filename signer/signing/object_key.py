@@ -29,7 +29,8 @@ _SAFE_KEY = re.compile(r"(?:[A-Za-z0-9_=@+:,-][A-Za-z0-9_=@+:,.-]*/)*(?:[A-Za-z0
 """Most keys match this pattern and need no closer look."""
 _DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
 _CALLER_HASH_DIGITS = 32
-_CALLER = re.compile(r"[A-Za-z0-9._@=+:-]{1,128}")
+MAX_CALLER_CHARACTERS = 128
+_CALLER = re.compile(rf"[A-Za-z0-9._@=+:-]{{1,{MAX_CALLER_CHARACTERS}}}")
 
 
 class InvalidTemplate(ValueError):

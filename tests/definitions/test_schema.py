@@ -102,6 +102,9 @@ NOT_SEEN_BY_A_SCHEMA = {
     "unknown-placeholder", "unknown-source", "unset-variable", "app-without-anything", "oidc-incomplete",
     "callback-timeout", "fetch-rate-above-the-account", "notify-without-etag", "notify-without-queue", "domain-port",
     "listen-port-too-high", "webhook-secret-not-base64", "webhook-secret-short",
+    "temporary-credentials-caller-not-first", "temporary-credentials-duration", "temporary-credentials-of-an-ecs-role",
+    "temporary-credentials-policy-too-long", "temporary-credentials-rate", "temporary-credentials-wildcard-in-prefix",
+    "temporary-credentials-with-open-callers",
     # Mistakes of YAML itself, which an editor reports without a schema.
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.

@@ -10,6 +10,7 @@ from signer.definitions.checks.domain import check_domain
 from signer.definitions.checks.form_fields import check_conditions, check_headers
 from signer.definitions.checks.multipart import check_multipart
 from signer.definitions.checks.object_keys import check_object_keys
+from signer.definitions.checks.temporary_credentials import check_temporary_credentials
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration, format_size
 from signer.definitions.suggestions import KnownNames
@@ -36,6 +37,7 @@ def check_app(
     yield from _check_callback(app, has_callback_queue=server is None or server.callback_queue is not None)
     yield from check_multipart(app, has_secret=server is None or bool(server.secret))
     yield from check_app_credentials(app_id, app, entries, names)
+    yield from check_temporary_credentials(app_id, app, entries)
 
 
 def _check_sizes_and_expiry(app: model.AppEntry) -> Iterator[Violation]:

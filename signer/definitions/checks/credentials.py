@@ -10,13 +10,12 @@ from signer.definitions import credential_model, model
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration
 from signer.definitions.redaction import printable_name, quote
-from signer.definitions.roles import session_policy
+from signer.definitions.roles import app_session_policy
 from signer.definitions.suggestions import KnownNames
+from signer.signing.session_policy import MAX_SESSION_POLICY_CHARACTERS
 from signer.signing.upload_rules import MAX_EXPIRES
 
 Entries = Mapping[str, credential_model.CredentialEntry]
-
-_MAX_SESSION_POLICY_CHARACTERS = 2048
 
 _REFRESH_ROOM = timedelta(minutes=5)
 """How much of a token's lifetime must be left beyond the longest `expires`, to fetch the next one in."""
@@ -27,7 +26,7 @@ _ECS_TOKEN_LIFETIME = timedelta(hours=6)
 See: https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance
 """
 
-_MIN_TOKEN_LIFETIME, _MAX_TOKEN_LIFETIME = timedelta(minutes=15), timedelta(hours=12)
+MIN_TOKEN_LIFETIME, MAX_TOKEN_LIFETIME = timedelta(minutes=15), timedelta(hours=12)
 """The limits of DurationSeconds of STS; a role's MaxSessionDuration is at most 12 hours."""
 
 _MAX_CHAIN = 5
@@ -67,12 +66,12 @@ def _check_session_policy(
 ) -> Iterator[Violation]:
     if not isinstance(entry, credential_model.StsRole) or entry.scope != "app":
         return
-    length = len(session_policy(app_id, app))
-    if length > _MAX_SESSION_POLICY_CHARACTERS:
+    length = len(app_session_policy(app_id, app))
+    if length > MAX_SESSION_POLICY_CHARACTERS:
         yield Violation(
             ("key_prefix",),
             f"too long for scope: app: the session policy has {length:,} characters, and STS accepts "
-            f"{_MAX_SESSION_POLICY_CHARACTERS:,}; shorten the prefix",
+            f"{MAX_SESSION_POLICY_CHARACTERS:,}; shorten the prefix",
         )
 
 
@@ -82,7 +81,7 @@ def check_entry(name: str, entries: Entries, names: KnownNames) -> Iterator[Viol
     if entry.timeout < timedelta(seconds=1):
         yield Violation(("timeout",), f"{format_duration(entry.timeout)} is too short; write at least 1s")
     if isinstance(entry, credential_model.StsRole):
-        if not _MIN_TOKEN_LIFETIME <= entry.duration <= _MAX_TOKEN_LIFETIME:
+        if not MIN_TOKEN_LIFETIME <= entry.duration <= MAX_TOKEN_LIFETIME:
             message = f"{format_duration(entry.duration)} is not a lifetime that STS issues; write 15m to 12h"
             yield Violation(("duration",), message)
         elif entry.min_remaining >= entry.duration:

@@ -28,3 +28,12 @@ def check_server(server: model.Server) -> Iterator[Violation]:
         rate, most = format_rate(server.credential_fetch_rate), f"{ACCOUNT_CALLS_PER_SECOND}/s"
         message = f"{rate} is more than STS allows an account; write at most {most}"
         yield Violation(("credential_fetch_rate",), message)
+    elif "temporary_credential_rate" in server.model_fields_set:
+        temporary, temporary_seconds = server.temporary_credential_rate
+        if fetches / seconds + temporary / temporary_seconds > ACCOUNT_CALLS_PER_SECOND:
+            message = (
+                f"{format_rate(server.temporary_credential_rate)} and credential_fetch_rate "
+                f"({format_rate(server.credential_fetch_rate)}) are together more than STS allows an account, "
+                f"{ACCOUNT_CALLS_PER_SECOND}/s; lower one"
+            )
+            yield Violation(("temporary_credential_rate",), message)

@@ -1,0 +1,60 @@
+"""Session policies: what a token of a role may do at most.
+
+See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerole
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+MAX_SESSION_POLICY_CHARACTERS = 2048
+
+RAM_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "upload": ("oss:PutObject",),
+        "multipart": ("oss:PutObject", "oss:ListParts", "oss:AbortMultipartUpload"),
+        "read": ("oss:GetObject",),
+    }
+)
+"""What each of the `actions` of temporary credentials stands for.
+
+See: https://help.aliyun.com/zh/oss/user-guide/ram-policy-overview
+"""
+
+
+def session_policy(actions: Sequence[str], bucket: str, prefix: str) -> str:
+    """Return the policy that allows RAM actions on the objects below a prefix.
+
+    RAM's wildcards in `prefix` have their effect: `*` is any text, also with slashes, and `?` any character.
+
+    See: https://help.aliyun.com/zh/ram/user-guide/policy-elements
+    """
+    statement = {
+        "Effect": "Allow",
+        "Action": actions[0] if len(actions) == 1 else list(actions),
+        "Resource": f"acs:oss:*:*:{bucket}/{prefix}*",
+    }
+    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAccess:
+    """What the temporary credential of each caller of an app allows, and its lifetime."""
+
+    bucket: str
+    prefix: str
+    """The part of the key prefix before the caller's id; the same for all callers."""
+    actions: tuple[str, ...]
+    """The RAM actions."""
+    duration: timedelta
+
+    def policy(self, caller: str) -> str:
+        """Return the session policy for a caller whose id `check_caller` accepts, so it has no wildcard or slash."""
+        return session_policy(self.actions, self.bucket, f"{self.prefix}{caller}/")
+
+
+def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:
+    """Return the RAM actions of `actions`, each once."""
+    return tuple(dict.fromkeys(name for action in actions for name in RAM_ACTIONS[action]))
