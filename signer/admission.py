@@ -18,26 +18,32 @@ class Admission:
         self._limiter = limiter
         self._metrics = metrics
 
-    async def admit(self, app: App, context: Context) -> tuple[Caller, Allowance | None]:
-        """Identify the caller and apply `rate_limit`; return what is left of the tightest one.
+    async def admit(self, app: App, context: Context, count: int = 1) -> tuple[Caller, Allowance | None]:
+        """Identify the caller and apply `rate_limit` to a request for `count` signatures.
 
-        The limit per address applies before the caller is identified, so that guessing credentials is limited too.
+        Return what is left of the tightest limit, and how many signatures it allows; None is no limit. The limit per
+        address applies before the caller is identified, so that guessing credentials is limited too.
         """
         rates = app.rate_limit
         check = context.revision.checks[app.id]
         if app.is_unlimited:
             return await check.identify(context), None
+        wanted, of_address = count, None
         if rates.per_address is not None:
-            await self.acquire(app, [address_limit(app, "address", context, rates.per_address)])
+            of_address = await self.acquire(app, [address_limit(app, "address", context, rates.per_address)], count)
+            count = of_address.granted
         caller = await check.identify(context)
         if rates.per_caller is None and rates.per_app is None:
-            return caller, None
+            return caller, of_address
         limits = []
         if rates.per_caller is not None:
             limits.append(caller_limit(app, "caller", "anonymous", caller, context, rates.per_caller))
         if rates.per_app is not None:
             limits.append(Limit(app.id, rates.per_app))
-        return caller, await self.acquire(app, limits)
+        allowance = await self.acquire(app, limits, count)
+        if of_address is not None and allowance.granted == count < wanted:
+            return caller, of_address
+        return caller, allowance
 
     async def admit_login(self, context: Context) -> None:
         """Apply the limits of wx.login codes, whose exchange uses a quota at WeChat that all users of the app share."""
@@ -56,10 +62,10 @@ class Admission:
             raise
         self._metrics.count_code_exchange(app.id, "admitted")
 
-    async def acquire(self, app: App, limits: Sequence[Limit]) -> Allowance:
-        """Count a request of an app against these limits, or raise `RateLimited`."""
+    async def acquire(self, app: App, limits: Sequence[Limit], count: int = 1) -> Allowance:
+        """Count a request of an app against these limits, up to `count` times; raise `RateLimited` if none is left."""
         allow_when_unavailable = app.rate_limit.when_redis_is_gone == "open"
-        return await self._limiter.acquire(limits, allow_when_unavailable=allow_when_unavailable)
+        return await self._limiter.acquire(limits, allow_when_unavailable=allow_when_unavailable, count=count)
 
     @contextlib.contextmanager
     def counted_failures(self, context: Context) -> Iterator[None]:

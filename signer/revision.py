@@ -54,6 +54,10 @@ class Revision:
     upload_tokens: UploadTokens | None = None
     """Of multipart uploads; None if no app has them."""
 
+    async def credential(self, app: App) -> Credential:
+        """Return the credential of the app's role, once it is fetched; raise `CredentialsUnavailable` without one."""
+        return self.roles.current(app.role) or await self.roles.get(app.role)
+
 
 Context = RequestContext[Revision, App]
 """The context of a request to this service."""

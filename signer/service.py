@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from signer.admission import Admission, audit_members, enabled_app
+from signer.batches import Batches
 from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockSkew
@@ -33,6 +34,7 @@ from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
 from signer.signing.key_ownership import is_key_of_caller
 from signer.signing.presigned_url import SignedDownload, sign_download
+from signer.signing.put_object import SignedPut
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.logs import current_handler
@@ -98,6 +100,7 @@ class Service:
         self.multipart = MultipartUploads(
             self._admission, self.metrics, self._audit, client=self._oss_client, now=lambda: self._now()
         )
+        self.batches = Batches(self._admission, self.metrics, self._audit, now=lambda: self._now())
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admission.admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
@@ -130,31 +133,33 @@ class Service:
         self.current = Revision(registry, roles, checks, tokens)
         self.credentials.activate(roles)
 
+    @overload
     async def sign_upload(
-        self, context: Context, request: UploadRequest, *, sample: bool = False
-    ) -> SigningResult[SignedUpload]:
+        self, context: Context, request: UploadRequest
+    ) -> SigningResult[SignedUpload | SignedPut]: ...
+    @overload
+    async def sign_upload(
+        self, context: Context, request: UploadRequest, *, sample: Literal[True]
+    ) -> SigningResult[SignedUpload]: ...
+    async def sign_upload(self, context: Context, request: UploadRequest, *, sample: bool = False) -> Any:
         """Sign an upload for the caller of a request, or raise the `Problem` that refuses it.
 
-        With `sample`, sign the form of Alibaba's sample server instead of the full form.
+        With `sample`, sign the form of Alibaba's sample server instead of what the client requests.
         """
         try:
             app = enabled_app(context)
             if sample and not app.generate_signature:
                 raise Forbidden(f"this app has no sample endpoint; use POST /v1/apps/{app.id}/uploads")
             caller, allowance = await self._admit(app, context)
-            upload = await self.sign_form(context.revision, app, caller, request, sample=sample)
+            sign = app.forms.sample_form if sample else app.forms.sign
+            credential = await context.revision.credential(app)
+            upload = sign(request, caller=caller.id, credential=credential, now=self._now())
         except Exception as error:
             self._admission.count_failure(context, error)
             raise
         self.metrics.count_signature(app.id, "signed")
         if self._audit is not None:
-            members = {
-                "key": upload.key if upload.is_exact_key else None,
-                "key_prefix": upload.key_prefix,
-                "max_size": upload.rules.max_size_bytes,
-                "expires_at": upload.expires_at,
-            }
-            self._audit.add("signature", {**audit_members(app, caller, context), **members})
+            self._audit.add("signature", {**audit_members(app, caller, context), **upload.audit_members()})
         return SigningResult(upload, caller, allowance)
 
     async def sign_download(self, context: Context, key: str) -> SigningResult[SignedDownload]:
@@ -166,7 +171,7 @@ class Service:
             caller, allowance = await self._admit(app, context)
             if not is_key_of_caller(app.rules.naming, key, app_id=app.id, caller=caller.id):
                 raise Forbidden("key is not below the prefix of this caller")
-            credential = await context.revision.roles.get(app.role)
+            credential = await context.revision.credential(app)
             download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
         except Exception as error:
             self._admission.count_failure(context, error)
@@ -177,16 +182,10 @@ class Service:
             self._audit.add("download", {**audit_members(app, caller, context), **members})
         return SigningResult(download, caller, allowance)
 
-    async def sign_form(
-        self, revision: Revision, app: App, caller: Caller, request: UploadRequest, *, sample: bool = False
-    ) -> SignedUpload:
+    async def sign_form(self, revision: Revision, app: App, caller: Caller, request: UploadRequest) -> SignedUpload:
         """Sign a form for a caller who is identified already, or raise the `Problem` that refuses it."""
-        sign = app.forms.sample_form if sample else app.forms.full_form
-        now = self._now()
-        credential = revision.roles.current(app.role)
-        if credential is None:
-            credential, now = await revision.roles.get(app.role), self._now()
-        return sign(request, caller=caller.id, credential=credential, now=now)
+        credential = await revision.credential(app)
+        return app.forms.full_form(request, caller=caller.id, credential=credential, now=self._now())
 
     @contextlib.asynccontextmanager
     async def callback_service(self) -> AsyncIterator[CallbackReceiver]:

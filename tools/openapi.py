@@ -2,13 +2,13 @@
 
 import json
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 import signer
-from signer.api.upload_request import UploadRequestBody
+from signer.api.upload_request import UploadFileBody, UploadRequestBody
 from signer.errors import Problem
 from tools import openapi_multipart
 from tools.docstrings import require_docstrings
@@ -18,8 +18,10 @@ class UploadForm(BaseModel):
     """A complete form. Send `fields` in this order as multipart/form-data, the file last."""
 
     url: str = Field(description="The URL to send the form to.")
-    method: str = Field(description="POST")
-    fields: dict[str, str] = Field(description="All form fields, ready for formData of wx.uploadFile.")
+    method: Literal["POST"]
+    fields: dict[str, str] = Field(
+        description="All form fields, ready for formData of wx.uploadFile; of a compact form without common_fields."
+    )
     file_field: str = Field(description="The name of the form field that contains the file: file")
     key: str | None = Field(default=None, description="The object key, as in fields; absent from a form to reuse.")
     key_prefix: str | None = Field(None, description="The prefix of all keys that the client may choose, if it may.")
@@ -28,6 +30,39 @@ class UploadForm(BaseModel):
     multipart_threshold: int | None = Field(
         None, description="The size in bytes from which multipart uploads are better, if the app has them."
     )
+
+
+class SignedPut(BaseModel):
+    """A presigned PutObject. Send the file as the body, with these headers."""
+
+    method: Literal["PUT"]
+    url: str = Field(description="The URL to send the file to.")
+    headers: dict[str, str] = Field(
+        description="The headers to send, unchanged. HTTP clients set Content-Length themselves."
+    )
+    key: str = Field(description="The object key.")
+    expires_at: str = Field(description="When the URL expires, at the latest with its credential (RFC 3339, UTC).")
+
+
+class ProblemDocument(BaseModel):
+    """A problem (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    code: str
+    request_id: str
+    retry_after: int | None = Field(None, description="When a retry can succeed, in seconds from now.")
+
+
+class UploadBatch(BaseModel):
+    """The form, PUT or problem of each file, in the order of the request. A problem has no `url`."""
+
+    common_fields: dict[str, str] | None = Field(
+        None, description="Only of a compact batch: the fields of each form in addition to its own."
+    )
+    uploads: list[UploadForm | SignedPut | ProblemDocument]
 
 
 class SampleSignature(BaseModel):
@@ -54,27 +89,19 @@ class DownloadUrl(BaseModel):
     expires_at: str
 
 
-class ProblemDocument(BaseModel):
-    """A problem (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    code: str
-    request_id: str
-
-
 _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     UploadRequestBody: "UploadRequest",
+    UploadFileBody: "UploadFile",
     UploadForm: "UploadForm",
+    SignedPut: "SignedPut",
+    UploadBatch: "UploadBatch",
     SampleSignature: "SampleSignature",
     DownloadUrl: "Download",
     ProblemDocument: "Problem",
     **openapi_multipart.REQUESTS,
     **openapi_multipart.RESPONSES,
 }
-_REQUESTS = {"UploadRequest", *openapi_multipart.REQUESTS.values()}
+_REQUESTS = {"UploadRequest", "UploadFile", *openapi_multipart.REQUESTS.values()}
 _SCHEMA_ADDRESS = "#/components/schemas/{model}"
 _RESPONSE_HEADERS = {
     "X-Request-Id": "The id of the request: the client's if it is valid, else a new one.",
@@ -115,12 +142,19 @@ def openapi_document() -> str:
     )
     upload = _operation(
         "createUpload",
-        "Sign a complete form, whose policy pins every fixed field",
-        201,
-        UploadForm,
+        "Sign a complete form, whose policy pins every fixed field, or a PUT; with files, one for each",
+        200,
+        UploadBatch,
         parameters=[app_id],
         requestBody={"required": False, "content": _content(_reference(UploadRequestBody))},
     )
+    one_file = {"anyOf": [_reference(UploadForm), _reference(SignedPut)]}
+    upload["responses"]["200"]["description"] = "The uploads of several files"
+    upload["responses"]["201"] = {
+        **upload["responses"]["200"],
+        "description": "The upload of one file",
+        "content": _content(one_file),
+    }
     download = _operation(
         "createDownload",
         "Sign a URL that reads one of the caller's objects",
@@ -247,7 +281,13 @@ def _parameter(where: str, name: str, description: str, *, required: bool = Fals
 
 def _schemas() -> dict[str, Any]:
     _, document = models_json_schema([(model, "validation") for model in _SCHEMA_NAMES], ref_template=_SCHEMA_ADDRESS)
-    schemas = {_SCHEMA_NAMES[model]: document["$defs"][model.__name__] for model in _SCHEMA_NAMES}
+    text = json.dumps(document["$defs"])
+    for model, name in _SCHEMA_NAMES.items():
+        text = text.replace(
+            json.dumps(_SCHEMA_ADDRESS.format(model=model.__name__)), json.dumps(_SCHEMA_ADDRESS.format(model=name))
+        )
+    definitions = json.loads(text)
+    schemas = {name: definitions[model.__name__] for model, name in _SCHEMA_NAMES.items()}
     for name, schema in schemas.items():
         schema["title"] = name
         for member in schema["properties"].values():

@@ -81,7 +81,7 @@ class MultipartUploads:
             multipart = _multipart_rules(app)
             caller, allowance = await self._admission.admit(app, context)
             upload, headers = self._prepare(app, multipart, caller, request, part_size_bytes)
-            credential = await self._credential(context, app)
+            credential = await context.revision.credential(app)
             address = _address(app)
             upload_id = await self._call(
                 context, app, credential, self._client().initiate(address, credential, upload.key, headers)
@@ -99,7 +99,7 @@ class MultipartUploads:
         """Sign the parts with these numbers."""
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.PARTS, token)
-            credential = await self._credential(context, app)
+            credential = await context.revision.credential(app)
             parts = sign_parts(app.rules, upload, numbers, credential=credential, now=self._now())
         self._metrics.count_signature(app.id, "signed")
         return StepResult(parts, caller)
@@ -108,7 +108,7 @@ class MultipartUploads:
         """Return the parts that OSS has, in ascending order."""
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.LIST, token)
-            credential = await self._credential(context, app)
+            credential = await context.revision.credential(app)
             try:
                 return StepResult(await self._list(context, app, credential, upload), caller)
             except NoSuchUpload:
@@ -124,7 +124,7 @@ class MultipartUploads:
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.COMPLETE, token)
             headers = complete_headers(app.rules, upload)
-            credential = await self._credential(context, app)
+            credential = await context.revision.credential(app)
             try:
                 stored = await self._list(context, app, credential, upload)
                 compare_parts(upload, stored, named)
@@ -150,7 +150,7 @@ class MultipartUploads:
         """Delete an upload and its parts; one that is gone is deleted already."""
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.ABORT, token)
-            credential = await self._credential(context, app)
+            credential = await context.revision.credential(app)
             aborting = self._client().abort(_address(app), credential, upload.key, upload.upload_id)
             try:
                 await self._call(context, app, credential, aborting)
@@ -206,9 +206,6 @@ class MultipartUploads:
         else:
             check_rules_in_effect(app, upload, self._now())
         return app, caller, upload
-
-    async def _credential(self, context: Context, app: App) -> Credential:
-        return context.revision.roles.current(app.role) or await context.revision.roles.get(app.role)
 
     async def _list(
         self, context: Context, app: App, credential: Credential, upload: PendingUpload

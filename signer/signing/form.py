@@ -25,6 +25,7 @@ from signer.signing.policy_document import (
     exact_match_conditions,
     serialize_conditions,
 )
+from signer.signing.put_object import SignedPut, sign_put
 from signer.signing.upload_rules import (
     EMPTY_REQUEST,
     UploadRequest,
@@ -91,6 +92,15 @@ class SignedUpload:
         key = {} if self.key is None else {"key": self.key}
         return {**self.head.fixed_fields, **self.own_fields, **key}
 
+    def audit_members(self) -> dict[str, object]:
+        """Return what the audit log records."""
+        return {
+            "key": self.key if self.is_exact_key else None,
+            "key_prefix": self.key_prefix,
+            "max_size": self.rules.max_size_bytes,
+            "expires_at": self.expires_at,
+        }
+
     def policy_document(self) -> dict[str, Any]:
         """Return the decoded policy document, with its security token masked."""
         document: dict[str, Any] = json.loads(b64decode(self.fields["policy"]))
@@ -122,6 +132,14 @@ class Forms:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Forms) and (self._app_id, self.rules) == (other._app_id, other.rules)
+
+    def sign(
+        self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime
+    ) -> SignedUpload | SignedPut:
+        """Return what the client requests: a complete form, or the URL of a PUT. Raises as these do."""
+        if request.is_put:
+            return sign_put(self._app_id, self.rules, request, caller=caller, credential=credential, now=now)
+        return self.full_form(request, caller=caller, credential=credential, now=now)
 
     def full_form(
         self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime

@@ -1,7 +1,7 @@
-"""The headers with which a multipart upload obeys the rules that the policy of a form enforces.
+"""The headers with which a multipart upload or a PUT obeys the rules that the policy of a form enforces.
 
-A form's policy makes OSS compare fields with conditions. Here the signer sends the headers itself, so it compares them
-itself, and a client chooses none.
+A form's policy makes OSS compare fields with conditions. Here the signer compares the headers itself before it sends
+them, or signs them for a client that must send the same ones.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/initiatemultipartupload
 See: https://help.aliyun.com/zh/oss/developer-reference/completemultipartupload
@@ -52,13 +52,22 @@ def initiate_headers(rules: UploadRules, request: UploadRequest, *, content_type
     Raises `InvalidRequest` if the request has metadata or variables that the app does not allow, or if the object would
     not meet the app's conditions.
     """
+    headers = object_headers(rules, request)
+    own = {name: value for name, value in headers.items() if name not in _AT_COMPLETION}
+    return {"Content-Type": content_type, **own, f"x-oss-meta-{MARK_NAME}": mark}
+
+
+def object_headers(rules: UploadRules, request: UploadRequest) -> dict[str, str]:
+    """Return the headers of an object except its type: what the app fixes, in lower case, and the request's metadata.
+
+    Raises `InvalidRequest` as `initiate_headers` does.
+    """
     fixed = fixed_headers(rules)
     meta = metadata(rules, request.meta)
     unmet = unmet_condition(rules, {**fixed, **meta, **callback_variables(rules, request.vars)})
     if unmet is not None:
         raise InvalidRequest(f"{_field_name(unmet)} does not meet a condition of this app; send another value in meta")
-    own = {name: value for name, value in fixed.items() if name not in (*_AT_COMPLETION, *_OF_FORMS)}
-    return {"Content-Type": content_type, **own, **meta, f"x-oss-meta-{MARK_NAME}": mark}
+    return {name: value for name, value in fixed.items() if name not in _OF_FORMS} | meta
 
 
 def complete_headers(rules: UploadRules, upload: PendingUpload) -> dict[str, str]:
@@ -68,14 +77,25 @@ def complete_headers(rules: UploadRules, upload: PendingUpload) -> dict[str, str
     """
     fixed = fixed_headers(rules)
     headers = {name: fixed[name] for name in _AT_COMPLETION if name in fixed}
-    if rules.callback is not None:
-        scope = FormScope(upload.bucket, upload.key, True, upload.caller, int(upload.expires_at.timestamp()))
-        variables = {f"x:{name}": value for name, value in upload.vars.items()}
-        headers["x-oss-callback"] = rules.callback.encode(scope, app_id=upload.app_id, variables=variables.keys())
-        if variables:
-            headers["x-oss-callback-var"] = base64.b64encode(orjson.dumps(variables)).decode()
-        if any(len(headers.get(name, "")) > _MAX_CALLBACK_BYTES for name in ("x-oss-callback", "x-oss-callback-var")):
-            raise InvalidRequest("the callback of this upload is larger than OSS accepts; send less in vars")
+    scope = FormScope(upload.bucket, upload.key, True, upload.caller, int(upload.expires_at.timestamp()))
+    return {**headers, **callback_headers(rules, scope, upload.vars, app_id=upload.app_id)}
+
+
+def callback_headers(
+    rules: UploadRules, scope: FormScope, variables: Mapping[str, str], *, app_id: str
+) -> dict[str, str]:
+    """Return the headers of the app's callback, if it has one; `variables` are by name without `x:`.
+
+    Raises `InvalidRequest` if they are larger than OSS accepts.
+    """
+    if rules.callback is None:
+        return {}
+    values = {f"x:{name}": value for name, value in variables.items()}
+    headers = {"x-oss-callback": rules.callback.encode(scope, app_id=app_id, variables=values.keys())}
+    if values:
+        headers["x-oss-callback-var"] = base64.b64encode(orjson.dumps(values)).decode()
+    if any(len(value) > _MAX_CALLBACK_BYTES for value in headers.values()):
+        raise InvalidRequest("the callback of this upload is larger than OSS accepts; send less in vars")
     return headers
 
 

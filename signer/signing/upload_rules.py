@@ -80,6 +80,8 @@ class UploadRequest(NamedTuple):
     """The metadata of the object, by name without `x-oss-meta-`."""
     reuse: bool = False
     """Whether the client uses the form for several files, and names them itself."""
+    is_put: bool = False
+    """Whether the client sends the file alone with PUT, instead of a form."""
 
 
 EMPTY_REQUEST = UploadRequest()

@@ -17,3 +17,14 @@ export function keyOf(form: UploadForm): string {
 }
 
 export type Created = operations['createUpload']['responses']['201']['content']['application/json']
+
+// The members of a batch are told apart by `url` and `method`.
+type UploadBatch = operations['createUpload']['responses']['200']['content']['application/json']
+
+export function addressesOf(batch: UploadBatch): string[] {
+  return batch.uploads.map((each) => {
+    if (!('url' in each)) return each.detail ?? each.code
+    if (each.method === 'PUT') return each.headers['Content-Type'] ?? ''
+    return { ...batch.common_fields, ...each.fields }['key'] ?? ''
+  })
+}
