@@ -18,6 +18,8 @@ from localcloud.image_process import PARAMETER, parse_process, process_image
 from localcloud.objects import Objects, StoredObject, http_date
 from localcloud.oss_errors import OssError
 from localcloud.oss_request import OssRequest
+from localcloud.symlink_target import follow
+from localcloud.world import World
 
 _CHUNK_BYTES = 256 * 1024
 _RESPONSE = "response-"
@@ -25,15 +27,15 @@ _OF_THE_SOURCE = ("ETag", "Accept-Ranges", "x-oss-hash-crc64ecma")
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))", re.ASCII)
 
 
-async def get_object(objects: Objects, request: OssRequest) -> web.Response:
-    stored = find(objects, request.bucket.name, request.key)
+async def get_object(world: World, objects: Objects, request: OssRequest) -> web.Response:
+    key, stored = follow(world, objects, request, find(objects, request.bucket.name, request.key))
     headers = _headers(stored)
     if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)
     headers |= _requested_headers(request)
     if PARAMETER in request.query:
         process = parse_process(request.query[PARAMETER])
-        source = objects.file(request.bucket.name, request.key)
+        source = objects.file(request.bucket.name, key)
         content, content_type = await asyncio.to_thread(process_image, source, process)
         # ETag, CRC-64 and length are those of the source.
         kept = {name: value for name, value in headers.items() if name not in _OF_THE_SOURCE}
@@ -44,7 +46,7 @@ async def get_object(objects: Objects, request: OssRequest) -> web.Response:
     if span is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{stored.size_bytes}"
     # Opened before the response begins: the content stays readable if the object is replaced meanwhile.
-    file = await asyncio.to_thread(objects.file(request.bucket.name, request.key).open, "rb")
+    file = await asyncio.to_thread(objects.file(request.bucket.name, key).open, "rb")
     body = _read(file, first, last - first + 1)
     return web.Response(status=200 if span is None else 206, headers=headers, body=body)
 
@@ -58,8 +60,8 @@ async def _read(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]
             yield chunk
 
 
-async def head_object(objects: Objects, request: OssRequest) -> web.Response:
-    stored = find(objects, request.bucket.name, request.key)
+async def head_object(world: World, objects: Objects, request: OssRequest) -> web.Response:
+    _, stored = follow(world, objects, request, find(objects, request.bucket.name, request.key))
     headers = _headers(stored)
     if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)

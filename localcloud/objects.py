@@ -33,6 +33,8 @@ class StoredObject:
     headers: dict[str, str] = field(default_factory=dict)
     """Cache-Control and similar headers, and x-oss-meta-*."""
     tags: dict[str, str] = field(default_factory=dict)
+    symlink_target: str | None = None
+    """The key that a symbolic link points to; None: it is no link."""
 
 
 class Objects:

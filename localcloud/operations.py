@@ -97,6 +97,24 @@ OPERATIONS = (
         is_public=True,
     ),
     Operation("HeadObject", "HEAD", on_object=True, permission="GetObject", is_public=True),
+    Operation(
+        "PutSymlink",
+        "PUT",
+        on_object=True,
+        selectors=frozenset({"symlink"}),
+        headers=frozenset(
+            {
+                "x-oss-symlink-target",
+                "x-oss-forbid-overwrite",
+                "x-oss-object-acl",
+                "x-oss-storage-class",
+                "x-oss-tagging",
+            }
+        ),
+        accepts_metadata=True,
+        permission="PutObject",
+    ),
+    _on_object("GetSymlink", "GET", "symlink", permission="GetObject"),
     _on_object("GetObjectMeta", "HEAD", "objectMeta", permission="GetObject"),
     Operation("DeleteObject", "DELETE", on_object=True),
     _on_object("GetObjectAcl", "GET", "acl"),

@@ -39,6 +39,7 @@ from localcloud.oss_request import OssRequest
 from localcloud.post_object import post_object
 from localcloud.public_access import check_public_read
 from localcloud.put_object import delete_object, put_object
+from localcloud.symlinks import get_symlink, put_symlink
 from localcloud.world import Bucket, World
 
 _ANY_REGION = "cn-hangzhou"
@@ -56,11 +57,13 @@ class Oss:
             "PutObject": partial(put_object, world, objects, self._callbacks),
             "CopyObject": partial(copy_object, world, objects),
             "AppendObject": partial(append_object, world, objects),
-            "GetObject": partial(get_object, objects),
-            "HeadObject": partial(head_object, objects),
+            "GetObject": partial(get_object, world, objects),
+            "HeadObject": partial(head_object, world, objects),
             "GetObjectMeta": partial(get_object_meta, objects),
             "DeleteObject": partial(delete_object, objects),
             "DeleteMultipleObjects": partial(delete_multiple_objects, objects),
+            "PutSymlink": partial(put_symlink, world, objects),
+            "GetSymlink": partial(get_symlink, objects),
             "GetObjectAcl": partial(get_object_acl, objects),
             "PutObjectAcl": partial(put_object_acl, objects),
             "GetObjectTagging": partial(get_object_tagging, objects),

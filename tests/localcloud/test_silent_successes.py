@@ -14,13 +14,11 @@ from tests.harness.local_cloud import Cloud
 from tests.localcloud.presigned import presigned
 
 PUT_CASES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
-    ("PUT", {"symlink": ""}, {"x-oss-symlink-target": "other"}, "symlink"),
     ("PUT", {"worm": ""}, {}, "worm"),
     ("PUT", {}, {"x-oss-server-side-data-encryption": "SM4"}, "x-oss-server-side-data-encryption"),
     ("PUT", {}, {"x-oss-traffic-limit": "819200"}, "x-oss-traffic-limit"),
     ("PUT", {"versionId": "1"}, {}, "versionId"),
     ("GET", {"versionId": "1"}, {}, "versionId"),
-    ("GET", {"symlink": ""}, {}, "symlink"),
     ("GET", {"x-oss-process": "video/snapshot,t_1000"}, {}, "x-oss-process"),
     ("GET", {"anything": "1"}, {}, "anything"),
     ("HEAD", {"versionId": "1"}, {}, ""),

@@ -41,7 +41,10 @@ const main = async () => {
   found.deleteMulti = (await store.deleteMulti(['copy.txt', 'log'])).deleted.map(({ Key }) => Key)
   await store.delete(key)
   found.missing = await store.get(key).catch(code)
-  found.symlink = await store.putSymlink('link', key, {}).catch(code)
+  await store.put('target', Buffer.from('linked'))
+  await store.putSymlink('link', 'target', {})
+  found.symlink = [(await store.getSymlink('link')).targetName, (await store.get('link')).content.toString()]
+  await store.deleteMulti(['link', 'target'])
   found.buckets = (await store.listBuckets({ 'max-keys': 10 })).buckets.map(({ name }) => name)
   await store.putBucket('albums')
   found.info = (await store.getBucketInfo('albums')).bucket.Name
