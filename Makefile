@@ -54,7 +54,7 @@ install uninstall:  ## this machine's systemd service
 	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) tests/oracle/node_modules tests/api/types/node_modules miniprogram/upload/node_modules tests/miniprogram_sample/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/oracle/node_modules tests/api/types/node_modules miniprogram/upload/node_modules tests/miniprogram_sample/node_modules tests/uploaders/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,81 @@
+"""A signer and a local cloud for uploaders: OSS that stores, OSS that stalls, and OSS that refuses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import aiohttp
+
+from tests.harness.bad_network import BadNetwork, bad_network
+from tests.harness.local_cloud import Cloud, local_cloud
+from tests.harness.signer import signer
+
+API_KEY = "the-key-of-the-shop"
+JWT_SECRET = "a-secret-that-the-login-and-the-signer-share"
+BUCKET, STALLED_BUCKET = "photos", "stalled"
+STALLS_AFTER_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Place:
+    """The addresses of the apps."""
+
+    signer: str
+    cloud: Cloud
+    network: BadNetwork
+    """Stalls each upload to the app `stalled`, once it has received a mebibyte."""
+
+    def app(self, name: str) -> str:
+        """Return the URL of an app: `photos`, `stalled`, or `refused`, whose AccessKey does not exist."""
+        return f"{self.signer}/v1/apps/{name}"
+
+    async def stored(self, bucket: str = BUCKET) -> dict[str, bytes]:
+        """Return the contents of all objects by key."""
+        return {
+            str(each["key"]): await self.cloud.content(bucket, str(each["key"]))
+            for each in await self.cloud.objects(bucket)
+        }
+
+
+@contextlib.asynccontextmanager
+async def uploading_place(directory: Path) -> AsyncIterator[Place]:
+    """Run the signer and the local cloud."""
+    buckets = ("--bucket", f"{BUCKET}=cn-hangzhou", "--bucket", f"{STALLED_BUCKET}=cn-hangzhou")
+    async with (
+        aiohttp.ClientSession() as session,
+        local_cloud(session, *buckets) as cloud,
+        bad_network(cloud.oss, reset_after_bytes=2 * STALLS_AFTER_BYTES, stall_every=1) as network,
+    ):
+        config = directory / "signer.yaml"
+        config.write_text(
+            f"""
+version: 1
+server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0", secret: "{"s" * 32}"}}
+credentials:
+  present: {{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}}
+  removed: {{type: static, access_key_id: LTAI-removed, access_key_secret: removed-secret}}
+defaults:
+  region: cn-hangzhou
+  credentials: present
+  bucket: {BUCKET}
+  key_prefix: 'u/{{caller_hash}}/'
+  callers:
+    - {{type: jwt, secret: {JWT_SECRET}}}
+    - {{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}
+  content_types: [image/jpeg, text/plain, video/mp4]
+  max_size: 32MiB
+  multipart: {{threshold: 16MiB}}
+  cors_origins: ['*']
+apps:
+  photos: {{domain: "{cloud.oss}/{BUCKET}"}}
+  stalled: {{domain: "{network.url}/{STALLED_BUCKET}", bucket: {STALLED_BUCKET}}}
+  refused: {{domain: "{cloud.oss}/{BUCKET}", credentials: removed}}
+""",
+            encoding="utf-8",
+        )
+        async with signer(session, config) as running:
+            yield Place(running.public, cloud, network)

@@ -1,0 +1,21 @@
+"""The table of docs/uploaders.md has every client, with the version that the tests install."""
+
+from __future__ import annotations
+
+from tests.uploaders.programs import PROGRAMS
+from tests.uploaders.table import CHECKS, PASSED, rows
+
+
+def test_the_table_has_every_client() -> None:
+    assert set(rows()) == {each.title for each in PROGRAMS}
+
+
+def test_every_client_has_passed_every_check() -> None:
+    for client, (_, *results) in rows().items():
+        assert results == [PASSED] * len(CHECKS), client
+
+
+def test_the_versions_are_those_that_the_tests_install() -> None:
+    for each in PROGRAMS:
+        if each.pinned is not None:
+            assert rows()[each.title][0] == each.pinned(), "run UPDATE_EXPECTED=1 pytest tests/uploaders"
