@@ -9,24 +9,42 @@ import json
 import re
 from hashlib import sha256
 
-from localcloud.ram import BadPolicy, check_grammar
+from localcloud.ram import BadPolicy, allows, check_grammar
 from localcloud.sts_errors import StsError
-from localcloud.world import Policy, Role, World, account_of, iso
+from localcloud.trust import trusts
+from localcloud.world import AccessKey, Policy, Role, Token, World, account_of, iso
 
 _ROLE_ARN = re.compile(r"acs:ram::([0-9]+):role/[\w.@-]+", re.ASCII)
 _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 _MAX_POLICY_CHARACTERS = 2048
 
 
-def assume_role(world: World, parameters: dict[str, str]) -> dict[str, object]:
+def assume_role(world: World, caller: AccessKey | Token, parameters: dict[str, str]) -> dict[str, object]:
     """Return the response body without RequestId. Raise `StsError` as STS does."""
     role = known_role(world, parameters)
     session = checked_session(role, parameters)
-    if not role.trusted or (role.external_id is not None and parameters.get("ExternalId") != role.external_id):
+    external_id = parameters.get("ExternalId", "")
+    if (
+        not _may_assume(world, caller, role)
+        or not role.trusted
+        or (role.external_id is not None and external_id != role.external_id)
+        or not trusts(role.trust_policy, "RAM", _arn(caller), {"sts:ExternalId": external_id})
+    ):
         raise StsError(
             403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM."
         )
     return issue_token(world, role, *session)
+
+
+def _may_assume(world: World, caller: AccessKey | Token, role: Role) -> bool:
+    if isinstance(caller, Token):
+        return allows(world.policies_of(caller), "sts:AssumeRole", role.arn)
+    return caller.policy is None or allows((caller.policy,), "sts:AssumeRole", role.arn)
+
+
+def _arn(caller: AccessKey | Token) -> str:
+    """Return the ARN by which a trust policy names the caller."""
+    return caller.role_arn if isinstance(caller, Token) else f"acs:ram::{caller.account}:user/{caller.id.lower()}"
 
 
 def known_role(world: World, parameters: dict[str, str]) -> Role:

@@ -2,7 +2,8 @@
 
 calls.py describes `/-/calls`, faults.py `/-/faults`, wechat.py `/-/wechat/`, grants.py roles, CORS and domains.
 `/-/waiting` returns, by server, the number of requests that a fault delays. `PUT /-/access-keys/{id}` with
-`{"secret": "...", "enabled": true}` creates or changes an AccessKey; omitted members keep their values.
+`{"secret": "...", "enabled": true, "policy": {...}}` creates or changes an AccessKey; omitted members keep their
+values. The policy is what the RAM user of the key may do at STS; null: everything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from localcloud.cors import rules_for
 from localcloud.faults import Faults
 from localcloud.objects import Objects
 from localcloud.oss import describe
+from localcloud.ram import check_grammar
 from localcloud.world import DEFAULT_ACCOUNT, AccessKey, Bucket, World
 
 _KEY_ID = re.compile(r"[\w.=-]{1,128}", re.ASCII)
@@ -91,12 +93,15 @@ def _access_key(key_id: str, body: Any, known: AccessKey | None) -> AccessKey:
     """Raise ValueError if the body is invalid."""
     if not _KEY_ID.fullmatch(key_id):
         raise ValueError("an AccessKey id consists of letters, digits and . _ = -")
-    if not isinstance(body, dict) or set(body) - {"secret", "enabled"}:
-        raise ValueError("an AccessKey has only secret and enabled")
+    if not isinstance(body, dict) or set(body) - {"secret", "enabled", "policy"}:
+        raise ValueError("an AccessKey has only secret, enabled and policy")
     secret = body.get("secret", None if known is None else known.secret)
     enabled = body.get("enabled", True if known is None else known.enabled)
     if not isinstance(secret, str) or not secret:
         raise ValueError("secret must be a text")
     if not isinstance(enabled, bool):
         raise ValueError("enabled must be true or false")
-    return AccessKey(key_id, secret, DEFAULT_ACCOUNT if known is None else known.account, enabled)
+    policy = body.get("policy", None if known is None else known.policy)
+    if policy is not None:
+        policy = check_grammar(policy)
+    return AccessKey(key_id, secret, DEFAULT_ACCOUNT if known is None else known.account, enabled, policy)

@@ -1,8 +1,8 @@
 """The control API for roles, the metadata service, CORS rules and custom domains, on each server:
 
-- `PUT /-/roles/{name}` with any of `{"policy": {...}, "trusted": true}`: the RAM policy of a role of the first account
-  (null: it allows everything), and whether its trust policy lets callers assume it. It applies at once, also to issued
-  tokens.
+- `PUT /-/roles/{name}` with any of `{"policy": {...}, "trust_policy": {...}, "trusted": true}`: the RAM policy of a
+  role of the first account (null: it allows everything), its trust policy (null: it trusts everybody), and whether
+  callers may assume it at all. The policy applies at once, also to issued tokens.
 - `PUT /-/instance-role` with `{"name": "..."}`: the role attached to the instance; null: none.
 - `PUT /-/metadata-token` with `{"status": 404}`: the metadata service has only the normal mode (v1); 405: a proxy in
   front of it forwards only GET; null: it issues tokens.
@@ -20,6 +20,7 @@ from aiohttp import web
 from localcloud.control_json import bad_request, read_json
 from localcloud.cors import parse_rules
 from localcloud.ram import BadPolicy, check_grammar
+from localcloud.trust import check_trust_grammar
 from localcloud.world import DEFAULT_ACCOUNT, Role, World, role_arn
 
 
@@ -38,13 +39,16 @@ class Grants:
 
     async def set_role(self, request: web.Request) -> web.Response:
         arn, body = role_arn(request.match_info["name"], DEFAULT_ACCOUNT), await read_json(request)
-        if not isinstance(body, dict) or set(body) - {"policy", "trusted"}:
-            return bad_request("the members are policy and trusted")
+        if not isinstance(body, dict) or set(body) - {"policy", "trust_policy", "trusted"}:
+            return bad_request("the members are policy, trust_policy and trusted")
         known = self._world.roles.get(arn, Role(arn))
-        policy, trusted = body.get("policy", known.policy), body.get("trusted", known.trusted)
+        policy, trust_policy = body.get("policy", known.policy), body.get("trust_policy", known.trust_policy)
         try:
             self._world.roles[arn] = replace(
-                known, policy=None if policy is None else check_grammar(policy), trusted=bool(trusted)
+                known,
+                policy=None if policy is None else check_grammar(policy),
+                trust_policy=None if trust_policy is None else check_trust_grammar(trust_policy),
+                trusted=bool(body.get("trusted", known.trusted)),
             )
         except BadPolicy as error:
             return bad_request(str(error))

@@ -10,6 +10,7 @@ import secrets
 from aiohttp import web
 from cachetools import TLRUCache
 
+from localcloud.trust import trusts
 from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso, role_arn
 
 _MAX_TTL_SECONDS = 21600
@@ -83,6 +84,9 @@ class Metadata:
         if (refusal := self._refusal(request)) is not None:
             return refusal
         if self._world.instance_role is None or request.match_info["role"] != self._world.instance_role:
+            return web.Response(status=404, text="404 - Not Found")
+        role = self._world.roles.get(role_arn(self._world.instance_role, DEFAULT_ACCOUNT))
+        if role is not None and not trusts(role.trust_policy, "Service", "ecs.aliyuncs.com", {}):
             return web.Response(status=404, text="404 - Not Found")
         now = self._world.now()
         life = self._world.token_seconds or _MAX_TTL_SECONDS

@@ -4,7 +4,8 @@ The token's signature is NOT verified: there is no issuer whose keys could be fe
 Its format, expiration, audience and subject are checked. The error for a wrong OIDCProviderArn is known from responses
 of the real STS.
 
-Every provider of a known account exists, and every role trusts the providers of its account for all service accounts.
+Every provider of a known account exists, and a role without a trust policy trusts the providers of its account for all
+service accounts.
 See: https://help.aliyun.com/zh/ram/developer-reference/api-sts-2015-04-01-assumerolewithoidc
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 
 from localcloud.assume_role import checked_session, issue_token, known_role
 from localcloud.sts_errors import StsError
+from localcloud.trust import trusts
 from localcloud.world import World, account_of, iso
 
 _PROVIDER_ARN = re.compile(r"acs:ram::([0-9]+):oidc-provider/[\w.-]+", re.ASCII)
@@ -52,7 +54,12 @@ def assume_role_with_oidc(world: World, parameters: dict[str, str]) -> dict[str,
     if _AUDIENCE not in claims.audiences:
         raise StsError(401, "AuthenticationFail.OIDCToken.AudienceNotMatch", "Invalid audience.")
     role = known_role(world, parameters)
-    if account_of(role.arn) != provider[1] or not _SUBJECT.fullmatch(claims.subject):
+    values = {"oidc:aud": _AUDIENCE, "oidc:sub": claims.subject, "oidc:iss": claims.issuer}
+    if (
+        account_of(role.arn) != provider[1]
+        or not _SUBJECT.fullmatch(claims.subject)
+        or not trusts(role.trust_policy, "Federated", provider[0], values)
+    ):
         raise _no_permission("There is no permission")
     info = {
         "Subject": claims.subject,

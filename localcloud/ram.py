@@ -26,7 +26,7 @@ def check_grammar(document: Any) -> Policy:
     for statement in statements:
         if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
             raise BadPolicy("Effect must be Allow or Deny")
-        if not _texts(statement.get("Action")) or not _texts(statement.get("Resource")):
+        if not texts(statement.get("Action")) or not texts(statement.get("Resource")):
             raise BadPolicy("Action and Resource must be a text or a list of texts")
     return document
 
@@ -40,13 +40,14 @@ def _policy_allows(policy: Policy, action: str, resource: str) -> bool:
     effects = {
         statement["Effect"]
         for statement in policy["Statement"]
-        if any(_matches(pattern.lower(), action.lower()) for pattern in _texts(statement["Action"]))
-        and any(_matches(pattern, resource) for pattern in _texts(statement["Resource"]))
+        if any(_matches(pattern.lower(), action.lower()) for pattern in texts(statement["Action"]))
+        and any(_matches(pattern, resource) for pattern in texts(statement["Resource"]))
     }
     return effects == {"Allow"}
 
 
-def _texts(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
+    """Return a text or a list of texts as a list; empty if it is neither."""
     values = value if isinstance(value, list) else [value]
     return values if all(isinstance(each, str) for each in values) else []
 

@@ -43,7 +43,7 @@ class Sts:
             return assume_role_with_oidc(self._world, parameters)
         caller = self._authenticator.caller(request, parameters, body)
         if action == "AssumeRole":
-            return assume_role(self._world, parameters)
+            return assume_role(self._world, caller, parameters)
         if action == "GetCallerIdentity":
             return caller_identity(caller)
         message = "Specified api is not found, please check your url and method."

@@ -28,6 +28,8 @@ class AccessKey:
     secret: str
     account: str
     enabled: bool = True
+    policy: Policy | None = None
+    """What its user may do at STS; None: everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Role:
     policy: Policy | None = None
     """None allows everything."""
     trusted: bool = True
-    """Whether its trust policy lets the callers of STS assume it."""
+    """Whether the callers of STS may assume it."""
+    trust_policy: Policy | None = None
+    """Who may assume it; None: everybody in an account that this cloud knows."""
 
 
 @dataclass(frozen=True, slots=True)
