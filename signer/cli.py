@@ -13,6 +13,7 @@ from signer.commands import (
     doctor,
     domains,
     events,
+    policies,
     pull,
     push,
     refresh,
@@ -30,7 +31,22 @@ from signer.live.admin_client import CannotCallSigner
 from signer.server.sockets import CannotListen
 from signer.stores.protocol import CannotRead, CannotWrite
 
-_COMMANDS = (serve, check, sign, reload, refresh, push, pull, domains, events, schema, doctor, demo, completion)
+_COMMANDS = (
+    serve,
+    check,
+    sign,
+    reload,
+    refresh,
+    push,
+    pull,
+    domains,
+    policies,
+    events,
+    schema,
+    doctor,
+    demo,
+    completion,
+)
 _EXPLAINED = (
     CannotCallSigner,
     CannotListen,

@@ -19,7 +19,7 @@ from signer.definitions.registry import App
 from signer.server import event_loop
 
 CONSOLE = "https://mp.weixin.qq.com > 开发管理 > 开发设置 > 服务器域名"
-_APIS = ("request", "uploadFile", "downloadFile")
+APIS = ("request", "uploadFile", "downloadFile")
 """The APIs of WeChat, each with its own field in the console."""
 _UNREGISTRABLE = tuple(
     f".{name}"
@@ -77,13 +77,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _group_by_domains(apps: Iterable[App], signer: str) -> dict[Domains, list[str]]:
-    """Return the ids of the apps that need the same domains. Parts of large files are sent with wx.request."""
+    """Return the ids of the apps that need the same domains."""
     groups: dict[Domains, list[str]] = {}
     for app in apps:
-        upload = (_origin(app.rules.url),)
-        request = ((signer,) if signer else ()) + (() if app.rules.multipart is None else upload)
-        groups.setdefault((request, upload, () if app.downloads is None else upload), []).append(app.id)
+        groups.setdefault(domains_of(app, signer), []).append(app.id)
     return groups
+
+
+def domains_of(app: App, signer: str = "") -> Domains:
+    """Return the domains that an app needs. Parts of large files are sent with wx.request."""
+    upload = (_origin(app.rules.url),)
+    request = ((signer,) if signer else ()) + (() if app.rules.multipart is None else upload)
+    return request, upload, () if app.downloads is None else upload
 
 
 def _origin(url: str) -> str:
@@ -134,7 +139,7 @@ def _as_text(
     lines = [f"Paste into {CONSOLE}", ""]
     for domains, apps in groups.items():
         lines.append(f"{', '.join(apps)}:")
-        for api, listed in zip(_APIS, domains, strict=True):
+        for api, listed in zip(APIS, domains, strict=True):
             shown = [*listed] or [nothing[api]]
             if api == "request" and not has_signer and listed:
                 shown.append("(and the signer: set it with --public-url)")
@@ -154,7 +159,7 @@ def _as_json(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[Do
         for problem in found:
             (refused if problem.is_refused else careful).setdefault(domain, []).append(problem.text)
     listed = [
-        {"apps": apps, "domains": {api: [*each] for api, each in zip(_APIS, domains, strict=True)}}
+        {"apps": apps, "domains": {api: [*each] for api, each in zip(APIS, domains, strict=True)}}
         for domains, apps in groups.items()
     ]
     document = {"console": CONSOLE, "groups": listed, "unfit": refused, "careful": careful}

@@ -15,7 +15,7 @@ from signer.definitions.suggestions import KnownNames
 from signer.doctor.findings import STEPS, Finding, Subject, Verdict
 from signer.doctor.http_probe import HttpProbe, NoResponse, Step
 from signer.doctor.oss_probe import OssEndpoint, OssProbe
-from signer.doctor.plan import BucketUse, MultipartUse, Plan, PrefixUse, make_plan
+from signer.doctor.plan import BucketUse, Plan, PrefixUse, make_plan
 from signer.doctor.steps.bucket import check_signed, check_unsigned
 from signer.doctor.steps.callback_keys import check_callback_keys
 from signer.doctor.steps.clock import check_clocks, is_clock_wrong
@@ -204,18 +204,15 @@ class Checkup:
     def _multipart_steps(self) -> Steps:
         """Check what only multipart uploads need."""
         plan = self._plan
-        prefixes: dict[BucketUse, list[MultipartUse]] = {}
+        users: dict[BucketUse, list[str]] = {}
         for multipart, apps in plan.multipart.items():
-            prefixes.setdefault(multipart.use, []).append(multipart)
+            users.setdefault(multipart.use, []).extend(apps)
             subject = Subject("multipart", str(multipart), apps)
             yield subject, self._check_signed_in_bucket(subject, multipart.use, check_multipart, multipart)
-        for use, found in prefixes.items():
-            apps = tuple(app_id for multipart in found for app_id in plan.multipart[multipart])
-            subject = Subject("lifecycle", str(use), apps)
-            fixed = sorted({multipart.fixed for multipart in found})
-            rules = [plan.registry.apps[app_id].rules.multipart for app_id in apps]
-            days = max(2, *(rule.expires.days + 1 for rule in rules if rule is not None))
-            yield subject, self._check_signed_in_bucket(subject, use, check_lifecycle, use, fixed, days)
+        for use, user_ids in users.items():
+            subject = Subject("lifecycle", str(use), tuple(user_ids))
+            prefixes, days = plan.part_prefixes(use)
+            yield subject, self._check_signed_in_bucket(subject, use, check_lifecycle, use, prefixes, days)
 
     async def _check_signed_in_bucket(
         self, subject: Subject, use: BucketUse, check: Callable[..., Coroutine[Any, Any, Finding]], *arguments: object

@@ -93,6 +93,13 @@ class Plan:
     wechat: Mapping[WeChatUse, AppIds]
     callbacks: AppIds
 
+    def part_prefixes(self, use: BucketUse) -> tuple[list[str], int]:
+        """Return below which prefixes parts of a bucket may be left, and after how many days they are abandoned."""
+        found = {multipart: apps for multipart, apps in self.multipart.items() if multipart.use == use}
+        rules = [self.registry.apps[app_id].rules.multipart for apps in found.values() for app_id in apps]
+        days = max([2, *(rule.expires.days + 1 for rule in rules if rule is not None)])
+        return sorted({multipart.fixed for multipart in found}), days
+
     def registry_of_shared_roles(self) -> Registry:
         """Return the registry with each app on its entry's shared role, without session policies."""
         apps = {app.id: replace(app, role=self.registry.roles[app.role].name) for app in self.registry.apps.values()}

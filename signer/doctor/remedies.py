@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from shlex import quote
+
+from signer.doctor.bucket_rules import as_xml, cors_rules, lifecycle_rules
 
 OSS_CONSOLE = "https://oss.console.aliyun.com"
 RAM_CONSOLE = "https://ram.console.aliyun.com"
@@ -19,10 +22,11 @@ def policy(actions: str | Sequence[str], resource: str) -> str:
 
 
 def grant(role: str, actions: str | Sequence[str], resource: str) -> str:
-    """Return how to grant a role the actions."""
+    """Return how to grant a role the actions; `role` is an entry like `credentials.uploader`."""
+    name = role.removeprefix("credentials.")
     return (
-        f"RAM console ({RAM_CONSOLE}/roles) > the role of {role} > Grant Permission, with a custom policy:\n"
-        f"{policy(actions, resource)}"
+        f"RAM console ({RAM_CONSOLE}/roles) > the role of {role} > Grant Permission, with a custom policy "
+        f"(oss-signer policies --role {name} prints all that it needs):\n{policy(actions, resource)}"
     )
 
 
@@ -44,37 +48,20 @@ def attach_role(role_name: str, instance_id: str, region: str) -> str:
 
 
 def lifecycle_rule(bucket: str, region: str, prefixes: Sequence[str], days: int) -> str:
-    """Return how to create the rules that delete the parts of abandoned uploads after some days.
-
-    See: https://help.aliyun.com/zh/oss/developer-reference/putbucketlifecycle
-    """
-    rules = "".join(
-        f"<Rule><ID>abandoned-parts-{number}</ID><Prefix>{prefix}</Prefix><Status>Enabled</Status>"
-        f"<AbortMultipartUpload><Days>{days}</Days></AbortMultipartUpload></Rule>"
-        for number, prefix in enumerate(prefixes, 1)
-    )
+    """Return how to create the rules that delete the parts of abandoned uploads after some days."""
     page = bucket_page(bucket, region, "Data Management > Lifecycle > Create Rule (Delete Parts)")
+    xml = quote(as_xml(lifecycle_rules(prefixes, days)))
     return (
         f"{page}, or, to replace all current rules:\n"
-        f"ossutil api put-bucket-lifecycle --bucket {bucket} --lifecycle-configuration "
-        f"'<LifecycleConfiguration>{rules}</LifecycleConfiguration>'"
+        f"ossutil api put-bucket-lifecycle --bucket {bucket} --lifecycle-configuration {xml}"
     )
 
 
 def cors_rule(bucket: str, region: str, origins: Sequence[str], methods: Sequence[str] = ("POST",)) -> str:
-    """Return how to create the CORS rule that uploads from these origins need.
-
-    See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors
-    """
-    rule = (
-        "".join(f"<AllowedOrigin>{origin}</AllowedOrigin>" for origin in origins)
-        + "".join(f"<AllowedMethod>{method}</AllowedMethod>" for method in methods)
-        + "<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>"
-        + "<ExposeHeader>x-oss-request-id</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds>"
-    )
+    """Return how to create the CORS rule that uploads from these origins need."""
     page = bucket_page(bucket, region, "Content Security > CORS > Create Rule")
+    xml = quote(as_xml(cors_rules(origins, methods)))
     return (
         f"{page}, or, to replace all current rules:\n"
-        f"ossutil api put-bucket-cors --bucket {bucket} --cors-configuration "
-        f"'<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>'"
+        f"ossutil api put-bucket-cors --bucket {bucket} --cors-configuration {xml}"
     )

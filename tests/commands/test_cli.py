@@ -21,6 +21,7 @@ from signer.commands import (
     doctor,
     domains,
     events,
+    policies,
     pull,
     push,
     refresh,
@@ -38,7 +39,22 @@ from signer.stores.protocol import CannotRead, CannotWrite
 from tests.harness.processes import run
 from tools.json_schema import json_schema
 
-COMMANDS = (serve, check, sign, reload, refresh, push, pull, domains, events, schema, doctor, demo, completion)
+COMMANDS = (
+    serve,
+    check,
+    sign,
+    reload,
+    refresh,
+    push,
+    pull,
+    domains,
+    policies,
+    events,
+    schema,
+    doctor,
+    demo,
+    completion,
+)
 VALID = """\
 version: 1
 credentials: {r: {type: static, access_key_id: x, access_key_secret: y}}
