@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow coverage lint docs bench soak clean install uninstall
+.PHONY: help demo test test-slow coverage lint docs package bench soak clean install uninstall
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,12 @@ docs: $(VENV)/.dev  ## regenerate docs/configuration.md, the JSON Schema and Ope
 	cp config/oss-signer.schema.json signer/definitions/schema.json
 	$(BIN)/python -m tools.openapi > signer/api/openapi.json
 
+package: $(VENV)/.dev  ## the upload library's tarball and the Python wheel, in dist/
+	rm -rf build *.egg-info
+	mkdir -p dist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	cd miniprogram/upload && npm pack --silent --pack-destination '$(CURDIR)/dist'
+
 bench: $(VENV)/.dev  ## measure the figures of docs/performance.md
 	bench/setup
 	$(BIN)/python -m bench
@@ -54,7 +60,8 @@ install uninstall:  ## this machine's systemd service
 	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) tests/oracle/node_modules tests/api/types/node_modules miniprogram/upload/node_modules tests/miniprogram_sample/node_modules tests/uploaders/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find tests miniprogram -name node_modules -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
-import type { Form, UploadError, UploadOptions, UploadResult, UploaderOptions } from './index'
+import type { Form, UploadError, UploadOptions, UploadResult, UploaderOptions } from './index.js'
 
-export * from './index'
+export * from './index.js'
 
 export interface MultipartUploaderOptions extends UploaderOptions {
   /**
