@@ -28,12 +28,11 @@ from signer.limits.limiter_factory import new_limiter
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit
 from signer.multipart.uploads import MultipartUploads
+from signer.objects.downloads import Downloads
 from signer.outbound import OutboundSessions
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner, build_upload_tokens
 from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
-from signer.signing.key_ownership import is_key_of_caller
-from signer.signing.presigned_url import SignedDownload, sign_download
 from signer.signing.put_object import SignedPut
 from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
@@ -101,6 +100,7 @@ class Service:
             self._admission, self.metrics, self._audit, client=self._oss_client, now=lambda: self._now()
         )
         self.batches = Batches(self._admission, self.metrics, self._audit, now=lambda: self._now())
+        self.downloads = Downloads(self._admission, self.metrics, self._audit, now=lambda: self._now())
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admission.admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
@@ -161,26 +161,6 @@ class Service:
         if self._audit is not None:
             self._audit.add("signature", {**audit_members(app, caller, context), **upload.audit_members()})
         return SigningResult(upload, caller, allowance)
-
-    async def sign_download(self, context: Context, key: str) -> SigningResult[SignedDownload]:
-        """Sign a URL to read an object below the caller's own prefix, or raise the `Problem` that refuses it."""
-        try:
-            app = enabled_app(context)
-            if app.downloads is None:
-                raise Forbidden("this app has no downloads; ask its operators to set downloads")
-            caller, allowance = await self._admit(app, context)
-            if not is_key_of_caller(app.rules.naming, key, app_id=app.id, caller=caller.id):
-                raise Forbidden("key is not below the prefix of this caller")
-            credential = await context.revision.credential(app)
-            download = sign_download(app.rules, key, expires=app.downloads, credential=credential, now=self._now())
-        except Exception as error:
-            self._admission.count_failure(context, error)
-            raise
-        self.metrics.count_signature(app.id, "signed")
-        if self._audit is not None:
-            members = {"key": key, "expires_at": download.expires_at}
-            self._audit.add("download", {**audit_members(app, caller, context), **members})
-        return SigningResult(download, caller, allowance)
 
     async def sign_form(self, revision: Revision, app: App, caller: Caller, request: UploadRequest) -> SignedUpload:
         """Sign a form for a caller who is identified already, or raise the `Problem` that refuses it."""

@@ -2,92 +2,20 @@
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import signer
+from signer.api.downloads_request import DownloadsBody
 from signer.api.upload_request import UploadFileBody, UploadRequestBody
 from signer.errors import Problem
-from tools import openapi_multipart
+from tools import openapi_multipart, openapi_objects
 from tools.docstrings import require_docstrings
-
-
-class UploadForm(BaseModel):
-    """A complete form. Send `fields` in this order as multipart/form-data, the file last."""
-
-    url: str = Field(description="The URL to send the form to.")
-    method: Literal["POST"]
-    fields: dict[str, str] = Field(
-        description="All form fields, ready for formData of wx.uploadFile; of a compact form without common_fields."
-    )
-    file_field: str = Field(description="The name of the form field that contains the file: file")
-    key: str | None = Field(default=None, description="The object key, as in fields; absent from a form to reuse.")
-    key_prefix: str | None = Field(None, description="The prefix of all keys that the client may choose, if it may.")
-    expires_at: str = Field(description="When the form expires, at the latest with its credential (RFC 3339, UTC).")
-    max_size: int = Field(description="The largest size of the file in bytes.")
-    multipart_threshold: int | None = Field(
-        None, description="The size in bytes from which multipart uploads are better, if the app has them."
-    )
-
-
-class SignedPut(BaseModel):
-    """A presigned PutObject. Send the file as the body, with these headers."""
-
-    method: Literal["PUT"]
-    url: str = Field(description="The URL to send the file to.")
-    headers: dict[str, str] = Field(
-        description="The headers to send, unchanged. HTTP clients set Content-Length themselves."
-    )
-    key: str = Field(description="The object key.")
-    expires_at: str = Field(description="When the URL expires, at the latest with its credential (RFC 3339, UTC).")
-
-
-class ProblemDocument(BaseModel):
-    """A problem (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    code: str
-    request_id: str
-    retry_after: int | None = Field(None, description="When a retry can succeed, in seconds from now.")
-
-
-class UploadBatch(BaseModel):
-    """The form, PUT or problem of each file, in the order of the request. A problem has no `url`."""
-
-    common_fields: dict[str, str] | None = Field(
-        None, description="Only of a compact batch: the fields of each form in addition to its own."
-    )
-    uploads: list[UploadForm | SignedPut | ProblemDocument]
-
-
-class SampleSignature(BaseModel):
-    """The response of Alibaba's sample server, and members that this service adds."""
-
-    policy: str
-    x_oss_signature_version: str
-    x_oss_credential: str
-    x_oss_date: str
-    signature: str
-    security_token: str
-    host: str = Field(description="The URL to send the form to.")
-    key_prefix: str
-    fields: dict[str, str] = Field(description="Every further form field to send.")
-    expires_at: str
-    key: str | None = None
-    callback: str | None = Field(None, description="The form field callback, if the app has one.")
-
-
-class DownloadUrl(BaseModel):
-    """A URL that reads one object."""
-
-    url: str
-    expires_at: str
-
+from tools.openapi_objects import DownloadUrl, DownloadUrls
+from tools.openapi_problem import ProblemDocument
+from tools.openapi_uploads import SampleSignature, SignedPut, UploadBatch, UploadForm
 
 _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     UploadRequestBody: "UploadRequest",
@@ -96,12 +24,18 @@ _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     SignedPut: "SignedPut",
     UploadBatch: "UploadBatch",
     SampleSignature: "SampleSignature",
-    DownloadUrl: "Download",
     ProblemDocument: "Problem",
+    **openapi_objects.REQUESTS,
+    **openapi_objects.RESPONSES,
     **openapi_multipart.REQUESTS,
     **openapi_multipart.RESPONSES,
 }
-_REQUESTS = {"UploadRequest", "UploadFile", *openapi_multipart.REQUESTS.values()}
+_REQUESTS = {
+    "UploadRequest",
+    "UploadFile",
+    *openapi_objects.REQUESTS.values(),
+    *openapi_multipart.REQUESTS.values(),
+}
 _SCHEMA_ADDRESS = "#/components/schemas/{model}"
 _RESPONSE_HEADERS = {
     "X-Request-Id": "The id of the request: the client's if it is valid, else a new one.",
@@ -155,13 +89,6 @@ def openapi_document() -> str:
         "description": "The upload of one file",
         "content": _content(one_file),
     }
-    download = _operation(
-        "createDownload",
-        "Sign a URL that reads one of the caller's objects",
-        200,
-        DownloadUrl,
-        parameters=[app_id, _parameter("query", "key", "The object key.", required=True, maxLength=1023)],
-    )
     callback = {
         "operationId": "receiveCallback",
         "summary": "Receive OSS's callback after an upload, signed by OSS",
@@ -185,7 +112,7 @@ def openapi_document() -> str:
         "paths": {
             "/generate_signature": {"get": sample},
             "/v1/apps/{app_id}/uploads": {"post": upload},
-            "/v1/apps/{app_id}/downloads": {"get": download},
+            "/v1/apps/{app_id}/downloads": _downloads_path(app_id),
             **_multipart_paths(app_id),
             "/v1/apps/{app_id}/multipart/s3": _s3_path(app_id),
             "/v1/apps/{app_id}/callback": {"post": callback},
@@ -195,6 +122,23 @@ def openapi_document() -> str:
         "security": [{}, *({name: []} for name in _SECURITY_SCHEMES)],
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _downloads_path(app_id: dict[str, Any]) -> dict[str, Any]:
+    key = _parameter("query", "key", "The object key.", required=True, maxLength=1023)
+    style = _parameter("query", "style", "The name of a style of the app.")
+    one = _operation(
+        "createDownload", "Sign a URL that reads an object", 200, DownloadUrl, parameters=[app_id, key, style]
+    )
+    several = _operation(
+        "createDownloads",
+        "Sign URLs that read up to 100 objects",
+        200,
+        DownloadUrls,
+        parameters=[app_id],
+        requestBody={"required": True, "content": _content(_reference(DownloadsBody))},
+    )
+    return {"get": one, "post": several}
 
 
 def _multipart_paths(app_id: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,26 @@
-"""Describes what is wrong with a JSON body."""
+"""Parses a JSON body, and describes what is wrong with it."""
+
+from typing import TypeVar
 
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
 from signer.errors import InvalidRequest
+from signer.request_context import MAX_BODY_BYTES
+from signer.revision import Context
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
 
 _MAX_NAME_CHARACTERS = 64
+
+
+async def parse_json_body(context: Context, model: type[BodyT], *, max_bytes: int = MAX_BODY_BYTES) -> BodyT:
+    """Return the body of a request as the model describes it. Raises `TooLarge` or `InvalidRequest`."""
+    data = await context.body.read(max_bytes)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise invalid_body(error, model, context.headers) from None
 
 
 def invalid_body(error: ValidationError, model: type[BaseModel], headers: MultiMapping[str]) -> InvalidRequest:

@@ -2,19 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from signer.api.json_body import invalid_body
+from signer.api.json_body import invalid_body, parse_json_body
 from signer.api.upload_request import ContentType, Filename
 from signer.errors import InvalidRequest
-from signer.request_context import MAX_BODY_BYTES
 from signer.revision import Context
 from signer.signing.multipart import MAX_PARTS, MAX_TOKEN_CHARACTERS
 from signer.signing.upload_rules import UploadRequest
-
-BodyT = TypeVar("BodyT", bound=BaseModel)
 
 MAX_PARTS_PER_REQUEST = 100
 MAX_COMPLETION_BYTES = 2**20
@@ -95,7 +92,7 @@ class MultipartCompletionBody(_Body):
 
 async def parse_start_request(context: Context) -> tuple[UploadRequest, MultipartStartBody]:
     """Return what the client wants to upload, and the whole body. Raises `TooLarge` or `InvalidRequest`."""
-    body = await _parse(context, MultipartStartBody)
+    body = await parse_json_body(context, MultipartStartBody)
     request = UploadRequest(body.filename, body.content_type, body.size, body.vars or {}, body.meta or {})
     return request, body
 
@@ -118,22 +115,14 @@ def parse_start_query(context: Context) -> tuple[UploadRequest, int | None]:
 
 async def parse_parts_request(context: Context) -> MultipartPartsBody:
     """Return a request to sign parts. Raises `TooLarge` or `InvalidRequest`."""
-    return await _parse(context, MultipartPartsBody)
+    return await parse_json_body(context, MultipartPartsBody)
 
 
 async def parse_token_request(context: Context) -> MultipartTokenBody:
     """Return a request to list or to abort an upload. Raises `TooLarge` or `InvalidRequest`."""
-    return await _parse(context, MultipartTokenBody)
+    return await parse_json_body(context, MultipartTokenBody)
 
 
 async def parse_completion_request(context: Context) -> MultipartCompletionBody:
     """Return a request to complete an upload. Raises `TooLarge` or `InvalidRequest`."""
-    return await _parse(context, MultipartCompletionBody, max_bytes=MAX_COMPLETION_BYTES)
-
-
-async def _parse(context: Context, model: type[BodyT], *, max_bytes: int = MAX_BODY_BYTES) -> BodyT:
-    data = await context.body.read(max_bytes)
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        raise invalid_body(error, model, context.headers) from None
+    return await parse_json_body(context, MultipartCompletionBody, max_bytes=MAX_COMPLETION_BYTES)

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     groups = _group_by_domains(apps, "" if options.public_url is None else _origin(options.public_url))
     domains = dict.fromkeys(domain for group in groups for listed in group for domain in listed)
     problems = {domain: found for domain in domains if (found := list(domain_problems(domain)))}
-    of_new_accounts = dict.fromkeys(_origin(app.rules.url) for app in apps if not app.legacy_endpoint)
+    of_new_accounts = dict.fromkeys(_origin(url) for app in apps if not app.legacy_endpoint for url in app.urls)
     for domain in filter(is_closed_to_new_accounts, of_new_accounts):
         problems.setdefault(domain, []).append(_CLOSED)
     has_signer = options.public_url is not None
@@ -88,7 +88,7 @@ def domains_of(app: App, signer: str = "") -> Domains:
     """Return the domains that an app needs. Parts of large files are sent with wx.request."""
     upload = (_origin(app.rules.url),)
     request = ((signer,) if signer else ()) + (() if app.rules.multipart is None else upload)
-    return request, upload, () if app.downloads is None else upload
+    return request, upload, () if app.downloads is None else (_origin(app.downloads.url),)
 
 
 def _origin(url: str) -> str:

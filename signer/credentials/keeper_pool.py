@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from weakref import WeakValueDictionary
 
 from signer.credentials.fetch_pacer import FetchPacer
@@ -40,6 +41,18 @@ class RoleSet:
     async def get(self, role: str) -> Credential:
         """Return a token to sign with, waiting for the current fetch, or raise `CredentialsUnavailable`."""
         return await self.keepers[role].get()
+
+    async def get_for_period(self, role: str, start: datetime, end: datetime) -> Credential:
+        """Return one token for all requests of a period, if it is valid until the end, or raise as `get` does.
+
+        A token that the role replaces meanwhile is kept for the rest of the period, unless it was rejected.
+        """
+        keeper = self.keepers[role]
+        token = keeper.token.pinned(start, end)
+        if token is None:
+            token = self.current(role) or await keeper.get()
+            keeper.token.pin(token, start, end)
+        return token
 
     def reject(self, role: str, token: Credential, *, keep: bool) -> None:
         """Replace a token of the role that STS or OSS rejected; use it until then only if `keep`."""

@@ -9,6 +9,8 @@ from signer.credentials.token_cache import TokenCache
 from signer.signing.v4 import Credential
 
 _UNLIMITED = timedelta(days=36500)
+_MAX_PINNED = 16
+"""More than the different windows of the apps that share a role."""
 
 
 class RoleToken:
@@ -29,6 +31,8 @@ class RoleToken:
         """Whether the source returned the rejected token again."""
         self._final: Credential | None = None
         """The token of a removed role, for requests that started with earlier definitions."""
+        self._pinned: dict[tuple[datetime, datetime], Credential] = {}
+        """By start and end of a period, the token that it began with; the oldest are dropped."""
 
     def current(self) -> Credential | None:
         """Return the token, or None if there is none that is usable."""
@@ -36,6 +40,17 @@ class RoleToken:
             return self._tokens[self]
         token = self._final
         return token if token is not None and self._tokens.timer() < self.usable_until(token) else None
+
+    def pinned(self, start: datetime, end: datetime) -> Credential | None:
+        """Return the token that the period from `start` to `end` began with, or None if none was pinned to it."""
+        return self._pinned.get((start, end))
+
+    def pin(self, token: Credential, start: datetime, end: datetime) -> None:
+        """Keep a token for the period, whichever is the current one, unless it ends sooner or does not expire."""
+        if token.expiration is not None and token.expiration >= end:
+            if len(self._pinned) >= _MAX_PINNED:
+                del self._pinned[next(iter(self._pinned))]
+            self._pinned[start, end] = token
 
     def apply(self, windows: RefreshWindows) -> None:
         """Let the current token end by other windows."""
@@ -56,6 +71,8 @@ class RoleToken:
         """Store a token that was fetched, and return whether it is another one."""
         is_new = token != (self._discarded or self.current())
         self.is_reissued = self._is_rejected and not is_new
+        if self._is_rejected:
+            self._pinned.clear()
         self._is_rejected, self._discarded = False, None
         self.store(token)
         if is_new:
@@ -65,6 +82,7 @@ class RoleToken:
     def reject(self, *, keep: bool) -> None:
         """Let the next token replace the current one even if it ends sooner, and discard the current one or keep it."""
         self._is_rejected = True
+        self._pinned.clear()
         if not keep and not self._is_removed:
             self._discarded = self._tokens.pop(self, None) or self._discarded
             self.expires_at = None
@@ -72,6 +90,7 @@ class RoleToken:
     def remove(self) -> None:
         """Remove the token from the cache, so that a role that is added later does not find it."""
         self._final = self._tokens.pop(self, None)
+        self._pinned.clear()
         self._is_removed = True
 
     def validate(self, token: Credential) -> None:

@@ -5,7 +5,8 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from signer.definitions import model
-from signer.definitions.checks.object_keys import key_template
+from signer.definitions.checks.object_keys import has_caller_prefix, key_template
+from signer.definitions.download_model import Downloads, also_prefixes
 from signer.definitions.merge import Document
 from signer.definitions.multipart_model import Multipart, endpoint_url
 from signer.definitions.registry import App, Registry, Role
@@ -16,6 +17,7 @@ from signer.delivery.callback_rules import CallbackRules, NotifyTarget, build_ca
 from signer.delivery.event_signature import signing_key
 from signer.signing.callback_field import CallbackField
 from signer.signing.content_types import expand_wildcards
+from signer.signing.download_url import DownloadRules
 from signer.signing.form import Forms
 from signer.signing.object_key import PREFIX_PLACEHOLDERS, KeyNaming, Template
 from signer.signing.upload_rules import MultipartRules, UploadRules
@@ -77,7 +79,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         rate_limit=_shared(app.rate_limit),
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
-        downloads=None if app.downloads is None else app.downloads.expires,
+        downloads=None if app.downloads is None else _download_rules(app_id, app, app.downloads, rules),
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
         legacy_endpoint=app.legacy_endpoint,
@@ -99,6 +101,18 @@ def _shared(limit: model.RateLimit) -> model.RateLimit:
 
 def _notify_target(notify: model.Notify | None) -> NotifyTarget | None:
     return None if notify is None else NotifyTarget(notify.url, signing_key(notify.secret.get_secret_value()))
+
+
+def _download_rules(app_id: str, app: model.AppEntry, downloads: Downloads, rules: UploadRules) -> DownloadRules:
+    return DownloadRules(
+        url=downloads.domain or rules.url,
+        expires=downloads.expires,
+        window=downloads.window,
+        styles=downloads.styles,
+        disposition=downloads.disposition,
+        also=also_prefixes(app_id, downloads),
+        reads_own=has_caller_prefix(app),
+    )
 
 
 def _multipart_rules(multipart: Multipart, max_form_bytes: int) -> MultipartRules:

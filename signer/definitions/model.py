@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, StrictBool
 
 from signer.definitions.caller_model import Callers, OpenCallers
 from signer.definitions.credential_model import CredentialEntry, StrictModel
+from signer.definitions.download_model import Downloads
 from signer.definitions.multipart_model import Multipart, OssEndpoint, Secrets
 from signer.definitions.temporary_credentials_model import TemporaryCredentials
 from signer.definitions.value_types import (
@@ -114,14 +115,6 @@ class RateLimit(StrictModel):
     @property
     def is_unlimited(self) -> bool:
         return self.per_app is None and self.per_caller is None and self.per_address is None
-
-
-class Downloads(StrictModel):
-    """Signed URLs of a caller's own objects; needs `oss:GetObject` for the role, and `{caller}` or `{caller_hash}` in
-    `key_prefix`."""
-
-    expires: Duration = Field(timedelta(minutes=5), examples=["5m"])
-    """Lifetime of a URL."""
 
 
 class Notify(StrictModel):

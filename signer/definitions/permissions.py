@@ -3,15 +3,24 @@
 See: https://help.aliyun.com/zh/oss/user-guide/authorization-syntax-and-elements
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
-def object_permissions(prefix: str, *, downloads: bool, multipart: bool) -> Mapping[str, tuple[str, ...]]:
-    """Return the actions by the prefix below which they are needed."""
+def object_permissions(
+    prefix: str, *, reads_own: bool, also_readable: Sequence[str], multipart: bool
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the actions by the prefix below which they are needed.
+
+    Args:
+        prefix: the fixed part of the prefix of uploads.
+        reads_own: whether callers download objects below it.
+        also_readable: the prefixes of other objects that they download.
+        multipart: whether uploads have several parts.
+    """
     actions = ["oss:PutObject"]
-    if downloads or multipart:
+    if reads_own or multipart or prefix in also_readable:
         # A repeated completion asks for the object that the first one has made.
         actions.append("oss:GetObject")
     if multipart:
         actions += ["oss:ListParts", "oss:AbortMultipartUpload"]
-    return {prefix: tuple(actions)}
+    return {**dict.fromkeys(also_readable, ("oss:GetObject",)), prefix: tuple(actions)}

@@ -14,6 +14,7 @@ from signer.definitions.merge import Document
 from signer.definitions.model import RateLimit, Server
 from signer.delivery.callback_rules import CallbackRules
 from signer.errors import AppDisabled, InvalidRequest, UnknownApp
+from signer.signing.download_url import DownloadRules
 from signer.signing.form import Forms
 from signer.signing.session_policy import CallerAccess
 from signer.signing.upload_rules import UploadRules
@@ -54,8 +55,8 @@ class App:
     rate_limit: RateLimit
     cors_origins: frozenset[str]
     generate_signature: bool
-    downloads: timedelta | None
-    """The lifetime of a download URL; None: the app has no downloads."""
+    downloads: DownloadRules | None
+    """None: the app has no downloads."""
     callback: CallbackRules | None
     """For callbacks that OSS sends to the signer; None: there are none, or they go elsewhere."""
     is_unlimited: bool
@@ -66,6 +67,11 @@ class App:
     """The URL of the bucket for the signer's own calls to OSS."""
     caller_access: CallerAccess | None = None
     """What the temporary credentials of its callers allow; None: it has none."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return the URLs of the bucket that clients use."""
+        return (self.rules.url,) if self.downloads is None else (self.rules.url, self.downloads.url)
 
     @property
     def rules(self) -> UploadRules:
@@ -107,9 +113,10 @@ class Registry:
         return app
 
     def longest_expires(self) -> Mapping[str, timedelta]:
-        """Return the longest `expires` of the enabled apps of each role, by the key of the role."""
+        """Return by the key of each role the longest time that forms and downloads of its enabled apps are valid."""
         longest: dict[str, timedelta] = {}
         for app in self.apps.values():
             if app.enabled:
-                longest[app.role] = max(longest.get(app.role, timedelta()), app.rules.expires)
+                of_downloads = timedelta() if app.downloads is None else app.downloads.longest
+                longest[app.role] = max(longest.get(app.role, timedelta()), app.rules.expires, of_downloads)
         return longest

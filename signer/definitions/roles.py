@@ -5,9 +5,12 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from signer.definitions.checks.object_keys import has_caller_prefix
 from signer.definitions.credential_model import AssumeRole, CredentialEntry, StaticCredential, StsRole
+from signer.definitions.download_model import also_prefixes
 from signer.definitions.merge import Document
 from signer.definitions.model import AppEntry
+from signer.definitions.permissions import object_permissions
 from signer.definitions.registry import AccessKeyTemplate, Role
 from signer.definitions.temporary_credentials_model import TemporaryCredentials
 from signer.signing.session_policy import CallerAccess, ram_actions, session_policy
@@ -72,13 +75,14 @@ def fixed_prefix(app_id: str, key_prefix: str) -> str:
 
 
 def app_session_policy(app_id: str, app: AppEntry) -> str:
-    """Return the policy: what uploads, downloads and multipart uploads need below the fixed part of the prefix."""
-    actions = ["oss:PutObject"]
-    if app.downloads is not None or app.multipart is not None:
-        actions.append("oss:GetObject")
-    if app.multipart is not None:
-        actions += ["oss:ListParts", "oss:AbortMultipartUpload"]
-    return session_policy(actions, app.bucket, fixed_prefix(app_id, app.key_prefix))
+    """Return the policy: what the app needs below the fixed part of its prefix, and reading below `downloads.also`."""
+    permissions = object_permissions(
+        fixed_prefix(app_id, app.key_prefix),
+        reads_own=app.downloads is not None and has_caller_prefix(app),
+        also_readable=() if app.downloads is None else also_prefixes(app_id, app.downloads),
+        multipart=app.multipart is not None,
+    )
+    return session_policy(app.bucket, permissions)
 
 
 def caller_access(app_id: str, app: AppEntry, temporary: TemporaryCredentials) -> CallerAccess:

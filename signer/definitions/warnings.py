@@ -100,8 +100,23 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
                 "fix the field in headers, or remove the condition"
             )
             yield Violation(("conditions", index), message)
+    yield from _shared_prefixes(app, prefix)
     yield from app_exposures(app)
     yield from unenforced_rules(app)
+
+
+def _shared_prefixes(app: App, key_prefix: str) -> Iterator[Violation]:
+    """Find prefixes that all callers may read, and that hold the objects of each of them."""
+    if app.downloads is None or not app.downloads.reads_own:
+        return
+    own = fixed_prefix(app.id, key_prefix)
+    for index, prefix in enumerate(app.downloads.also):
+        if prefix.startswith(own) or own.startswith(prefix):
+            message = (
+                f"{quote(prefix)} and key_prefix {quote(key_prefix)} overlap, so each caller may read objects of the "
+                "others there; write a prefix outside of it"
+            )
+            yield Violation(("downloads", "also", index), message)
 
 
 def _closed_endpoints(registry: Registry) -> Iterator[Violation]:

@@ -122,12 +122,13 @@ def _needs(plan: Plan, name: str, assumed_arns: Iterable[str]) -> Permissions:
 
 
 def _of_app(app: App) -> Permissions:
-    rules = app.rules
+    rules, downloads = app.rules, app.downloads
     needs = {
         f"acs:oss:*:*:{rules.bucket}/{prefix}*": frozenset(actions)
         for prefix, actions in object_permissions(
             fixed_prefix(app.id, rules.naming.prefix.text),
-            downloads=app.downloads is not None,
+            reads_own=downloads is not None and downloads.reads_own,
+            also_readable=() if downloads is None else downloads.also,
             multipart=rules.multipart is not None,
         ).items()
     }

@@ -1,6 +1,7 @@
 """Decide whether an object key can be one of an app, or of one caller of it."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, caller_hash, check_caller
@@ -35,6 +36,14 @@ def is_key_of_app(naming: KeyNaming, key: str, *, app_id: str) -> bool:
 def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | None) -> bool:
     """Return whether `key` is below the prefix that this caller has, or had on another day.
 
+    Raises `InvalidRequest` if the prefix needs a caller and this one cannot be part of a key.
+    """
+    return keys_of_caller(naming, app_id=app_id, caller=caller)(key)
+
+
+def keys_of_caller(naming: KeyNaming, *, app_id: str, caller: str | None) -> Callable[[str], bool]:
+    """Return a function that decides whether a key is below the prefix that this caller has, or had on another day.
+
     Where the client chooses the name, OSS checks the prefix only. So each key that OSS can store there is the caller's,
     whatever its characters, and what the caller uploaded can be downloaded.
 
@@ -45,8 +54,27 @@ def is_key_of_caller(naming: KeyNaming, key: str, *, app_id: str, caller: str | 
         values["caller"] = check_caller(caller)
     if "caller_hash" in naming.prefix.names:
         values["caller_hash"] = caller_hash(caller)
-    match = re.match(_template_pattern(naming.prefix, values), key)
-    return match is not None and len(key) > match.end() and _is_storable(key) and _DOT_SEGMENT.search(key) is None
+    prefix = re.compile(_template_pattern(naming.prefix, values))
+
+    def is_own(key: str) -> bool:
+        match = prefix.match(key)
+        return match is not None and _is_readable_below(key, match.end())
+
+    return is_own
+
+
+def keys_below(prefixes: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a function that decides whether a key is below one of these prefixes, which end with a slash."""
+
+    def is_below(key: str) -> bool:
+        return any(key.startswith(prefix) and _is_readable_below(key, len(prefix)) for prefix in prefixes)
+
+    return is_below
+
+
+def _is_readable_below(key: str, prefix_length: int) -> bool:
+    """Return whether a signed URL can read this key, which is longer than its prefix."""
+    return len(key) > prefix_length and _is_storable(key) and _DOT_SEGMENT.search(key) is None
 
 
 def _is_storable(key: str) -> bool:

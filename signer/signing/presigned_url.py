@@ -5,49 +5,18 @@ See: https://help.aliyun.com/zh/oss/developer-reference/add-signatures-to-urls
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote
 
 from signer.signing import v4
-from signer.signing.upload_rules import UploadRules
 
 MAX_EXPIRES_SECONDS = 7 * 86400
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 _ALWAYS_SIGNED = ("content-type", "content-md5")
 """OSS includes these headers, and each `x-oss-*` header, in the signature whenever a request has them."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedDownload:
-    """A URL from which anyone can read one object until `expires_at`."""
-
-    url: str = field(repr=False)
-    expires_at: datetime
-
-
-def sign_download(
-    rules: UploadRules, key: str, *, expires: timedelta, credential: v4.Credential, now: datetime
-) -> SignedDownload:
-    """Return a URL that reads `key` until it expires, or until the credential does if that is sooner.
-
-    Raises `CredentialsUnavailable` if the credential has expired.
-    """
-    signed_at = now.replace(microsecond=0)
-    expires_at = credential.limit(signed_at + expires, now)
-    presigner = Presigner(
-        rules.url,
-        bucket=rules.bucket,
-        key=key,
-        region=rules.region,
-        credential=credential,
-        signed_at=signed_at,
-        expires_seconds=int((expires_at - signed_at).total_seconds()),
-    )
-    return SignedDownload(presigner.url("GET"), expires_at)
 
 
 class Presigner:
@@ -80,7 +49,7 @@ class Presigner:
         self._signing_key = v4.signing_key(credential.access_key_secret, self._date[:8], region)
         signature_parameters = v4.signature_parameters(credential, self._date, region)
         parameters = {**signature_parameters, "x-oss-expires": str(expires_seconds)}
-        self._parameters = [_encode(name, value) for name, value in parameters.items()]
+        self._parameters = [encode_parameter(name, value) for name, value in parameters.items()]
         self._encoded: dict[tuple[str, str], tuple[str, str]] = {}
         self._path = quote(f"/{bucket}/{key}")
         self._object_url = f"{bucket_url}/{quote(key)}"
@@ -112,11 +81,11 @@ class Presigner:
         """Return the encoded parameter; many URLs of one object have the same ones."""
         encoded = self._encoded.get((name, value))
         if encoded is None:
-            encoded = self._encoded[name, value] = _encode(name, value)
+            encoded = self._encoded[name, value] = encode_parameter(name, value)
         return encoded
 
 
-def _encode(name: str, value: str) -> tuple[str, str]:
-    """Return the encoded name, by which OSS sorts parameters, and the whole parameter."""
+def encode_parameter(name: str, value: str) -> tuple[str, str]:
+    """Return the encoded name of a query parameter, by which OSS sorts them, and the whole parameter."""
     encoded = quote(name, safe="")
     return encoded, f"{encoded}={quote(value, safe='')}" if value else encoded

@@ -24,19 +24,25 @@ See: https://help.aliyun.com/zh/oss/user-guide/ram-policy-overview
 """
 
 
-def session_policy(actions: Sequence[str], bucket: str, prefix: str) -> str:
-    """Return the policy that allows RAM actions on the objects below a prefix.
+def session_policy(bucket: str, permissions: Mapping[str, Sequence[str]]) -> str:
+    """Return the policy that allows RAM actions on objects, by the prefix that their keys begin with.
 
-    RAM's wildcards in `prefix` have their effect: `*` is any text, also with slashes, and `?` any character.
+    RAM's wildcards in a prefix have their effect: `*` is any text, also with slashes, and `?` any character.
 
     See: https://help.aliyun.com/zh/ram/user-guide/policy-elements
     """
-    statement = {
-        "Effect": "Allow",
-        "Action": actions[0] if len(actions) == 1 else list(actions),
-        "Resource": f"acs:oss:*:*:{bucket}/{prefix}*",
-    }
-    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False, separators=(",", ":"))
+    resources: dict[tuple[str, ...], list[str]] = {}
+    for prefix, actions in permissions.items():
+        resources.setdefault(tuple(actions), []).append(f"acs:oss:*:*:{bucket}/{prefix}*")
+    statements = [
+        {"Effect": "Allow", "Action": _one_or_list(actions), "Resource": _one_or_list(allowed)}
+        for actions, allowed in resources.items()
+    ]
+    return json.dumps({"Version": "1", "Statement": statements}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _one_or_list(values: Sequence[str]) -> object:
+    return values[0] if len(values) == 1 else list(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class CallerAccess:
 
     def policy(self, caller: str) -> str:
         """Return the session policy for a caller whose id `check_caller` accepts, so it has no wildcard or slash."""
-        return session_policy(self.actions, self.bucket, f"{self.prefix}{caller}/")
+        return session_policy(self.bucket, {f"{self.prefix}{caller}/": self.actions})
 
 
 def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import signer
 from signer.telemetry.counters import DurationHistogram, LabelledCounter, ScrapeCollector
 from signer.telemetry.line_writer import LineWriter
 from signer.telemetry.multipart_metrics import MultipartMetrics
+from signer.telemetry.object_metrics import ObjectMetrics
 from signer.telemetry.role_gauges import RoleGauges, role_families
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -94,6 +95,7 @@ class Metrics:
         ).add
         """Count an attempt, by outcome."""
         self.multipart = MultipartMetrics(self._counter, self._histogram)
+        self.objects = ObjectMetrics(self._counter)
         self._queue_depth = self._gauge("oss_signer_callback_queue_depth", "Callbacks waiting for delivery.")
         self._refreshes = self._counter(
             "oss_signer_credential_refreshes",

@@ -27,3 +27,29 @@ async def test_the_caller_gets_a_url_of_an_object_of_its_own(client: Client) -> 
 )
 async def test_a_request_that_is_refused_gets_a_problem(client: Client, path: str, status: int, code: str) -> None:
     assert (await problem_of(client, "GET", path, status, headers=HEADERS))["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/apps/backend/downloads", {"keys": ["users/ann/a.jpg"], "style": "thumb"}, 400, "invalid_request"),
+        ("/v1/apps/backend/downloads", {"keys": []}, 400, "invalid_request"),
+        ("/v1/apps/open/downloads", {"keys": ["a.jpg"]}, 403, "forbidden"),
+        ("/v1/apps/unknown/downloads", {"keys": ["a.jpg"]}, 404, "unknown_app"),
+    ],
+)
+async def test_a_gallery_that_is_refused_gets_a_problem(
+    client: Client, path: str, body: object, status: int, code: str
+) -> None:
+    assert (await problem_of(client, "POST", path, status, headers=HEADERS, json=body))["code"] == code
+
+
+async def test_a_gallery_has_a_url_or_a_problem_for_each_key_in_order(client: Client) -> None:
+    keys = ["users/ann/a.jpg", "users/bob/b.jpg", "users/ann/a.jpg"]
+    async with client.post("/v1/apps/backend/downloads", json={"keys": keys}, headers=HEADERS) as response:
+        document = await response.json()
+    assert (response.status, set(document)) == (200, {"downloads", "expires_at"})
+    first, other, again = document["downloads"]
+    assert [each["key"] for each in (first, other, again)] == keys
+    assert first == again and set(first) == {"key", "url"}
+    assert set(other["problem"]) == {"type", "title", "status", "detail", "code", "request_id"}

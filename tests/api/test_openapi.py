@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Client
+from tools import openapi_multipart, openapi_objects
 from tools.openapi import openapi_document
-from tools.openapi_multipart import REQUESTS
+
+REQUESTS = {"UploadRequest", "UploadFile", *openapi_multipart.REQUESTS.values(), *openapi_objects.REQUESTS.values()}
 
 
 @pytest.fixture
@@ -54,4 +56,4 @@ async def test_generators_of_clients_have_what_they_need(document: dict[str, Any
     for name, schema in document["components"]["schemas"].items():
         for member in schema["properties"].values():
             assert "default" not in member
-            assert "anyOf" not in member or name in ("UploadRequest", "UploadFile", *REQUESTS.values())
+            assert "anyOf" not in member or name in REQUESTS

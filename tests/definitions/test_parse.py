@@ -91,6 +91,46 @@ def test_every_kind_of_key_is_compiled() -> None:
     assert policy["Statement"][0]["Resource"] == "acs:oss:*:*:photos-prod/photos/*"
 
 
+def statements(app: str) -> list[dict[str, object]]:
+    """Return the session policy of an app with `scope: app`."""
+    credentials = """{type: assume_role, scope: app, role_arn: "acs:ram::1234567890123456:role/oss-upload", \
+access_key_id: LTAI-x, access_key_secret: "${SECRET}"}"""
+    callers = f"{{type: api_key, keys: {{shop: {'ab' * 32}}}}}"
+    text = f"""
+version: 1
+credentials: {{r: {credentials}}}
+defaults: {{bucket: photos, region: cn-hangzhou, credentials: r, callers: {callers}}}
+apps: {{album: {app}}}
+"""
+    registry = parse({"a.yaml": text}, {"SECRET": SECRET})
+    found: list[dict[str, object]] = json.loads(registry.roles["r/album"].session_policy or "")["Statement"]
+    return found
+
+
+def test_the_session_policy_allows_to_read_exactly_the_prefixes() -> None:
+    own, banners, shared = (f"acs:oss:*:*:photos/{prefix}*" for prefix in ("album/", "banners/", "album/public/"))
+    put = "oss:PutObject"
+    both = [put, "oss:GetObject"]
+    for app, expected in (
+        ('{key_prefix: "{app}/{caller}/"}', [(put, own)]),
+        ('{key_prefix: "{app}/{caller}/", downloads: {}}', [(both, own)]),
+        (
+            '{key_prefix: "{app}/{caller}/", downloads: {also: [banners/, "{app}/public/"]}}',
+            [("oss:GetObject", [banners, shared]), (both, own)],
+        ),
+        ("{key_prefix: album/, downloads: {also: [banners/]}}", [("oss:GetObject", banners), (put, own)]),
+    ):
+        assert [(each["Action"], each["Resource"]) for each in statements(app)] == expected, app
+        assert all(each["Effect"] == "Allow" for each in statements(app))
+
+
+def test_tokens_live_as_long_as_the_urls_of_a_window() -> None:
+    text = FULL.replace("apps:", 'apps:\n  album: {key_prefix: "{caller}/", callers: {type: api_key, keys: '
+                        f"{{shop: {'ab' * 32}}}}}, bucket: photos, region: cn-hangzhou, credentials: uploader, "
+                        "downloads: {expires: 30m, window: 10m}}", 1)  # fmt: skip
+    assert parse({"full.yaml": text}, ENVIRON).longest_expires()["uploader"] == timedelta(minutes=40)
+
+
 def test_apps_inherit_and_override_defaults() -> None:
     registry = parse({"full.yaml": FULL}, ENVIRON)
     rules = registry.app("plain").rules

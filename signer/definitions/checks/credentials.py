@@ -52,13 +52,17 @@ def _check_expires(app: model.AppEntry, entry: credential_model.CredentialEntry)
         lifetime, tokens, fix = _ECS_TOKEN_LIFETIME, "the tokens of an ECS role", "write"
     else:
         return
+    limits = (
+        f"is too long: {tokens} live {format_duration(lifetime)}, of which {format_duration(_REFRESH_ROOM)} are needed "
+        f"to fetch the next one; {fix} at most {format_duration(lifetime - _REFRESH_ROOM)}"
+    )
     if timedelta(seconds=1) <= app.expires <= MAX_EXPIRES and app.expires + _REFRESH_ROOM > lifetime:
-        yield Violation(
-            ("expires",),
-            f"{format_duration(app.expires)} is too long: {tokens} live {format_duration(lifetime)}, of which "
-            f"{format_duration(_REFRESH_ROOM)} are needed to fetch the next one; {fix} at most "
-            f"{format_duration(lifetime - _REFRESH_ROOM)}",
-        )
+        yield Violation(("expires",), f"{format_duration(app.expires)} {limits}")
+    if app.downloads is not None:
+        longest = app.downloads.window + app.downloads.expires
+        if timedelta(seconds=1) <= longest <= MAX_EXPIRES and longest + _REFRESH_ROOM > lifetime:
+            what = f"a URL is valid for {format_duration(longest)}, window and expires together, which"
+            yield Violation(("downloads",), f"{what} {limits}")
 
 
 def _check_session_policy(
@@ -67,11 +71,12 @@ def _check_session_policy(
     if not isinstance(entry, credential_model.StsRole) or entry.scope != "app":
         return
     length = len(app_session_policy(app_id, app))
+    also = " or those in downloads.also" if app.downloads is not None and app.downloads.also else ""
     if length > MAX_SESSION_POLICY_CHARACTERS:
         yield Violation(
             ("key_prefix",),
             f"too long for scope: app: the session policy has {length:,} characters, and STS accepts "
-            f"{MAX_SESSION_POLICY_CHARACTERS:,}; shorten the prefix",
+            f"{MAX_SESSION_POLICY_CHARACTERS:,}; shorten the prefix{also}",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from signer.definitions import model
-from signer.definitions.mistakes import Violation
+from signer.definitions.mistakes import KeyPath, Violation
 from signer.definitions.redaction import quote
 
 _ENDPOINT = re.compile(
@@ -19,12 +19,12 @@ _ENDPOINT = re.compile(
 """OSS's hosts, with or without a bucket before them."""
 
 
-def check_domain(app: model.AppEntry) -> Iterator[Violation]:
-    """Yield what is wrong with `domain` where it is a host of OSS."""
-    host = urlsplit(app.domain or "").hostname or ""
+def check_domain(app: model.AppEntry, domain: str | None, path: KeyPath) -> Iterator[Violation]:
+    """Yield what is wrong with a domain of the app's bucket, at `path` below the app, where it is a host of OSS."""
+    host = urlsplit(domain or "").hostname or ""
     endpoint = _ENDPOINT.fullmatch(host)
     if endpoint is not None and (reason := _rejection(app, endpoint, host)) is not None:
-        yield Violation(("domain",), f"{quote(app.domain)} {reason}")
+        yield Violation(path, f"{quote(domain)} {reason}")
 
 
 def _rejection(app: model.AppEntry, endpoint: re.Match[str], host: str) -> str | None:

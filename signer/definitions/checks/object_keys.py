@@ -24,6 +24,11 @@ def key_template(app: model.AppEntry) -> str:
     return {"client": "", "uuid": "{uuid}.{ext}"}.get(app.key, app.key)
 
 
+def has_caller_prefix(app: model.AppEntry) -> bool:
+    """Return whether each caller has a prefix of its own."""
+    return not CALLER_PLACEHOLDERS.isdisjoint(_PLACEHOLDER.findall(app.key_prefix))
+
+
 def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with the names of an app's objects."""
     yield from _check_template(app, "key_prefix", app.key_prefix, PREFIX_PLACEHOLDERS)
@@ -39,11 +44,6 @@ def check_object_keys(app: model.AppEntry) -> Iterator[Violation]:
             f"the same key; write / before and after {placeholder}"
         )
         yield Violation((key,), message)
-    if app.downloads is not None and CALLER_PLACEHOLDERS.isdisjoint(_PLACEHOLDER.findall(app.key_prefix)):
-        yield Violation(
-            ("downloads",),
-            "callers may read only below their own prefix, and key_prefix has none; put {caller}/ into key_prefix",
-        )
 
 
 def _check_template(app: model.AppEntry, key: str, text: str, known: frozenset[str]) -> Iterator[Violation]:

@@ -1,0 +1,1 @@
+"""Stored objects of callers: URLs that read them, and deletes."""
