@@ -6,8 +6,9 @@ from ipaddress import ip_address
 
 from pydantic import SecretStr
 
+from signer.admin.readiness import ready_only
 from signer.errors import Forbidden, Unauthenticated
-from signer.http.reply import Reply, json_reply
+from signer.http.reply import Reply
 from signer.http.router import Handler
 from signer.revision import Context
 
@@ -33,10 +34,10 @@ class TokenGuard:
 
     def without_details(self, readyz: Handler) -> Handler:
         """Return a handler of /readyz that shows its details only to requests with the token."""
+        brief = ready_only(readyz)
 
         async def handler(context: Context) -> Reply:
-            reply = await readyz(context)
-            return reply if self._has_token(context) else json_reply({"ready": reply.status == 200}, reply.status)
+            return await (readyz if self._has_token(context) else brief)(context)
 
         return handler
 

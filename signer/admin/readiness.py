@@ -37,6 +37,16 @@ def readyz_handler(service: Service) -> Handler:
     return readyz
 
 
+def ready_only(readyz: Handler) -> Handler:
+    """Return a handler whose reply says only whether the signer is ready, and nothing about its roles."""
+
+    async def handler(context: Context) -> Reply:
+        reply = await readyz(context)
+        return json_reply({"ready": reply.status == 200}, reply.status)
+
+    return handler
+
+
 def role_members(role: RoleState) -> dict[str, object]:
     """Return the JSON members of a role's state."""
     return {

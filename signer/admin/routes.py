@@ -1,11 +1,11 @@
-"""The routes of the admin listener, with the handlers of `/healthz` and `/metrics`."""
+"""The routes of the admin and the health listener, with the handlers of `/healthz` and `/metrics`."""
 
 import asyncio
 
 from signer.admin.access import TokenGuard
 from signer.admin.definitions_endpoints import reload_handler, show_definitions
 from signer.admin.events_endpoints import add_event_routes
-from signer.admin.readiness import readyz_handler
+from signer.admin.readiness import ready_only, readyz_handler
 from signer.admin.refresh_endpoint import refresh_handler
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.http.reply import TEXT, Reply
@@ -21,9 +21,6 @@ def admin_routes(
 ) -> Router:
     """Return the routes; with `guard`, /readyz shows its details only to requests with the token."""
 
-    async def healthz(_context: Context) -> Reply:
-        return Reply(200, b"ok\n", TEXT)
-
     async def metrics(_context: Context) -> Reply:
         return Reply(200, await asyncio.to_thread(service.metrics.exposition), CONTENT_TYPE)
 
@@ -33,7 +30,7 @@ def admin_routes(
     readyz = readyz_handler(service)
     router = Router()
     router.add("GET", "/", index)
-    router.add("GET", "/healthz", healthz)
+    router.add("GET", "/healthz", _healthz)
     router.add("GET", "/readyz", readyz if guard is None else guard.without_details(readyz))
     router.add("GET", "/metrics", metrics)
     router.add("GET", "/-/definitions", show_definitions)
@@ -42,3 +39,15 @@ def admin_routes(
     add_event_routes(router, service)
     status.add_routes(router)
     return router
+
+
+def health_routes(service: Service) -> Router:
+    """Return the routes for health checks of load balancers, which show nothing of the definitions."""
+    router = Router()
+    router.add("GET", "/healthz", _healthz)
+    router.add("GET", "/readyz", ready_only(readyz_handler(service)))
+    return router
+
+
+async def _healthz(_context: Context) -> Reply:
+    return Reply(200, b"ok\n", TEXT)

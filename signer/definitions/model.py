@@ -61,6 +61,9 @@ class Server(StrictModel):
     """Address of health checks, metrics and status page, `host:port` or `unix:/path`; keep it private."""
     admin_token: SecretStr | None = Field(None, min_length=16, examples=["${ADMIN_TOKEN}"])
     """Token for `Authorization: Bearer` at the admin address; required where other machines can reach it."""
+    health: Address | None = Field(None, examples=["0.0.0.0:5001"])
+    """Address of `/healthz` and `/readyz` alone, for the health checks of load balancers on other machines; default:
+    none, only at the admin address. The workers of a machine share it."""
     callback_queue: QueueAddress = Field(None, examples=["/var/lib/oss-signer/callbacks.db"])
     """Queue of callbacks until they are delivered: a file, or the URL of a Redis that several signers share."""
     callback_queue_limit: int = Field(100_000, ge=1, examples=[100_000])

@@ -68,8 +68,7 @@ class Listener:
         Closing an idle connection at once would lose a request that its client sends at that moment: HTTP/1.1 cannot
         announce it. So each connection may send one more request; its response has `Connection: close`.
         """
-        self._stop_accepting()
-        self._server.is_draining = True
+        self.stop_accepting()
         waits = [asyncio.create_task(event.wait()) for event in (self._server.has_no_connections, skip)]
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -77,7 +76,7 @@ class Listener:
 
     async def close(self, *, skip: asyncio.Event | None = None) -> None:
         """Close all connections; requests in progress have 5 s to finish, or until `skip` is set."""
-        self._stop_accepting()
+        self.stop_accepting()
         await self._acceptor.close()
         closing = asyncio.create_task(self._runner.cleanup())
         if skip is not None:
@@ -90,7 +89,9 @@ class Listener:
                 closing = asyncio.create_task(self._runner.cleanup())
         await closing
 
-    def _stop_accepting(self) -> None:
+    def stop_accepting(self) -> None:
+        """Accept no more connections; open ones are closed with their next response."""
+        self._server.is_draining = True
         self._acceptor.stop()
         for accepting in self._accepting:
             accepting.close()

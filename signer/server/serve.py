@@ -5,10 +5,10 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from signer.admin.access import TokenGuard, refuse_web_pages
-from signer.admin.routes import admin_routes
+from signer.admin.routes import admin_routes, health_routes
 from signer.admin.status.endpoint import StatusEndpoint
 from signer.api.routes import public_routes
 from signer.definitions import model
@@ -72,7 +72,7 @@ async def serve(
     # A second signal is handled until everything is closed, and a first one only when the start is over.
     async with contextlib.AsyncExitStack() as signal_stack, contextlib.AsyncExitStack() as stack:
         stack.callback(lambda: log.info("stopped", extra={"reason": signals.stop_signal or "an error"}))
-        public_sockets, admin_sockets = _open_sockets(stack, server, worker or 1)
+        sockets = _open_sockets(stack, server, worker or 1)
         reloader.certificate = certificate = await stack.enter_async_context(
             active_certificate(server.tls, service.metrics)
         )
@@ -88,19 +88,24 @@ async def serve(
         dispatcher = Dispatcher(service, router, request_log)
         max_public, max_admin = max_connections()
         public_listener = _listener(stack, create_server(dispatcher), "public", max_public, signals)
-        for sock in public_sockets:
+        for sock in sockets.public:
             await public_listener.listen(sock, tls)
         service.metrics.expose(public_listener.metrics)
         admin_router = admin_routes(service, reloader, status, guard)
-        for sock in admin_sockets:
+        for sock in sockets.admin:
             # Pages in a browser cannot connect to a unix socket.
             admin_guard = guard or (None if sock.family == socket.AF_UNIX else refuse_web_pages)
             admin_dispatcher = Dispatcher(service, admin_router, request_log, guard=admin_guard, is_timed=False)
             await _listener(stack, create_server(admin_dispatcher), "admin", max_admin, signals).listen(sock)
+        health_dispatcher = Dispatcher(service, health_routes(service), request_log, is_timed=False)
+        health_listener = _listener(stack, create_server(health_dispatcher), "health", max_admin, signals)
+        for sock in sockets.health:
+            await health_listener.listen(sock)
         signal_stack.enter_context(signals.handlers())
-        urls = socket_url(public_sockets[0], has_tls=tls is not None), socket_url(admin_sockets[0])
+        urls = socket_url(sockets.public[0], has_tls=tls is not None), socket_url(sockets.admin[0])
         supervision.admin_url = urls[1]
-        log.info("listening", extra={"public": urls[0], "admin": urls[1]})
+        health = {"health": socket_url(sockets.health[0])} if sockets.health else {}
+        log.info("listening", extra={"public": urls[0], "admin": urls[1], **health})
         if started is not None:
             started(*urls)
         await _settle(service, supervision, signals)
@@ -108,13 +113,19 @@ async def serve(
         await signals.stop.wait()
         log.info("stopping", extra={"reason": signals.stop_signal})
         supervision.report_stopping(signals.stop_signal)
+        health_listener.stop_accepting()
         await public_listener.drain(seconds=drain_seconds, skip=signals.skip_drain)
 
 
-def _open_sockets(
-    stack: contextlib.AsyncExitStack, server: model.Server, worker: int
-) -> tuple[list[socket.socket], list[socket.socket]]:
-    """Return the public and the admin sockets: those from systemd, or new ones where there are none."""
+class _Sockets(NamedTuple):
+    public: list[socket.socket]
+    admin: list[socket.socket]
+    health: list[socket.socket]
+    """One or none."""
+
+
+def _open_sockets(stack: contextlib.AsyncExitStack, server: model.Server, worker: int) -> _Sockets:
+    """Return the sockets: public and admin ones from systemd, or new ones where there are none."""
     inherited_public, inherited_admin = inherit_sockets()
     if inherited_public and "listen" in server.model_fields_set:
         log.warning("server.listen not used", extra={"reason": f"this address {LISTEN_IS_NOT_USED}"})
@@ -122,7 +133,11 @@ def _open_sockets(
     admin = _inherited_or_new(stack, inherited_admin, ListenAddress.parse(server.admin).for_worker(worker))
     if server.admin_token is None:
         require_local(admin)
-    return public, admin
+    health = []
+    if server.health is not None:
+        address = ListenAddress.parse(server.health)
+        health.append(stack.enter_context(listening_socket(address, key="server.health", is_shared=True)))
+    return _Sockets(public, admin, health)
 
 
 def _inherited_or_new(

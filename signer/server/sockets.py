@@ -35,24 +35,32 @@ class CannotListen(Exception):
 
 
 @contextlib.contextmanager
-def listening_socket(address: ListenAddress) -> Iterator[socket.socket]:
-    """Yield a listening socket, closed at the end of the block; raise CannotListen where that is impossible."""
+def listening_socket(
+    address: ListenAddress, *, key: str = "server.listen or server.admin", is_shared: bool = False
+) -> Iterator[socket.socket]:
+    """Yield a listening socket, closed at the end of the block; raise CannotListen where that is impossible.
+
+    Args:
+        key: the key of the definitions to change if the address cannot be used.
+        is_shared: whether other workers of this machine listen on the same port, and the kernel chooses one of them.
+    """
     if address.path is not None:
-        with _unix_socket(address.path) as sock:
+        with _unix_socket(address.path, key) as sock:
             yield sock
         return
+    options = {"reuse_port": True} if is_shared and hasattr(socket, "SO_REUSEPORT") else {}
     try:
-        sock = socket.create_server((address.host, address.port), family=address.family, backlog=BACKLOG)
+        sock = socket.create_server((address.host, address.port), family=address.family, backlog=BACKLOG, **options)
     except OSError as error:
         # `create_server` appends the address to the text of its own errors.
         reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-        raise CannotListen(f"cannot listen on {address}: {reason}; set server.listen or server.admin") from None
+        raise CannotListen(f"cannot listen on {address}: {reason}; set {key}") from None
     with sock:
         yield sock
 
 
 @contextlib.contextmanager
-def _unix_socket(path: Path) -> Iterator[socket.socket]:
+def _unix_socket(path: Path, key: str) -> Iterator[socket.socket]:
     """Yield a socket that its user and group can connect to; its file is removed at the end of the block."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
@@ -65,7 +73,7 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
             sock.listen(BACKLOG)
             inode = path.stat().st_ino
         except OSError as error:
-            reason = f"{error.strerror}; set server.listen or server.admin"
+            reason = f"{error.strerror}; set {key}"
             raise CannotListen(f"cannot listen on unix:{path}: {reason}") from None
         try:
             yield sock

@@ -21,7 +21,7 @@ from tests.e2e.layouts import config_map
 from tests.harness.local_cloud import Cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.processes import ROOT
-from tests.harness.signer import signer
+from tests.harness.signer import entries, signer
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
 
@@ -90,7 +90,7 @@ def test_manifests_refer_to_each_other_correctly() -> None:
     [service] = kind("Service")["spec"]["ports"]
     assert service["targetPort"] == "http"
     main_yaml = kind("ConfigMap")["data"]["main.yaml"]
-    for port, key in ((ports["http"], "listen"), (ports["admin"], "admin")):
+    for port, key in ((ports["http"], "listen"), (ports["admin"], "admin"), (ports["health"], "health")):
         assert f"{key}: 0.0.0.0:{port}" in main_yaml
     mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod()["volumes"]}
@@ -179,6 +179,7 @@ async def test_a_signer_runs_on_the_config_map_and_responds_to_the_probes(
             **{
                 "0.0.0.0:5000": "127.0.0.1:0",
                 "0.0.0.0:9180": "127.0.0.1:0",
+                "0.0.0.0:5001": "127.0.0.1:0",
                 "https://sts-vpc.cn-hangzhou.aliyuncs.com": cloud.sts,
                 "https://upload.example.com": url,
                 "max_size: 10MiB": f"max_size: {number}MiB",
@@ -190,8 +191,10 @@ async def test_a_signer_runs_on_the_config_map_and_responds_to_the_probes(
     edit = config_map(mounted, files)
     edit(1)
     async with signer(session, mounted, environ=rrsa(token_file)) as running:
+        [listening] = [entry for entry in entries(running.output) if entry["message"] == "listening"]
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            async with session.get(running.admin + container()[probe]["httpGet"]["path"]) as response:
+            wanted = container()[probe]["httpGet"]
+            async with session.get(f"{listening[wanted['port']]}{wanted['path']}") as response:
                 assert response.status == 200, probe
         async with session.get(f"{running.admin}/metrics") as response:
             assert response.status == 401

@@ -12,6 +12,10 @@ from signer.listen_address import ListenAddress
 
 def check_server(server: model.Server) -> Iterator[Violation]:
     """Yield what is wrong with the `server` section."""
+    if server.health is not None and not server.health.endswith(":0"):
+        for key, address in (("listen", server.listen), ("admin", server.admin)):
+            if server.health == address:
+                yield Violation(("health",), f"{address} is also the address of {key}; write another one")
     if server.listen == server.admin and not server.listen.endswith(":0"):
         yield Violation(("admin",), f"{server.admin} is also the address of listen; write another one")
     elif server.admin_token is None and not ListenAddress.parse(server.admin).is_local:

@@ -22,8 +22,10 @@ _UNKNOWN_SERVER = "is used by a server that does not respond as oss-signer"
 
 
 async def check_listen(http: HttpProbe, server: model.Server) -> list[Finding]:
-    """Check `server.listen` and `server.admin`."""
+    """Check `server.listen`, `server.admin` and `server.health`."""
+    health = [] if server.health is None else [await _check_address(http, "server.health", server.health, "/healthz")]
     return [
+        *health,
         await _check_address(http, "server.listen", server.listen, "/openapi.json", tls=server.tls is not None),
         await _check_address(http, "server.admin", server.admin, "/healthz"),
     ]
