@@ -1,20 +1,22 @@
 """Do multipart uploads cost memory, or delay forms? `python -m bench.multipart_starts`
 
-Forms are requested at a fixed rate, in windows with and without starts of multipart uploads beside them, in turn. Each
-start is a call of the signer to the local cloud, which has a low priority on the load's core. Reported are the p99
-of the forms in both kinds of windows, and the memory of the signer after each window.
+wrk requests forms at a steady rate, in windows with and without starts of multipart uploads at the same time, in turn.
+Each start is a call of the signer to the local cloud. The signer has one core, and wrk goes first on the other one: the
+local cloud and the client that starts uploads run while wrk waits, so that they do not delay what it measures. Run it
+as root on a machine that does other work: signer and wrk then have real-time priority. Reported are the p99 of the
+forms in both kinds of windows, and the memory of the signer after each window.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 import aiohttp
@@ -25,6 +27,7 @@ from bench.process_usage import memory_mib
 from bench.processes import LOAD_CORE, SERVER_CORE, Cloud, Signer, local_cloud, signer
 from bench.results import write_result
 from bench.tables import Table
+from bench.wrk import Load, Target, check_wrk, wrk
 
 _DEFINITIONS = """\
 version: 1
@@ -36,9 +39,10 @@ apps:
   videos: {{key_prefix: v/, multipart: {{}}}}
 """
 _BODY = {"filename": "trip.mp4", "content_type": "video/mp4", "size": 200_000_000}
-_WARM_UP_SECONDS = 3.0
-_MAX_ALONE_SECONDS = 10.0
-_CLOUD_NICENESS = 5
+_WARM_UP_SECONDS = 3
+_MAX_ALONE_SECONDS = 10
+_FORM = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 3_000_000}
+_CONNECTIONS = 16
 
 BOUNDS = (
     Bound("p99 of forms beside starts, relative", lambda figures: figures["p99_ratio"], max_value=1.1),
@@ -58,12 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--windows", type=int, default=10, help="of each kind; default: 10")
     options = parser.parse_args(arguments)
     try:
+        check_wrk()
         with local_cloud() as cloud:
-            os.sched_setaffinity(0, {LOAD_CORE})
-            for pid in cloud_processes():
-                os.setpriority(os.PRIO_PROCESS, pid, _CLOUD_NICENESS)
+            measured, others = choose_policies()
+            schedule(measured)
             with signer(_DEFINITIONS.format(cloud=cloud, secret="s" * 32), core=SERVER_CORE) as running:
-                figures = asyncio.run(measure(cloud, running, options))
+                os.sched_setaffinity(0, {LOAD_CORE})
+                for pid in (0, cloud.pid):
+                    schedule(others, pid)
+                figures = asyncio.run(measure(cloud, running, measured, options))
     except CannotMeasure as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -75,74 +82,100 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(result.is_met for result in results) else 1
 
 
-def cloud_processes() -> list[int]:
-    """Return the children of this process."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(pid) for pid in children.read_text("ascii").split()]
+def choose_policies() -> tuple[int, int]:
+    """Return how the kernel schedules what is measured, and what runs only while that waits."""
+    try:
+        schedule(os.SCHED_RR)
+    except PermissionError:
+        return os.SCHED_OTHER, os.SCHED_IDLE
+    return os.SCHED_RR, os.SCHED_OTHER
 
 
-async def measure(cloud: Cloud, running: Signer, options: argparse.Namespace) -> Figures:
+def schedule(policy: int, pid: int = 0) -> None:
+    """Set the policy of a process or of this thread (0). Later children inherit it.
+
+    See: https://man7.org/linux/man-pages/man7/sched.7.html
+    """
+    os.sched_setscheduler(pid, policy, os.sched_param(1 if policy == os.SCHED_RR else 0))
+
+
+async def measure(cloud: Cloud, running: Signer, measured_policy: int, options: argparse.Namespace) -> Figures:
     """Return the figures of all windows."""
     per_window = options.starts // options.windows
-    seconds = per_window / options.rate
-    alone: list[float] = []
-    beside: list[float] = []
+    seconds = round(per_window / options.rate)
+    alone: list[Load] = []
+    beside: list[Load] = []
     memory: list[float] = []
-    failures: list[str] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         async with session.post(f"{cloud.oss}/-/buckets", json={"name": "videos", "region": "cn-hangzhou"}):
             pass
-        forms = Requests(session, f"{running.public}/v1/apps/forms/uploads", failures)
-        starts = Requests(session, f"{running.public}/v1/apps/videos/multipart", failures)
-        await asyncio.gather(forms.send(options.forms, _WARM_UP_SECONDS), starts.send(options.rate, _WARM_UP_SECONDS))
+        starts = Starts(session, f"{running.public}/v1/apps/videos/multipart")
+        target = Target(f"{running.public}/v1/apps/forms/uploads", "POST", json.dumps(_FORM))
+
+        def send_forms(seconds: int) -> Load:
+            schedule(measured_policy)  # wrk inherits it from this thread.
+            pause = round(1000 * _CONNECTIONS / options.forms)
+            return wrk(target, seconds=seconds, connections=_CONNECTIONS, pause_milliseconds=pause)
+
+        async def forms(seconds: int) -> Load:
+            return await asyncio.to_thread(send_forms, seconds)
+
+        await asyncio.gather(forms(_WARM_UP_SECONDS), starts.send(options.rate, _WARM_UP_SECONDS))
         for _ in range(options.windows):
-            alone.append(p99(await forms.send(options.forms, min(seconds, _MAX_ALONE_SECONDS))))
-            found, _ = await asyncio.gather(forms.send(options.forms, seconds), starts.send(options.rate, seconds))
-            beside.append(p99(found))
+            alone.append(await forms(min(seconds, _MAX_ALONE_SECONDS)))
+            found, _ = await asyncio.gather(forms(seconds), starts.send(options.rate, seconds))
+            beside.append(found)
             memory.append(memory_mib(running.pid))
+    for reason, count in starts.failures.items():
+        sys.stderr.write(f"{count} starts failed: {reason}\n")
     quarter = max(1, len(memory) // 4)
     early, late = median(memory[quarter : 2 * quarter] or memory), median(memory[-quarter:])
     return {
-        "starts": float(per_window * options.windows),
-        "p99_alone_ms": median(alone) * 1000,
-        "p99_beside_ms": median(beside) * 1000,
-        "p99_ratio": median(beside) / median(alone),
+        "starts": float(starts.count),
+        "starts_per_second": options.rate,
+        "forms_per_second": median(load.requests_per_second for load in alone),
+        **{
+            f"p{percentile}_alone_ms": median(load.milliseconds[percentile] for load in alone)
+            for percentile in (50, 99)
+        },
+        **{
+            f"p{percentile}_beside_ms": median(load.milliseconds[percentile] for load in beside)
+            for percentile in (50, 99)
+        },
+        "p99_ratio": median(
+            with_starts.milliseconds[99] / without.milliseconds[99]
+            for with_starts, without in zip(beside, alone, strict=True)
+        ),
         "memory_mib": late,
         "growth_percent": 100 * (late - early) / early,
-        "failed": float(len(failures)),
-        **{f"failed with {status}": float(number) for status, number in Counter(failures).items()},
+        "failed": float(sum(starts.failures.values()) + sum(load.failed for load in (*alone, *beside))),
     }
 
 
-class Requests:
-    """Sends the same request again and again, at a fixed rate, whether the ones before have ended or not."""
+class Starts:
+    """Starts uploads at a fixed rate, whether the starts before have ended or not."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, failures: list[str]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
-        self._failures = failures
+        self.count = 0
+        self.failures: Counter[str] = Counter()
 
-    async def send(self, rate: float, seconds: float) -> list[float]:
-        """Return the duration of each request in seconds, from when it was due."""
+    async def send(self, rate: float, seconds: float) -> None:
+        """Start uploads for this time."""
         started = time.perf_counter()
-        tasks = []
-        for number in range(int(rate * seconds)):
-            due = started + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(self._send(time.perf_counter())))
-        return list(await asyncio.gather(*tasks))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(int(rate * seconds)):
+                due = started + number / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                tasks.create_task(self._send())
 
-    async def _send(self, due: float) -> float:
+    async def _send(self) -> None:
+        self.count += 1
         async with self._session.post(self._url, json=_BODY) as response:
-            await response.read()
+            body = await response.read()
             if response.status != 201:
-                self._failures.append(f"{self._url.rpartition('/')[2]} {response.status}")
-        return time.perf_counter() - due
-
-
-def p99(durations: Sequence[float]) -> float:
-    """Return the 99th percentile."""
-    return sorted(durations)[int(len(durations) * 0.99)]
+                self.failures[f"{response.status} {json.loads(body)['detail']}"] += 1
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Cloud:
     sts: str
     oss: str
     wechat: str
+    pid: int
 
     def set_faults(self, **faults: list[dict[str, Any]]) -> None:
         """Set the faults of each server; those that are not named have none."""
@@ -105,7 +106,7 @@ def local_cloud() -> Iterator[Cloud]:
             addresses = json.loads(process.stdout.readline())
         except ValueError:
             raise CannotMeasure("the local cloud did not start; run python -m localcloud to see why") from None
-        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], addresses["wechat"])
+        yield Cloud(addresses["metadata"], addresses["sts"], addresses["oss"], addresses["wechat"], process.pid)
 
 
 @contextlib.contextmanager
