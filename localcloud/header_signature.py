@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from localcloud import ram
 from localcloud.bucket_queries import region_of_host
 from localcloud.operation import Operation
 from localcloud.oss_errors import OssError, denied, invalid_argument
@@ -62,8 +61,8 @@ def authorize(
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
     elif operation.on_object:
         signer.check_permission(operation.ram_action, bucket.name, key)
-    elif not ram.allows(signer.policies, operation.ram_action, f"acs:oss:*:*:{bucket.name or '*'}"):
-        raise denied("Access denied by authorizer's policy.", "0003-00000201")
+    else:
+        signer.check_resource(operation.ram_action, f"acs:oss:*:*:{bucket.name or '*'}")
     return signer
 
 

@@ -15,6 +15,7 @@ from localcloud import ram
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.world import Bucket, Policy, Token, World
 
+_NO_PERMISSION = "Access denied by authorizer's policy."
 _SKEW = timedelta(minutes=15)
 _MAX_AGE = timedelta(days=7)
 _CREDENTIAL = re.compile(r"([^/]+)/([0-9]{8})/([^/]+)/oss/aliyun_v4_request", re.ASCII)
@@ -23,15 +24,27 @@ _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The AccessKey or token that signed a request, and its policies."""
+    """The AccessKey or token that signed a request, and the policies of its role and of its session."""
 
     secret: str
     policies: tuple[Policy, ...] = ()
+    session_policies: tuple[Policy, ...] = ()
 
     def check_permission(self, action: str, bucket: str, key: str) -> None:
-        """Raise AccessDenied if the policy of the role or of the session does not allow the action."""
-        if not ram.allows(self.policies, action, f"acs:oss:*:*:{bucket}/{key}"):
-            raise denied("Access denied by authorizer's policy.", "0003-00000201")
+        """Raise AccessDenied if the policy of the role or of the session does not allow the action on an object."""
+        self.check_resource(action, f"acs:oss:*:*:{bucket}/{key}")
+
+    def check_resource(self, action: str, resource: str) -> None:
+        """Raise AccessDenied if the policy of the role or of the session does not allow the action.
+
+        See: https://help.aliyun.com/zh/oss/user-guide/0003-00000201, .../0003-00000202 and .../0003-00000301
+        """
+        if ram.denies(self.policies, action, resource):
+            raise denied(_NO_PERMISSION, "0003-00000201")
+        if not ram.allows(self.policies, action, resource):
+            raise denied(_NO_PERMISSION, "0003-00000202")
+        if not ram.allows(self.session_policies, action, resource):
+            raise denied(_NO_PERMISSION, "0003-00000301")
 
 
 def verify(world: World, fields: Mapping[str, str], bucket: Bucket) -> Signer:
@@ -110,4 +123,4 @@ def signer_of(world: World, key_id: str, security_token: str | None, now: dateti
         raise OssError(403, "InvalidSecurityToken", "The security token you provided is invalid.", "0002-00000008")
     if token.expiration <= now:
         raise OssError(403, "SecurityTokenExpired", "The security token you provided has expired.", "0002-00000007")
-    return Signer(token.secret, world.policies_of(token))
+    return Signer(token.secret, world.role_policies_of(token), token.policies)

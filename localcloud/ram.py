@@ -36,14 +36,22 @@ def allows(policies: tuple[Policy, ...], action: str, resource: str) -> bool:
     return all(_policy_allows(policy, action, resource) for policy in policies)
 
 
+def denies(policies: tuple[Policy, ...], action: str, resource: str) -> bool:
+    """Return whether a statement forbids it explicitly, whatever others allow."""
+    return any("Deny" in _effects(policy, action, resource) for policy in policies)
+
+
 def _policy_allows(policy: Policy, action: str, resource: str) -> bool:
-    effects = {
+    return _effects(policy, action, resource) == {"Allow"}
+
+
+def _effects(policy: Policy, action: str, resource: str) -> set[str]:
+    return {
         statement["Effect"]
         for statement in policy["Statement"]
         if any(_matches(pattern.lower(), action.lower()) for pattern in texts(statement["Action"]))
         and any(_matches(pattern, resource) for pattern in texts(statement["Resource"]))
     }
-    return effects == {"Allow"}
 
 
 def texts(value: Any) -> list[str]:

@@ -120,9 +120,13 @@ class World:
         return any(key.account == account for key in self.access_keys.values())
 
     def policies_of(self, token: Token) -> tuple[Policy, ...]:
-        """Return the policies that must all allow an action; the role's own as it is now."""
+        """Return the policies that must all allow an action."""
+        return (*self.role_policies_of(token), *token.policies)
+
+    def role_policies_of(self, token: Token) -> tuple[Policy, ...]:
+        """Return the policy of the token's role, as it is now; none if the role may do everything."""
         role = self.roles.get(token.role_arn)
-        return token.policies if role is None or role.policy is None else (role.policy, *token.policies)
+        return () if role is None or role.policy is None else (role.policy,)
 
     def issue(self, *, role_arn: str, session_name: str, seconds: int, policies: tuple[Policy, ...] = ()) -> Token:
         """Issue a temporary credential of the role, narrowed by session policies."""

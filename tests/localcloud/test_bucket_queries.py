@@ -129,16 +129,22 @@ async def test_a_changed_policy_of_a_role_applies_at_once(cloud: Cloud, session:
     put = {"bucket": "photos", "key": "a/1", "body": b""}
     async with client(cloud, key) as holder:
         await holder.put_object(oss.PutObjectRequest(**put))
-        policy = {
-            "Version": "1",
-            "Statement": [{"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/b/*"}],
-        }
-        async with session.put(f"{cloud.oss}/-/roles/oss-upload", json={"policy": policy}) as answer:
-            assert answer.status == 200
-        assert (await refused(holder.put_object(oss.PutObjectRequest(**put))))[:2] == (403, "AccessDenied")
+        allow = {"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/b/*"}
+        await set_policy(cloud, session, allow)
+        not_allowed = (403, "AccessDenied", "0003-00000202")
+        assert await refused(holder.put_object(oss.PutObjectRequest(**put))) == not_allowed
         await holder.put_object(oss.PutObjectRequest(**put | {"key": "b/1"}))
         info = oss.GetBucketInfoRequest(bucket="photos")
-        assert await refused(holder.get_bucket_info(info)) == (403, "AccessDenied", "0003-00000201")
+        assert await refused(holder.get_bucket_info(info)) == not_allowed
+        await set_policy(cloud, session, allow, {**allow, "Effect": "Deny"})
+        forbidden = await refused(holder.put_object(oss.PutObjectRequest(**put | {"key": "b/1"})))
+        assert forbidden == (403, "AccessDenied", "0003-00000201")
+
+
+async def set_policy(cloud: Cloud, session: aiohttp.ClientSession, *statements: dict[str, str]) -> None:
+    policy = {"Version": "1", "Statement": statements}
+    async with session.put(f"{cloud.oss}/-/roles/oss-upload", json={"policy": policy}) as answer:
+        assert answer.status == 200
 
 
 async def test_an_untrusting_role_cannot_be_assumed(cloud: Cloud, session: aiohttp.ClientSession) -> None:

@@ -106,7 +106,7 @@ async def test_policies_limit_a_token(cloud: Cloud) -> None:
     await put(cloud, name="p/a.txt")
     statement = {"Effect": "Allow", "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:photos/p/*"]}
     token = key_of(await assume(cloud, policy=json.dumps({"Version": "1", "Statement": [statement]})))
-    refused = (403, "AccessDenied", "0003-00000201")
+    refused = (403, "AccessDenied", "0003-00000301")
     assert await get(cloud, token, "p/a.txt") == b"hello"
     assert await get(cloud, token, "other") == refused
     assert await put(cloud, token, "p/a.txt") == refused
