@@ -19,6 +19,8 @@ from bench.rounds import Contender
 from bench.wrk import Target
 
 UPLOAD_REQUEST = '{"filename":"photo.jpg","content_type":"image/jpeg","size":345678}'
+BATCH_FILES = 9
+"""What WeChat's picker returns at most by default."""
 STS_LATENCY_SECONDS = 0.02
 
 Start = contextlib.AbstractContextManager[Contender]
@@ -56,6 +58,14 @@ def upload_request(public: str, app: str = definitions.UPLOADS) -> Target:
     return Target(f"{public}/v1/apps/{app}/uploads", "POST", UPLOAD_REQUEST, headers)
 
 
+def batch_request(public: str) -> Target:
+    """Return the request for the uploads of several files, as the upload library sends it."""
+    single = upload_request(public)
+    return Target(
+        single.url, "POST", f'{{"files":[{",".join([UPLOAD_REQUEST] * BATCH_FILES)}],"compact":true}}', single.headers
+    )
+
+
 @contextlib.contextmanager
 def _hello(target: Target) -> Iterator[Contender]:
     """Start a hello server that is asked like `target` and responds with as many bytes."""
@@ -77,6 +87,10 @@ def _open_app(running: Signer) -> Start:
 
 def _uploads(running: Signer) -> Start:
     return contextlib.nullcontext(Contender([running.pid], upload_request(running.public)))
+
+
+def _batches(running: Signer) -> Start:
+    return contextlib.nullcontext(Contender([running.pid], batch_request(running.public)))
 
 
 def _exact_key(cloud: Cloud, running: Signer) -> Start:
@@ -134,6 +148,7 @@ ROWS = {
     "b": Row("open app", lambda servers: _open_app(servers.fast), is_signer=True),
     "c": Row("caller and exact key", lambda servers: _exact_key(servers.cloud, servers.fast), is_signer=True),
     "d": Row("POST uploads", lambda servers: _uploads(servers.fast), is_signer=True),
+    "n": Row("POST uploads, nine files", lambda servers: _batches(servers.fast), is_signer=True),
     "B": Row("(b), standard path", lambda servers: _open_app(servers.standard), is_signer=True),
     "C": Row("(c), standard path", lambda servers: _exact_key(servers.cloud, servers.standard), is_signer=True),
     "D": Row("(d), standard path", lambda servers: _uploads(servers.standard), is_signer=True),

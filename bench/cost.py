@@ -6,7 +6,7 @@ those of a hello on the same Python and aiohttp, so they also compare between ma
 tests/guard/cost.json, which `--store` writes.
 
 The kinds are the sample answer as it is usually given (cached for its second), the first sample answer of a second,
-which is signed, and an upload, which is signed for each request.
+which is signed, an upload, which is signed for each request, and the uploads of nine files in one request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from bench import callgrind, definitions
-from bench.contenders import open_app_request, upload_request
+from bench.contenders import batch_request, open_app_request, upload_request
 from bench.errors import CannotMeasure
 from bench.processes import ROOT, Cloud, listening, local_cloud, signer, wait_until
 from bench.results import write_result
@@ -137,6 +137,7 @@ def _signatures(cloud: Cloud) -> Figures:
                     "first of its second": _cost(counter, client, anew, next_second),
                     "cached": _cost(counter, client, repeat(open_app_request(running.public)), write_log),
                     "uploads": _cost(counter, client, repeat(upload_request(running.public)), write_log),
+                    "nine files": _cost(counter, client, repeat(batch_request(running.public)), write_log),
                 }
 
 

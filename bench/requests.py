@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import definitions
 from bench.bounds import Bound, as_json, bounds_table, compare
-from bench.contenders import ROWS, Servers
+from bench.contenders import BATCH_FILES, ROWS, Servers
 from bench.cpu_idle import without_idle_states
 from bench.errors import CannotMeasure
 from bench.processes import SERVER_CORE, local_cloud, signer
@@ -51,6 +51,8 @@ BOUNDS = (
     _ratio("b", "a", 1.10),
     _ratio("c", "a", 0.75),
     _ratio("d", "a", 0.65),
+    _ratio("n", "a", 2 / BATCH_FILES),
+    Bound("(n) / (d) CPU", lambda rows: rows["n"]["cpu_microseconds"] / rows["d"]["cpu_microseconds"], max_value=3),
     _ratio("B", "a", 0.70),
     _ratio("C", "a", 0.47),
     _ratio("D", "a", 0.40),

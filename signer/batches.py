@@ -52,9 +52,10 @@ class Batches:
         results: list[SignedFile | Problem] = []
         granted = len(requests) if allowance is None else allowance.granted
         audited = {} if self._audit is None else audit_members(app, caller, context)
+        sign = app.forms.sign
         for request in requests[:granted]:
             try:
-                signed = app.forms.sign(request, caller=caller.id, credential=credential, now=now)
+                signed = sign(request, caller=caller.id, credential=credential, now=now)
             except Problem as problem:
                 results.append(problem)
                 continue
@@ -63,9 +64,8 @@ class Batches:
                 self._audit.add("signature", {**audited, **signed.audit_members()})
         if allowance is not None:
             results += [allowance.refusal(number) for number in range(1, len(requests) - granted + 1)]
-        for result in results:
-            if isinstance(result, Problem):
-                self._admission.count_failure(context, result)
-            else:
-                self._metrics.count_signature(app.id, "signed")
+        refused = [each for each in results if isinstance(each, Problem)]
+        for each in refused:
+            self._admission.count_failure(context, each)
+        self._metrics.count_signatures(len(results) - len(refused), app.id, "signed")
         return SignedBatch(results, caller, allowance)

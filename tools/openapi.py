@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 import signer
 from signer.api.downloads_request import DownloadsBody
-from signer.api.upload_request import UploadFileBody, UploadRequestBody
+from signer.api.upload_request import UploadRequestBody
 from signer.errors import Problem
 from tools import openapi_multipart, openapi_objects
 from tools.docstrings import require_docstrings
@@ -19,7 +19,6 @@ from tools.openapi_uploads import SampleSignature, SignedPut, UploadBatch, Uploa
 
 _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     UploadRequestBody: "UploadRequest",
-    UploadFileBody: "UploadFile",
     UploadForm: "UploadForm",
     SignedPut: "SignedPut",
     UploadBatch: "UploadBatch",
@@ -232,6 +231,7 @@ def _schemas() -> dict[str, Any]:
         )
     definitions = json.loads(text)
     schemas = {name: definitions[model.__name__] for model, name in _SCHEMA_NAMES.items()}
+    schemas["UploadFile"] = definitions["UploadFile"]
     for name, schema in schemas.items():
         schema["title"] = name
         for member in schema["properties"].values():

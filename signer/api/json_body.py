@@ -1,5 +1,7 @@
 """Parses a JSON body, and describes what is wrong with it."""
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from multidict import MultiMapping
@@ -23,8 +25,17 @@ async def parse_json_body(context: Context, model: type[BodyT], *, max_bytes: in
         raise invalid_body(error, model, context.headers) from None
 
 
-def invalid_body(error: ValidationError, model: type[BaseModel], headers: MultiMapping[str]) -> InvalidRequest:
-    """Return the problem of a body that is not what the model describes; its detail names the malformed member."""
+def invalid_body(
+    error: ValidationError,
+    model: type[BaseModel],
+    headers: MultiMapping[str],
+    *,
+    parts: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> InvalidRequest:
+    """Return the problem of a body that is not what the model describes; its detail names the malformed member.
+
+    `parts` are the members of the objects in a list, by the name of the list.
+    """
     if "Content-Encoding" in headers:
         return InvalidRequest("the body is compressed; send it without Content-Encoding")
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
@@ -36,7 +47,8 @@ def invalid_body(error: ValidationError, model: type[BaseModel], headers: MultiM
         members = ", ".join(required) if required else f"{', '.join(model.model_fields)}, all optional"
         return InvalidRequest(f"the body is not a JSON object; send one with {members}")
     if first["type"] == "extra_forbidden":
-        return InvalidRequest(f"unknown member {member!r}; known: {', '.join(model.model_fields)}")
+        known = model.model_fields if len(first["loc"]) == 1 else parts.get(str(first["loc"][0]), model.model_fields)
+        return InvalidRequest(f"unknown member {member!r}; known: {', '.join(known)}")
     if first["type"] == "missing":
         return InvalidRequest(f"{member} is missing")
     return InvalidRequest(f"{member}: {first['msg'][:1].lower()}{first['msg'][1:]}")

@@ -1,7 +1,6 @@
 """`POST /v1/apps/{app_id}/uploads`: full forms, whose policies pin every fixed field, or presigned PUTs."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import orjson
 
@@ -15,9 +14,7 @@ from signer.http.router import Handler
 from signer.revision import Context
 from signer.service import Service
 from signer.signing.form import SignedUpload
-from signer.signing.policy_document import PolicyHead
 from signer.signing.put_object import SignedPut
-from signer.signing.upload_rules import MultipartRules
 
 
 def upload_handler(service: Service) -> Handler:
@@ -32,29 +29,29 @@ def upload_handler(service: Service) -> Handler:
             body = batch_json(batch.results, context.request_id, is_compact=request.is_compact)
             return Reply(200, body, allowance=batch.allowance, session=batch.caller.session)
         result = await service.sign_upload(context, request)
-        return Reply(201, upload_json(result.signed), allowance=result.allowance, session=result.caller.session)
+        body = put_json(result.signed) if isinstance(result.signed, SignedPut) else form_json(result.signed)
+        return Reply(201, body, allowance=result.allowance, session=result.caller.session)
 
     return create_upload
 
 
 def batch_json(results: Sequence[SignedFile | Problem], request_id: str, *, is_compact: bool) -> bytes:
     """Return the form, PUT or problem of each file; compact forms have only the fields that `common_fields` lacks."""
-    uploads = b",".join([
-        orjson.dumps(problem_document(each, request_id))
-        if isinstance(each, Problem)
-        else upload_json(each, is_compact=is_compact)
-        for each in results
-    ])  # fmt: skip
-    common = b""
+    parts = [b"{"]
     if is_compact:
-        fields = next((each.head.fields for each in results if isinstance(each, SignedUpload)), {})
-        common = b'"common_fields":' + orjson.dumps(fields) + b","
-    return b"".join((b"{", common, b'"uploads":[', uploads, b"]}"))
-
-
-def upload_json(signed: SignedFile, *, is_compact: bool = False) -> bytes:
-    """Return what a client needs to upload one file."""
-    return put_json(signed) if isinstance(signed, SignedPut) else form_json(signed, is_compact=is_compact)
+        fields = next((each.head.base_fields for each in results if isinstance(each, SignedUpload)), {})
+        parts += b'"common_fields":', orjson.dumps(fields), b","
+    parts.append(b'"uploads":[')
+    for each in results:
+        if isinstance(each, SignedUpload):
+            parts += _form_parts(each, is_compact)
+        elif isinstance(each, SignedPut):
+            parts.append(put_json(each))
+        else:
+            parts.append(orjson.dumps(problem_document(each, request_id)))
+        parts.append(b",")
+    parts[-1] = b"]}"
+    return b"".join(parts)
 
 
 def put_json(put: SignedPut) -> bytes:
@@ -68,43 +65,45 @@ def put_json(put: SignedPut) -> bytes:
     })  # fmt: skip
 
 
-def form_json(upload: SignedUpload, *, is_compact: bool = False) -> bytes:
+def form_json(upload: SignedUpload) -> bytes:
     """Return the form as JSON, in the shape of boto3's presigned POST and Uppy's upload parameters.
 
     See: https://boto3.amazonaws.com/v1/documentation/api/latest/reference/services/s3/client/generate_presigned_post.html
     """
-    form_key = orjson.dumps(upload.form_key)
-    return b"".join((
-        _beginning(upload.head, upload.rules.url, upload.rules.max_size_bytes, upload.rules.multipart, is_compact),
+    return b"".join(_form_parts(upload, is_compact=False))
+
+
+def _form_parts(upload: SignedUpload, is_compact: bool) -> tuple[bytes, ...]:
+    beginning = upload.head.serialized.get(is_compact) or _beginning(upload, is_compact)
+    signature, key = upload.signature.encode(), orjson.dumps(upload.key or upload.form_key)
+    return (
+        beginning,
         upload.policy_tail,
         b'","x-oss-signature":"',
-        upload.signature.encode(),
-        b'",',
-        orjson.dumps(upload.own_fields)[1:-1] + b"," if upload.own_fields else b"",
-        b'"key":',
-        form_key,
-        b"}",
-        b"" if upload.key is None else b',"key":' + form_key,
-        b"" if upload.is_exact_key else b',"key_prefix":' + orjson.dumps(upload.key_prefix),
-        b"}",
-    ))  # fmt: skip
+        signature,
+        b'",' + orjson.dumps(upload.own_fields)[1:-1] + b',"key":' if upload.own_fields else b'","key":',
+        key,
+        b'},"key":' if upload.key is not None else b"}",
+        key if upload.key is not None else b"",
+        b"}" if upload.is_exact_key else b',"key_prefix":' + orjson.dumps(upload.key_prefix) + b"}",
+    )
 
 
-@lru_cache(maxsize=1024)
-def _beginning(
-    head: PolicyHead, url: str, max_size_bytes: int, multipart: MultipartRules | None, is_compact: bool
-) -> bytes:
+def _beginning(upload: SignedUpload, is_compact: bool) -> bytes:
     """Return the JSON that all forms with this head have in common, up to the tail of the policy.
 
     It is most of each response, and making it anew for each one takes as long as signing.
     """
+    head, rules = upload.head, upload.rules
+    shared = head.base_fields if is_compact else {}
     document = {
-        "url": url,
+        "url": rules.url,
         "method": "POST",
         "file_field": "file",
-        "max_size": max_size_bytes,
-        **({} if multipart is None else {"multipart_threshold": multipart.threshold_bytes}),
+        "max_size": rules.max_size_bytes,
+        **({} if rules.multipart is None else {"multipart_threshold": rules.multipart.threshold_bytes}),
         "expires_at": rfc3339(head.expires_at),
-        "fields": {**({} if is_compact else head.fields), "policy": head.base64},
+        "fields": {**{name: value for name, value in head.fields.items() if name not in shared}, "policy": head.base64},
     }
-    return orjson.dumps(document).removesuffix(b'"}}')
+    head.serialized[is_compact] = beginning = orjson.dumps(document).removesuffix(b'"}}')
+    return beginning

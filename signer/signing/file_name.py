@@ -17,8 +17,8 @@ UNSAFE_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud8
 
 See: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 """
-_USUAL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,200}\.[A-Za-z0-9]{1,16}")
-"""Most names match this pattern and need no closer look."""
+USUAL_NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9_. -]{0,200})\.([A-Za-z0-9]{1,16})")
+"""Most names match this pattern and need no closer look; its groups are the stem and the extension."""
 _REPLACEMENTS = str.maketrans(dict.fromkeys('$<>:"|?*{}', "_"))
 _MARKED = re.compile(r"~[0-9a-f]{8}(?:\.[^.]*)?\Z")
 """What `mark` adds. A name that ends like this gets another mark, or it could be the result of another name."""
@@ -31,7 +31,7 @@ def safe_filename(filename: str) -> str:
     a long name is shortened before its extension. Each name that this changes is marked with a part of its SHA-256.
     A random name replaces one of which nothing but the extension is left.
     """
-    if _USUAL_NAME.fullmatch(filename):
+    if USUAL_NAME.fullmatch(filename):
         return filename
     segment = filename.replace("\\", "/").rpartition("/")[2]
     name = UNSAFE_CHARACTER.sub("", segment).translate(_REPLACEMENTS).rstrip(" .")

@@ -13,7 +13,8 @@ from base64 import b64decode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from signer.signing.callback_field import CallbackField, FormScope
@@ -41,6 +42,7 @@ from signer.signing.v4 import Credential
 
 _DEFAULTS = {"x-oss-object-acl": "default", "x-oss-storage-class": "Standard"}
 """Fields of full forms, unless the YAML has a value or a condition for them."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
@@ -153,14 +155,18 @@ class Forms:
         rules = self.rules
         prefix, exact_key = self._keys(request, caller, now)
         head = self._full_forms.head(credential, now)
-        fields, conditions = _content_type_fields(choose_content_type(rules, request))
+        typed = head.extensions.get(request.content_type or "")
+        if typed is not None:  # the rules allow this type
+            head = typed
+        elif (content_type := choose_content_type(rules, request)) is not None:
+            head = head.extensions.get(content_type) or _typed_head(head, content_type)
+        fields, conditions = _NOTHING, b""
         if rules.callback is not None or request.vars or request.meta:
             more = callback_variables(rules, request.vars) | metadata(rules, request.meta)
             if rules.callback is not None:
                 names = {f"x:{name}" for name in request.vars}
                 more["callback"] = self._callback(rules.callback, prefix, exact_key, caller, head, variables=names)
-            fields = {**fields, **more}
-            conditions += serialize_conditions(exact_match_conditions(more))
+            fields, conditions = more, serialize_conditions(exact_match_conditions(more))
         # With ${filename}, clients that name each file alike overwrite their own objects.
         suggested = unique_key(prefix, request.filename) if exact_key is None and not request.reuse else None
         return self._sign(head, prefix, exact_key, fields, conditions, suggested_key=suggested)
@@ -246,13 +252,9 @@ def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:
     return [name for name in fields if name.lower() not in fixed]
 
 
-@lru_cache(maxsize=1024)
-def _content_type_fields(content_type: str | None) -> tuple[Mapping[str, str], bytes]:
-    """Return the fields that set the stored type, and their conditions.
+def _typed_head(head: PolicyHead, content_type: str) -> PolicyHead:
+    """Return the head of forms that fix the stored type.
 
     OSS uses `x-oss-content-type` first and `Content-Type` otherwise, so both are fixed.
     """
-    if content_type is None:
-        return {}, b""
-    fields = {"x-oss-content-type": content_type, "Content-Type": content_type}
-    return fields, serialize_conditions(exact_match_conditions(fields))
+    return head.extended(content_type, {"x-oss-content-type": content_type, "Content-Type": content_type})

@@ -4,9 +4,11 @@ See: https://help.aliyun.com/zh/oss/developer-reference/postobject
 See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
+from __future__ import annotations
+
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +19,8 @@ from signer.signing import v4
 Condition = list[Any] | dict[str, str]
 
 _ONE_SECOND = timedelta(seconds=1)
+_MAX_EXTENSIONS = 64
+"""Of one head: clients of some apps choose any type."""
 
 
 def exact_match_conditions(fields: Mapping[str, str]) -> list[Condition]:
@@ -45,10 +49,35 @@ class PolicyHead:
     """The form fields that go with this head, the same in all these forms."""
     fixed_fields: Mapping[str, str] = field(repr=False)
     """Those of them that do not belong to the signature."""
+    base_fields: Mapping[str, str] = field(repr=False)
+    """Those that all forms of the app have in this second, without those of `extended`."""
     base64: str = field(repr=False)
     unencoded: bytes = field(repr=False)
     """The last 0 to 2 bytes of the head, because Base64 encodes three bytes at a time."""
     signer: v4.CommonHeadSigner = field(repr=False)
+    extensions: dict[str, PolicyHead] = field(default_factory=dict, repr=False)
+    """By name, heads that begin with this one."""
+    serialized: dict[bool, bytes] = field(default_factory=dict, repr=False)
+    """The beginning of the responses with this head, kept here by the API."""
+
+    def extended(self, name: str, fields: Mapping[str, str]) -> PolicyHead:
+        """Return the head of policies that fix further fields, and keep it in `extensions`."""
+        text = self.unencoded + serialize_conditions(exact_match_conditions(fields))
+        encodable_bytes = len(text) // 3 * 3
+        base64 = b2a_base64(text[:encodable_bytes], newline=False)
+        head = replace(
+            self,
+            fields={**self.fields, **fields},
+            fixed_fields={**self.fixed_fields, **fields},
+            base64=self.base64 + base64.decode(),
+            unencoded=text[encodable_bytes:],
+            signer=self.signer.extended(base64),
+            extensions={},
+            serialized={},
+        )
+        if len(self.extensions) < _MAX_EXTENSIONS:
+            self.extensions[name] = head
+        return head
 
     def complete(self, conditions: bytes, key: str, *, is_exact_key: bool) -> tuple[bytes, str]:
         """Return what completes `base64` to a policy, and the signature of that policy.
@@ -96,13 +125,15 @@ class PolicyTemplate:
         encodable_bytes = len(text) // 3 * 3
         base64 = b2a_base64(text[:encodable_bytes], newline=False)
         signing_key = v4.signing_key(credential.access_key_secret, x_oss_date[:8], self.region)
+        fields = {**self.fields, **signature_fields}
         return PolicyHead(
             credential,
             second,
             second + _ONE_SECOND,
             expires_at,
-            {**self.fields, **signature_fields},
+            fields,
             self.fields,
+            fields,
             base64.decode(),
             text[encodable_bytes:],
             v4.CommonHeadSigner(signing_key, base64),

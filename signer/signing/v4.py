@@ -3,6 +3,8 @@
 See: https://help.aliyun.com/zh/oss/developer-reference/signature-version-4-recommend
 """
 
+from __future__ import annotations
+
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,6 +89,13 @@ class CommonHeadSigner:
         padded = key.ljust(_BLOCK_BYTES, b"\0")  # A longer key would be hashed first; a signing key has 32 bytes.
         self._inner = sha256(padded.translate(_INNER_PAD) + head)
         self._outer = sha256(padded.translate(_OUTER_PAD))
+
+    def extended(self, rest: bytes) -> CommonHeadSigner:
+        """Return a signer of texts that begin with the head followed by `rest`."""
+        signer = object.__new__(CommonHeadSigner)
+        signer._inner, signer._outer = self._inner.copy(), self._outer
+        signer._inner.update(rest)
+        return signer
 
     def sign(self, rest: bytes) -> str:
         """Return the signature of the head followed by `rest`, in lower-case hex."""

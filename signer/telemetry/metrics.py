@@ -63,6 +63,8 @@ class Metrics:
         )
         self.count_signature: Callable[[str, str], None] = self._signatures.add
         """Count a request for a signature, by app id ("" without an app) and outcome."""
+        self.count_signatures: Callable[[int, str, str], None] = self._signatures.increase
+        """Count several of them."""
         self._request_duration = self._histogram(
             "oss_signer_request_duration_seconds",
             "Time from receiving a request on the public address to its response, without multipart uploads.",
