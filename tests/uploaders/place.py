@@ -33,6 +33,13 @@ class Place:
         """Return the URL of an app: `photos`, `stalled`, or `refused`, whose AccessKey does not exist."""
         return f"{self.signer}/v1/apps/{name}"
 
+    async def set_cors(self, rules: list[dict[str, list[str]]]) -> None:
+        """Replace the CORS rules of both buckets."""
+        for bucket in (BUCKET, STALLED_BUCKET):
+            url = f"{self.cloud.oss}/-/buckets/{bucket}/cors"
+            async with self.cloud.session.put(url, json=rules) as response:
+                assert response.status == 200, await response.text()
+
     async def stored(self, bucket: str = BUCKET) -> dict[str, bytes]:
         """Return the contents of all objects by key."""
         return {

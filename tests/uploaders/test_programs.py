@@ -16,7 +16,7 @@ from tests.harness.processes import launch, run
 from tests.harness.waiting import wait_until
 from tests.uploaders.place import STALLED_BUCKET, Place, uploading_place
 from tests.uploaders.programs import PROGRAMS, Program
-from tests.uploaders.recipes import recipe
+from tests.uploaders.recipes import for_app, recipe
 from tests.uploaders.table import passed
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -41,7 +41,7 @@ def program(request: pytest.FixtureRequest) -> Program:
 async def command(program: Program, app: str, directory: Path) -> list[object]:
     """Return the command that runs the recipe for an app."""
     file = directory / program.file
-    file.write_text(recipe(program.title, program.language, app), encoding="utf-8")
+    file.write_text(for_app(recipe(program.title, program.language), app), encoding="utf-8")
     return await program.command(file)
 
 

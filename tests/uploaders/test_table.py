@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tests.uploaders.pages import COMPONENTS
 from tests.uploaders.programs import PROGRAMS
-from tests.uploaders.table import CHECKS, PASSED, rows
+from tests.uploaders.table import CHECKS, PASSED, npm_version, rows
 
 
 def test_the_table_has_every_client() -> None:
-    assert set(rows()) == {each.title for each in PROGRAMS}
+    assert set(rows()) == {each.title for each in COMPONENTS} | {each.title for each in PROGRAMS}
 
 
 def test_every_client_has_passed_every_check() -> None:
@@ -16,6 +17,7 @@ def test_every_client_has_passed_every_check() -> None:
 
 
 def test_the_versions_are_those_that_the_tests_install() -> None:
-    for each in PROGRAMS:
-        if each.pinned is not None:
-            assert rows()[each.title][0] == each.pinned(), "run UPDATE_EXPECTED=1 pytest tests/uploaders"
+    installed = {each.title: npm_version(each.package) for each in COMPONENTS}
+    installed |= {each.title: each.pinned() for each in PROGRAMS if each.pinned is not None}
+    found = {client: version for client, (version, *_) in rows().items() if client in installed}
+    assert found == installed, "run UPDATE_EXPECTED=1 pytest tests/uploaders"
