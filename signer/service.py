@@ -27,8 +27,10 @@ from signer.errors import Forbidden
 from signer.limits.limiter_factory import new_limiter
 from signer.limits.local_limiter import LocalLimiter
 from signer.limits.token_bucket import Allowance, Limit
+from signer.multipart.role_calls import RoleCalls
 from signer.multipart.uploads import MultipartUploads
-from signer.objects.downloads import Downloads
+from signer.objects.deletes import Deletes
+from signer.objects.downloads import DownloadUrls
 from signer.outbound import OutboundSessions
 from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner, build_upload_tokens
 from signer.signing.callback_field import CallbackProof
@@ -96,11 +98,13 @@ class Service:
         """What writes the log and the audit log."""
         self.metrics.expose_log_lines(self.line_writers)
         self._oss: OssClient | None = None
+        role_calls = RoleCalls()
         self.multipart = MultipartUploads(
-            self._admission, self.metrics, self._audit, client=self._oss_client, now=lambda: self._now()
+            self._admission, self.metrics, self._audit, role_calls, client=self._oss_client, now=lambda: self._now()
         )
         self.batches = Batches(self._admission, self.metrics, self._audit, now=lambda: self._now())
-        self.downloads = Downloads(self._admission, self.metrics, self._audit, now=lambda: self._now())
+        self.deletes = Deletes(self._admission, self.metrics, self._audit, role_calls, client=self._oss_client)
+        self.downloads = DownloadUrls(self._admission, self.metrics, self._audit, now=lambda: self._now())
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admission.admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
         self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
@@ -209,7 +213,7 @@ class Service:
             self._audit.add("callback", event)
 
     def _oss_client(self) -> OssClient:
-        """Return the client of OSS for multipart uploads, whose SDK takes long to load."""
+        """Return the client of OSS for multipart uploads and deletes, whose SDK takes long to load."""
         if self._oss is None:
             from signer.multipart.oss_client import OssClient
 
@@ -237,8 +241,8 @@ class Service:
 
 
 def _upload_tokens(registry: Registry) -> UploadTokens | None:
-    """Return the tokens of multipart uploads; load the SDK that they need, which takes long."""
+    """Return the tokens of multipart uploads; load the SDK that they and deletes need, which takes long."""
     tokens = build_upload_tokens(registry)
-    if tokens is not None:
+    if tokens is not None or any(app.deletes for app in registry.apps.values()):
         import signer.multipart.oss_client  # noqa: F401
     return tokens

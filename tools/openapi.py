@@ -112,6 +112,7 @@ def openapi_document() -> str:
             "/generate_signature": {"get": sample},
             "/v1/apps/{app_id}/uploads": {"post": upload},
             "/v1/apps/{app_id}/downloads": _downloads_path(app_id),
+            "/v1/apps/{app_id}/objects": {"delete": _delete(app_id)},
             **_multipart_paths(app_id),
             "/v1/apps/{app_id}/multipart/s3": _s3_path(app_id),
             "/v1/apps/{app_id}/callback": {"post": callback},
@@ -138,6 +139,11 @@ def _downloads_path(app_id: dict[str, Any]) -> dict[str, Any]:
         requestBody={"required": True, "content": _content(_reference(DownloadsBody))},
     )
     return {"get": one, "post": several}
+
+
+def _delete(app_id: dict[str, Any]) -> dict[str, Any]:
+    key = _parameter("query", "key", "The object key.", required=True, maxLength=1023)
+    return _operation("deleteObject", "Delete one of the caller's objects", 204, None, parameters=[app_id, key])
 
 
 def _multipart_paths(app_id: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from signer.api.multipart_s3 import (
     multipart_s3_list_handler,
     multipart_s3_post_handler,
 )
+from signer.api.objects import delete_handler
 from signer.api.sample_signature import app_of_sample_request, sample_signature_handler
 from signer.api.uploads import upload_handler
 from signer.delivery.receiver import CallbackReceiver
@@ -54,6 +55,8 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
         ("OPTIONS", preflight),
     ):
         router.add(method, "/v1/apps/{app_id}/multipart/s3", handler, app_naming=app_in_path, is_timed=False)
+    for method, handler in (("DELETE", delete_handler(service)), ("OPTIONS", preflight)):
+        router.add(method, "/v1/apps/{app_id}/objects", handler, app_naming=app_in_path, is_timed=False)
     router.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver), app_naming=app_in_path)
     router.add("GET", "/openapi.json", openapi_handler())
     return router

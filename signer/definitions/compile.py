@@ -80,6 +80,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         cors_origins=frozenset(app.cors_origins),
         generate_signature=app.generate_signature,
         downloads=None if app.downloads is None else _download_rules(app_id, app, app.downloads, rules),
+        deletes=app.deletes,
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
         is_unlimited=app.rate_limit.is_unlimited,
         legacy_endpoint=app.legacy_endpoint,

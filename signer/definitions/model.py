@@ -180,8 +180,8 @@ class Defaults(StrictModel):
     legacy_endpoint: StrictBool = Field(False, examples=[True])
     """`true`: the account is older than 2025-03-20, so `check` and `domains` do not warn of an app without `domain`."""
     oss_endpoint: Annotated[OssEndpoint | None, EmptyAsNone] = Field(None, examples=["internal"])
-    """Where the signer itself calls OSS for multipart uploads: `internal` for the region's internal endpoint, which is
-    free of charge from ECS in this region, or a URL. Default: `domain`."""
+    """Where the signer itself calls OSS for multipart uploads and deletes: `internal` for the region's internal
+    endpoint, which is free of charge from ECS in this region, or a URL. Default: `domain`."""
     credentials: str | None = Field(None, examples=["uploader"])
     """Entry under `credentials` to sign with."""
 
@@ -225,6 +225,9 @@ class Defaults(StrictModel):
     """Request that OSS sends to your server after each upload."""
     downloads: Downloads | None = None
     """Signed download URLs; default: none."""
+    deletes: StrictBool = Field(False, examples=[True])
+    """`true`: callers may delete objects below their own prefix, which needs `{caller}` or `{caller_hash}` in
+    `key_prefix`, and `oss:DeleteObject` for the role."""
     multipart: Multipart | None = None
     """Uploads of large files in parts; default: none."""
     temporary_credentials: TemporaryCredentials | None = None

@@ -57,6 +57,8 @@ class App:
     generate_signature: bool
     downloads: DownloadRules | None
     """None: the app has no downloads."""
+    deletes: bool
+    """Whether callers may delete their own objects."""
     callback: CallbackRules | None
     """For callbacks that OSS sends to the signer; None: there are none, or they go elsewhere."""
     is_unlimited: bool

@@ -80,6 +80,7 @@ def app_session_policy(app_id: str, app: AppEntry) -> str:
         fixed_prefix(app_id, app.key_prefix),
         reads_own=app.downloads is not None and has_caller_prefix(app),
         also_readable=() if app.downloads is None else also_prefixes(app_id, app.downloads),
+        deletes=app.deletes,
         multipart=app.multipart is not None,
     )
     return session_policy(app.bucket, permissions)

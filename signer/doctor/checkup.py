@@ -28,6 +28,7 @@ from signer.doctor.steps.listen import check_listen
 from signer.doctor.steps.metadata import check_metadata
 from signer.doctor.steps.multipart import check_multipart
 from signer.doctor.steps.redis import check_redis
+from signer.doctor.steps.stored_objects import check_stored_objects
 from signer.doctor.steps.wechat import check_wechat
 from signer.doctor.steps.write import check_write
 from signer.environment import Environment
@@ -35,6 +36,8 @@ from signer.redis_url import is_redis_url
 from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
+_READING = ("oss:GetObject",)
+"""The actions that change nothing."""
 Steps = Iterator[tuple[Subject, Step]]
 
 _WRONG_CLOCK = "because this machine's clock is wrong"
@@ -197,6 +200,13 @@ class Checkup:
             check_one = partial(check_domain, oss, subject, domain, self._credential(domain.use))
             yield subject, self._check_in_bucket(subject, domain.use, check_one)
         yield from self._multipart_steps()
+        for objects, apps in plan.objects.items():
+            if actions := tuple(each for each in objects.actions if write or each in _READING):
+                subject = Subject("objects", str(objects), apps)
+                yield (
+                    subject,
+                    self._check_signed_in_bucket(subject, objects.use, check_stored_objects, objects, actions),
+                )
         for prefix, apps in plan.prefixes.items() if write else ():
             subject = Subject("write", str(prefix), apps)
             yield subject, self._check_in_bucket(subject, prefix.use, partial(self._check_write, subject, prefix))

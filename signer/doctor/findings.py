@@ -5,7 +5,7 @@ from enum import StrEnum
 
 STEPS = (
     *("definitions", "files", "listen", "metadata", "clock", "credential", "bucket", "cors", "domain", "certificate"),
-    *("multipart", "lifecycle", "write", "wechat", "callback keys", "redis"),
+    *("multipart", "lifecycle", "objects", "write", "wechat", "callback keys", "redis"),
 )
 """All steps, in the order of the report."""
 

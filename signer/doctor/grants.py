@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from signer.definitions.credential_model import AssumeRole, EcsRamRole, OidcRole, StsRole
-from signer.definitions.permissions import object_permissions
 from signer.definitions.registry import App, Role
-from signer.definitions.roles import fixed_prefix
-from signer.doctor.plan import Plan
+from signer.doctor.plan import Plan, permissions_of
 
 MAX_POLICY_CHARACTERS = 6144
 """See: https://help.aliyun.com/zh/ram/product-overview/limits"""
@@ -122,15 +120,9 @@ def _needs(plan: Plan, name: str, assumed_arns: Iterable[str]) -> Permissions:
 
 
 def _of_app(app: App) -> Permissions:
-    rules, downloads = app.rules, app.downloads
+    rules = app.rules
     needs = {
-        f"acs:oss:*:*:{rules.bucket}/{prefix}*": frozenset(actions)
-        for prefix, actions in object_permissions(
-            fixed_prefix(app.id, rules.naming.prefix.text),
-            reads_own=downloads is not None and downloads.reads_own,
-            also_readable=() if downloads is None else downloads.also,
-            multipart=rules.multipart is not None,
-        ).items()
+        f"acs:oss:*:*:{rules.bucket}/{prefix}*": frozenset(actions) for prefix, actions in permissions_of(app).items()
     }
     if (access := app.caller_access) is not None:
         resource = f"acs:oss:*:*:{access.bucket}/{access.prefix}*"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from signer.definitions import caller_model
+from signer.definitions.permissions import object_permissions
 from signer.definitions.public_endpoint import is_closed_to_new_accounts
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
@@ -32,7 +33,7 @@ class BucketUse:
 
 @dataclass(frozen=True, slots=True)
 class DomainUse:
-    """The URL that phones upload to: the bucket's own domain (`domain:`), or a default one that may be closed."""
+    """A URL that phones use: the bucket's own domain (`domain:`), or a default one that may be closed."""
 
     use: BucketUse
     url: str
@@ -69,6 +70,20 @@ class MultipartUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectsUse:
+    """A prefix of objects that callers read or delete, and the URL of the bucket for the signer's own calls."""
+
+    use: BucketUse
+    url: str
+    prefix: str
+    actions: tuple[str, ...]
+    """Of RAM."""
+
+    def __str__(self) -> str:
+        return f"{self.use.bucket}/{self.prefix}* at {self.url} (credentials.{self.use.role})"
+
+
+@dataclass(frozen=True, slots=True)
 class WeChatUse:
     app_id: str
     entry: caller_model.WeChatCallers
@@ -90,6 +105,7 @@ class Plan:
     multipart: Mapping[MultipartUse, AppIds]
     part_origins: Mapping[BucketUse, tuple[str, ...]]
     """The origins of web pages that send parts."""
+    objects: Mapping[ObjectsUse, AppIds]
     wechat: Mapping[WeChatUse, AppIds]
     callbacks: AppIds
 
@@ -122,9 +138,10 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         buckets=_group((use, app.id) for app, use in uses),
         origins=_group((use, origin) for app, use in uses for origin in sorted(app.cors_origins)),
         domains=_group(
-            (DomainUse(use, app.rules.url), app.id)
+            (DomainUse(use, url), app.id)
             for app, use in uses
-            if app.rules.url != use.default_url or is_closed_to_new_accounts(app.rules.url)
+            for url in app.urls
+            if url != use.default_url or is_closed_to_new_accounts(url)
         ),
         prefixes=_group((_prefix_use(app, use), app.id) for app, use in uses),
         multipart=_group(
@@ -135,6 +152,7 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         part_origins=_group(
             (use, origin) for app, use in uses if app.rules.multipart is not None for origin in sorted(app.cors_origins)
         ),
+        objects=_group((objects, app.id) for app, use in uses for objects in _objects_uses(app, use)),
         wechat=_group(
             (WeChatUse(entry.app_id or app.id, entry), app.id)
             for app in apps
@@ -142,6 +160,25 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
             if isinstance(entry, caller_model.WeChatCallers)
         ),
         callbacks=tuple(app.id for app in apps if app.callback is not None),
+    )
+
+
+def _objects_uses(app: App, use: BucketUse) -> Iterator[ObjectsUse]:
+    for prefix, actions in permissions_of(app).items():
+        of_objects = tuple(action for action in actions if action in ("oss:GetObject", "oss:DeleteObject"))
+        if (app.downloads is not None or app.deletes) and of_objects:
+            yield ObjectsUse(use, app.oss_url, prefix, of_objects)
+
+
+def permissions_of(app: App) -> Mapping[str, tuple[str, ...]]:
+    """Return the actions that the role of an app needs, by the prefix of the objects."""
+    downloads = app.downloads
+    return object_permissions(
+        fixed_prefix(app.id, app.rules.naming.prefix.text),
+        reads_own=downloads is not None and downloads.reads_own,
+        also_readable=() if downloads is None else downloads.also,
+        deletes=app.deletes,
+        multipart=app.rules.multipart is not None,
     )
 
 

@@ -1,6 +1,6 @@
-"""The signer's own calls to OSS for multipart uploads, with Alibaba's SDK in a thread of its own.
+"""The signer's own calls to OSS for multipart uploads and deletes, with Alibaba's SDK in a thread of its own.
 
-Import this module only where an app has multipart uploads: the SDK takes long to load.
+Import this module only where an app has multipart uploads or deletes: the SDK takes long to load.
 """
 
 import contextlib
@@ -124,6 +124,16 @@ class OssClient:
             "AbortMultipartUpload",
             lambda client: client.abort_multipart_upload(request),
             attempts=_ATTEMPTS,
+        )
+
+    async def delete(self, address: BucketAddress, credential: Credential, key: str) -> None:
+        """Delete an object, if there is one.
+
+        See: https://help.aliyun.com/zh/oss/developer-reference/deleteobject
+        """
+        request = oss.DeleteObjectRequest(bucket=address.bucket, key=key)
+        await self._call(
+            address, credential, "DeleteObject", lambda client: client.delete_object(request), attempts=_ATTEMPTS
         )
 
     async def find_object(self, address: BucketAddress, credential: Credential, key: str) -> StoredObject | None:

@@ -1,4 +1,4 @@
-"""What OSS's error responses mean for a multipart upload."""
+"""What OSS's error responses mean for a multipart upload or a delete."""
 
 import alibabacloud_oss_v2 as oss
 
@@ -11,6 +11,7 @@ _ACTIONS = {
     "CompleteMultipartUpload": "oss:PutObject",
     "AbortMultipartUpload": "oss:AbortMultipartUpload",
     "HeadObject": "oss:GetObject",
+    "DeleteObject": "oss:DeleteObject",
 }
 """The RAM action that each operation needs.
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from cachetools import LRUCache, TTLCache
-
 from signer.admission import Admission, audit_members, enabled_app
 from signer.callers.caller import Caller
 from signer.definitions.registry import App
-from signer.errors import Forbidden, OssUnavailable, UploadGone
-from signer.multipart.oss_results import BucketAddress, NoSuchUpload, StoredPart, TokenRejected
+from signer.errors import Forbidden, UploadGone
+from signer.multipart.oss_results import NoSuchUpload, StoredPart
 from signer.multipart.part_comparison import compare_parts
+from signer.multipart.role_calls import RoleCalls, bucket_address
 from signer.multipart.rules_in_effect import check_bucket, check_rules_in_effect
 from signer.multipart.step_limits import Step, limits_before_identification, limits_of_step
 from signer.multipart.step_results import CompletedUpload, StartedUpload, StepResult
@@ -41,10 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MIN_REPLACEMENT_SECONDS = 30.0
-"""The interval between replacements of a token that OSS rejects: clients can repeat their requests at any rate."""
-_MAX_ROLES = 4096
-
 _FIRST_PARTS = 8
 """The response to the start of an upload has these parts, so that a client can begin at once."""
 
@@ -57,6 +52,7 @@ class MultipartUploads:
         admission: Admission,
         metrics: Metrics,
         audit: AuditLog | None,
+        role_calls: RoleCalls,
         *,
         client: Callable[[], OssClient],
         now: Callable[[], datetime],
@@ -66,10 +62,7 @@ class MultipartUploads:
         self._audit = audit
         self._client = client
         self._now = now
-        self._replaced: TTLCache[str, bool] = TTLCache(maxsize=_MAX_ROLES, ttl=_MIN_REPLACEMENT_SECONDS)
-        """The roles whose tokens OSS has rejected lately."""
-        self._accepted: LRUCache[tuple[str, BucketAddress], bool] = LRUCache(maxsize=_MAX_ROLES)
-        """The buckets where OSS has accepted a token of a role."""
+        self._calls = role_calls
 
     async def start(self, context: Context, request: UploadRequest, part_size_bytes: int | None) -> StartedUpload:
         """Start an upload for the caller of a request, or raise the `Problem` that refuses it.
@@ -82,8 +75,8 @@ class MultipartUploads:
             caller, allowance = await self._admission.admit(app, context)
             upload, headers = self._prepare(app, multipart, caller, request, part_size_bytes)
             credential = await context.revision.credential(app)
-            address = _address(app)
-            upload_id = await self._call(
+            address = bucket_address(app)
+            upload_id = await self._calls.run(
                 context, app, credential, self._client().initiate(address, credential, upload.key, headers)
             )
             upload = replace(upload, upload_id=upload_id)
@@ -129,9 +122,9 @@ class MultipartUploads:
                 stored = await self._list(context, app, credential, upload)
                 compare_parts(upload, stored, named)
                 completing = self._client().complete(
-                    _address(app), credential, upload.key, upload.upload_id, parts=stored, headers=headers
+                    bucket_address(app), credential, upload.key, upload.upload_id, parts=stored, headers=headers
                 )
-                completion = await self._call(context, app, credential, completing)
+                completion = await self._calls.run(context, app, credential, completing)
             except NoSuchUpload:
                 return StepResult(await self._find(context, app, credential, upload), caller)
             completed = CompletedUpload(
@@ -151,9 +144,9 @@ class MultipartUploads:
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.ABORT, token)
             credential = await context.revision.credential(app)
-            aborting = self._client().abort(_address(app), credential, upload.key, upload.upload_id)
+            aborting = self._client().abort(bucket_address(app), credential, upload.key, upload.upload_id)
             try:
-                await self._call(context, app, credential, aborting)
+                await self._calls.run(context, app, credential, aborting)
             except NoSuchUpload:
                 return StepResult(None, caller)
         self._metrics.multipart.count(app.id, "aborted")
@@ -210,32 +203,16 @@ class MultipartUploads:
     async def _list(
         self, context: Context, app: App, credential: Credential, upload: PendingUpload
     ) -> Sequence[StoredPart]:
-        listing = self._client().list_parts(_address(app), credential, upload.key, upload.upload_id)
-        return await self._call(context, app, credential, listing)
+        listing = self._client().list_parts(bucket_address(app), credential, upload.key, upload.upload_id)
+        return await self._calls.run(context, app, credential, listing)
 
     async def _find(self, context: Context, app: App, credential: Credential, upload: PendingUpload) -> CompletedUpload:
         """Return the object that the upload became. Raises `UploadGone` if its key has no or another object."""
-        finding = self._client().find_object(_address(app), credential, upload.key)
-        found = await self._call(context, app, credential, finding)
+        finding = self._client().find_object(bucket_address(app), credential, upload.key)
+        found = await self._calls.run(context, app, credential, finding)
         if found is None or (found.mark, found.size_bytes) != (upload.mark, upload.size_bytes):
             raise _gone()
         return CompletedUpload(upload.key, _object_url(app, upload), found.etag, found.size_bytes)
-
-    async def _call(self, context: Context, app: App, credential: Credential, call: Awaitable[T]) -> T:
-        """Await a call to OSS; have the role's token replaced if OSS rejects it."""
-        address = _address(app)
-        try:
-            result = await call
-        except TokenRejected as error:
-            if app.role not in self._replaced:
-                self._replaced[app.role] = True
-                # It was revoked. An address that never accepted one may be wrong, so its word ends no token.
-                is_trusted = (app.role, address) in self._accepted
-                context.revision.roles.reject(app.role, credential, keep=not is_trusted)
-            detail = f"OSS rejects the token of this app's role ({error}), which is replaced now; retry"
-            raise OssUnavailable(detail, retry_after_seconds=2) from None
-        self._accepted[app.role, address] = True
-        return result
 
     def _record(self, event: str, app: App, caller: Caller, context: Context, upload: PendingUpload) -> None:
         if self._audit is not None:
@@ -263,10 +240,6 @@ def _tokens(context: Context) -> UploadTokens:
 
 def _object_url(app: App, upload: PendingUpload) -> str:
     return f"{app.rules.url}/{quote(upload.key)}"
-
-
-def _address(app: App) -> BucketAddress:
-    return BucketAddress(app.rules.bucket, app.rules.region, app.oss_url)
 
 
 def _gone() -> UploadGone:

@@ -38,7 +38,7 @@ class SignedDownloads:
     allowance: Allowance | None
 
 
-class Downloads:
+class DownloadUrls:
     """Signs the downloads of all apps."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Downloads:
         if rules.window:
             credential = await roles.get_for_period(app.role, period.start, period.end)
         else:
-            credential = roles.current(app.role) or await roles.get(app.role)
+            credential = await context.revision.credential(app)
             period = period_at(rules, self._now())
         return credential, period.within(credential, self._now())
 

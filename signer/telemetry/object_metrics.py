@@ -16,6 +16,11 @@ class ObjectMetrics:
             ["app", "outcome"],
         )
 
+        self.count_delete: Callable[[str], None] = counter(
+            "oss_signer_objects_deleted", "Objects that clients have deleted.", ["app"]
+        ).add
+        """Count an object, by app id."""
+
     def record_downloads(self, app_id: str, *, signed: int, refused: int) -> None:
         """Count the objects of one request."""
         for outcome, count in (("signed", signed), ("refused", refused)):

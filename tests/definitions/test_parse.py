@@ -118,6 +118,7 @@ def test_the_session_policy_allows_to_read_exactly_the_prefixes() -> None:
             '{key_prefix: "{app}/{caller}/", downloads: {also: [banners/, "{app}/public/"]}}',
             [("oss:GetObject", [banners, shared]), (both, own)],
         ),
+        ('{key_prefix: "{app}/{caller}/", deletes: true}', [([put, "oss:DeleteObject"], own)]),
         ("{key_prefix: album/, downloads: {also: [banners/]}}", [("oss:GetObject", banners), (put, own)]),
     ):
         assert [(each["Action"], each["Resource"]) for each in statements(app)] == expected, app

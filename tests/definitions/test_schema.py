@@ -94,7 +94,7 @@ NOT_SEEN_BY_A_SCHEMA = {
     "domain-of-another-bucket", "domain-of-s3", "encryption-with-hyphen", "header-not-in-forms", "header-tagging",
     "condition-on-tagging", "domain-of-another-region", "domain-without-bucket", "expires-beyond-the-token", "filename-in-prefix",
     "header-not-a-field", "header-twice", "health-at-listen", "listen-twice", "min-above-max", "min-remaining-too-long",
-    "admin-for-everybody", "admin-token-short", "secret-short", "multipart-without-secret", "downloads-limits",
+    "admin-for-everybody", "admin-token-short", "secret-short", "multipart-without-secret", "downloads-limits", "deletes",
     "misspelt-credentials", "missing-bucket", "missing-secret-file", "reference-not-closed", "reference-to-a-device",
     "reference-to-a-directory", "reserved-header", "role-duration-long", "role-duration-short", "secret-by-alias",
     "session-policy-too-long", "several-bad-references", "source-and-key", "source-circle", "sources-too-many",

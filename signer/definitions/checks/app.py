@@ -7,10 +7,10 @@ from signer.definitions import model
 from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
 from signer.definitions.checks.domain import check_domain
-from signer.definitions.checks.downloads import check_downloads
 from signer.definitions.checks.form_fields import check_conditions, check_headers
 from signer.definitions.checks.multipart import check_multipart
 from signer.definitions.checks.object_keys import check_object_keys
+from signer.definitions.checks.stored_objects import check_deletes, check_downloads
 from signer.definitions.checks.temporary_credentials import check_temporary_credentials
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration, format_size
@@ -37,6 +37,7 @@ def check_app(
     yield from check_callers(app_id, app)
     yield from _check_callback(app, has_callback_queue=server is None or server.callback_queue is not None)
     yield from check_downloads(app)
+    yield from check_deletes(app)
     yield from check_multipart(app, has_secret=server is None or bool(server.secret))
     yield from check_app_credentials(app_id, app, entries, names)
     yield from check_temporary_credentials(app_id, app, entries)

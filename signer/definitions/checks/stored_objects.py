@@ -1,16 +1,30 @@
-"""Check the downloads of an app."""
+"""Check what an app allows with stored objects: downloads and deletes."""
 
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from signer.definitions import model
+from signer.definitions import caller_model, model
 from signer.definitions.checks.domain import check_domain
 from signer.definitions.checks.object_keys import has_caller_prefix
 from signer.definitions.download_model import STYLE_NAME
 from signer.definitions.mistakes import Violation
 from signer.definitions.quantities import format_duration
 from signer.signing.upload_rules import MAX_EXPIRES
+
+
+def check_deletes(app: model.AppEntry) -> Iterator[Violation]:
+    """Yield what is wrong with `deletes`."""
+    if not app.deletes:
+        return
+    if any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
+        message = "callers of type open are not identified, so anyone could delete; choose another type of callers"
+        yield Violation(("deletes",), message)
+    if not has_caller_prefix(app):
+        message = (
+            "callers may delete only below their own prefix, and key_prefix has none; put {caller}/ into key_prefix"
+        )
+        yield Violation(("deletes",), message)
 
 
 def check_downloads(app: model.AppEntry) -> Iterator[Violation]:
