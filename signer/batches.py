@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from signer.admission import Admission, audit_members, enabled_app
+from signer.admission import Admission, audit_members, byte_limits, enabled_app
 from signer.callers.caller import Caller
-from signer.errors import Problem
+from signer.definitions.registry import App
+from signer.errors import Problem, RateLimited
 from signer.limits.token_bucket import Allowance
 from signer.revision import Context
 from signer.signing.form import SignedUpload
 from signer.signing.put_object import SignedPut
-from signer.signing.upload_rules import UploadRequest
+from signer.signing.upload_rules import UploadRequest, charged_bytes
+from signer.signing.v4 import Credential
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
@@ -46,14 +48,44 @@ class Batches:
         """
         with self._admission.counted_failures(context):
             app = enabled_app(context)
+            if app.rules.counts_bytes:
+                return await self._sign_counted(app, context, requests)
             caller, allowance = await self._admission.admit(app, context, len(requests))
             credential = await context.revision.credential(app)
+        granted = len(requests) if allowance is None else allowance.granted
+        results = self._sign_each(app, caller, context, credential, requests[:granted])
+        if allowance is not None:
+            results += [allowance.refusal(number) for number in range(1, len(requests) - granted + 1)]
+        self._count(app, context, results)
+        return SignedBatch(results, caller, allowance)
+
+    async def _sign_counted(self, app: App, context: Context, requests: Sequence[UploadRequest]) -> SignedBatch:
+        """Sign each upload that limits of bytes allow; what one of them takes is given back if it is refused."""
+        sizes_bytes = [charged_bytes(app.rules, each, app.rules.max_size_bytes) for each in requests]
+        caller, outcomes = await self._admission.admit_files(app, context, sizes_bytes)
+        limited = [each for each in outcomes if isinstance(each, RateLimited)]
+        if len(limited) == len(outcomes):
+            raise limited[0]
+        granted = [each for each in outcomes if isinstance(each, Allowance)]
+        taken_bytes = _sum_without_problems(sizes_bytes, outcomes)
+        async with self._admission.bytes_given_back_on_failure(app, caller, context, taken_bytes):
+            credential = await context.revision.credential(app)
+        admitted = [each for each, got in zip(requests, outcomes, strict=True) if isinstance(got, Allowance)]
+        signed = iter(self._sign_each(app, caller, context, credential, admitted))
+        results = [each if isinstance(each, Problem) else next(signed) for each in outcomes]
+        unused_bytes = taken_bytes - _sum_without_problems(sizes_bytes, results)
+        await self._admission.give_back(app, byte_limits(app, caller, context, -unused_bytes))
+        self._count(app, context, results)
+        return SignedBatch(results, caller, granted[-1] if granted else None)
+
+    def _sign_each(
+        self, app: App, caller: Caller, context: Context, credential: Credential, requests: Sequence[UploadRequest]
+    ) -> list[SignedFile | Problem]:
         now = self._now()
         results: list[SignedFile | Problem] = []
-        granted = len(requests) if allowance is None else allowance.granted
         audited = {} if self._audit is None else audit_members(app, caller, context)
         sign = app.forms.sign
-        for request in requests[:granted]:
+        for request in requests:
             try:
                 signed = sign(request, caller=caller.id, credential=credential, now=now)
             except Problem as problem:
@@ -62,10 +94,14 @@ class Batches:
             results.append(signed)
             if self._audit is not None:
                 self._audit.add("signature", {**audited, **signed.audit_members()})
-        if allowance is not None:
-            results += [allowance.refusal(number) for number in range(1, len(requests) - granted + 1)]
+        return results
+
+    def _count(self, app: App, context: Context, results: Sequence[SignedFile | Problem]) -> None:
         refused = [each for each in results if isinstance(each, Problem)]
         for each in refused:
             self._admission.count_failure(context, each)
         self._metrics.count_signatures(len(results) - len(refused), app.id, "signed")
-        return SignedBatch(results, caller, allowance)
+
+
+def _sum_without_problems(sizes_bytes: Sequence[int], outcomes: Sequence[object]) -> int:
+    return sum(size for size, each in zip(sizes_bytes, outcomes, strict=True) if not isinstance(each, Problem))

@@ -36,7 +36,7 @@ from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner, 
 from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
 from signer.signing.put_object import SignedPut
-from signer.signing.upload_rules import UploadRequest
+from signer.signing.upload_rules import UploadRequest, charged_bytes
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.logs import current_handler
 from signer.telemetry.metrics import Metrics
@@ -154,10 +154,13 @@ class Service:
             app = enabled_app(context)
             if sample and not app.generate_signature:
                 raise Forbidden(f"this app has no sample endpoint; use POST /v1/apps/{app.id}/uploads")
-            caller, allowance = await self._admit(app, context)
-            sign = app.forms.sample_form if sample else app.forms.sign
-            credential = await context.revision.credential(app)
-            upload = sign(request, caller=caller.id, credential=credential, now=self._now())
+            if app.forms.rules.counts_bytes:
+                caller, allowance, upload = await self._sign_counted(app, context, request)
+            else:
+                caller, allowance = await self._admit(app, context)
+                sign = app.forms.sample_form if sample else app.forms.sign
+                credential = await context.revision.credential(app)
+                upload = sign(request, caller=caller.id, credential=credential, now=self._now())
         except Exception as error:
             self._admission.count_failure(context, error)
             raise
@@ -165,6 +168,17 @@ class Service:
         if self._audit is not None:
             self._audit.add("signature", {**audit_members(app, caller, context), **upload.audit_members()})
         return SigningResult(upload, caller, allowance)
+
+    async def _sign_counted(
+        self, app: App, context: Context, request: UploadRequest
+    ) -> tuple[Caller, Allowance | None, SignedUpload | SignedPut]:
+        """Sign an upload of an app with limits of bytes, or give back what it took from them."""
+        size_bytes = charged_bytes(app.rules, request, app.rules.max_size_bytes)
+        caller, allowance = await self._admit(app, context, 1, size_bytes)
+        async with self._admission.bytes_given_back_on_failure(app, caller, context, size_bytes):
+            credential = await context.revision.credential(app)
+            upload = app.forms.sign(request, caller=caller.id, credential=credential, now=self._now())
+        return caller, allowance, upload
 
     async def sign_form(self, revision: Revision, app: App, caller: Caller, request: UploadRequest) -> SignedUpload:
         """Sign a form for a caller who is identified already, or raise the `Problem` that refuses it."""

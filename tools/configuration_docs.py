@@ -57,6 +57,7 @@ oss-signer check --config config --json
 | duration | `90s` `15m` `3h` `1d` `900` | a plain number is seconds |
 | size | `512KiB` `10MiB` `5GB` `1048576` | KiB, MiB and GiB are powers of 1024, KB, MB and GB of 1000; a plain number is bytes |
 | rate | `100/s` `30/m` `1000/h` | requests per second, minute, hour or day |
+| byte rate | `500MiB/d` `2GiB/h` | bytes of files per second, minute, hour or day, with a unit as in a size |
 | boolean | `true` `false` | `yes`, `on` and `1` are not booleans |
 | text | `photos` `"true"` `"12"` | numbers, `true` and `false` need quotes to be text |
 | environment variable | `${NAME}` `${NAME:-default}` | anywhere in a text; the variable must be set if there is no default |

@@ -69,8 +69,11 @@ def javascript_module(types: dict[str, str], note: str) -> str:
     chosen = defaultdict(list)
     for extension in ON_PHONES.split():
         chosen[types[extension]].append(extension)
-    text = ";".join(f"{content_type} {' '.join(extensions)}" for content_type, extensions in chosen.items())
-    return f"// Media types, each with its extensions.\n// {note}\nexport const TYPES =\n  '{text};'\n"
+    text = ";".join(
+        f"{content_type.removeprefix('application')} {' '.join(extensions)}"
+        for content_type, extensions in chosen.items()
+    )
+    return f"// Media types, each with its extensions; /pdf is application/pdf.\n// {note}\nexport const TYPES =\n  '{text};'\n"
 
 
 def modules() -> dict[Path, str]:

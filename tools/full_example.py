@@ -22,6 +22,8 @@ _NAMES = {
     "static": "fixed",
 }
 """The names of the entries by their type; the name of another type is the type itself."""
+_OF_THE_OTHER_APP = frozenset({"per_caller_bytes", "per_app_bytes"})
+"""Keys that exclude others of the first app."""
 
 
 def full_example() -> str:
@@ -52,7 +54,9 @@ def _lines() -> Iterator[str]:
     yield "  another-app:              # inherits the rest from defaults"
     yield "    bucket: receipts-prod"
     yield "    key_prefix: receipts/"
-    yield "    rate_limit: {per_caller: 30/m}"
+    yield '    key: "{uuid}.{ext}"'
+    yield "    generate_signature: false"
+    yield "    rate_limit: {per_caller: 30/m, per_caller_bytes: 500MiB/d, per_app_bytes: 2GiB/h}"
 
 
 def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None = None) -> Iterator[str]:
@@ -62,6 +66,8 @@ def _fields(entry: type[BaseModel], depth: int, headings: dict[str, str] | None 
         [*(model.Defaults.model_fields if issubclass(entry, model.AppEntry) else ()), *entry.model_fields]
     )
     for name in order:
+        if name in _OF_THE_OTHER_APP:
+            continue
         if heading := (headings or {}).get(name):
             yield f"{indent}# {heading}"
         value = _example(entry.model_fields[name])

@@ -44,6 +44,8 @@ _RESPONSE_HEADERS = {
     "RateLimit-Limit": "The number of requests in one period.",
     "RateLimit-Remaining": "The number of requests that are left.",
     "RateLimit-Reset": "The time in seconds until all requests are available again.",
+    "RateLimit-Policy": "The limits of an app with limits of bytes, by name: q in w seconds.",
+    "RateLimit": "What is left of them: r, and the time in seconds t until all is available again.",
 }
 _SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "header", "name": "X-Session"},

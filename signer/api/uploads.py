@@ -85,8 +85,14 @@ def _form_parts(upload: SignedUpload, is_compact: bool) -> tuple[bytes, ...]:
         key,
         b'},"key":' if upload.key is not None else b"}",
         key if upload.key is not None else b"",
-        b"}" if upload.is_exact_key else b',"key_prefix":' + orjson.dumps(upload.key_prefix) + b"}",
+        b"}" if upload.is_exact_key and upload.size_bytes is None else _ending(upload),
     )
+
+
+def _ending(upload: SignedUpload) -> bytes:
+    size = b"" if upload.size_bytes is None else b',"max_size":%d' % upload.size_bytes
+    prefix = b"" if upload.is_exact_key else b',"key_prefix":' + orjson.dumps(upload.key_prefix)
+    return size + prefix + b"}"
 
 
 def _beginning(upload: SignedUpload, is_compact: bool) -> bytes:
@@ -100,7 +106,8 @@ def _beginning(upload: SignedUpload, is_compact: bool) -> bytes:
         "url": rules.url,
         "method": "POST",
         "file_field": "file",
-        "max_size": rules.max_size_bytes,
+        # Where bytes are limited, each form has another one.
+        **({} if rules.counts_bytes else {"max_size": rules.max_size_bytes}),
         **({} if rules.multipart is None else {"multipart_threshold": rules.multipart.threshold_bytes}),
         "expires_at": rfc3339(head.expires_at),
         "fields": {**{name: value for name, value in head.fields.items() if name not in shared}, "policy": head.base64},

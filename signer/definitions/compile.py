@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from types import MappingProxyType
 
 from signer.definitions import model
@@ -53,6 +54,7 @@ def compile_definitions(
 def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
     name = None if app.key == "client" else _parse_name(key_template(app))
     notify = None if app.callback is None else _notify_target(app.callback.notify)
+    max_quota_bytes = _max_quota_bytes(app.rate_limit)
     rules = UploadRules(
         bucket=app.bucket,
         region=app.region,
@@ -60,14 +62,15 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         naming=KeyNaming(Template.parse(app.key_prefix, PREFIX_PLACEHOLDERS), name),
         expires=app.expires,
         min_size_bytes=app.min_size,
-        max_size_bytes=app.max_size,
+        max_size_bytes=int(min(app.max_size, max_quota_bytes)),
         content_types=expand_wildcards(app.content_types),
         success_status=app.success_status,
         headers={key.lower(): value for key, value in app.headers.items()},
         conditions=app.conditions,
         callback=None if app.callback is None else _callback_field(app.callback, notify),
         meta_names=frozenset(app.meta),
-        multipart=None if app.multipart is None else _multipart_rules(app.multipart, app.max_size),
+        multipart=None if app.multipart is None else _multipart_rules(app.multipart, app.max_size, max_quota_bytes),
+        counts_bytes=app.rate_limit.limits_bytes,
     )
     return App(
         id=app_id,
@@ -82,7 +85,7 @@ def _compile_app(app_id: str, app: model.AppEntry, role: str) -> App:
         downloads=None if app.downloads is None else _download_rules(app_id, app, app.downloads, rules),
         deletes=app.deletes,
         callback=None if app.callback is None else _callback_rules(app_id, app.callback, rules, notify),
-        is_unlimited=app.rate_limit.is_unlimited,
+        is_unlimited=not (app.rate_limit.limits_requests or app.rate_limit.limits_bytes),
         legacy_endpoint=app.legacy_endpoint,
         oss_url=rules.url if app.oss_endpoint is None else endpoint_url(app.oss_endpoint, app.bucket, app.region),
         caller_access=None
@@ -116,10 +119,16 @@ def _download_rules(app_id: str, app: model.AppEntry, downloads: Downloads, rule
     )
 
 
-def _multipart_rules(multipart: Multipart, max_form_bytes: int) -> MultipartRules:
+def _max_quota_bytes(limits: model.RateLimit) -> float:
+    """Return the size of the largest file that the limits of bytes can ever accept."""
+    return min((rate[0] for rate in (limits.per_caller_bytes, limits.per_app_bytes) if rate is not None), default=inf)
+
+
+def _multipart_rules(multipart: Multipart, max_form_bytes: int, max_quota_bytes: float) -> MultipartRules:
     """Return the rules; a file that is too large for a form is above the threshold."""
     threshold = min(multipart.threshold, max_form_bytes + 1)
-    return MultipartRules(threshold, multipart.part_size, multipart.max_size, multipart.expires)
+    max_size_bytes = int(min(multipart.max_size, max_quota_bytes))
+    return MultipartRules(threshold, multipart.part_size, max_size_bytes, multipart.expires)
 
 
 def _callback_field(callback: model.Callback, notify: NotifyTarget | None) -> CallbackField:

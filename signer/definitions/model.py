@@ -20,6 +20,7 @@ from signer.definitions.value_types import (
     AppId,
     BaseUrl,
     Bucket,
+    ByteRate,
     CallbackUrls,
     Duration,
     EmptyAsNone,
@@ -102,7 +103,7 @@ class AuthenticationLimit(StrictModel):
 
 
 class RateLimit(StrictModel):
-    """Maximum rates of signatures; beyond them, the response is 429 with `Retry-After`."""
+    """Maximum rates of signatures and of the bytes to upload; beyond them, the response is 429 with `Retry-After`."""
 
     per_app: Rate | None = Field(None, examples=["200/s"])
     """For the whole app; default: no limit."""
@@ -110,14 +111,23 @@ class RateLimit(StrictModel):
     """For each caller id, or each client address (IPv6: /64) with open callers; default: no limit."""
     per_address: Rate | None = Field(None, examples=["60/m"])
     """For each client address (IPv6: /64), counted before the caller is identified; default: no limit."""
+    per_caller_bytes: ByteRate | None = Field(None, examples=["500MiB/d"])
+    """Bytes of files, for each caller as in `per_caller`; default: no limit. Each request must declare the size of its
+    file, and OSS accepts no other size."""
+    per_app_bytes: ByteRate | None = Field(None, examples=["2GiB/h"])
+    """Bytes of files, for the whole app; default: no limit."""
     authentication: AuthenticationLimit = AuthenticationLimit()
     """For logins with `type: wechat`, so that forged codes do not use up the mini-program's quota at WeChat."""
     when_redis_is_gone: Literal["open", "closed"] = Field("open", examples=["open"])
     """With `limits`, while Redis is down: `open` counts in each signer alone, `closed` rejects requests."""
 
     @property
-    def is_unlimited(self) -> bool:
-        return self.per_app is None and self.per_caller is None and self.per_address is None
+    def limits_requests(self) -> bool:
+        return not (self.per_app is None and self.per_caller is None and self.per_address is None)
+
+    @property
+    def limits_bytes(self) -> bool:
+        return not (self.per_caller_bytes is None and self.per_app_bytes is None)
 
 
 class Notify(StrictModel):
@@ -236,7 +246,7 @@ class Defaults(StrictModel):
     callers: Callers = (OpenCallers(type="open"),)
     """Who may request signatures; in a list, the first type whose credential the request has decides."""
     rate_limit: RateLimit = Field(RateLimit())
-    """Maximum rates of signatures."""
+    """Maximum rates of signatures and of bytes."""
     cors_origins: tuple[Origin, ...] = Field((), examples=[["https://h5.example.com"]])
     """Origins of web pages that may send requests; `*` allows any, `http://localhost:*` each port of `localhost`."""
     generate_signature: StrictBool = Field(True, examples=[True])

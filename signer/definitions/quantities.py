@@ -11,10 +11,12 @@ _NUMBER = "(?:0|[1-9][0-9]{0,%d})"
 DURATION_PATTERN = f"^{_NUMBER % 8}[smhd]?$"
 SIZE_PATTERN = f"^{_NUMBER % 14} ?(?:B|[KMG]i?B)?$"
 RATE_PATTERN = "^[1-9][0-9]{0,8}/[smhd]$"
+BYTE_RATE_PATTERN = "^[1-9][0-9]{0,4} ?(?:B|[KMG]i?B)/[smhd]$"
 
 _DURATION = re.compile(DURATION_PATTERN)
 _SIZE = re.compile(SIZE_PATTERN)
 _RATE = re.compile(RATE_PATTERN)
+_BYTE_RATE = re.compile(BYTE_RATE_PATTERN)
 _PARTS = re.compile(r"([0-9]+) ?([A-Za-z]*)\Z")
 
 # What people write instead, for suggestions only.
@@ -23,6 +25,9 @@ _SPOKEN = re.compile(r"([0-9]{1,6}) *(s|m|h|d)[a-z]*\Z", re.IGNORECASE)
 _CLOCK = re.compile(r"([0-9]{1,4}):([0-5][0-9])\Z")
 _SHORT_SIZE = re.compile(r"([0-9]{1,6}) *([kmg])(?:ilo|ega|iga)?(i?)(?:b|bytes?)?\Z", re.IGNORECASE)
 _SPOKEN_RATE = re.compile(r"([0-9]{1,6}) *(?:/|per|r/) *([smhd])[a-z]*\Z", re.IGNORECASE)
+_SPOKEN_BYTE_RATE = re.compile(
+    r"([1-9][0-9]{0,4}) *([kmg])(i?)(b?(?:ytes?)?) *(?:/|per) *([smhd])[a-z]*\Z", re.IGNORECASE
+)
 _LEADING_ZERO = re.compile(r"0[0-9_]+\Z|0[ox][0-9a-f]+\Z", re.IGNORECASE)
 _OCTAL = "write it without the leading 0, which means octal to some YAML parsers"
 
@@ -56,6 +61,15 @@ def parse_rate(value: object) -> tuple[int, int]:
         raise ValueError(f"not a rate; write {corrected}")
     number, _, unit = text.partition("/")
     return int(number), _SECONDS[unit]
+
+
+def parse_byte_rate(value: object) -> tuple[int, int]:
+    """Return the bytes and the seconds of a text such as `500MiB/d` or `2GiB/h`, or raise `ValueError`."""
+    text = value if isinstance(value, str) else ""
+    if not _BYTE_RATE.fullmatch(text):
+        raise ValueError("not a rate of bytes; " + (_fix_byte_rate(text) or "write 500MiB/d, 2GiB/h or 100MB/m"))
+    size, _, unit = text.partition("/")
+    return parse_size(size), _SECONDS[unit]
 
 
 def format_rate(rate: tuple[int, int]) -> str:
@@ -101,6 +115,13 @@ def _fix_size(text: str) -> str | None:
         binary, decimal = f"{number}{unit}iB", f"{number}{unit}B"
         return f"write {binary} ({parse_size(binary):,} bytes) or {decimal} ({parse_size(decimal):,} bytes)"
     return None
+
+
+def _fix_byte_rate(text: str) -> str | None:
+    if (spoken := _SPOKEN_BYTE_RATE.fullmatch(text)) is None:
+        return None
+    number, unit, is_decimal = int(spoken[1]), spoken[2].upper(), not spoken[3] and "b" in spoken[4].lower()
+    return f"write {number}{unit}{'' if is_decimal else 'i'}B/{spoken[5].lower()}"
 
 
 def _without_fraction(match: re.Match[str], units: Mapping[str, int], order: tuple[str, ...]) -> str | None:

@@ -62,7 +62,7 @@ class App:
     callback: CallbackRules | None
     """For callbacks that OSS sends to the signer; None: there are none, or they go elsewhere."""
     is_unlimited: bool
-    """Whether the app has no rate limit."""
+    """Whether the app has no rate limit, of requests or of bytes."""
     legacy_endpoint: bool
     """Whether the account may use OSS's default public endpoints."""
     oss_url: str

@@ -24,9 +24,11 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from signer.definitions import regions
 from signer.definitions.api_key_hash import EXAMPLE_HASH, HASH_PATTERN, validate_hash
 from signer.definitions.quantities import (
+    BYTE_RATE_PATTERN,
     DURATION_PATTERN,
     RATE_PATTERN,
     SIZE_PATTERN,
+    parse_byte_rate,
     parse_duration,
     parse_rate,
     parse_size,
@@ -242,9 +244,11 @@ _DURATION = _schema(
 _SIZE_UNITS = "B KiB MiB GiB KB MB GB; a plain number is bytes"
 _SIZE = _schema("size", SIZE_PATTERN, "512KiB", "10MiB", "5GB", 1048576, unit=_SIZE_UNITS)
 _RATE = _schema("rate", RATE_PATTERN, "100/s", "30/m", "1000/h", unit="per s m h d")
+_BYTE_RATE = _schema("byte rate", BYTE_RATE_PATTERN, "500MiB/d", "2GiB/h", unit="B KiB MiB GiB KB MB GB per s m h d")
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_DURATION)]
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE)]
 Rate = Annotated[tuple[int, int], BeforeValidator(parse_rate), WithJsonSchema(_RATE)]
+ByteRate = Annotated[tuple[int, int], BeforeValidator(parse_byte_rate), WithJsonSchema(_BYTE_RATE)]
 
 BaseUrl = Annotated[str, _Text("URL", _BASE_URL, _base_url, "https://upload.example.com")]
 Url = Annotated[str, _Text("URL", _URL, _url, "https://api.example.com/uploads")]

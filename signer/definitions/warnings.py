@@ -69,7 +69,7 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
             "this entry is of type static, and its credential is never replaced; use another type outside of tests"
         )
         yield Violation(("credentials",), message)
-    if app.is_unlimited and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
+    if not app.rate_limit.limits_requests and any(isinstance(each, caller_model.OpenCallers) for each in app.callers):
         message = "anyone may request any number of signatures; set rate_limit, or choose another type of callers"
         yield Violation((), message, at_key=True)
     for content_type in filter(runs_script, app.rules.content_types):

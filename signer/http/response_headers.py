@@ -22,7 +22,8 @@ _CORS_REQUEST_HEADERS = (
 )
 """Those that this API reads, and two that common HTTP clients add to every request."""
 _CORS_RESPONSE_HEADERS = (
-    "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+    "X-Request-Id, X-Session, X-Session-Expires-In, Retry-After, "
+    "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit, RateLimit-Policy"
 )
 _PORT = re.compile(r"(:[0-9]+)?$")
 _PREFLIGHT_MAX_AGE_SECONDS = "600"

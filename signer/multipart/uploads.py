@@ -16,7 +16,7 @@ from signer.multipart.oss_results import NoSuchUpload, StoredPart
 from signer.multipart.part_comparison import compare_parts
 from signer.multipart.role_calls import RoleCalls, bucket_address
 from signer.multipart.rules_in_effect import check_bucket, check_rules_in_effect
-from signer.multipart.step_limits import Step, limits_before_identification, limits_of_step
+from signer.multipart.step_limits import Step, limits_before_identification, limits_of_step, limits_to_give_back
 from signer.multipart.step_results import CompletedUpload, StartedUpload, StepResult
 from signer.revision import Context
 from signer.signing.multipart import (
@@ -29,7 +29,7 @@ from signer.signing.multipart import (
 from signer.signing.multipart_headers import complete_headers, initiate_headers, multipart_content_type
 from signer.signing.object_key import unique_key
 from signer.signing.unique_id import new_uuid_hex
-from signer.signing.upload_rules import MultipartRules, UploadRequest
+from signer.signing.upload_rules import MultipartRules, UploadRequest, charged_bytes
 from signer.signing.v4 import Credential
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
@@ -72,17 +72,19 @@ class MultipartUploads:
         with self._admission.counted_failures(context):
             app = enabled_app(context)
             multipart = _multipart_rules(app)
-            caller, allowance = await self._admission.admit(app, context)
-            upload, headers = self._prepare(app, multipart, caller, request, part_size_bytes)
-            credential = await context.revision.credential(app)
-            address = bucket_address(app)
-            upload_id = await self._calls.run(
-                context, app, credential, self._client().initiate(address, credential, upload.key, headers)
-            )
-            upload = replace(upload, upload_id=upload_id)
-            token = _tokens(context).encode(upload)
-            first = range(1, min(_FIRST_PARTS, upload.part_count) + 1)
-            parts = sign_parts(app.rules, upload, first, credential=credential, now=self._now())
+            size_bytes = charged_bytes(app.rules, request, multipart.max_size_bytes)
+            caller, allowance = await self._admission.admit(app, context, 1, size_bytes)
+            async with self._admission.bytes_given_back_on_failure(app, caller, context, size_bytes):
+                upload, headers = self._prepare(app, multipart, caller, request, part_size_bytes)
+                credential = await context.revision.credential(app)
+                address = bucket_address(app)
+                upload_id = await self._calls.run(
+                    context, app, credential, self._client().initiate(address, credential, upload.key, headers)
+                )
+                upload = replace(upload, upload_id=upload_id)
+                token = _tokens(context).encode(upload)
+                first = range(1, min(_FIRST_PARTS, upload.part_count) + 1)
+                parts = sign_parts(app.rules, upload, first, credential=credential, now=self._now())
         self._metrics.count_signature(app.id, "signed")
         self._metrics.multipart.record_start(app.id, upload.size_bytes)
         self._record("multipart_started", app, caller, context, upload)
@@ -149,6 +151,8 @@ class MultipartUploads:
                 await self._calls.run(context, app, credential, aborting)
             except NoSuchUpload:
                 return StepResult(None, caller)
+            if app.rules.counts_bytes:
+                await self._admission.give_back(app, limits_to_give_back(app, caller, context, upload, self._now()))
         self._metrics.multipart.count(app.id, "aborted")
         self._record("multipart_aborted", app, caller, context, upload)
         return StepResult(None, caller)

@@ -61,12 +61,18 @@ class SignedUpload:
     signature: str = field(repr=False)
     own_fields: Mapping[str, str] = field(repr=False)
     """The fields that `head` does not contain, without key, policy and signature."""
+    size_bytes: int | None = field(default=None, init=False)
+    """The only size of the file that the policy allows, where bytes are limited."""
     response_body: bytes | None = field(default=None, init=False, repr=False)
     """The serialized response, kept here by the API because several clients can receive the same form."""
 
     @property
     def url(self) -> str:
         return self.rules.url
+
+    @property
+    def max_size_bytes(self) -> int:
+        return self.rules.max_size_bytes if self.size_bytes is None else self.size_bytes
 
     @property
     def expires_at(self) -> datetime:
@@ -99,7 +105,7 @@ class SignedUpload:
         return {
             "key": self.key if self.is_exact_key else None,
             "key_prefix": self.key_prefix,
-            "max_size": self.rules.max_size_bytes,
+            "max_size": self.max_size_bytes,
             "expires_at": self.expires_at,
         }
 
@@ -124,7 +130,8 @@ class Forms:
         fixed = {name: value for name, value in _DEFAULTS.items() if name not in restricted}
         fixed |= {**rules.headers, "success_action_status": str(rules.success_status)}
         given = rules.fields_with_one_value()
-        shared: list[Condition] = [["content-length-range", rules.min_size_bytes, rules.max_size_bytes]]
+        # Where bytes are limited, each form has a range of its own.
+        shared = [] if rules.counts_bytes else [_size_condition(rules.min_size_bytes, rules.max_size_bytes)]
         shared += rules.conditions
         policy = partial(PolicyTemplate, rules.bucket, rules.region, rules.expires)
         self._full_forms = policy({**given, **fixed}, [*shared, *exact_match_conditions(fixed)])
@@ -167,9 +174,14 @@ class Forms:
                 names = {f"x:{name}" for name in request.vars}
                 more["callback"] = self._callback(rules.callback, prefix, exact_key, caller, head, variables=names)
             fields, conditions = more, serialize_conditions(exact_match_conditions(more))
+        if rules.counts_bytes and request.size_bytes is not None:
+            conditions += serialize_conditions([_size_condition(request.size_bytes, request.size_bytes)])
         # With ${filename}, clients that name each file alike overwrite their own objects.
         suggested = unique_key(prefix, request.filename) if exact_key is None and not request.reuse else None
-        return self._sign(head, prefix, exact_key, fields, conditions, suggested_key=suggested)
+        upload = self._sign(head, prefix, exact_key, fields, conditions, suggested_key=suggested)
+        if rules.counts_bytes:
+            upload.size_bytes = request.size_bytes
+        return upload
 
     def sample_form(
         self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime
@@ -234,6 +246,10 @@ class Forms:
             return SignedUpload(self.rules, prefix, suggested_key, False, head, tail, signature, fields)
         tail, signature = head.complete(conditions, exact_key, is_exact_key=True)
         return SignedUpload(self.rules, prefix, exact_key, True, head, tail, signature, fields)
+
+
+def _size_condition(min_size_bytes: int, max_size_bytes: int) -> Condition:
+    return ["content-length-range", min_size_bytes, max_size_bytes]
 
 
 def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:

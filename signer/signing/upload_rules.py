@@ -63,6 +63,8 @@ class UploadRules:
     meta_names: frozenset[str] = frozenset()
     """The names, without `x-oss-meta-`, of the metadata that a request may set."""
     multipart: MultipartRules | None = None
+    counts_bytes: bool = False
+    """Whether limits of bytes apply, so that each request must declare the exact size of its file."""
 
     def fields_with_one_value(self) -> dict[str, str]:
         """Return the fields to which an `eq` condition in the YAML leaves one value only."""
@@ -135,13 +137,21 @@ def content_type_condition(rules: UploadRules, request: UploadRequest) -> Condit
 
 
 def check_size(rules: UploadRules, request: UploadRequest) -> None:
-    """Raise `TooLarge` or `InvalidRequest` for a stated size that the app does not allow."""
+    """Raise `TooLarge` or `InvalidRequest` for a stated size that the app does not allow, or a missing one it needs."""
     if request.size_bytes is None:
+        if rules.counts_bytes:
+            raise InvalidRequest("size is missing; this app limits bytes, so send the size of the file in bytes")
         return
     if request.size_bytes > rules.max_size_bytes:
         raise TooLarge(f"the file has {request.size_bytes} bytes; this app allows at most {rules.max_size_bytes}")
     if request.size_bytes < rules.min_size_bytes:
         raise InvalidRequest(f"the file has {request.size_bytes} bytes; this app needs at least {rules.min_size_bytes}")
+
+
+def charged_bytes(rules: UploadRules, request: UploadRequest, max_size_bytes: int) -> int:
+    """Return what a request takes from limits of bytes: the size of its file, or 0 for one that will be refused."""
+    size_bytes = request.size_bytes or 0
+    return size_bytes if rules.counts_bytes and rules.min_size_bytes <= size_bytes <= max_size_bytes else 0
 
 
 def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict[str, str]:

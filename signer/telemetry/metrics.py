@@ -76,6 +76,14 @@ class Metrics:
             "oss_signer_rate_limited", "Requests rejected because of a rate limit.", ["app"]
         ).add
         """Count a request, by app id."""
+        self.count_quota_exceeded: Callable[[str], None] = self._counter(
+            "oss_signer_quota_exceeded", "Uploads rejected because of a limit of bytes.", ["app"]
+        ).add
+        """Count an upload, by app id."""
+        self.count_bytes: Callable[[int, str], None] = self._counter(
+            "oss_signer_counted_bytes", "Bytes of the files that limits of bytes have accepted.", ["app"]
+        ).increase
+        """Count a file, by its bytes and app id."""
         self.count_code_exchange: Callable[[str, str], None] = self._counter(
             "oss_signer_code_exchanges",
             "Codes of wx.login by outcome: admitted to WeChat, or limited by rate_limit.authentication.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer
 
+from signer.clock import utc_now
 from signer.definitions.parser import parse
 from signer.environment import Environment
 from signer.http.adapter import ServerFactory
@@ -23,10 +25,12 @@ ADAPTERS: Mapping[str, ServerFactory] = {"fast": FastServer, "standard": Standar
 
 
 @contextlib.asynccontextmanager
-async def running_service(definitions: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[Service]:
+async def running_service(
+    definitions: str, environ: Mapping[str, str] | None = None, *, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Service]:
     """Create a service from YAML; `type: static` gives it credentials without a cloud."""
     files = {"signer.yaml": definitions}
-    service = Service(parse(files, environ or {}), Environment(environ or {}))
+    service = Service(parse(files, environ or {}), Environment(environ or {}), now=now)
     try:
         await service.settle(timeout_seconds=10)
         yield service

@@ -73,6 +73,19 @@ describe('retries', () => {
     assert.equal(device.forms(), 1)
   })
 
+  test('a file beyond a limit of bytes is refused with the wait', async () => {
+    const problem = '{"title": "Quota exceeded", "code": "quota_exceeded", "detail": "the file has 11 bytes"}'
+    signer.next({ response: raw(429, problem, { 'Retry-After': 8640 }) })
+    const error = await failureOf(uploader('free').upload(photo()))
+    assert.deepEqual([error.code, error.retryAfterSeconds, error.retryable], ['quota_exceeded', 8640, true])
+    assert.equal(error.message, '上传额度已用完，请重试')
+    assert.equal(error.detail, 'Quota exceeded: the file has 11 bytes')
+    assert.equal(device.forms(), 1)
+    signer.next({ response: raw(429, problem, { 'Retry-After': 1 }) })
+    await uploader('free').upload(photo())
+    assert.equal(device.forms(), 3)
+  })
+
   test('a slow response is a timeout', async () => {
     signer.next('stall', 'stall')
     const error = await failureOf(uploader('free', { timeoutMs: 30, retries: 1 }).upload(photo()))

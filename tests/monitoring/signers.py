@@ -45,7 +45,12 @@ CALLBACK_APP = """\
       body: bucket=${{bucket}}&object=${{object}}&etag=${{etag}}&size=${{size}}
       notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
 """
-APPS = "apps:\n  plain: {multipart: {}}\n  limited: {rate_limit: {per_app: 2/h}}\n"
+APPS = """\
+apps:
+  plain: {multipart: {}}
+  limited: {rate_limit: {per_app: 2/h}}
+  small: {key: uuid, generate_signature: false, rate_limit: {per_app_bytes: 10B/h}}
+"""
 MORE_APPS = """\
   stuck: {credentials: dead}
   slowly: {credentials: fading, expires: 2m}
@@ -97,7 +102,7 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
             assert (await second.reload())[0] == 422
             scrapes: tuple[list[Scrape], list[Scrape]] = ([], [])
             for _ in range(3):
-                await send_requests(first, ["plain"] * 10 + ["limited", "notified"])
+                await send_requests(first, ["plain"] * 10 + ["limited", "notified", "small", "small"])
                 await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
                 await send_uploads(first, 1)
                 await start_multipart_upload(first)
@@ -179,7 +184,8 @@ class Definitions:
 async def send_requests(running: Signer, apps: list[str]) -> None:
     """Request a form of each app."""
     for app in apps:
-        async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json={}) as response:
+        body = {"size": 6} if app == "small" else {}
+        async with running.session.post(f"{running.public}/v1/apps/{app}/uploads", json=body) as response:
             await response.read()
 
 

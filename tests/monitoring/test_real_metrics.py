@@ -50,6 +50,8 @@ async def test_documented_metrics_have_their_labels(fleet: Fleet) -> None:
         "config_last_reload_success_timestamp_seconds": set(),
         "config_apps": set(),
         "rate_limited_total": {"app"},
+        "quota_exceeded_total": {"app"},
+        "counted_bytes_total": {"app"},
         "clock_skew_seconds": set(),
         "build_info": {"version", "python"},
         "config_info": {"revision"},

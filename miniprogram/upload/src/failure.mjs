@@ -14,6 +14,7 @@ const MESSAGES = {
   unauthenticated: '请重新登录',
   app_disabled: '上传已关闭',
   rate_limited: '操作太频繁',
+  quota_exceeded: '上传额度已用完',
   too_large: '文件太大',
   too_small: '文件太小',
   unsupported_type: '不支持此类型',
@@ -27,9 +28,10 @@ const MESSAGES = {
 export const failure = (code, detail = '', [status, headers = {}] = []) => {
   // A response that is neither success nor a refusal comes from a proxy in between.
   const broken = status >= 500 || status < 400
-  const usual = status === 429 ? 'rate_limited' : broken ? 'server' : 'refused'
+  const isLimit = status === 429
+  const usual = isLimit ? 'rate_limited' : broken ? 'server' : 'refused'
   code = code || usual
-  const passes = broken || /^(network|timeout|login|rate_limited|expired)$/.test(code)
+  const passes = broken || isLimit || /^(network|timeout|login|expired)$/.test(code)
   return assign(new Error((MESSAGES[code] || MESSAGES[usual]) + (passes ? '，请重试' : '')), {
     code,
     detail,

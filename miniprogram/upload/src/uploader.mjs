@@ -14,7 +14,8 @@ const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
 /** The type of a file by its name; undefined for a rare extension, which only the signer knows. */
 const typeOf = (name) => {
   const [, extension] = /\.(\w+)$/.exec(name) || []
-  return (TYPES.match(`([^ ;]+)[^;]* ${extension}[ ;]`.toLowerCase()) || [])[1]
+  const [, type = ''] = TYPES.match(`([^ ;]+)[^;]* ${extension}[ ;]`.toLowerCase()) || []
+  return type.replace(/^\//, 'application/') || undefined
 }
 
 const tries = new WeakMap() // by error: the attempt, for `retryOf`

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from signer.definitions import model
+from signer.definitions.checks.byte_limits import check_byte_limits
 from signer.definitions.checks.callers import check_callers
 from signer.definitions.checks.credentials import Entries, check_app_credentials
 from signer.definitions.checks.domain import check_domain
@@ -38,6 +39,7 @@ def check_app(
     yield from _check_callback(app, has_callback_queue=server is None or server.callback_queue is not None)
     yield from check_downloads(app)
     yield from check_deletes(app)
+    yield from check_byte_limits(app)
     yield from check_multipart(app, has_secret=server is None or bool(server.secret))
     yield from check_app_credentials(app_id, app, entries, names)
     yield from check_temporary_credentials(app_id, app, entries)

@@ -4,7 +4,7 @@ import { text } from "./text.js";
 
 const TIMEOUT_MS = 10000;
 const TIMED_OUT = "timed out";
-const TEXTS_OF_CODES = ["app_disabled", "credentials_unavailable", "rate_limited"];
+const TEXTS_OF_CODES = ["app_disabled", "credentials_unavailable", "quota_exceeded", "rate_limited"];
 
 /** A failure with a reason for people, details for the log, and whether and when a retry can succeed. */
 export class Failure extends Error {
