@@ -60,8 +60,8 @@ def site(text: str, upstreams: Sequence[str], files: Certbot, log: Path, http: i
         ("listen 443 ssl http2;", f"listen 127.0.0.1:{https} ssl http2;"),
         ("server 127.0.0.1:5000 ", f"server {upstreams[0]} "),
         ("server 127.0.0.1:5001 ", f"server {upstreams[1]} "),
-        ("/etc/letsencrypt/live/upload.example.com/fullchain.pem", str(files.certificate)),
-        ("/etc/letsencrypt/live/upload.example.com/privkey.pem", str(files.key)),
+        ("/etc/letsencrypt/live/sign.example.com/fullchain.pem", str(files.certificate)),
+        ("/etc/letsencrypt/live/sign.example.com/privkey.pem", str(files.key)),
         ("/var/log/nginx/oss-signer.log", str(log)),
         ("client_body_timeout 10s;", "client_body_timeout 3s;"),
     ):
