@@ -31,9 +31,11 @@ async def test_the_first_photo_is_stored(place: Place) -> None:
     assert stored["size_bytes"] == len(b"photo")
 
 
-async def upload(place: Place, form: Mapping[str, Any], content: bytes = b"photo", **changes: str) -> str:
+async def upload(
+    place: Place, form: Mapping[str, Any], content: bytes = b"photo", changes: Mapping[str, str] | None = None
+) -> str:
     """Upload with changed fields, and return the EC of the refusal."""
-    fields = {**form["fields"], **changes}
+    fields = {**form["fields"], **(changes or {})}
     _, _, headers = await post_object(place.cloud.session, form["url"], fields, content)
     return headers.get("x-oss-ec", "")
 
@@ -61,7 +63,7 @@ async def _late(place: Place, form: Mapping[str, Any]) -> str:
 
 
 async def _changed(place: Place, form: Mapping[str, Any]) -> str:
-    return await upload(place, form, **{"x-oss-content-type": "text/html"})
+    return await upload(place, form, changes={"x-oss-content-type": "text/html"})
 
 
 async def _too_large(place: Place, form: Mapping[str, Any]) -> str:
