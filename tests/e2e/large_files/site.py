@@ -13,6 +13,7 @@ from urllib.parse import quote
 import aiohttp
 
 from tests.harness.bad_network import BadNetwork, bad_network
+from tests.harness.files import write
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.signer import Signer, signer
 
@@ -42,10 +43,18 @@ class Site:
     secret: str
     """Its `server.secret`."""
 
-    async def stored(self, name: str) -> dict[str, str]:
+    async def stored(self, name: str, bucket: str = BUCKET) -> dict[str, str]:
         """Return the SHA-256 of each object by key, whose name ends with that of the file."""
-        keys = [each["key"] for each in await self.cloud.objects(BUCKET)]
-        return {key: await self._digest(key) for key in keys if key.endswith(name)}
+        keys = [each["key"] for each in await self.cloud.objects(bucket)]
+        return {key: await self._digest(bucket, key) for key in keys if key.endswith(name)}
+
+    async def redefine(self, old: str, new: str) -> None:
+        """Replace a text in the definitions, and have the signer load them."""
+        text = self.config.read_text(encoding="utf-8")
+        assert old in text
+        write(self.config, text.replace(old, new))
+        status, report = await self.signer.reload()
+        assert status == 200, report
 
     async def revoke_token(self) -> None:
         """Revoke the token of the signer's role, and let the signer fetch a new one, as an operator does."""
@@ -53,9 +62,9 @@ class Site:
         async with self.cloud.session.post(f"{self.signer.admin}/-/refresh") as response:
             assert response.status == 200, await response.text()
 
-    async def _digest(self, key: str) -> str:
+    async def _digest(self, bucket: str, key: str) -> str:
         digest = hashlib.sha256()
-        async with self.cloud.session.get(f"{self.cloud.oss}/{BUCKET}/{quote(key)}") as response:
+        async with self.cloud.session.get(f"{self.cloud.oss}/{bucket}/{quote(key)}") as response:
             assert response.status == 200
             async for chunk in response.content.iter_chunked(2**20):
                 digest.update(chunk)
