@@ -56,7 +56,10 @@ class BucketCalls:
         bucket = self._buckets.get(address)
         if bucket is None:
             bucket = self._buckets[address] = _Bucket()
-        if bucket.waiting >= _MAX_WAITING or not bucket.circuit.allow_call():
+        if bucket.waiting >= _MAX_WAITING:
+            self._on_call(operation, "rejected", 0.0)
+            raise _overloaded()
+        if not bucket.circuit.allow_call():
             self._on_call(operation, "rejected", 0.0)
             raise _unavailable(max(1.0, bucket.circuit.seconds_until_call()))
         bucket.waiting += 1
@@ -65,7 +68,7 @@ class BucketCalls:
                 await bucket.slots.acquire()
         except TimeoutError:
             self._on_call(operation, "rejected", 0.0)
-            raise _unavailable(1.0) from None
+            raise _overloaded() from None
         finally:
             bucket.waiting -= 1
         started = time.perf_counter()
@@ -99,3 +102,8 @@ class BucketCalls:
 def _unavailable(retry_after_seconds: float) -> OssUnavailable:
     detail = "OSS does not respond to the signer; retry after the seconds in Retry-After"
     return OssUnavailable(detail, retry_after_seconds=retry_after_seconds)
+
+
+def _overloaded() -> OssUnavailable:
+    detail = "too many calls to this bucket wait for OSS; retry after the seconds in Retry-After"
+    return OssUnavailable(detail, retry_after_seconds=1.0)
