@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.multipart_starts", description=__doc__)
     parser.add_argument("--starts", type=int, default=10_000, help="in all; default: 10,000")
     parser.add_argument("--rate", type=float, default=50.0, help="starts per second; default: 50")
-    parser.add_argument("--forms", type=float, default=200.0, help="forms per second; default: 200")
+    parser.add_argument("--forms", type=float, default=500.0, help="forms per second; default: 500")
     parser.add_argument("--windows", type=int, default=10, help="of each kind; default: 10")
     options = parser.parse_args(arguments)
     try:

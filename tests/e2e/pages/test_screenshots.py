@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,8 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.pages.pictures import Pixel, landscape, png
 from tests.e2e.pages.status_definitions import app_id, definitions
-from tests.e2e.pages.upload_page import expect_state, open_picture_app, row
+from tests.e2e.pages.test_upload_page_parts import HeldParts, cells
+from tests.e2e.pages.upload_page import apps, expect_state, open_picture_app, row
 from tests.harness.browser import new_page
 from tests.harness.demo import demo
 from tests.harness.fast_clock import fast_clock
@@ -64,6 +66,28 @@ async def _upload_pictures(page: Page, url: str, tmp_path: Path) -> None:
     await expect(page.locator("#arrived img")).to_have_count(len(skies) + 1)
     await page.mouse.move(0, 0)
     await page.evaluate("document.activeElement.blur()")
+
+
+@pytest.mark.parametrize(("locale", "name"), [("en-US", "large-file.png"), ("zh-CN", "large-file.zh-CN.png")])
+async def test_large_file(browser: Browser, tmp_path: Path, locale: str, name: str) -> None:
+    """Show a video whose parts are stored, on the way, or still to be sent."""
+    parts = 32
+    video = tmp_path / "west-lake.mp4"
+    video.write_bytes(os.urandom(parts * 2**20 - 1000))
+    network = HeldParts(passing=13)
+    async with demo() as running, new_page(browser, 640, 900, locale) as page:
+        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        app = next(each for each in await apps(running.page) if each["multipart"])
+        await page.goto(f"{running.page}?app={app['id']}")
+        await expect(page.locator("#rule-size")).to_contain_text("GiB")
+        await page.route(re.compile("partNumber="), network.handle)
+        await page.set_input_files("#file", video)
+        item = row(page, video.name)
+        await expect(cells(item, "stored")).to_have_count(13)
+        await expect(cells(item, "sending")).not_to_have_count(0)
+        await page.mouse.move(0, 0)
+        await item.screenshot(path=ROOT / "docs" / name, animations="disabled")
+        network.release()
 
 
 async def test_status_page(browser: Browser, tmp_path: Path) -> None:
