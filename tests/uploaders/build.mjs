@@ -1,4 +1,5 @@
-// Bundles the pages of a directory, `NAME.entry.jsx`, into NAME.entry.js and NAME.entry.css there: `node build.mjs DIRECTORY`.
+// Bundles the pages of a directory, `NAME.entry.jsx`, into NAME.entry.js and NAME.entry.css there, with these packages.
+// node build.mjs DIRECTORY PACKAGES
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +7,7 @@ import { build } from 'esbuild'
 import { compileScript, parse } from 'vue/compiler-sfc'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const directory = process.argv[2]
+const [directory, packages] = process.argv.slice(2)
 
 const vue = {
   name: 'vue',
@@ -28,7 +29,7 @@ await build({
   target: 'chrome110',
   define: { 'process.env.NODE_ENV': '"production"', __VUE_OPTIONS_API__: 'true', __VUE_PROD_DEVTOOLS__: 'false' },
   loader: { '.woff2': 'empty', '.woff': 'empty', '.ttf': 'empty' },
-  nodePaths: [join(here, 'node_modules')],
+  nodePaths: [join(packages, 'node_modules')],
   alias: { '@oss-signer/upload/h5': join(here, '../../miniprogram/upload/h5.mjs') },
   plugins: [vue],
 })

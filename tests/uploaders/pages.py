@@ -61,6 +61,12 @@ class Component:
     """What it shows when the signer refuses, and when OSS does."""
     entry: str = "import './RECIPE'"
     html: str = "<div id=uploads></div>"
+    heading: str = ""
+    """That of its recipe, if it is not its title."""
+    glue: str = ""
+    """A word of the block in docs/http.md that completes the recipe."""
+    packages: Path = HERE
+    """Where its package is installed."""
 
     @property
     def uses_library(self) -> bool:
@@ -128,37 +134,51 @@ COMPONENTS = [
         error="[data-dz-errormessage]",
         html="<div id=uploads class=dropzone></div>",
     ),
-    Component(
-        "Uppy 6",
-        "js",
-        "@uppy/core",
-        done=".uppy-Dashboard-Item.is-complete",
-        percent="document.querySelector('.uppy-StatusBar-progress').getAttribute('aria-valuenow')",
-        cancel=".uppy-Dashboard-Item-action--remove",
-        error=".uppy-Dashboard-Item-errorDetails",
-        error_attribute="aria-label",
-        refusals=("this app allows image/jpeg", "S3 returned 403"),
+    *(
+        Component(
+            f"Uppy {version}",
+            "js",
+            "@uppy/core",
+            done=".uppy-Dashboard-Item.is-complete",
+            percent="document.querySelector('.uppy-StatusBar-progress').getAttribute('aria-valuenow')",
+            cancel=".uppy-Dashboard-Item-action--remove",
+            error=".uppy-Dashboard-Item-errorDetails",
+            error_attribute="aria-label",
+            refusals=("this app allows image/jpeg", refusal),
+            heading="Uppy 6 and 5",
+            glue=glue,
+            packages=packages,
+        )
+        for version, refusal, glue, packages in (
+            (6, "S3 returned 403", "signRequest", HERE),
+            (5, "Non 2xx", "createMultipartUpload", ROOT / "tests/uppy/uppy5"),
+        )
     ),
 ]
 
 
 def _source(component: Component) -> str:
-    code = recipe(component.title, component.language)
-    if component.title == "Uppy 6":
-        [glue] = re.findall(
-            r"^```js\n(uppy\.use\(AwsS3.*?)^```$", (ROOT / "docs/http.md").read_text("utf-8"), re.M | re.S
-        )
+    code = recipe(component.heading or component.title, component.language)
+    if component.glue:
+        blocks: list[str] = re.findall(r"^```js\n(.*?)^```$", (ROOT / "docs/http.md").read_text("utf-8"), re.M | re.S)
+        [glue] = [block for block in blocks if "uppy.use(AwsS3" in block and component.glue in block]
         code += glue
     return code
 
 
 async def build_pages(directory: Path) -> None:
     """Bundle each component's page, as `NAME.entry.js` and `.css`."""
-    await install_packages(HERE)
-    (directory / "oss.js").write_text(recipe("Web pages", "js"), "utf-8")
-    for each in COMPONENTS:
-        file = f"{each.name}.{each.language}"
-        (directory / file).write_text(_source(each), "utf-8")
-        (directory / f"{each.name}.entry.jsx").write_text(each.entry.replace("RECIPE", file), "utf-8")
-    built = await run("node", HERE / "build.mjs", directory)
-    assert built.status == 0, built.err
+    for packages in {each.packages for each in COMPONENTS}:
+        await install_packages(packages)
+        folder = directory / packages.name
+        folder.mkdir()
+        (folder / "oss.js").write_text(recipe("Web pages", "js"), "utf-8")
+        for each in COMPONENTS:
+            if each.packages == packages:
+                file = f"{each.name}.{each.language}"
+                (folder / file).write_text(_source(each), "utf-8")
+                (folder / f"{each.name}.entry.jsx").write_text(each.entry.replace("RECIPE", file), "utf-8")
+        built = await run("node", HERE / "build.mjs", folder, packages)
+        assert built.status == 0, built.err
+        for made in folder.glob("*.entry.*s"):
+            made.rename(directory / made.name)

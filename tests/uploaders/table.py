@@ -52,9 +52,9 @@ def _write(page: Path, client: str, version: str, checks: tuple[str, ...]) -> No
         file.write(text.replace(old, "\n".join(lines) + "\n"))
 
 
-def npm_version(package: str) -> str:
-    """Return the version in the lock file of the tests."""
-    lock = json.loads((ROOT / "tests/uploaders/package-lock.json").read_text("utf-8"))
+def npm_version(package: str, directory: Path = ROOT / "tests/uploaders") -> str:
+    """Return the version in the lock file of a directory."""
+    lock = json.loads((directory / "package-lock.json").read_text("utf-8"))
     return str(lock["packages"][f"node_modules/{package}"]["version"])
 
 

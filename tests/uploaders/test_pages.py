@@ -104,7 +104,7 @@ async def test_files(place: Place, pages: Path, browser: Browser, component: Com
         assert len(stored) == 20
         for each in stored:
             assert await place.cloud.content(BUCKET, each) == contents[each.partition("-")[2].replace("_", " ")]
-    passed(component.title, npm_version(component.package), "1 file", "20 files", "Unicode names")
+    passed(component.title, npm_version(component.package, component.packages), "1 file", "20 files", "Unicode names")
 
 
 async def test_progress_and_cancel(
@@ -121,7 +121,7 @@ async def test_progress_and_cancel(
         await wait_until(lambda: any(each.url.startswith(place.network.url) for each in ended))
         assert await page.locator(component.done).count() == 0
     assert await place.stored(STALLED_BUCKET) == {}
-    passed(component.title, npm_version(component.package), "progress", "cancel")
+    passed(component.title, npm_version(component.package, component.packages), "progress", "cancel")
 
 
 @pytest.mark.parametrize("by", ["signer", "OSS"])
@@ -139,4 +139,4 @@ async def test_refusals(
             await expect(error).to_have_attribute(component.error_attribute, re.compile(reason))
         else:
             await expect(error).to_contain_text(reason)
-    passed(component.title, npm_version(component.package), "refusal")
+    passed(component.title, npm_version(component.package, component.packages), "refusal")

@@ -17,7 +17,7 @@ def test_every_client_has_passed_every_check() -> None:
 
 
 def test_the_versions_are_those_that_the_tests_install() -> None:
-    installed = {each.title: npm_version(each.package) for each in COMPONENTS}
+    installed = {each.title: npm_version(each.package, each.packages) for each in COMPONENTS}
     installed |= {each.title: each.pinned() for each in PROGRAMS if each.pinned is not None}
     found = {client: version for client, (version, *_) in rows().items() if client in installed}
     assert found == installed, "run UPDATE_EXPECTED=1 pytest tests/uploaders"
