@@ -23,6 +23,7 @@ from tests.from_zero.page import (
     calls,
     option,
     ours,
+    table_codes,
 )
 from tests.from_zero.place import Place
 from tests.harness.processes import ROOT, run
@@ -101,6 +102,18 @@ def test_doctor_has_the_findings_of_the_page() -> None:
         assert (ROOT / f"signer/doctor/steps/{step}.py").exists() or step == "certificate", step
         for finding in findings:
             assert finding in sources, finding
+
+
+def test_the_site_of_nginx_has_the_lines_to_change() -> None:
+    site = (ROOT / "deploy/nginx/oss-signer.conf").read_text(encoding="utf-8")
+    for line in ("server_name", "ssl_certificate", "ssl_certificate_key"):
+        assert line in table_codes("7. ")
+        assert re.findall(rf"^ +{line} .*sign\.example\.com.*;$", site, re.MULTILINE), line
+    for line in ("server 127.0.0.1:5000", "server 127.0.0.1:5001"):
+        assert line in table_codes("7. ")
+        assert f"{line} max_fails=" in site
+    https = " ".join((ROOT / "docs/https.md").read_text(encoding="utf-8").split())
+    assert "one address: write it twice, with `max_fails=0`" in https
 
 
 async def test_curl_prints_what_the_page_says(place: Place) -> None:
