@@ -60,7 +60,7 @@ install uninstall:  ## this machine's systemd service
 	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/oss2/.venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find tests miniprogram -name node_modules -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

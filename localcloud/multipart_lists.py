@@ -18,7 +18,7 @@ async def list_parts(uploads: MultipartUploads, request: OssRequest) -> web.Resp
     query, bucket, key = request.query, request.bucket, request.key
     encode, encoding = encoder(query)
     most = limit(query, "max-parts")
-    marker = query.get("part-number-marker", "0")
+    marker = query.get("part-number-marker") or "0"  # oss2 sends it empty
     if not marker.isdecimal() or not marker.isascii():
         message = "Argument part-number-marker must be an integer."
         raise invalid_argument(message, "", "part-number-marker", marker)
