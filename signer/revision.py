@@ -7,7 +7,7 @@ rest of the service.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +95,13 @@ class RolePlanner:
             issuer=_issuer(role),
             timeout_seconds=role.entry.timeout.total_seconds(),
         )
+
+    def narrowed_source(
+        self, role: Role, credentials: RoleCredentials, session_policy: str, duration: timedelta
+    ) -> Source:
+        """Return the source of another token of a role of STS, with less permissions and another lifetime."""
+        entry = role.entry.model_copy(update={"duration": duration})
+        return self._source(replace(role, entry=entry, session_policy=session_policy), credentials)
 
     def _source(self, role: Role, credentials: RoleCredentials) -> Source:
         entry = role.entry

@@ -14,7 +14,7 @@ from signer.batches import Batches
 from signer.callers.caller import Caller
 from signer.clock import utc_now
 from signer.credentials.clock_skew import ClockSkew
-from signer.credentials.fetch_pacer import FetchPacer
+from signer.credentials.fetch_pacer import ACCOUNT_CALLS_PER_SECOND, FetchPacer
 from signer.credentials.keeper_pool import KeeperPool, RoleSet
 from signer.credentials.role import RoleState, can_sign
 from signer.credentials.sdk_thread import SdkThread
@@ -40,6 +40,7 @@ from signer.signing.upload_rules import UploadRequest, charged_bytes
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.logs import current_handler
 from signer.telemetry.metrics import Metrics
+from signer.temporary_credentials import TemporaryCredentialService, fetches_per_second
 
 if TYPE_CHECKING:
     from signer.multipart.oss_client import OssClient
@@ -104,12 +105,26 @@ class Service:
         )
         self.batches = Batches(self._admission, self.metrics, self._audit, now=lambda: self._now())
         self.deletes = Deletes(self._admission, self.metrics, self._audit, role_calls, client=self._oss_client)
-        self.downloads = DownloadUrls(self._admission, self.metrics, self._audit, now=lambda: self._now())
         self._caller_checks = CallerCheckBuilder(self._outbound, admit_login=self._admission.admit_login)
         fetches, seconds = registry.server.credential_fetch_rate
-        self._pacer = FetchPacer.for_worker(fetches / seconds, workers)
+        temporary_per_second = fetches_per_second(registry.server)
+        self._pacer = FetchPacer.for_worker(
+            fetches / seconds, workers, account_per_second=ACCOUNT_CALLS_PER_SECOND - temporary_per_second
+        )
         self.credentials = KeeperPool(pacer=self._pacer, on_attempt=self.metrics.record_refresh)
         self._role_planner = RolePlanner(self._sdk, environment)
+        self.temporary_credentials = TemporaryCredentialService(
+            self._admission,
+            self.metrics,
+            self._audit,
+            observe=self.clock_skew.observe,
+            environment=environment,
+            per_second=temporary_per_second / workers,
+            now=lambda: self._now(),
+        )
+        self.downloads = DownloadUrls(
+            self._admission, self.metrics, self._audit, self.temporary_credentials, now=lambda: self._now()
+        )
         roles = RoleSet()
         self.credentials.prepare(roles, self._role_planner.plans(registry, roles))
         self.credentials.activate(roles)
@@ -244,6 +259,7 @@ class Service:
 
     async def close(self) -> None:
         """Stop all background work and close all connections."""
+        await self.temporary_credentials.close()
         await self.credentials.close()
         if self._oss is not None:
             await self._oss.close()

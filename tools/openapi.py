@@ -8,10 +8,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import signer
+from signer.api.credentials import CredentialRequestBody
 from signer.api.downloads_request import DownloadsBody
 from signer.api.upload_request import UploadRequestBody
 from signer.errors import Problem
-from tools import openapi_multipart, openapi_objects
+from tools import openapi_credentials, openapi_multipart, openapi_objects
 from tools.docstrings import require_docstrings
 from tools.openapi_objects import DownloadUrl, DownloadUrls
 from tools.openapi_problem import ProblemDocument
@@ -28,12 +29,15 @@ _SCHEMA_NAMES: dict[type[BaseModel], str] = {
     **openapi_objects.RESPONSES,
     **openapi_multipart.REQUESTS,
     **openapi_multipart.RESPONSES,
+    **openapi_credentials.REQUESTS,
+    **openapi_credentials.RESPONSES,
 }
 _REQUESTS = {
     "UploadRequest",
     "UploadFile",
     *openapi_objects.REQUESTS.values(),
     *openapi_multipart.REQUESTS.values(),
+    *openapi_credentials.REQUESTS.values(),
 }
 _SCHEMA_ADDRESS = "#/components/schemas/{model}"
 _RESPONSE_HEADERS = {
@@ -90,6 +94,14 @@ def openapi_document() -> str:
         "description": "The upload of one file",
         "content": _content(one_file),
     }
+    credential = _operation(
+        "createCredential",
+        "Return a temporary credential that is limited to the caller's objects, for an SDK of OSS",
+        200,
+        openapi_credentials.TemporaryCredential,
+        parameters=[app_id],
+        requestBody={"required": False, "content": _content(_reference(CredentialRequestBody))},
+    )
     callback = {
         "operationId": "receiveCallback",
         "summary": "Receive OSS's callback after an upload, signed by OSS",
@@ -115,6 +127,7 @@ def openapi_document() -> str:
             "/v1/apps/{app_id}/uploads": {"post": upload},
             "/v1/apps/{app_id}/downloads": _downloads_path(app_id),
             "/v1/apps/{app_id}/objects": {"delete": _delete(app_id)},
+            "/v1/apps/{app_id}/credentials": {"post": credential},
             **_multipart_paths(app_id),
             "/v1/apps/{app_id}/multipart/s3": _s3_path(app_id),
             "/v1/apps/{app_id}/callback": {"post": callback},

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from signer.api.callbacks import callback_handler
+from signer.api.credentials import credential_handler
 from signer.api.downloads import download_handler, downloads_handler
 from signer.api.multipart import (
     multipart_abort_handler,
@@ -32,6 +33,7 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
     for method, path, handler, app_naming in (
         ("GET", "/generate_signature", sample_signature_handler(service), app_of_sample_request),
         ("POST", "/v1/apps/{app_id}/uploads", upload_handler(service), app_in_path),
+        ("POST", "/v1/apps/{app_id}/credentials", credential_handler(service), app_in_path),
         ("GET", "/v1/apps/{app_id}/downloads", download_handler(service), app_in_path),
         ("POST", "/v1/apps/{app_id}/downloads", downloads_handler(service), app_in_path),
     ):

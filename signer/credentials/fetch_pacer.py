@@ -37,13 +37,15 @@ class FetchPacer:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def for_worker(cls, machine_per_second: float, workers: int) -> "FetchPacer":
+    def for_worker(
+        cls, machine_per_second: float, workers: int, *, account_per_second: float = ACCOUNT_CALLS_PER_SECOND
+    ) -> "FetchPacer":
         """Return the pacer of one of several workers, which share the pace of the machine.
 
         After an outage each worker needs its own tokens. So for a burst it may use the whole pace of the machine, as
-        long as all workers together stay below what STS allows the account.
+        long as all workers together stay below what is left to them of what STS allows the account.
         """
-        peak = min(machine_per_second, ACCOUNT_CALLS_PER_SECOND / workers)
+        peak = min(machine_per_second, account_per_second / workers)
         share = machine_per_second / workers
         return cls(share, peak_per_second=max(peak, share), burst=_BURST)
 

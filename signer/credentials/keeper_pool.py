@@ -58,6 +58,11 @@ class RoleSet:
         """Replace a token of the role that STS or OSS rejected; use it until then only if `keep`."""
         self.keepers[role].reject(token, keep=keep)
 
+    def revocation_of(self, role: str) -> Hashable:
+        """Return a value that differs for roles with other tokens, and after the tokens of a role were revoked."""
+        keeper = self.keepers[role]
+        return keeper, keeper.token.revocations
+
     def states(self) -> list[RoleState]:
         """Return the state of each role, sorted by name; safe in any thread."""
         return [keeper.state(name) for name, keeper in sorted(self.keepers.items())]

@@ -25,6 +25,8 @@ class RoleToken:
         self._is_removed = False
         self._is_rejected = False
         """Whether the next token replaces the current one in any case."""
+        self.revocations = 0
+        """How many tokens were rejected and not kept: other credentials of the role are revoked with them."""
         self._discarded: Credential | None = None
         """The rejected token, to recognize it if its source returns it again."""
         self.is_reissued = False
@@ -83,6 +85,7 @@ class RoleToken:
         """Let the next token replace the current one even if it ends sooner, and discard the current one or keep it."""
         self._is_rejected = True
         self._pinned.clear()
+        self.revocations += not keep
         if not keep and not self._is_removed:
             self._discarded = self._tokens.pop(self, None) or self._discarded
             self.expires_at = None

@@ -25,7 +25,10 @@ _server_dates: ContextVar[list[ServerDate]] = ContextVar("server_dates")
 class SdkThread:
     """Runs coroutines of the SDKs. The thread starts with the first call, so that no SDK is loaded without need."""
 
-    def __init__(self, observe: Callable[[ServerDate], None] = lambda _date: None) -> None:
+    def __init__(
+        self, observe: Callable[[ServerDate], None] = lambda _date: None, *, name: str = "alibabacloud-sdk"
+    ) -> None:
+        self._name = name
         self._observe = observe
         """Gets the Date of each response, in the caller's loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,9 +65,7 @@ class SdkThread:
             raise RuntimeError("the SDK thread is closed")
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
-                target=_run_sdk_loop, args=(self._loop,), name="alibabacloud-sdk", daemon=True
-            )
+            self._thread = threading.Thread(target=_run_sdk_loop, args=(self._loop,), name=self._name, daemon=True)
             self._thread.start()
         return self._loop
 

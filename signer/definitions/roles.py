@@ -89,4 +89,5 @@ def app_session_policy(app_id: str, app: AppEntry) -> str:
 def caller_access(app_id: str, app: AppEntry, temporary: TemporaryCredentials) -> CallerAccess:
     """Return what the temporary credentials of an app allow."""
     prefix = fixed_prefix(app_id, app.key_prefix)
-    return CallerAccess(app.bucket, prefix, ram_actions(temporary.actions), temporary.duration)
+    also = () if app.downloads is None else also_prefixes(app_id, app.downloads)
+    return CallerAccess(app.bucket, prefix, ram_actions(temporary.actions), temporary.duration, also)

@@ -17,6 +17,7 @@ from signer.signing.object_key import MAX_KEY_BYTES
 from signer.signing.v4 import Credential
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
+from signer.temporary_credentials import TemporaryCredentialService
 
 
 class SignedDownload(NamedTuple):
@@ -42,11 +43,18 @@ class DownloadUrls:
     """Signs the downloads of all apps."""
 
     def __init__(
-        self, admission: Admission, metrics: Metrics, audit: AuditLog | None, *, now: Callable[[], datetime]
+        self,
+        admission: Admission,
+        metrics: Metrics,
+        audit: AuditLog | None,
+        temporary_credentials: TemporaryCredentialService,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._admission = admission
         self._metrics = metrics
         self._audit = audit
+        self._temporary_credentials = temporary_credentials
         self._now = now
 
     async def sign_one(self, context: Context, key: str, style: str | None = None) -> SignedDownloads:
@@ -73,7 +81,7 @@ class DownloadUrls:
             may_read = _readable_keys(app, rules, caller)
             if not is_batch and not may_read(keys[0]):
                 raise _refusal(keys[0])
-            credential, period = await self._credential(context, app, rules)
+            credential, period = await self._credential(context, app, caller, rules)
             signer = DownloadSigner(
                 rules.url,
                 bucket=app.rules.bucket,
@@ -98,14 +106,25 @@ class DownloadUrls:
             self._audit.add("download", {**audit_members(app, caller, context), **members})
         return SignedDownloads(downloads, period.end, caller, allowance)
 
-    async def _credential(self, context: Context, app: App, rules: DownloadRules) -> tuple[Credential, Period]:
+    async def _credential(
+        self, context: Context, app: App, caller: Caller, rules: DownloadRules
+    ) -> tuple[Credential, Period]:
         """Return the credential to sign downloads with, and how long they are valid.
 
         This is the one place where that credential is chosen. During a window it is the one that the window began with,
-        because a URL contains the security token.
+        because a URL contains the security token. In apps with temporary credentials, it is the caller's own: a caller
+        with `oss:PutObject` can make a symbolic link to the object of another one, and OSS checks with the credential
+        of the download whether the target may be read.
+
+        See: https://help.aliyun.com/zh/oss/developer-reference/putsymlink
         """
         roles, period = context.revision.roles, period_at(rules, self._now())
-        if rules.window:
+        if app.caller_access is not None:
+            credential = await self._temporary_credentials.credential_for_reading(
+                context, app, app.caller_access, caller, until=period.end
+            )
+            period = period if rules.window else period_at(rules, self._now())
+        elif rules.window:
             credential = await roles.get_for_period(app.role, period.start, period.end)
         else:
             credential = await context.revision.credential(app)

@@ -137,6 +137,10 @@ class KeyNaming:
         """Whether keys depend neither on the caller nor on the file."""
         return self.name is None and not self.needs_caller
 
+    def prefix_of(self, *, app_id: str, caller: str | None, now: datetime) -> str:
+        """Return the prefix of a caller's keys today. Raises `InvalidRequest` if it is not safe."""
+        return KeyNaming(self.prefix).keys(app_id=app_id, caller=caller, filename=None, now=now)[0]
+
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """Return the prefix, and the exact key or None where the client names it; raise `InvalidRequest` if unsafe."""
         if self._shows_caller:

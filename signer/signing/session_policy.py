@@ -55,10 +55,13 @@ class CallerAccess:
     actions: tuple[str, ...]
     """The RAM actions."""
     duration: timedelta
+    also_readable: tuple[str, ...] = ()
+    """The prefixes of other objects that every caller may read."""
 
     def policy(self, caller: str) -> str:
         """Return the session policy for a caller whose id `check_caller` accepts, so it has no wildcard or slash."""
-        return session_policy(self.bucket, {f"{self.prefix}{caller}/": self.actions})
+        readable = dict.fromkeys(self.also_readable, ("oss:GetObject",))
+        return session_policy(self.bucket, {**readable, f"{self.prefix}{caller}/": self.actions})
 
 
 def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from signer.telemetry.line_writer import LineWriter
 from signer.telemetry.multipart_metrics import MultipartMetrics
 from signer.telemetry.object_metrics import ObjectMetrics
 from signer.telemetry.role_gauges import RoleGauges, role_families
+from signer.telemetry.temporary_credential_metrics import TemporaryCredentialMetrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -106,6 +107,7 @@ class Metrics:
         """Count an attempt, by outcome."""
         self.multipart = MultipartMetrics(self._counter, self._histogram)
         self.objects = ObjectMetrics(self._counter)
+        self.temporary_credentials = TemporaryCredentialMetrics(self._counter, self._gauge)
         self._queue_depth = self._gauge("oss_signer_callback_queue_depth", "Callbacks waiting for delivery.")
         self._refreshes = self._counter(
             "oss_signer_credential_refreshes",

@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Client
-from tools import openapi_multipart, openapi_objects
+from tools import openapi_credentials, openapi_multipart, openapi_objects
 from tools.openapi import openapi_document
 
-REQUESTS = {"UploadRequest", "UploadFile", *openapi_multipart.REQUESTS.values(), *openapi_objects.REQUESTS.values()}
+REQUESTS = {
+    "UploadRequest",
+    "UploadFile",
+    *openapi_multipart.REQUESTS.values(),
+    *openapi_objects.REQUESTS.values(),
+    *openapi_credentials.REQUESTS.values(),
+}
 
 
 @pytest.fixture

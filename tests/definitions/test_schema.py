@@ -105,7 +105,7 @@ NOT_SEEN_BY_A_SCHEMA = {
     "listen-port-too-high", "webhook-secret-not-base64", "webhook-secret-short",
     "temporary-credentials-caller-not-first", "temporary-credentials-duration", "temporary-credentials-of-an-ecs-role",
     "temporary-credentials-policy-too-long", "temporary-credentials-rate", "temporary-credentials-wildcard-in-prefix",
-    "temporary-credentials-with-open-callers",
+    "temporary-credentials-with-open-callers", "temporary-credentials-shorter-than-downloads",
     # Mistakes of YAML itself, which an editor reports without a schema.
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.

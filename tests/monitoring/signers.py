@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +25,7 @@ from tests.harness.waiting import wait_until
 from tests.monitoring.scrapes import Scrape, scrape
 from tests.monitoring.tools import MONITORING, Prometheus, prometheus
 
+API_KEY = "the-key-of-the-monitored-apps"
 HEAD = """\
 version: 1
 server: {{listen: "{listen}", admin: "127.0.0.1:0", callback_queue: "{queue}", callback_keys: "{cloud.oss}/-/", secret: {secret}}}
@@ -45,11 +47,15 @@ CALLBACK_APP = """\
       body: bucket=${{bucket}}&object=${{object}}&etag=${{etag}}&size=${{size}}
       notify: {{url: "http://127.0.0.1:1/", secret: sixteen-letters-}}
 """
-APPS = """\
+APPS = f"""\
 apps:
-  plain: {multipart: {}}
-  limited: {rate_limit: {per_app: 2/h}}
-  small: {key: uuid, generate_signature: false, rate_limit: {per_app_bytes: 10B/h}}
+  plain: {{multipart: {{}}}}
+  limited: {{rate_limit: {{per_app: 2/h}}}}
+  own:
+    key_prefix: own/{{caller}}/
+    callers: {{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}
+    temporary_credentials: {{}}
+  small: {{key: uuid, generate_signature: false, rate_limit: {{per_app_bytes: 10B/h}}}}
 """
 MORE_APPS = """\
   stuck: {credentials: dead}
@@ -106,6 +112,7 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
                 await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
                 await send_uploads(first, 1)
                 await start_multipart_upload(first)
+                await request_credential(first)
                 await send_uploads(second, WAITING_CALLBACKS)
                 for running, scraped in zip((first, second), scrapes, strict=True):
                     scraped.append(await scrape(running))
@@ -194,6 +201,13 @@ async def start_multipart_upload(running: Signer) -> None:
     url = f"{running.public}/v1/apps/plain/multipart"
     async with running.session.post(url, json={"size": 1_000_000}) as response:
         assert response.status == 201, await response.text()
+
+
+async def request_credential(running: Signer) -> None:
+    """Request the temporary credential of a caller."""
+    headers = {"X-Api-Key": API_KEY, "X-Caller": "ann"}
+    async with running.session.post(f"{running.public}/v1/apps/own/credentials", headers=headers) as response:
+        assert response.status == 200, await response.text()
 
 
 async def send_uploads(running: Signer, number: int) -> None:

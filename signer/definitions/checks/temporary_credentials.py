@@ -14,6 +14,7 @@ from signer.definitions.roles import caller_access, fixed_prefix
 from signer.definitions.temporary_credentials_model import TemporaryCredentials
 from signer.signing.object_key import MAX_CALLER_CHARACTERS
 from signer.signing.session_policy import MAX_SESSION_POLICY_CHARACTERS
+from signer.signing.upload_rules import MAX_EXPIRES
 
 _PATH = ("temporary_credentials",)
 _LONGEST_CALLER = "x" * MAX_CALLER_CHARACTERS
@@ -43,6 +44,15 @@ def check_temporary_credentials(app_id: str, app: model.AppEntry, entries: Entri
             "downloads are signed with the caller's own credential, which may not read; add read, or remove downloads"
         )
         yield Violation((*_PATH, "actions"), message)
+    if app.downloads is not None:
+        longest = app.downloads.window + app.downloads.expires
+        if longest > temporary.duration / 2 and longest <= MAX_EXPIRES:
+            message = (
+                f"{format_duration(temporary.duration)} is too short: downloads are signed with these credentials, "
+                f"which are renewed below half of their life, and a URL is valid for {format_duration(longest)}, window and "
+                f"expires together; write at least {format_duration(longest * 2)}, or shorten downloads.expires"
+            )
+            yield Violation((*_PATH, "duration"), message)
 
 
 def _check_prefix(app_id: str, app: model.AppEntry, temporary: TemporaryCredentials) -> Iterator[Violation]:
@@ -60,11 +70,12 @@ def _check_prefix(app_id: str, app: model.AppEntry, temporary: TemporaryCredenti
             f"{quote(app.key_prefix)} has a * or ?, which are wildcards in the RAM policies of temporary_credentials, "
             "so a caller could reach objects of others; remove it",
         )
+    also = " or those in downloads.also" if app.downloads is not None and app.downloads.also else ""
     length = len(caller_access(app_id, app, temporary).policy(_LONGEST_CALLER))
     if length > MAX_SESSION_POLICY_CHARACTERS:
         yield Violation(
             ("key_prefix",),
             f"too long for temporary_credentials: the session policy of a caller id of {MAX_CALLER_CHARACTERS} "
             f"characters has {length:,} characters, and STS accepts {MAX_SESSION_POLICY_CHARACTERS:,}; shorten the "
-            "prefix",
+            f"prefix{also}",
         )
