@@ -49,8 +49,9 @@ def check_temporary_credentials(app_id: str, app: model.AppEntry, entries: Entri
         if longest > temporary.duration / 2 and longest <= MAX_EXPIRES:
             message = (
                 f"{format_duration(temporary.duration)} is too short: downloads are signed with these credentials, "
-                f"which are renewed below half of their life, and a URL is valid for {format_duration(longest)}, window and "
-                f"expires together; write at least {format_duration(longest * 2)}, or shorten downloads.expires"
+                "which are renewed below half of their life, and a URL is valid for "
+                f"{format_duration(longest)}, window and expires together; write at least "
+                f"{format_duration(longest * 2)}, or shorten downloads.expires"
             )
             yield Violation((*_PATH, "duration"), message)
 
