@@ -16,8 +16,9 @@ class TemporaryCredentials(StrictModel):
     rules of forms: OSS checks neither sizes nor types. It needs an entry of type `assume_role` or `oidc`, identified
     callers, and `{caller}/` as the first variable of `key_prefix`."""
 
-    duration: Duration = Field(timedelta(minutes=15), examples=["15m"])
-    """Lifetime of a credential, from 15m to 12h, and at most the MaxSessionDuration of the role."""
+    duration: Duration = Field(timedelta(minutes=15), examples=["90m"])
+    """Lifetime of a credential, from 15m to 12h, and at most the MaxSessionDuration of the role; with `downloads`, at
+    least twice as long as a URL is valid."""
     actions: tuple[Action, ...] = Field(
         ("upload", "multipart", "read"), min_length=1, examples=[["upload", "multipart", "read"]]
     )
