@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow coverage lint docs package bench soak clean install uninstall
+.PHONY: help demo test test-slow coverage lint docs lock package wheels bench soak clean install uninstall
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,13 +38,25 @@ docs: $(VENV)/.dev  ## regenerate docs/configuration.md, the JSON Schema and Ope
 	$(BIN)/python -m tools.configuration_docs > docs/configuration.md
 	$(BIN)/python -m tools.json_schema > config/oss-signer.schema.json
 	cp config/oss-signer.schema.json signer/definitions/schema.json
+	cp config/oss-signer.yaml signer/demo/oss-signer.yaml
 	$(BIN)/python -m tools.openapi > signer/api/openapi.json
 
+lock: $(VENV)/.dev  ## requirements.lock: requirements.txt with hashes, for make install and images
+	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
+
 package: $(VENV)/.dev  ## the upload library's tarball and the Python wheel, in dist/
-	rm -rf build *.egg-info
 	mkdir -p dist
-	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	systemd/build-wheel $(BIN)/python dist --no-build-isolation
 	cd miniprogram/upload && npm pack --silent --pack-destination '$(CURDIR)/dist'
+
+wheels:  ## all that an offline make install needs, in dist/wheels
+	rm -rf dist/wheels
+	mkdir -p dist/wheels
+	# Without conditions: another patch release of Python may need what this one does not.
+	sed 's/ ; .*\\$$/ \\/' requirements.lock > dist/wheels/requirements.lock
+	$(PYTHON) -m pip --disable-pip-version-check --quiet wheel --no-deps -r dist/wheels/requirements.lock --wheel-dir dist/wheels
+	systemd/build-wheel $(PYTHON) dist/wheels
 
 bench: $(VENV)/.dev  ## measure the figures of docs/performance.md
 	bench/setup
@@ -57,7 +69,8 @@ soak: $(VENV)/.dev  ## random faults of the cloud for two minutes, then of every
 
 install uninstall:  ## this machine's systemd service
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' UNITDIR='$(UNITDIR)' WORKERS='$(WORKERS)' PYTHON='$(PYTHON)' \
-	WHEELS='$(WHEELS)' VENV_FROM='$(VENV_FROM)' systemd/$@
+	WHEELS='$(WHEELS)' $(if $(filter undefined,$(origin PLUGINS)),,PLUGINS='$(PLUGINS)') VENV_FROM='$(VENV_FROM)' \
+	ALLOW_HOME_PYTHON='$(ALLOW_HOME_PYTHON)' systemd/$@
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) tests/oss2/.venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

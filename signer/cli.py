@@ -25,6 +25,7 @@ from signer.commands import (
 from signer.commands.mistake_output import print_mistakes
 from signer.definitions.mistakes import BadDefinitions
 from signer.delivery.queue import CannotOpenQueue
+from signer.demo.example import CannotWriteExample
 from signer.demo.local_cloud import CannotStart
 from signer.environment import CannotReadEnvironment
 from signer.live.admin_client import CannotCallSigner
@@ -48,6 +49,7 @@ _COMMANDS = (
     completion,
 )
 _EXPLAINED = (
+    CannotWriteExample,
     CannotCallSigner,
     CannotListen,
     CannotOpenQueue,

@@ -12,6 +12,7 @@ from signer.live.definition_source import DefinitionSource
 from signer.live.last_good import last_good_file
 from signer.stores.store_factory import is_remote, open_store
 
+DEFAULT_CONFIG = "config"
 _ALLOW_OPTIONS = (
     ("env", "NAME", "a variable, or a pattern like 'WX_*', that a remote store may refer to"),
     ("files", "DIR", "a directory whose files a remote store may refer to, in addition to $CREDENTIALS_DIRECTORY"),
@@ -23,7 +24,7 @@ def add_definition_options(parser: argparse.ArgumentParser) -> None:
     """Add the definitions as argument and as `--config`, and what they may use."""
     summary = "the definitions: a file, a directory or the URL of a store"
     # argparse prints no default by itself: a store URL may contain a password.
-    default = os.environ.get("OSS_SIGNER_CONFIG", "config")
+    default = os.environ.get("OSS_SIGNER_CONFIG", DEFAULT_CONFIG)
     parser.add_argument("--config", default=default, help=f"{summary} (default: $OSS_SIGNER_CONFIG, or config)")
     parser.add_argument("config", nargs="?", default=argparse.SUPPRESS, metavar="CONFIG", help="the same as --config")
     add_environment_options(parser)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import aiohttp
 
-from signer.commands.definition_options import add_definition_options
+from signer.commands.definition_options import DEFAULT_CONFIG, add_definition_options
 from signer.demo import local_cloud
 from signer.demo.addresses import reachable_host, with_host
 from signer.demo.default_app import with_default_app
+from signer.demo.example import write_example
 from signer.demo.relocation import relocate
 from signer.demo.upload_page import add_upload_page
 from signer.environment import Environment
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
+    if options.config == DEFAULT_CONFIG and not Path(DEFAULT_CONFIG).exists():
+        write_example(Path(DEFAULT_CONFIG))
+        print(f"Example definitions are written to {DEFAULT_CONFIG}/", flush=True)
     with process_log(level=logs.WARNING):
         event_loop.run(_demo(options))
     return 0

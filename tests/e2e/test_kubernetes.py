@@ -6,8 +6,10 @@ RRSA, and gets the probes of the manifests.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ import aiohttp
 import kubernetes_validate
 import pytest
 import yaml
+from aiohttp import test_utils, web
 
 from signer.cli import main
 from tests.e2e.layouts import config_map
 from tests.harness.local_cloud import Cloud
 from tests.harness.oss_upload import post_object
-from tests.harness.processes import ROOT
+from tests.harness.ports import reserve_port
+from tests.harness.processes import ROOT, run
 from tests.harness.signer import entries, signer
 from tests.localcloud.sdk import PROVIDER, ROLE
 from tests.localcloud.test_oidc import token
@@ -130,6 +134,23 @@ def test_the_image_copies_only_existing_files() -> None:
     assert {line[1:] for line in kept if line.startswith("!")} == set(copied)
     user = next(shlex.split(line)[1] for line in lines if line.startswith("USER"))
     assert user == f"{pod()['securityContext']['runAsUser']}:{pod()['securityContext']['runAsGroup']}"
+
+
+async def test_the_dockerfile_is_clean_and_its_health_check_tells_whether_a_signer_runs() -> None:
+    dockerfile = HERE / "Dockerfile"
+    linted = await run(Path(sys.executable).with_name("hadolint"), dockerfile)
+    assert (linted.status, linted.out) == (0, "")
+    [check] = re.findall(r"HEALTHCHECK .*?CMD (\[.*?\])$", dockerfile.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    [_, option, script] = json.loads(check)
+    assert (await run(sys.executable, option, script.replace("9180", str(reserve_port())))).status != 0
+
+    async def healthz(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    application = web.Application()
+    application.router.add_get("/healthz", healthz)
+    async with test_utils.TestServer(application) as server:
+        assert (await run(sys.executable, option, script.replace("9180", str(server.port)))).status == 0
 
 
 def definitions(secrets: Path, **replaced: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("project")
     for name in ("Makefile", "pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, copy)
-    for name in ("signer", "localcloud", "miniprogram/upload"):
+    for name in ("signer", "localcloud", "miniprogram/upload", "systemd"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     return copy
 
@@ -95,9 +95,10 @@ async def test_the_installed_wheel_runs_the_demo(dist: Path, tmp_path: Path) -> 
         unavailable(f"pip cannot install the wheel's dependencies: {installed.err}")
     ports = ("--port", "0", "--admin-port", "0", "--oss-port", "0")
     async with (
-        launch(programs / "oss-signer", "demo", "--config", ROOT / "config", *ports, cwd=tmp_path) as process,
+        launch(programs / "oss-signer", "demo", *ports, cwd=tmp_path) as process,
         aiohttp.ClientSession() as session,
     ):
+        assert await process.read_line() == "Example definitions are written to config/"
         page = (await process.read_line()).split()[-1]
         async with session.get(page) as response:
             assert response.status == 200
@@ -105,5 +106,8 @@ async def test_the_installed_wheel_runs_the_demo(dist: Path, tmp_path: Path) -> 
         assert scripts
         async with session.get(f"{page.rstrip('/')}{scripts[0]}") as response:
             assert response.status == 200
+    assert (tmp_path / "config/oss-signer.yaml").read_bytes() == (ROOT / "config/oss-signer.yaml").read_bytes()
+    schema = tmp_path / "config/oss-signer.schema.json"
+    assert schema.read_bytes() == (ROOT / "config/oss-signer.schema.json").read_bytes()
     helped = await run(programs / "oss-localcloud", "--help", cwd=tmp_path)
     assert helped.status == 0, helped.err

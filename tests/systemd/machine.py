@@ -60,7 +60,9 @@ class Machine:
     async def install(self, *settings: str, source: str = PROJECT) -> str:
         """Run `make install` with the packages of the tests."""
         python = f"PYTHON={sys.base_prefix}/bin/python3"
-        return await self.run("make", "-C", source, "install", python, f"VENV_FROM={_PACKAGES}", *settings)
+        return await self.run(
+            "make", "-C", source, "install", python, f"VENV_FROM={_PACKAGES}", "ALLOW_HOME_PYTHON=1", *settings
+        )
 
 
 def python_below_a_home() -> str:

@@ -188,7 +188,21 @@ async def _upgrade(site: Site, running: Load) -> None:
     """Install another release while the signer runs; an edited configuration is kept."""
     release = await site.machine.run("readlink", "/opt/oss-signer/current")
     source = "/tmp/newer"
-    needed = (f"{PROJECT}/{name}" for name in ("signer", "systemd", "config", "Makefile", "requirements.txt"))
+    needed = (
+        f"{PROJECT}/{name}"
+        for name in (
+            "signer",
+            "localcloud",
+            "systemd",
+            "config",
+            "Makefile",
+            "requirements.txt",
+            "requirements.lock",
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+        )
+    )
     await site.machine.run("mkdir", source)
     await site.machine.run("cp", "-r", *needed, source)
     await site.machine.run("sed", "-i", 's/^__version__ = .*/__version__ = "9.9.9"/', f"{source}/signer/__init__.py")

@@ -19,9 +19,8 @@ MAX_EXPOSURE = 1.2
 
 
 async def make(target: str, destination: Path, *settings: str) -> str:
-    ended = await run(
-        "make", target, f"DESTDIR={destination}", f"PYTHON={sys.executable}", f"VENV_FROM={sys.prefix}", *settings
-    )
+    python = (f"PYTHON={sys.executable}", f"VENV_FROM={sys.prefix}", "ALLOW_HOME_PYTHON=1")
+    ended = await run("make", target, f"DESTDIR={destination}", *python, *settings)
     assert ended.status == 0, ended.out + ended.err
     return ended.out + ended.err
 
