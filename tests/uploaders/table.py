@@ -1,4 +1,4 @@
-"""The table of tested clients in docs/uploaders.md: `UPDATE_EXPECTED=1 pytest tests/uploaders` writes what has passed."""
+"""The tables of docs/uploaders.md: `UPDATE_EXPECTED=1 pytest tests/uploaders` writes what has passed."""
 
 from __future__ import annotations
 
@@ -13,43 +13,51 @@ from tests.uploaders.recipes import CHINESE_PAGE, PAGE
 
 CHECKS = ("1 file", "20 files", "progress", "cancel", "refusal", "Unicode names")
 PASSED = "✓"
-_ROWS = re.compile(r"(?<=^<!-- tested -->\n)(.*?)(?=^<!-- end of tested -->$)", re.MULTILINE | re.DOTALL)
+CLIENTS, SDKS = "clients", "SDKs"
+"""The names of the tables."""
 
 
-def rows(page: Path = PAGE) -> dict[str, tuple[str, ...]]:
-    """Return version and results by client, as the page has them."""
-    [table] = _ROWS.findall(page.read_text("utf-8"))
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    return {name: tuple(rest) for name, *rest in cells}
+def _table(text: str, name: str) -> str:
+    [table] = re.findall(rf"(?<=^<!-- {name} -->\n)(.*?)(?=^<!-- end of {name} -->$)", text, re.MULTILINE | re.DOTALL)
+    return str(table)
+
+
+def rows(name: str = CLIENTS, page: Path = PAGE) -> dict[str, tuple[str, ...]]:
+    """Return the further cells of each row of a table, by the first cell."""
+    table = _table(page.read_text("utf-8"), name).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {first: tuple(rest) for first, *rest in cells}
 
 
 def passed(client: str, version: str, *checks: str) -> None:
     """Compare with the page that a client passes these checks, or write it."""
-    if os.environ.get("UPDATE_EXPECTED") != "1":
+    if not is_updating():
         found = rows().get(client, ("",))
         assert all(found[1 + CHECKS.index(check)] == PASSED for check in checks), f"{client}: {checks}; see table.py"
         return
     for page in (PAGE, CHINESE_PAGE):
-        if page.exists():
-            _write(page, client, version, checks)
+        results = list(rows(CLIENTS, page).get(client, ("", *[""] * len(CHECKS)))[1:])
+        for check in checks:
+            results[CHECKS.index(check)] = PASSED
+        write_row(CLIENTS, page, client, (version, *results))
 
 
-def _write(page: Path, client: str, version: str, checks: tuple[str, ...]) -> None:
+def is_updating() -> bool:
+    """Return whether the tests write what they compare with."""
+    return os.environ.get("UPDATE_EXPECTED") == "1"
+
+
+def write_row(name: str, page: Path, first: str, rest: tuple[str, ...]) -> None:
+    """Add or replace a row of a table. The rows are sorted by their first cell."""
     with page.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # test files run side by side
         text = file.read()
-        found = rows(page)
-        results = list(found.get(client, ("", *[""] * len(CHECKS)))[1:])
-        for check in checks:
-            results[CHECKS.index(check)] = PASSED
-        found[client] = (version, *results)
-        [old] = _ROWS.findall(text)
-        lines = old.splitlines()[:2] + [
-            f"| {' | '.join((name, *found[name]))} |" for name in sorted(found, key=str.lower)
-        ]
+        old = _table(text, name)
+        found = {**rows(name, page), first: rest}
+        lines = [f"| {' | '.join((each, *found[each]))} |" for each in sorted(found, key=str.lower)]
         file.seek(0)
         file.truncate()
-        file.write(text.replace(old, "\n".join(lines) + "\n"))
+        file.write(text.replace(old, "\n".join([*old.splitlines()[:2], *lines]) + "\n"))
 
 
 def npm_version(package: str, directory: Path = ROOT / "tests/uploaders") -> str:
@@ -58,8 +66,9 @@ def npm_version(package: str, directory: Path = ROOT / "tests/uploaders") -> str
     return str(lock["packages"][f"node_modules/{package}"]["version"])
 
 
-def pip_version(package: str) -> str:
-    """Return the version in the requirements of the tests."""
-    text = "".join((ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt"))
+def pip_version(package: str, *files: str) -> str:
+    """Return the version in requirements, by default those of the tests."""
+    names = files or ("requirements.txt", "requirements-dev.txt")
+    text = "".join((ROOT / name).read_text("utf-8") for name in names)
     [version] = re.findall(rf"^{re.escape(package)}==(\S+)$", text, re.MULTILINE)
     return str(version)

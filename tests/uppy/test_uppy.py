@@ -21,6 +21,7 @@ from tests.harness.npm import install_packages
 from tests.harness.processes import ROOT, run
 from tests.harness.waiting import wait_until
 from tests.multipart.video_signer import API_KEY, VideoSigner, definitions, video_signer
+from tests.uploaders.pages import cors_rule
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,8 @@ def glue(version: int) -> str:
 @pytest.fixture
 async def videos() -> AsyncIterator[VideoSigner]:
     async with aiohttp.ClientSession() as session, local_cloud(session, "--bucket", "videos=cn-hangzhou") as cloud:
+        async with session.put(f"{cloud.oss}/-/buckets/videos/cors", json=cors_rule(2)) as response:
+            assert response.status == 200
         text = definitions(cloud, multipart="{}", max_size="1MiB", cors_origins='["*"]')
         async with video_signer(cloud, text) as videos:
             yield videos
