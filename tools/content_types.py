@@ -1,7 +1,5 @@
 """Generates the media types of file name extensions from mime-db: `python -m tools.content_types`, after `npm ci`.
 
-It writes the whole table for the signer, and the part that phones need for the upload library.
-
 See: https://github.com/jshttp/mime-db
 """
 
@@ -16,13 +14,6 @@ from typing import Any
 _ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = _ROOT / "miniprogram" / "upload"
 PYTHON = _ROOT / "signer" / "signing" / "types_by_extension.py"
-JAVASCRIPT = LIBRARY / "src" / "types.mjs"
-
-ON_PHONES = (
-    "jpg jpeg png gif webp heic heif avif mp4 m4v mov webm mkv 3gp "
-    "mp3 m4a aac wav amr ogg pdf doc docx xls xlsx ppt pptx txt csv zip gz apk"
-)
-"""The extensions that the upload library knows: photos, videos, recordings and documents. The signer knows them all."""
 
 _LICENCE = "MIT licence, (c) Jonathan Ong, Douglas Christopher Wilson"
 _FACETS = ("prs.", "x-", "x.", "vnd.")
@@ -64,27 +55,13 @@ def python_module(types: dict[str, str], note: str) -> str:
     return "\n".join([*lines, "}", '"""By kind: each subtype with its extensions."""', ""])
 
 
-def javascript_module(types: dict[str, str], note: str) -> str:
-    """Return the module with the types of phones, as one string for a regular expression."""
-    chosen = defaultdict(list)
-    for extension in ON_PHONES.split():
-        chosen[types[extension]].append(extension)
-    text = ";".join(
-        f"{content_type.removeprefix('application')} {' '.join(extensions)}"
-        for content_type, extensions in chosen.items()
-    )
-    return f"// Media types, each with its extensions; /pdf is application/pdf.\n// {note}\nexport const TYPES =\n  '{text};'\n"
-
-
-def modules() -> dict[Path, str]:
-    """Return the text of both modules by their path."""
+def module() -> str:
+    """Return the text of the module."""
     package = LIBRARY / "node_modules" / "mime-db"
     version = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
     types = types_by_extension(json.loads((package / "db.json").read_text(encoding="utf-8")))
-    note = f"Generated from mime-db {version} ({_LICENCE}) by tools/content_types.py."
-    return {PYTHON: python_module(types, note), JAVASCRIPT: javascript_module(types, note)}
+    return python_module(types, f"Generated from mime-db {version} ({_LICENCE}) by tools/content_types.py.")
 
 
 if __name__ == "__main__":
-    for path, text in modules().items():
-        path.write_text(text, encoding="utf-8")
+    PYTHON.write_text(module(), encoding="utf-8")

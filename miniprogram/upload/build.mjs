@@ -11,8 +11,10 @@ const target = process.argv[2] || here
 const page = process.argv[2] ? join(target, 'page') : join(here, '..', '..', 'signer', 'demo', 'page')
 const sample = join(process.argv[2] || join(here, '..', 'sample'), 'miniprogram_npm', '@oss-signer', 'upload')
 
-/** Names that begin with _ are internal and get shortened. */
-const bundle = async (source) => {
+/** Builds an entry point. `host`: of which platform. Names that begin with _ are internal and get shortened. */
+const bundle = async (source, host) => {
+  const path = join(here, 'src', host ? `${host}-host.mjs` : 'host.mjs')
+  const setup = (made) => made.onResolve({ filter: /^\.\/host\.mjs$/ }, () => ({ path }))
   const { outputFiles } = await build({
     absWorkingDir: here,
     entryPoints: [source],
@@ -23,6 +25,8 @@ const bundle = async (source) => {
     format: 'esm',
     target: 'es2017',
     write: false,
+    external: ['@tarojs/taro'],
+    plugins: [{ name: 'host', setup }],
   })
   const compress = { passes: 4, pure_getters: true, unsafe: true, unsafe_arrows: true, unsafe_methods: true }
   return (await minify(outputFiles[0].text, { module: true, ecma: 2017, compress })).code
@@ -42,6 +46,10 @@ for (const [source, name] of [['wx', 'index'], ['wx-multipart', 'multipart']]) {
   const code = asCommonJs(await bundle(`src/${source}.mjs`))
   write(join(target, 'miniprogram_dist'), `${name}.js`, code)
   write(sample, `${name}.js`, code)
+}
+write(target, 'my.js', asCommonJs(await bundle('src/my.mjs', 'my')))
+for (const host of ['uni', 'taro']) {
+  for (const name of [host, `${host}-multipart`]) write(target, `${name}.mjs`, await bundle(`src/${name}.mjs`, host))
 }
 write(target, 'h5.mjs', await bundle('src/h5.mjs'))
 const h5 = await bundle('src/h5-multipart.mjs')

@@ -8,7 +8,7 @@
  * - `server`: 5xx, or a response of neither the signer nor OSS, after all retries
  * - `domain`: the address is not on the mini-program's list of allowed domains
  * - `file`: the file cannot be read
- * - `login`: wx.login failed, after all retries
+ * - `login`: wx.login failed, after all retries; that of another platform too
  * - `too_large`, `too_small`: the file breaks the limits of the form or of OSS
  * - `expired`: the form or its token has expired, and so has a new form; of a part, several new signatures
  * - `exists`: an object with this key already exists
@@ -106,6 +106,11 @@ export interface UploaderOptions {
   endpoint: string
   /** The app's id in the signer's definitions, usually the mini-program's app id. */
   appId: string
+  /**
+   * The object with the calls of a platform that has the same ones as WeChat: `tt` (Douyin), `ks` (Kuaishou), `qq` (QQ) or
+   * `swan` (Baidu); by default `wx`. Other platforms have entry points of their own.
+   */
+  platform?: object | undefined
   /** The number of concurrent uploads: 1 to 10, by default 4. WeChat allows 10. */
   concurrency?: number | undefined
   /** Whether to call wx.login when the signer responds with 401; by default true. */
@@ -131,7 +136,7 @@ export interface UploaderOptions {
 export interface UploadOptions {
   /** The file's name. It becomes part of the key, and determines the type without `contentType`. */
   filename?: string | undefined
-  /** Such as image/jpeg; by default from the extension of the name. */
+  /** Such as image/jpeg; by default the signer finds it by the extension of the name. */
   contentType?: string | undefined
   /** In bytes; by default read from the file. */
   size?: number | undefined
@@ -159,7 +164,12 @@ export interface FileUploader<File> {
   abort(): void
 }
 
-/** `upload` accepts a path from wx.chooseMedia, wx.chooseMessageFile and similar functions. */
-export type Uploader = FileUploader<string>
+/**
+ * A path from wx.chooseMedia, wx.chooseMessageFile and similar functions; or data: an ArrayBuffer, a data URL
+ * (`data:image/png;base64,...`) or a canvas. Data is written to a file of the user data path, uploaded, and removed.
+ */
+export type FileSource = string | ArrayBuffer | { toDataURL(): string }
+
+export type Uploader = FileUploader<FileSource>
 
 export function createUploader(options: UploaderOptions): Uploader

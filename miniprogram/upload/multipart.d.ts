@@ -1,4 +1,4 @@
-import type { Form, UploadError, UploadOptions, UploadResult, UploaderOptions } from './index.js'
+import type { FileSource, Form, UploadError, UploadOptions, UploadResult, UploaderOptions } from './index.js'
 
 export * from './index.js'
 
@@ -61,4 +61,4 @@ export interface MultipartFileUploader<File> {
 }
 
 /** Uploads large files in parts, and others as forms. */
-export function createUploader(options: MultipartUploaderOptions): MultipartFileUploader<string>
+export function createUploader(options: MultipartUploaderOptions): MultipartFileUploader<FileSource>

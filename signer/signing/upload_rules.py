@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from signer.errors import InvalidRequest, TooLarge, UnsupportedType
 from signer.signing.callback_field import CallbackField
-from signer.signing.content_types import content_type_by_name
+from signer.signing.content_types import content_type_by_name, runs_script
 from signer.signing.object_key import KeyNaming
 from signer.signing.policy_document import Condition
 
@@ -103,14 +103,15 @@ def choose_content_type(rules: UploadRules, request: UploadRequest) -> str | Non
 def find_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     """Return the type of the request, else the one of its file name, else the only type that the app allows.
 
-    The file name counts only where the app restricts the types. Returns None where no type is known. Raises
-    `UnsupportedType` for a type that the app does not allow, and `InvalidRequest` for one that is not valid.
+    Where the app does not restrict the types, the file name counts only for a form that the client uses for several
+    files: the upload library has no table of types. Returns None where no type is known. Raises `UnsupportedType` for
+    a type that the app does not allow, and `InvalidRequest` for one that is not valid.
     """
     content_type = request.content_type
     if content_type is not None and not _is_media_type(content_type):
         raise InvalidRequest("content_type is not a media type; send one such as image/jpeg")
     if not rules.content_types:
-        return content_type
+        return _safe_type_by_name(request) if content_type is None and request.reuse else content_type
     if content_type is None and request.filename is not None:
         content_type = content_type_by_name(request.filename)
     if content_type is None and len(rules.content_types) == 1:
@@ -118,6 +119,11 @@ def find_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     if content_type is not None and content_type.partition(";")[0].lower() not in rules.content_types:
         raise UnsupportedType(f"this app allows {', '.join(rules.content_types)}")
     return content_type
+
+
+def _safe_type_by_name(request: UploadRequest) -> str | None:
+    content_type = content_type_by_name(request.filename) if request.filename is not None else None
+    return None if content_type is not None and runs_script(content_type) else content_type
 
 
 @lru_cache(maxsize=1024)

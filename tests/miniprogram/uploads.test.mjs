@@ -61,8 +61,8 @@ describe('the type of a path', () => {
     for (const [name, type] of Object.entries(types)) assert.equal(await storedType('free', name), type)
   })
 
-  test('is left to the phone if the extension is rare or missing', async () => {
-    for (const name of ['a.xyz', 'jpg', 'a.', 'a.p(g', 'a.undefined']) {
+  test('is left to the phone if the extension is unknown or missing, or the type could run scripts', async () => {
+    for (const name of ['a.unknown', 'jpg', 'a.', 'a.p(g', 'a.undefined', 'a.html']) {
       assert.equal(await storedType('free', name), 'application/octet-stream')
     }
   })

@@ -84,7 +84,7 @@ function startTask(name, phone, turns, options, headers, send) {
     const secure = url.protocol === 'https:'
     request = http.request(url, {
       method: options.method || (name === 'uploadFile' ? 'POST' : 'GET'),
-      headers: { ...headers, Referer: `https://servicewechat.com/${phone.appId}/devtools/page-frame.html` },
+      headers: { ...headers, Referer: phone.referer || `https://servicewechat.com/${phone.appId}/devtools/page-frame.html` },
       agent: name === 'request' && phone.agent,
       // Like a name server, connect to another port than the one of the URL; like a proxy in front, without TLS.
       port: phone.routes[url.origin] || url.port,
@@ -119,7 +119,7 @@ function startTask(name, phone, turns, options, headers, send) {
 
 /**
  * `appId`: for the Referer. `logIn`: returns a code of WeChat, or rejects. `domains`: the origins on the mini-program's list,
- * if it has one. `routes`: another local port for an origin. `files`: the directory of wxfile://NAME. `headersWithUpload`:
+ * if it has one. `referer`: instead of WeChat's. `routes`: another local port for an origin. `files`: the directory of wxfile://NAME. `headersWithUpload`:
  * some phones add undocumented headers to the result of uploadFile. `emitsHeaders`: whether onHeadersReceived works, which
  * needs base library 2.1.0. `readsSlices`: whether readFile accepts a position, which needs 2.10.0. `cased`: how the names
  * of headers are written. `keepsConnections`: whether requests use connections again. `storageFile`: where the storage is kept
@@ -157,12 +157,29 @@ function createWx(options = {}) {
   phone.agent = phone.keepsConnections ? new http.Agent({ keepAlive: true }) : false
   const storage = openStorage(phone.storageFile)
   const realPath = (name) => (name.startsWith('wxfile://') ? path.join(phone.files, name.slice(9)) : name)
+  const userData = 'wxfile://usr'
 
   const fileSystem = {
     getFileInfo(options) {
       const name = realPath(options.filePath)
       if (fs.existsSync(name)) settle(options, 'success', { size: fs.statSync(name).size, errMsg: 'getFileInfo:ok' })
       else settle(options, 'fail', { errMsg: `getFileInfo:fail no such file or directory "${options.filePath}"` })
+    },
+    writeFile(options) {
+      calls.push({ api: 'writeFile', filePath: options.filePath })
+      const { filePath, data, encoding = 'utf8' } = options
+      if (!filePath.startsWith(`${userData}/`)) {
+        return settle(options, 'fail', { errMsg: `writeFile:fail permission denied, open ${filePath}` })
+      }
+      fs.mkdirSync(realPath(userData), { recursive: true })
+      const content = typeof data === 'string' ? Buffer.from(data, encoding) : bodyOf(data)
+      fs.writeFile(realPath(filePath), content, () => settle(options, 'success', { errMsg: 'writeFile:ok' }))
+    },
+    unlink(options) {
+      fs.unlink(realPath(options.filePath), (error) => {
+        if (error) settle(options, 'fail', { errMsg: `unlink:fail no such file or directory, unlink ${options.filePath}` })
+        else settle(options, 'success', { errMsg: 'unlink:ok' })
+      })
     },
     readFile(options) {
       calls.push({ api: 'readFile', position: options.position, length: options.length })
@@ -221,6 +238,7 @@ function createWx(options = {}) {
     }),
 
     getFileSystemManager: () => fileSystem,
+    env: { USER_DATA_PATH: userData },
   }
   return { wx, phone, calls, storage, fileSystem, requests, uploads }
 }

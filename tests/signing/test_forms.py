@@ -259,6 +259,18 @@ def test_each_form_has_a_key_of_its_own_where_the_client_names_the_object() -> N
     assert [key.removeprefix("p/")[32:] for key in keys] == ["-照片.jpg", "-照片.jpg", ""]
 
 
+@pytest.mark.parametrize(
+    ("filename", "content_type"),
+    [("a.jpg", "image/jpeg"), ("a.html", None), ("a.svg", None), ("a", None), (None, None)],
+)
+def test_a_reusable_form_has_the_type_of_the_name_unless_it_can_run_scripts(
+    filename: str | None, content_type: str | None
+) -> None:
+    upload = form(UploadRequest(filename=filename, reuse=True))
+    assert upload.fields.get("x-oss-content-type") == content_type
+    assert "x-oss-content-type" not in form(UploadRequest(filename=filename)).fields
+
+
 def test_reusable_form_leaves_the_name_to_the_client() -> None:
     upload = form(UploadRequest(filename="a.jpg", reuse=True))
     assert (upload.key, upload.fields["key"]) == (None, "p/${filename}")

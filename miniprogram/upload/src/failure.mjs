@@ -10,7 +10,7 @@ const MESSAGES = {
   server: '服务繁忙',
   domain: '域名未登记',
   file: '无法读取文件',
-  login: '微信登录失败',
+  login: '登录失败',
   unauthenticated: '请重新登录',
   app_disabled: '上传已关闭',
   rate_limited: '操作太频繁',

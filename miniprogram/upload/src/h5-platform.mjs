@@ -24,7 +24,19 @@ export const send = (method, url, body, headers, timeoutMs, onSent, onStart) =>
     xhr.send(body)
   })
 
+/** Returns the bytes of base64. */
+const decode = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+
 export const platform = {
+  /** Returns a Blob of data: an ArrayBuffer, a data URL or a canvas. */
+  _wrap(file) {
+    const data = file.toDataURL ? file.toDataURL() : file
+    const [, type, base64] = /^data:([^,;]*).*?,([^]*)/.exec(data) || []
+    return base64 ? new Blob([decode(base64)], { type }) : data.byteLength >= 0 ? new Blob([data]) : data
+  },
+
+  _open: (file) => file,
+
   _now: () => performance.now(),
 
   _send: (url, headers, body, timeoutMs) =>

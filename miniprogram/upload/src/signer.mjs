@@ -61,7 +61,7 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
   /** Returns a usable form as {_form, _ends}. A form with an exact key is for one file only. */
   const sign = async (request) => {
     const { filename, content_type: type, size, vars, meta } = request
-    const id = JSON.stringify([type || (filename || '').replace(/.*\./, ''), vars, meta])
+    const id = JSON.stringify([type || (filename || '').replace(/.*(?=\.)/, ''), vars, meta])
     const promise = kept[id]
     const signed = await promise
     // Only the signer knows whether an empty file is allowed.

@@ -4,19 +4,11 @@ import { assign, failure, nothing } from './failure.mjs'
 import { etagOf, refusal } from './oss-answer.mjs'
 import { createTotal } from './progress.mjs'
 import { createSigner } from './signer.mjs'
-import { TYPES } from './types.mjs'
 
 const MAX_RETRY_DELAY_MS = 10000
 const MAX_RETRY_AFTER_SECONDS = 60
 // Everything except letters, digits and characters that are safe in keys and URLs.
 const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
-
-/** The type of a file by its name; undefined for a rare extension, which only the signer knows. */
-const typeOf = (name) => {
-  const [, extension] = /\.(\w+)$/.exec(name) || []
-  const [, type = ''] = TYPES.match(`([^ ;]+)[^;]* ${extension}[ ;]`.toLowerCase()) || []
-  return type.replace(/^\//, 'application/') || undefined
-}
 
 const tries = new WeakMap() // by error: the attempt, for `retryOf`
 
@@ -37,12 +29,13 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
     queue.shift()()
   }
 
-  const upload = async (file, options = {}) => {
+  const upload = async (input, options = {}) => {
+    const file = platform._wrap(input)
     const { filename, contentType, vars, meta, signal = createCancel().signal, onState = nothing } = options
     let { size = file.size } = options
     const named = filename || file.name
     const name = named || (file.charAt ? file.replace(/.*\//, '') : '') // a Blob has no name
-    const type = contentType || file.type || typeOf(name)
+    const type = contentType || file.type || undefined // else the signer knows it by the name
     const request = { filename: name || undefined, content_type: type, vars, meta, reuse: true }
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
     let progress
@@ -120,7 +113,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
       const doubted = doubt
       doubt = true
       const longMs = timeoutMs * 4 + size / 20
-      const answer = await step(() => platform._upload(form, key, file, longMs, progress, (abort) => (end = abort)))
+      const answer = await step(() => platform._upload(form, key, job._file, longMs, progress, (abort) => (end = abort)))
       const [status, , body] = answer
       const error = status < 300 ? {} : refusal(answer)
       if (error.code && !(error.code === 'exists' && doubted)) {
@@ -162,6 +155,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
         end = () => (queue = queue.filter((each) => each !== resolve))
       }))
       try {
+        job._file = await platform._open(file)
         result = await (sendParts && sendParts(job))
         try {
           result = result || (await retry(sendForm, () => (signed._ends = 0), (error) => onState('waiting', error)))
@@ -172,6 +166,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
         }
         return result
       } finally {
+        if (job._file !== file) platform._close(job._file)
         running--
         begin()
       }

@@ -1,9 +1,10 @@
 // What multipart uploads need of mini-programs: slices of files, and storage.
-import { assign, failure } from './failure.mjs'
-import { call, platform as base, request } from './wx-platform.mjs'
+import { assign, failure, nothing } from './failure.mjs'
+import { host } from './host.mjs'
+import { callFiles, platform as base, request } from './wx-platform.mjs'
 
 const read = async (filePath, position, length) => {
-  const { data } = await call('readFile', { filePath, position, length }, 'file', null, wx.getFileSystemManager())
+  const { data } = await callFiles('readFile', { filePath, position, length })
   if (data.byteLength !== length) throw failure('file')
   return data
 }
@@ -16,11 +17,11 @@ export const platform = assign({}, base, {
   _put: ({ method, url, headers }, data, timeout, onSent, onStart) =>
     request(method, url, headers, data, timeout, (task) => onStart(() => task.abort())),
 
-  _remove: (key) => wx.removeStorage({ key, fail() {} }),
+  _remove: (key) => host().removeStorage({ key, fail: nothing }),
 
   _keys() {
     try {
-      return wx.getStorageInfoSync().keys
+      return host().getStorageInfoSync().keys
     } catch (_) {
       return []
     }

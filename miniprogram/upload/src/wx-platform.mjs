@@ -1,20 +1,24 @@
-// The platform of mini-programs: wx.request, wx.uploadFile, wx.login and storage.
-import { assign, failure } from './failure.mjs'
+// The platform of mini-programs: requests, uploads, login, storage and files.
+import { assign, failure, nothing } from './failure.mjs'
+import { files, host, uploadOptions } from './host.mjs'
 
-/** wx reports failures only as messages, such as "uploadFile:fail timeout". */
-const codeOf = (words) =>
-  /domain list/.test(words) ? 'domain'
-  : /time ?out/i.test(words) ? 'timeout'
-  : /no such|not found|not exist|permission/i.test(words) ? 'file'
-  : 'network'
-
-/** Calls a wx method as a promise. `code`: the error code, else its message determines it; `use` receives the task. */
-export const call = (method, options, code, use, owner = wx) =>
+/** Calls a method as a promise. `code`: the error code, else its message determines it; `use` receives the task. */
+export const call = (method, options, code, use = nothing, owner = host()) =>
   new Promise((resolve, reject) => {
-    const fail = ({ errMsg }) => reject(failure(code || codeOf(errMsg), errMsg))
-    const task = owner[method](assign(options, { success: resolve, fail }))
-    if (use) use(task)
+    // Failures have only messages, such as "uploadFile:fail timeout".
+    const fail = ({ errMsg: words }) => {
+      const usual =
+        /domain list/.test(words) ? 'domain'
+        : /time ?out/i.test(words) ? 'timeout'
+        : /no such|not found|not exist|permission/i.test(words) ? 'file'
+        : 'network'
+      reject(failure(code || usual, words))
+    }
+    use(owner[method](assign(options, { success: resolve, fail })))
   })
+
+/** Calls a method of the file system. */
+export const callFiles = (method, options) => call(method, options, 'file', nothing, files())
 
 /** Header names come in any case, and on some phones only before the response. */
 const answered = ({ statusCode, header, data }, before) => {
@@ -29,9 +33,10 @@ export const request = async (method, url, header, data, timeout, use) =>
 
 let last = Date.now()
 let elapsedMs = 0
+const places = {} // of data: the paths in use
 
 export const platform = {
-  /** wx has no monotonic clock; this one at least ignores a clock that is set back. */
+  /** There is no monotonic clock; this one at least ignores a clock that is set back. */
   _now() {
     const now = Date.now()
     elapsedMs += Math.max(0, now - last)
@@ -39,26 +44,53 @@ export const platform = {
     return elapsedMs
   },
 
-  _size: async (filePath) => (await call('getFileInfo', { filePath }, 'file', null, wx.getFileSystemManager())).size,
+  /** Data has the members of a Blob; a path stays a string. */
+  _wrap(file) {
+    const data = file.toDataURL ? file.toDataURL() : file // a canvas
+    const { byteLength: size } = data
+    if (size >= 0) return { size, _data: data }
+    const [, type, base64] = /^data:([^,;]*).*?,([^]*)/.exec(data) || []
+    return base64 ? { type, size: base64.replace(/=+$/, '').length * 3 / 4 | 0, _data: base64 } : data
+  },
+
+  _size: async (filePath) => (await callFiles('getFileInfo', { filePath })).size,
+
+  /** Returns the path of a file; writes data into one. A killed mini-program leaves few: they have the same names. */
+  async _open(file) {
+    const { _data: data } = file
+    if (!data) return file
+    let filePath
+    let place = 0
+    do filePath = `${host().env.USER_DATA_PATH}/oss-signer-${place++}`
+    while (places[filePath])
+    places[filePath] = 1
+    await callFiles('writeFile', { filePath, data, encoding: data.charAt ? 'base64' : 'binary' })
+    return filePath
+  },
+
+  _close(filePath) {
+    places[filePath] = 0
+    files().unlink({ filePath, fail: nothing })
+  },
 
   _login: async () => (await call('login', {}, 'login')).code,
 
   _load(key) {
     try {
-      return wx.getStorageSync(key)
+      return host().getStorageSync(key)
     } catch (_) {} // a broken storage only costs another login
   },
 
-  _save: (key, data) => wx.setStorage({ key, data, fail() {} }),
+  _save: (key, data) => host().setStorage({ key, data, fail: nothing }),
 
   _send: (url, header, data, timeout) => request('POST', url, header, data, timeout),
 
   async _upload({ url, file_field: name, fields }, key, filePath, timeout, onSent, onStart) {
     let before
     const options = { url, name, filePath, formData: assign({}, fields, { key }), timeout }
-    const answer = await call('uploadFile', options, '', (task) => {
+    const answer = await call('uploadFile', assign(options, uploadOptions(fields, name)), '', (task) => {
       onStart(() => task.abort())
-      task.onHeadersReceived(({ header }) => (before = header))
+      if (task.onHeadersReceived) task.onHeadersReceived(({ header }) => (before = header))
       task.onProgressUpdate((sent) => onSent(sent.totalBytesSent / sent.totalBytesExpectedToSend))
     })
     return answered(answer, before)

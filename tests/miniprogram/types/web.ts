@@ -14,5 +14,6 @@ void uploader.upload(new Blob(['x']), { filename: 'a.txt' }).then(({ url }) => u
 const videos = createVideoUploader({ endpoint: 'https://sign.example.com', appId: 'videos' })
 void videos.upload(new File(['x'], 'a.mp4'), { pause: createPause(), onPart: ({ state }) => state === 'stored' })
 
-// @ts-expect-error: no path
-void uploader.upload('wxfile://a.jpg')
+void uploader.upload('data:image/png;base64,iVBORw0KGgo=')
+// @ts-expect-error: neither a file nor data
+void uploader.upload(5)

@@ -1,4 +1,0 @@
-// Media types, each with its extensions; /pdf is application/pdf.
-// Generated from mime-db 1.54.0 (MIT licence, (c) Jonathan Ong, Douglas Christopher Wilson) by tools/content_types.py.
-export const TYPES =
-  'image/jpeg jpg jpeg;image/png png;image/gif gif;image/webp webp;image/heic heic;image/heif heif;image/avif avif;video/mp4 mp4;video/x-m4v m4v;video/quicktime mov;video/webm webm;video/x-matroska mkv;video/3gpp 3gp;audio/mpeg mp3;audio/mp4 m4a;audio/aac aac;audio/wav wav;audio/amr amr;audio/ogg ogg;/pdf pdf;/msword doc;/vnd.openxmlformats-officedocument.wordprocessingml.document docx;/vnd.ms-excel xls;/vnd.openxmlformats-officedocument.spreadsheetml.sheet xlsx;/vnd.ms-powerpoint ppt;/vnd.openxmlformats-officedocument.presentationml.presentation pptx;text/plain txt;text/csv csv;/zip zip;/gzip gz;/vnd.android.package-archive apk;'
