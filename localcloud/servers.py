@@ -14,6 +14,7 @@ from localcloud.calls import CallLog
 from localcloud.control import Control
 from localcloud.faults import Faults
 from localcloud.grants import Grants
+from localcloud.media_check import MediaChecks
 from localcloud.metadata import Metadata
 from localcloud.multipart_store import MultipartUploads
 from localcloud.objects import Objects, http_date
@@ -44,6 +45,7 @@ async def serve_all(
     control = Control(world, objects, faults, calls)
     grants = Grants(world)
     wechat = WeChat(world)
+    media_checks = MediaChecks(world, wechat)
     servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
         "sts": Sts(world),
@@ -60,7 +62,10 @@ async def serve_all(
             app = web.Application(
                 middlewares=[calls.middleware(name, server.named), faults.middleware(name)], client_max_size=0
             )
-            app.add_routes([*control.routes(), *grants.routes(), *wechat.control_routes(), *server.routes()])
+            app.add_routes([*control.routes(), *grants.routes(), *wechat.control_routes()])
+            app.add_routes([*media_checks.control_routes(), *server.routes()])
+            if server is wechat:
+                app.add_routes(media_checks.routes())
             app.on_response_prepare.append(date)
             runner = web.AppRunner(
                 app,

@@ -49,6 +49,12 @@ _CODE_CHARACTERS = string.ascii_letters + string.digits
 _LOGINS_A_MINUTE = 100
 _MAX_CODES = 100_000
 _MAX_USERS = 100_000
+_ACTIONS = {
+    "/sns/jscode2session": "code2Session",
+    "/cgi-bin/stable_token": "getStableAccessToken",
+    "/wxa/media_check_async": "mediaCheckAsync",
+}
+"""The actions by path; media_check.py has the last two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class WeChat:
         self._codes: FIFOCache[str, Code] = FIFOCache(_MAX_CODES)
         self._logins: LRUCache[str, deque[float]] = LRUCache(_MAX_USERS)
         """The logins of each openid in the last minute."""
+        self.visits: LRUCache[str, datetime] = LRUCache(_MAX_USERS)
+        """The last login of each openid."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/sns/jscode2session", self.code2session)]
@@ -88,9 +96,7 @@ class WeChat:
 
     async def named(self, request: web.Request) -> tuple[str, str]:
         """Return the action and the mini-program, for `/-/calls`."""
-        if request.path == "/sns/jscode2session":
-            return "code2Session", request.query.get("appid", "")
-        return "", ""
+        return _ACTIONS.get(request.path, ""), request.query.get("appid", "") if request.path in _ACTIONS else ""
 
     async def code2session(self, request: web.Request) -> web.Response:
         self._world.counts["wechat.code2Session"] += 1
@@ -109,11 +115,7 @@ class WeChat:
                 raise WeChatError(errcode, errmsg)
         if given("grant_type") != "authorization_code":
             raise WeChatError(40002, "invalid grant_type")
-        app = self._apps.get(given("appid"))
-        if app is None:
-            raise WeChatError(40013, "invalid appid")
-        if given("secret") != app.secret:
-            raise WeChatError(40125, "invalid appsecret")
+        app = self.verify_secret(given("appid"), given("secret"))
         code = self._codes.get(given("js_code"))
         if code is None or code.app_id != given("appid") or self._world.now() - code.given_at > _CODE_LIFE:
             raise WeChatError(40029, "invalid code")
@@ -123,12 +125,22 @@ class WeChat:
             raise WeChatError(40226, "code blocked")
         openid = "o" + _digest(code.app_id, code.user)[:27]
         self._count(openid)
+        self.visits[openid] = self._world.now()
         code.used = True
         session: dict[str, object] = {
             "session_key": base64.b64encode(secrets.token_bytes(16)).decode(),
             "openid": openid,
         }
         return {**session, "unionid": "o" + _digest(code.user)[:27]} if app.open_platform else session
+
+    def verify_secret(self, app_id: object, secret: object) -> MiniProgram:
+        """Return the mini-program, or raise `WeChatError`."""
+        app = self._apps.get(app_id) if isinstance(app_id, str) else None
+        if app is None:
+            raise WeChatError(40013, "invalid appid")
+        if secret != app.secret:
+            raise WeChatError(40125, "invalid appsecret")
+        return app
 
     def _count(self, openid: str) -> None:
         logins = self._logins.setdefault(openid, deque())

@@ -68,6 +68,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "login.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     (directory / "notify").write_text("n" * 32, encoding="ascii")
     (directory / "admin-token").write_text("a" * 32, encoding="ascii")
+    (directory / "wx-secret").write_text("w" * 32, encoding="ascii")
     return directory
 
 

@@ -58,7 +58,7 @@ async def test_an_example_accepts_signed_events_only(
     tmp_path: Path,
 ) -> None:
     text = (ROOT / "docs/callbacks.md").read_text(encoding="utf-8")
-    [code] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    code, *_ = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     example = tmp_path / name
     example.write_text(code, encoding="utf-8")
     port = reserve_port()
