@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 
-from bench import apps_and_roles, cost, phone, reloads, report, requests, slow_sts, start_up, workers
+from bench import apps_and_roles, cost, galleries, phone, reloads, report, requests, slow_sts, start_up, workers
 from bench.bounds import bounds_table
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
     "start_up": (start_up.main, []),
     "cost": (cost.main, []),
     "reloads": (reloads.main, ["--reloads", "5"]),
+    "galleries": (galleries.main, []),
     "phone": (phone.main, []),
     "slow_sts": (slow_sts.main, ["--pairs", "3", "--seconds", "4", "--delay", "2"]),
 }

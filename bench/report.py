@@ -18,7 +18,7 @@ from bench.results import read_result
 PAGE = ROOT / "docs" / "performance.md"
 CHART = ROOT / "docs" / "performance.svg"
 PHONE_CHART = ROOT / "docs" / "phone.svg"
-PARTS_WITH_BOUNDS = ("requests", "apps_and_roles", "workers", "start_up", "reloads", "slow_sts", "phone")
+PARTS_WITH_BOUNDS = ("requests", "apps_and_roles", "workers", "start_up", "reloads", "slow_sts", "galleries", "phone")
 _BEGIN, _END = "<!-- figures: make bench, then python -m bench.report -->", "<!-- end of figures -->"
 
 
