@@ -18,6 +18,7 @@ API_KEY = "the-key-of-the-shop"
 JWT_SECRET = "a-secret-that-the-login-and-the-signer-share"
 BUCKET, STALLED_BUCKET = "photos", "stalled"
 STALLS_AFTER_BYTES = 2**20
+MAX_BYTES = 2**25
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ defaults:
     - {{type: jwt, secret: {JWT_SECRET}}}
     - {{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}
   content_types: [image/jpeg, text/plain, video/mp4]
-  max_size: 32MiB
+  max_size: {MAX_BYTES}
   multipart: {{threshold: 16MiB}}
   cors_origins: ['*']
 apps:

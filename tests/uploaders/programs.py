@@ -71,6 +71,7 @@ async def _go(file: Path) -> list[object]:
 
 PROGRAMS = [
     Program("curl", "bash", "upload.sh", _bash, version_command=("curl", "--version")),
+    Program("curl: PUT", "bash", "upload.sh", _bash, version_command=("curl", "--version")),
     Program("Python: requests", "python", "upload.py", _python, lambda: pip_version("requests")),
     Program("Python: httpx", "python", "upload.py", _python, lambda: pip_version("httpx")),
     Program("Python: aiohttp", "python", "upload.py", _python, lambda: pip_version("aiohttp")),

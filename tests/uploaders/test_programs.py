@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.harness.processes import launch, run
 from tests.harness.waiting import wait_until
-from tests.uploaders.place import STALLED_BUCKET, Place, uploading_place
+from tests.uploaders.place import MAX_BYTES, STALLED_BUCKET, Place, uploading_place
 from tests.uploaders.programs import PROGRAMS, Program
 from tests.uploaders.recipes import for_app, recipe
 from tests.uploaders.table import passed
@@ -91,10 +91,10 @@ async def test_cancel(place: Place, program: Program, tmp_path: Path) -> None:
 
 
 async def test_refusals(place: Place, program: Program, tmp_path: Path) -> None:
-    (file := tmp_path / "program.exe").write_bytes(b"MZ")
+    (file := tmp_path / "large.jpg").write_bytes(bytes(MAX_BYTES + 1))
     refused = await run(*await command(program, place.app("photos"), tmp_path), file)
     assert refused.status != 0
-    assert "this app allows image/jpeg" in refused.err, refused.err
+    assert f"this app allows at most {MAX_BYTES}" in refused.err, refused.err
     (file := tmp_path / "photo.jpg").write_bytes(b"JPEG")
     refused = await run(*await command(program, place.app("refused"), tmp_path), file)
     assert refused.status != 0
