@@ -70,7 +70,8 @@ describe('a large file', () => {
   test('has the threshold of the app, once a form has shown it', async () => {
     const app = uploader({ multipartThreshold: undefined, retries: 0 })
     const form = { fields: { 'x-oss-date': '20300101T000000Z' }, url: `${stub.url}/none`, file_field: 'file', key: 'k' }
-    stub.plan('form', [201, { ...form, multipart_threshold: 8000, expires_at: '2030-01-01T00:15:00Z', max_size: 1e6 }])
+    const uploads = [{ ...form, multipart_threshold: 8000, expires_at: '2030-01-01T00:15:00Z', max_size: 1e6 }]
+    stub.plan('form', [200, { uploads }])
     await failureOf(app.upload(video()))
     assert.deepEqual([stub.count('form'), stub.count('start')], [1, 0])
     await app.upload(video(8000))

@@ -86,6 +86,25 @@ describe('retries', () => {
     assert.equal(device.forms(), 3)
   })
 
+  test('a file that exceeds a limit in a request of several waits as long as its own problem says', async () => {
+    signer.next({ response: raw(200, '{"uploads": [{"code": "rate_limited", "status": 429, "retry_after": 1}]}') })
+    const waits = []
+    const { key } = await uploader('exact').upload(photo(), {
+      onState: (_, about) => about?.code && waits.push([about.code, about.retryAfterSeconds]),
+    })
+    assert.deepEqual(waits, [['rate_limited', 1]])
+    assert.match(key, /^exact\//)
+  })
+
+  test('a request without a response fails each of its files with an error of its own', async () => {
+    const app = uploader('exact', { retries: 0 })
+    await app.upload(photo())
+    signer.next('reset')
+    const [first, second] = await Promise.all([app.upload(photo()), app.upload(photo())].map(failureOf))
+    assert.deepEqual([first.code, second.code, first.message], ['network', 'network', second.message])
+    assert.notEqual(first, second)
+  })
+
   test('a slow response is a timeout', async () => {
     signer.next('stall', 'stall')
     const error = await failureOf(uploader('free', { timeoutMs: 30, retries: 1 }).upload(photo()))

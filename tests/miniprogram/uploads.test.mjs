@@ -125,7 +125,41 @@ describe('forms', () => {
     const app = uploader('exact')
     const results = await Promise.all(Array.from({ length: 6 }, () => app.upload(photo())))
     assert.equal(new Set(results.map((each) => each.key)).size, 6)
-    assert.equal(device.forms(), 6)
+    assert.equal(device.forms(), 2) // the first form shows that the app names the objects
+  })
+
+  test('files chosen together get their forms in one request, each under its own key', async () => {
+    const app = uploader('exact')
+    await app.upload(photo())
+    const before = device.forms()
+    const paths = Array.from({ length: 9 }, () => photo())
+    const results = await Promise.all(paths.map((path) => app.upload(path)))
+    assert.equal(device.forms(), before + 1)
+    for (const [index, { url }] of results.entries()) assert.deepEqual(await download(url), contentOf(paths[index]))
+  })
+
+  test('many files get their forms in few requests, and the last ones when it is their turn', async () => {
+    const app = uploader('exact', { concurrency: 10 })
+    await app.upload(photo())
+    const before = device.forms()
+    const results = await Promise.all(Array.from({ length: 60 }, () => app.upload(photo())))
+    assert.equal(new Set(results.map((each) => each.key)).size, 60)
+    assert.ok(device.forms() - before <= 31)
+  })
+
+  test('the rejection of one file of a request is its own', async () => {
+    const app = uploader('exact')
+    await app.upload(photo())
+    const before = device.forms()
+    const large = failureOf(app.upload(photo(), { size: 2 ** 30 }))
+    const wrong = failureOf(app.upload(photo(), { meta: { unknown: '1' } }))
+    const good = app.upload(photo())
+    const [first, second, { key }] = await Promise.all([large, wrong, good])
+    assert.deepEqual([first.code, first.status], ['too_large', 413])
+    assert.deepEqual([second.code, second.status], ['invalid_request', 400])
+    assert.match(first.requestId, /^\w{8,}/)
+    assert.match(key, /^exact\//)
+    assert.equal(device.forms(), before + 1)
   })
 
   test('another type or other vars need another form', async () => {

@@ -2,6 +2,7 @@
 
 export const { assign } = Object
 export const nothing = () => {}
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const MESSAGES = {
   cancelled: '已取消上传',
@@ -24,7 +25,10 @@ const MESSAGES = {
   refused: '上传被拒绝',
 }
 
-/** Creates an error. Without a `code`, the status of the response [status, headers, body] determines it. */
+/**
+ * Creates an error. Without a `code`, the status of the response [status, headers, body] determines it. The refusal of
+ * one file of several has a status, but no headers of its own: the problem itself has their values.
+ */
 export const failure = (code, detail = '', [status, headers = {}] = []) => {
   // A response that is neither success nor a refusal comes from a proxy in between.
   const broken = status >= 500 || status < 400
@@ -37,7 +41,7 @@ export const failure = (code, detail = '', [status, headers = {}] = []) => {
     detail,
     retryable: passes || code === 'cancelled',
     status,
-    requestId: headers['x-request-id'],
-    retryAfterSeconds: +headers['retry-after'] || undefined,
+    requestId: headers['x-request-id'] || headers.request_id,
+    retryAfterSeconds: +(headers['retry-after'] || headers.retry_after) || undefined,
   })
 }

@@ -10,7 +10,7 @@ const THRESHOLD_BYTES = 20 * 2 ** 20
 const MAX_SIGNED = 50
 const PAUSED = {}
 
-export const createMultipart = (platform, { multipartThreshold }, signer, timeoutMs) => {
+export const createMultipart = (platform, multipartThreshold, signer, timeoutMs) => {
   const { _ask: ask, _base: base } = signer
   const line = createLine(timeoutMs, platform._now)
   const records = createRecords(platform)
@@ -214,7 +214,7 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
           if (part.size === bytesOf(part.part_number)) store(part.part_number, part.etag)
         }
       } else {
-        record = await call('', assign({}, request, { reuse: undefined }), 'upload')
+        record = await call('', request, 'upload')
         keep(record)
         delete record.parts
         if (id) records._save(id, record)
@@ -283,11 +283,11 @@ export const createMultipart = (platform, { multipartThreshold }, signer, timeou
   /** Resolves with undefined if the file is to be sent as a form. `isTooLarge`: it is too large for one. */
   return async (job, isTooLarge) => {
     const { _file: file, _name: name, _request: request } = job
-    const { content_type: type, size, vars, meta } = request
+    const { size } = request
     const { _threshold: told } = signer // by the newest form of the app
     const least = multipartThreshold || (isTooLarge ? 1 : told || THRESHOLD_BYTES)
     if ((isOff && !told) || size < least || !(await platform._canSlice(file, size))) return undefined
-    const id = JSON.stringify([base, name, size, file.lastModified, type, vars, meta])
+    const id = JSON.stringify([base, file.lastModified, request])
     const isFree = !!name && !active.has(id)
     if (!isFree) return run(job)
     active.add(id)

@@ -1,5 +1,5 @@
 // Sends requests to the signer: logs in if required, and keeps forms that serve several files.
-import { assign, failure, nothing } from './failure.mjs'
+import { assign, failure, nothing, sleep } from './failure.mjs'
 
 /** The form's lifetime by the signer's clock alone, so that the phone's clock may be wrong. */
 const lifeMs = (form) => {
@@ -7,15 +7,20 @@ const lifeMs = (form) => {
   return Date.parse(form.expires_at) - Date.parse(signed)
 }
 
+/** The refusal of a request, or of one file of several. */
+const refuse = ({ code, title, detail }, answer) =>
+  failure(code === 'already_exists' ? 'exists' : code, detail ? `${title}: ${detail}` : title, answer)
+
 /** OSS rejects what expires during the upload: reserve a fifth of the lifetime, at most a minute. */
 export const endOf = (platform, life) => platform._now() + life - Math.min(life / 5, 60000)
 
 export const createSigner = (platform, { endpoint, appId, login, headers }, timeoutMs) => {
   const base = `${endpoint.replace(/\/$/, '')}/v1/apps/${appId}/`
-  const sessionKey = base + 'uploads'
   const canLogIn = platform._login && login !== false
   const kept = {} // by request: the promise of the newest form, if any
-  let session = canLogIn && platform._load(sessionKey)
+  const files = [] // of the next request for forms
+  let batch // its response
+  let session = canLogIn && platform._load(base)
   let loggingIn
 
   const lives = (signed) => signed && signed._ends > platform._now()
@@ -24,7 +29,7 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
     const own = headers && (await headers(refused))
     const answer = await platform._send(base + path, assign({}, own, proof), JSON.stringify(request), timeoutMs)
     const renewed = answer[1]['x-session']
-    if (renewed && canLogIn) platform._save(sessionKey, (session = renewed))
+    if (renewed && canLogIn) platform._save(base, (session = renewed))
     return answer
   }
 
@@ -47,13 +52,21 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
     try {
       content = JSON.parse(body) || content
     } catch (_) {} // the page of a proxy
-    const { code, title, detail } = content
-    if (!content[member]) throw failure(code === 'already_exists' ? 'exists' : code, detail ? `${title}: ${detail}` : title, answer)
+    if (!content[member]) throw refuse(content, answer)
     return content
   }
 
+  /** Returns a new form as {_form, _ends}. One request serves all files that need a form now: at most 10 and MAX_EARLY. */
   const askForm = async (request) => {
-    const form = await ask('uploads', request, 'fields')
+    if (!files[0]) batch = sleep().then(() => ask('uploads', { files: files.splice(0), compact: true }, 'uploads'))
+    const index = files.push(assign({ reuse: true }, request)) - 1
+    // Each file has an error of its own, which gets its key.
+    const { uploads, common_fields: common } = await batch.catch((error) => {
+      throw assign(new Error(error.message), error)
+    })
+    const form = uploads[index]
+    if (!form.fields) throw refuse(form, [form.status, form])
+    form.fields = assign({}, common, form.fields)
     signer._threshold = form.multipart_threshold
     return { _form: form, _ends: endOf(platform, lifeMs(form)) }
   }

@@ -1,12 +1,13 @@
 // Uploads a file: queue, form or parts, OSS, and retries where they can succeed.
 import { createCancel } from './cancel.mjs'
-import { assign, failure, nothing } from './failure.mjs'
+import { assign, failure, nothing, sleep } from './failure.mjs'
 import { etagOf, refusal } from './oss-answer.mjs'
 import { createTotal } from './progress.mjs'
 import { createSigner } from './signer.mjs'
 
 const MAX_RETRY_DELAY_MS = 10000
 const MAX_RETRY_AFTER_SECONDS = 60
+const MAX_EARLY = 20 // forms of files in the queue: more could expire there
 // Everything except letters, digits and characters that are safe in keys and URLs.
 const UNSAFE = /[^\w.\u00c0-\u1fff\u3040-\ud7ff-]/g
 
@@ -14,10 +15,10 @@ const tries = new WeakMap() // by error: the attempt, for `retryOf`
 
 /** `createMultipart`: creates the function that uploads a large file in parts; without it, each file is sent as a form. */
 export const makeUploader = (platform, config, createMultipart = nothing) => {
-  const { retries = 5, retryDelayMs = 500, timeoutMs = 15000 } = config
+  const { retries = 5, retryDelayMs = 500, timeoutMs = 15000, multipartThreshold } = config
   const signer = createSigner(platform, config, timeoutMs)
   const { _lives: lives, _sign: sign } = signer
-  const sendParts = createMultipart(platform, config, signer, timeoutMs)
+  const sendParts = createMultipart(platform, multipartThreshold, signer, timeoutMs)
   const [enter, follow, leave] = createTotal(config.onProgress)
   const cancels = new Set()
   let queue = []
@@ -36,8 +37,9 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
     const named = filename || file.name
     const name = named || (file.charAt ? file.replace(/.*\//, '') : '') // a Blob has no name
     const type = contentType || file.type || undefined // else the signer knows it by the name
-    const request = { filename: name || undefined, content_type: type, vars, meta, reuse: true }
+    const request = { filename: name || undefined, content_type: type, vars, meta }
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
+    let early // a form for the first attempt, requested together with those of other files
     let progress
     let result
     let over
@@ -82,7 +84,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
             const times = 2 ** failures++ - (patient && error.code === 'network')
             const usual = Math.min(MAX_RETRY_DELAY_MS, retryDelayMs * times) / 2
             const ms = Math.max(wait * 1000, usual) + Math.random() * usual
-            await step(() => new Promise((resolve) => setTimeout(resolve, ms)))
+            await step(() => sleep(ms))
           }
         }
       }
@@ -91,7 +93,9 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
     const sendForm = async () => {
       if (!lives(signed)) {
         onState('signing')
-        const next = await step(() => sign(request))
+        let next = await step(() => early)
+        early = 0
+        if (!lives(next)) next = await step(() => sign(request))
         const { key: exact, key_prefix: prefix } = next._form
         const id = Date.now().toString(36) + Math.random().toString(36).slice(2)
         const own = id + (named ? '-' + named.replace(UNSAFE, '_').slice(-80) : name.match(/\.\w+$/) || '')
@@ -149,6 +153,10 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
       request.size = size = size >= 0 ? size : await step(() => platform._size(file))
       job._progress = progress = follow(size, options.onProgress)
       onState('queued')
+      if (!signed && queue.length < MAX_EARLY && !(size >= (multipartThreshold || signer._threshold))) {
+        // A file that is refused while it waits asks again when it is its turn.
+        ;(early = sign(request)).catch(() => (early = 0))
+      }
       await step(() => new Promise((resolve) => {
         queue.push(resolve)
         begin()
