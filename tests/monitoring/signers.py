@@ -55,6 +55,11 @@ apps:
     key_prefix: own/{{caller}}/
     callers: {{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}
     temporary_credentials: {{}}
+  gallery:
+    key_prefix: gallery/{{caller}}/
+    callers: {{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}
+    downloads: {{}}
+    deletes: true
   small: {{key: uuid, generate_signature: false, rate_limit: {{per_app_bytes: 10B/h}}}}
 """
 MORE_APPS = """\
@@ -113,6 +118,7 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
                 await send_uploads(first, 1)
                 await start_multipart_upload(first)
                 await request_credential(first)
+                await use_gallery(first)
                 await send_uploads(second, WAITING_CALLBACKS)
                 for running, scraped in zip((first, second), scrapes, strict=True):
                     scraped.append(await scrape(running))
@@ -208,6 +214,16 @@ async def request_credential(running: Signer) -> None:
     headers = {"X-Api-Key": API_KEY, "X-Caller": "ann"}
     async with running.session.post(f"{running.public}/v1/apps/own/credentials", headers=headers) as response:
         assert response.status == 200, await response.text()
+
+
+async def use_gallery(running: Signer) -> None:
+    """Request the URLs of two objects, of which one is another caller's, and delete one."""
+    headers, app = {"X-Api-Key": API_KEY, "X-Caller": "ann"}, f"{running.public}/v1/apps/gallery"
+    keys = ["gallery/ann/a.jpg", "gallery/bob/b.jpg"]
+    async with running.session.post(f"{app}/downloads", json={"keys": keys}, headers=headers) as response:
+        assert response.status == 200, await response.text()
+    async with running.session.delete(f"{app}/objects", params={"key": keys[0]}, headers=headers) as response:
+        assert response.status == 204, await response.text()
 
 
 async def send_uploads(running: Signer, number: int) -> None:
