@@ -45,10 +45,15 @@ lock: $(VENV)/.dev  ## requirements.lock: requirements.txt with hashes, for make
 	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	  --custom-compile-command 'make lock' --output-file requirements.lock
 
-package: $(VENV)/.dev  ## the upload library's tarball and the Python wheel, in dist/
+package: $(VENV)/.dev  ## a release in dist/: the wheel, the upload library's tarball, the SBOM and all licences
 	mkdir -p dist
 	systemd/build-wheel $(BIN)/python dist --no-build-isolation
 	cd miniprogram/upload && npm pack --silent --pack-destination '$(CURDIR)/dist'
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
+	  --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json
+	$(BIN)/uv tool run --quiet pip-licenses==5.5.5 --python $(BIN)/python --with-license-file --no-license-path \
+	  --packages $$(sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' requirements.txt) \
+	  --format=plain-vertical --output-file dist/LICENSES.txt
 
 wheels:  ## all that an offline make install needs, in dist/wheels
 	rm -rf dist/wheels

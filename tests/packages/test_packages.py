@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -27,7 +28,7 @@ INSTALL = re.compile(r"^npm install (\S+/)?" + re.escape(TARBALL) + "$", re.MULT
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the packages are built from."""
     copy = tmp_path_factory.mktemp("project")
-    for name in ("Makefile", "pyproject.toml", "LICENSE", "README.md"):
+    for name in ("Makefile", "pyproject.toml", "LICENSE", "README.md", "requirements.txt", "requirements.lock"):
         shutil.copy(ROOT / name, copy)
     for name in ("signer", "localcloud", "miniprogram/upload", "systemd"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
@@ -42,8 +43,26 @@ async def dist(directory: Path) -> Path:
     if not dist.exists():
         # The environment of the tests is complete, so make does not install it again.
         built = await run("make", "package", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.dev", cwd=directory)
+        if "Failed to fetch" in built.err:
+            unavailable(f"the tools of make package cannot be downloaded: {built.err}")
         assert built.status == 0, built.out + built.err
     return dist
+
+
+async def test_the_sbom_and_the_licences_name_each_dependency(dist: Path) -> None:
+    sbom = json.loads((dist / "sbom.cdx.json").read_text("utf-8"))
+    assert (sbom["bomFormat"], sbom["metadata"]["component"]["name"]) == ("CycloneDX", "oss-signer")
+    listed = {f"{each['name']}=={each['version']}": each for each in sbom["components"]}
+    pinned = re.findall(r"^([\w.-]+==[^\s;\\]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    assert listed.keys() == set(pinned)
+    assert all(each["purl"].startswith("pkg:pypi/") for each in listed.values())
+    licences = (dist / "LICENSES.txt").read_text("utf-8")
+    for name, version in (pin.split("==") for pin in pinned):
+        # Only Windows and Python 3.11.2 need these two.
+        if name not in ("tzdata", "async-timeout"):
+            assert re.search(
+                rf"^{re.sub('[-_.]', '[-_.]', name)}\n{re.escape(version)}\n", licences, re.MULTILINE | re.IGNORECASE
+            ), name
 
 
 async def test_types_and_exports_of_the_tarball_resolve_everywhere(dist: Path) -> None:
