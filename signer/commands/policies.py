@@ -60,7 +60,7 @@ def _buckets(plan: Plan) -> dict[str, Bucket]:
 
 def _bucket(plan: Plan, uses: list[BucketUse]) -> Bucket:
     origins = sorted({origin for use in uses for origin in plan.origins.get(use, ())})
-    methods = ("POST", "PUT") if any(use in plan.part_origins for use in uses) else ("POST",)
+    methods = _distinct(plan.methods[use, origin] for use in uses for origin in plan.origins.get(use, ()))
     parts = [plan.part_prefixes(use) for use in uses]
     prefixes = sorted({prefix for found, _ in parts for prefix in found})
     apps = [plan.registry.apps[app_id] for use in uses for app_id in plan.buckets[use]]

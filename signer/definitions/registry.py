@@ -115,10 +115,14 @@ class Registry:
         return app
 
     def longest_expires(self) -> Mapping[str, timedelta]:
-        """Return by the key of each role the longest time that forms and downloads of its enabled apps are valid."""
+        """Return by the key of each role the longest time that what it signs for its enabled apps is valid.
+
+        Downloads of apps with temporary credentials are signed with those.
+        """
         longest: dict[str, timedelta] = {}
         for app in self.apps.values():
             if app.enabled:
-                of_downloads = timedelta() if app.downloads is None else app.downloads.longest
+                downloads = app.downloads if app.caller_access is None else None
+                of_downloads = timedelta() if downloads is None else downloads.longest
                 longest[app.role] = max(longest.get(app.role, timedelta()), app.rules.expires, of_downloads)
         return longest

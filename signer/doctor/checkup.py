@@ -192,8 +192,8 @@ class Checkup:
         for use, origins in plan.origins.items():
             apps = tuple(app_id for app_id in plan.buckets[use] if plan.registry.apps[app_id].cors_origins)
             subject = Subject("cors", str(use), apps)
-            part_origins = plan.part_origins.get(use, ())
-            check = partial(check_cors, oss, use, origins, part_origins, apps, self._credential(use))
+            methods = {origin: plan.methods[use, origin] for origin in origins}
+            check = partial(check_cors, oss, use, methods, apps, self._credential(use))
             yield subject, self._check_in_bucket(subject, use, check)
         for domain, apps in plan.domains.items():
             subject = Subject("domain", str(domain), apps)

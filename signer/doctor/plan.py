@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from signer.definitions import caller_model
@@ -11,6 +12,15 @@ from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
 
 AppIds = tuple[str, ...]
+_METHODS = ("POST", "PUT", "GET", "HEAD", "DELETE")
+_METHODS_OF_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "oss:PutObject": ("POST", "PUT"),
+        "oss:ListParts": ("GET",),
+        "oss:AbortMultipartUpload": ("DELETE",),
+        "oss:GetObject": ("GET", "HEAD"),
+    }
+)
 K = TypeVar("K")
 
 
@@ -103,8 +113,8 @@ class Plan:
     domains: Mapping[DomainUse, AppIds]
     prefixes: Mapping[PrefixUse, AppIds]
     multipart: Mapping[MultipartUse, AppIds]
-    part_origins: Mapping[BucketUse, tuple[str, ...]]
-    """The origins of web pages that send parts."""
+    methods: Mapping[tuple[BucketUse, str], tuple[str, ...]]
+    """By origin of web pages, the methods of the requests that they send to OSS."""
     objects: Mapping[ObjectsUse, AppIds]
     wechat: Mapping[WeChatUse, AppIds]
     callbacks: AppIds
@@ -149,9 +159,15 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
             for app, use in uses
             if app.rules.multipart is not None
         ),
-        part_origins=_group(
-            (use, origin) for app, use in uses if app.rules.multipart is not None for origin in sorted(app.cors_origins)
-        ),
+        methods={
+            origin: tuple(method for method in _METHODS if method in found)
+            for origin, found in _group(
+                ((use, origin), method)
+                for app, use in uses
+                for origin in sorted(app.cors_origins)
+                for method in _methods(app)
+            ).items()
+        },
         objects=_group((objects, app.id) for app, use in uses for objects in _objects_uses(app, use)),
         wechat=_group(
             (WeChatUse(entry.app_id or app.id, entry), app.id)
@@ -161,6 +177,16 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
         ),
         callbacks=tuple(app.id for app in apps if app.callback is not None),
     )
+
+
+def _methods(app: App) -> Iterator[str]:
+    """Yield the methods with which web pages call OSS: for forms, parts, and what an SDK does with a credential."""
+    yield "POST"
+    if app.rules.multipart is not None:
+        yield "PUT"
+    if app.caller_access is not None:
+        for action in app.caller_access.actions:
+            yield from _METHODS_OF_ACTIONS[action]
 
 
 def _objects_uses(app: App, use: BucketUse) -> Iterator[ObjectsUse]:

@@ -317,6 +317,33 @@ def test_one_role_or_bucket_is_chosen(config: str, capsys: pytest.CaptureFixture
         assert capsys.readouterr().out == f"unknown {option}; use one of: {known}\n"
 
 
+def test_pages_with_temporary_credentials_need_the_methods_of_their_actions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = {
+        "bucket": "photos",
+        "region": "cn-hangzhou",
+        "credentials": "r",
+        "key_prefix": "p/{caller}/",
+        "cors_origins": [PAGE],
+        "callers": {"type": "api_key", "keys": {"shop": "0" * 64}},
+    }
+    role = {"type": "assume_role", "role_arn": "acs:ram::1:role/x", "access_key_id": "a", "access_key_secret": "b"}
+    found = {}
+    for actions in (["upload"], ["read"], ["upload", "multipart", "read"]):
+        apps = {"a": {**app, "temporary_credentials": {"actions": actions}}}
+        file = tmp_path / "signer.yaml"
+        file.write_text(json.dumps({"version": 1, "credentials": {"r": role}, "apps": apps}), encoding="utf-8")
+        assert main(["policies", "--config", str(file), "--json"]) == 0
+        cors = json.loads(capsys.readouterr().out)["buckets"]["photos"]["cors"]
+        found[actions[-1], len(actions)] = cors["CORSConfiguration"]["CORSRule"][0]["AllowedMethod"]
+    assert found == {
+        ("upload", 1): ["POST", "PUT"],
+        ("read", 1): ["POST", "GET", "HEAD"],
+        ("read", 3): ["POST", "PUT", "GET", "HEAD", "DELETE"],
+    }
+
+
 def test_a_long_policy_is_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "signer.yaml"
     head = CONFIG.partition("apps:")[0]

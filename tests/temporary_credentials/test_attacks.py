@@ -84,6 +84,9 @@ async def test_a_link_to_an_object_of_another_caller_is_of_no_use(cloud: Cloud, 
         reading = oss.GetObjectRequest(bucket="photos", key="p/ann/link")
         assert (await refused(ann.get_object(reading)))[:2] == (403, "AccessDenied")
     assert (await photos.download("p/ann/link"))[0] == 403
+    signed = await photos.request("POST", "downloads", json={"keys": ["p/ann/link"]})
+    async with cloud.session.get(signed.body["downloads"][0]["url"]) as response:
+        assert response.status == 403
     # The credential of the role, with which other apps sign their downloads, may read the target.
     async with client(cloud, key_of(await assume(cloud))) as role:
         assert await (await role.get_object(reading)).body.read() == b"of bob"

@@ -58,7 +58,7 @@ def _check_expires(app: model.AppEntry, entry: credential_model.CredentialEntry)
     )
     if timedelta(seconds=1) <= app.expires <= MAX_EXPIRES and app.expires + _REFRESH_ROOM > lifetime:
         yield Violation(("expires",), f"{format_duration(app.expires)} {limits}")
-    if app.downloads is not None:
+    if app.downloads is not None and app.temporary_credentials is None:
         longest = app.downloads.window + app.downloads.expires
         if timedelta(seconds=1) <= longest <= MAX_EXPIRES and longest + _REFRESH_ROOM > lifetime:
             what = f"a URL is valid for {format_duration(longest)}, window and expires together, which"

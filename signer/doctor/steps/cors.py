@@ -1,11 +1,11 @@
-"""Step `cors`: may the web pages of `cors_origins` post forms and put parts, and read the response headers they need.
+"""Step `cors`: may the web pages of `cors_origins` send what they do to OSS, and read the response headers they need.
 
 The step reads the bucket's rules (GetBucketCors). If the role may not, it sends a preflight, as browsers do.
 See: https://help.aliyun.com/zh/oss/developer-reference/options
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,18 +39,18 @@ class _Grant:
 async def check_cors(
     client: OssProbe,
     use: BucketUse,
-    origins: Sequence[str],
-    part_origins: Collection[str],
+    methods: Mapping[str, Sequence[str]],
     apps: AppIds,
     credential: Credential | None,
 ) -> list[Finding]:
-    """Check POST for each origin, and PUT for those that send parts; without a credential, only with a preflight."""
+    """Check the methods of each origin; without a credential, only with preflights."""
     rules = None if credential is None else await _bucket_rules(client, use, credential)
-    fix = cors_rule(use.bucket, use.region, origins, ("POST", "PUT") if part_origins else ("POST",))
+    needed = dict.fromkeys(method for each in methods.values() for method in each)
+    fix = cors_rule(use.bucket, use.region, [*methods], [*needed])
     found = []
-    for origin in origins:
+    for origin, used in methods.items():
         subject = Subject("cors", f"{origin} to {use}", apps)
-        for method in ("POST", "PUT") if origin in part_origins else ("POST",):
+        for method in used:
             if rules is None:
                 grant = await _preflights(client, use, origin, method)
             else:
