@@ -34,12 +34,13 @@ lint: $(VENV)/.dev  ## style, types and imports
 	$(BIN)/mypy signer localcloud tests bench tools run.py
 	$(BIN)/lint-imports --no-logo --no-cache
 
-docs: $(VENV)/.dev  ## regenerate docs/configuration.md, the JSON Schema and OpenAPI
+docs: $(VENV)/.dev  ## regenerate docs/configuration.md in both languages, the JSON Schema and OpenAPI
 	$(BIN)/python -m tools.configuration_docs > docs/configuration.md
 	$(BIN)/python -m tools.json_schema > config/oss-signer.schema.json
 	cp config/oss-signer.schema.json signer/definitions/schema.json
 	cp config/oss-signer.yaml signer/demo/oss-signer.yaml
 	$(BIN)/python -m tools.openapi > signer/api/openapi.json
+	$(BIN)/python -m tools.configuration_docs zh-CN > docs/configuration.zh-CN.md
 
 lock: $(VENV)/.dev  ## requirements.lock: requirements.txt with hashes, for make install and images
 	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \

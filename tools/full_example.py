@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, cast, get_args
 
@@ -26,12 +26,12 @@ _OF_THE_OTHER_APP = frozenset({"per_caller_bytes", "per_app_bytes"})
 """Keys that exclude others of the first app."""
 
 
-def full_example() -> str:
-    """Return a YAML file with every key of an app and every type of credentials."""
-    return "".join(f"{line}\n" for line in _lines())
+def full_example(words: Callable[[str], str] = str) -> str:
+    """Return a YAML file with every key of an app and every type of credentials, its comments in another language."""
+    return "".join(f"{line}\n" for line in _lines(words))
 
 
-def _lines() -> Iterator[str]:
+def _lines(words: Callable[[str], str]) -> Iterator[str]:
     yield "version: 1"
     yield f"default_app: {_APP_ID}"
     yield ""
@@ -50,8 +50,9 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "apps:"
     yield f"  {_APP_ID}:"
-    yield from _fields(model.AppEntry, 2, model.AppEntry.headings)
-    yield "  another-app:              # inherits the rest from defaults"
+    headings = {name: words(heading) for name, heading in model.AppEntry.headings.items()}
+    yield from _fields(model.AppEntry, 2, headings)
+    yield f"  another-app:              # {words('inherits the rest from defaults')}"
     yield "    bucket: receipts-prod"
     yield "    key_prefix: receipts/"
     yield '    key: "{uuid}.{ext}"'

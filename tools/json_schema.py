@@ -72,7 +72,7 @@ def schema() -> Schema:
 def _improve(each: Schema, entry: type[StrictModel]) -> None:
     each.pop("title")
     properties = each["properties"]
-    descriptions = _field_docstrings(entry)
+    descriptions = field_docstrings(entry)
     for name, member in properties.items():
         member["description"] = descriptions[name]
         if member.get("minLength", 1) > 1:
@@ -92,7 +92,7 @@ def _improve(each: Schema, entry: type[StrictModel]) -> None:
         each["required"] += ["type"] * ("type" not in each["required"])
 
 
-def _field_docstrings(entry: type[StrictModel]) -> dict[str, str]:
+def field_docstrings(entry: type[StrictModel]) -> dict[str, str]:
     """Return the text below each field of a model, from its source: a running signer has no use for the texts."""
     found: dict[str, str] = {}
     for each in (each for each in reversed(entry.__mro__) if issubclass(each, StrictModel)):
