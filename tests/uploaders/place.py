@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
+from aiohttp import web
 
+from tests.callers.stub import stub
 from tests.harness.bad_network import BadNetwork, bad_network
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.signer import signer
@@ -47,6 +50,27 @@ class Place:
             str(each["key"]): await self.cloud.content(bucket, str(each["key"]))
             for each in await self.cloud.objects(bucket)
         }
+
+
+@contextlib.asynccontextmanager
+async def names_by_form(app: str, session: aiohttp.ClientSession) -> AsyncIterator[str]:
+    """Serve an app whose forms leave the end of the key to the file name in the form; `key` is what it has to become.
+
+    Yields:
+        The URL of the app.
+    """
+
+    async def answer(request: web.Request) -> web.Response:
+        wanted = await request.json(loads=json.loads)
+        headers = {name: request.headers[name] for name in ("X-Api-Key", "X-Caller")}
+        async with session.post(f"{app}/uploads", json={**wanted, "reuse": True}, headers=headers) as response:
+            form = await response.json()
+        return web.json_response(
+            {**form, "key": form["fields"]["key"].replace("${filename}", wanted["filename"])}, status=response.status
+        )
+
+    async with stub(answer) as server:
+        yield f"{server.url}/v1/apps/photos"
 
 
 @contextlib.asynccontextmanager

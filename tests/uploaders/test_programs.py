@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.harness.processes import launch, run
 from tests.harness.waiting import wait_until
-from tests.uploaders.place import MAX_BYTES, STALLED_BUCKET, Place, uploading_place
+from tests.uploaders.place import MAX_BYTES, STALLED_BUCKET, Place, names_by_form, uploading_place
 from tests.uploaders.programs import PROGRAMS, Program
 from tests.uploaders.recipes import for_app, recipe
 from tests.uploaders.table import passed
@@ -22,6 +22,7 @@ from tests.uploaders.table import passed
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 NAME = "照片 é😀 +50%&;=,'.jpg"
+FORMS = [each for each in PROGRAMS if each.title != "curl: PUT"]
 CONTENT = Random(20).randbytes(3 * 2**20)
 LARGE_BYTES = 24 * 2**20
 
@@ -61,6 +62,16 @@ async def test_one_file(place: Place, program: Program, tmp_path: Path) -> None:
     assert progress == sorted(progress)
     assert progress[-1] in (100, len(CONTENT)), done.err
     passed(program.title, await program.version(), "1 file", "progress", "Unicode names")
+
+
+@pytest.mark.parametrize("program", FORMS, ids=lambda program: program.title)
+async def test_the_form_has_the_name(place: Place, program: Program, tmp_path: Path) -> None:
+    """OSS puts it into keys that end with `${filename}`."""
+    (file := tmp_path / NAME).write_bytes(b"content")
+    async with names_by_form(place.app("photos"), place.cloud.session) as app:
+        done = await run(*await command(program, app, tmp_path), file)
+    assert done.status == 0, done.err
+    assert await place.cloud.content("photos", done.out.strip()) == b"content"
 
 
 async def test_twenty_files(place: Place, program: Program, tmp_path: Path) -> None:
