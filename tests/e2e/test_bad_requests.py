@@ -77,7 +77,8 @@ async def assert_problem(
     async with session.request(method, url, **request) as response:
         body: dict[str, Any] = await response.json(content_type="application/problem+json")
         assert (response.status, body["code"], body["status"]) == (status, code, status), body
-        assert set(body) == PROBLEM_MEMBERS
+        assert set(body) - {"retry_after"} == PROBLEM_MEMBERS
+        assert str(body.get("retry_after", "")) == response.headers.get("Retry-After", "")
         assert response.headers["X-Request-Id"] == body["request_id"]
         assert response.headers["Cache-Control"] == "no-store"
         return {**body, "headers": response.headers}
