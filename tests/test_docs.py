@@ -86,6 +86,21 @@ def test_every_link_and_picture_is_there() -> None:
             assert ((ROOT / document).parent / target).exists(), f"{document}: {target}"
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of the headings, made as GitHub makes them."""
+    text = re.sub(r"^ *```.*?^ *```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md"])
+def test_every_link_to_a_section_leads_to_one(document: str) -> None:
+    path = ROOT / document
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
+        linked = path.parent / target if target else path
+        assert anchor in anchors(linked), f"{document}: {target}#{anchor}"
+
+
 @dataclass
 class Place:
     """Where the commands run: a signer on the example's definitions; its addresses and files replace the documents'."""
