@@ -78,15 +78,12 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if likely := likely_region(app.rules.region):
         yield Violation(("region",), f"{quote(app.rules.region)} is not a known region; did you mean {likely}?")
     url, prefix = app.rules.url, app.rules.naming.prefix.text
-    if is_plain_http(url):
-        message = f"{quote(url)} is not HTTPS, and mini-programs upload only over HTTPS; write https://"
-        yield Violation(("domain",), message)
+    yield from _domain_warnings(url, ("domain",), "upload")
+    if app.downloads is not None and app.downloads.url != url:
+        yield from _domain_warnings(app.downloads.url, ("downloads", "domain"), "download")
     if "success_action_redirect" in app.rules.headers:
         message = "OSS then responds with a redirect instead of success_status, which mini-programs cannot follow"
         yield Violation(("headers", "success_action_redirect"), f"{message}; remove the field")
-    if "-internal.aliyuncs.com" in url:
-        message = f"phones cannot reach OSS's internal endpoint {quote(url)}; remove the key"
-        yield Violation(("domain",), message)
     if not prefix and app.rules.naming.name is None:
         message = "clients can overwrite any object of the bucket; write a prefix such as photos/ to prevent it"
         yield Violation(("key_prefix",), message)
@@ -100,9 +97,22 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
                 "fix the field in headers, or remove the condition"
             )
             yield Violation(("conditions", index), message)
+    if app.downloads is not None and app.downloads.disposition == "inline" and not app.rules.content_types:
+        message = (
+            "browsers show objects of any type, and a page that a client has uploaded runs script on the domain; list "
+            "content_types, or write attachment"
+        )
+        yield Violation(("downloads", "disposition"), message)
     yield from _shared_prefixes(app, prefix)
     yield from app_exposures(app)
     yield from unenforced_rules(app)
+
+
+def _domain_warnings(url: str, path: KeyPath, verb: str) -> Iterator[Violation]:
+    if is_plain_http(url):
+        yield Violation(path, f"{quote(url)} is not HTTPS, and mini-programs {verb} only over HTTPS; write https://")
+    if "-internal.aliyuncs.com" in url:
+        yield Violation(path, f"phones cannot reach OSS's internal endpoint {quote(url)}; remove the key")
 
 
 def _shared_prefixes(app: App, key_prefix: str) -> Iterator[Violation]:

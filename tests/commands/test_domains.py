@@ -22,7 +22,7 @@ apps:
     bucket: own
     domain: https://Upload.example.com/
     key_prefix: "{caller}/"
-    downloads: {expires: 5m}
+    downloads: {expires: 5m, domain: "https://Img.example.com"}
     callers: {type: wechat, secret: anything}
   videos: {key_prefix: v/, bucket: own, domain: https://videos.example.com, multipart: {}}
   plain: {key_prefix: '', bucket: own, domain: http://upload.example.com}
@@ -51,7 +51,7 @@ def test_apps_are_grouped_by_their_domains(config: str, capsys: pytest.CaptureFi
             "domains": {
                 "request": sign,
                 "uploadFile": ["https://upload.example.com"],
-                "downloadFile": ["https://upload.example.com"],
+                "downloadFile": ["https://img.example.com"],
             },
         },
         {
