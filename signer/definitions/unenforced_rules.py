@@ -1,9 +1,11 @@
-"""Warns of the rules of an app that do not apply to uploads with temporary credentials."""
+"""Warns of what temporary credentials undo: the rules of their app, and the downloads of other apps."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from signer.definitions.mistakes import Violation
-from signer.definitions.registry import App
+from signer.definitions.registry import App, Registry
+from signer.definitions.roles import fixed_prefix
 
 
 def unenforced_rules(app: App) -> Iterator[Violation]:
@@ -27,3 +29,36 @@ def unenforced_rules(app: App) -> Iterator[Violation]:
         "of files of any size and type, with any ACL, below its own prefix; remove the key where these rules must hold"
     )
     yield Violation(("temporary_credentials",), message, at_key=True)
+
+
+def followed_links(registry: Registry) -> Iterator[Violation]:
+    """Yield a warning for downloads through which callers of another app can read, by its path.
+
+    A caller with `oss:PutObject` can make a symbolic link to any object. Downloads of an app with temporary credentials
+    are signed with the caller's own, which OSS does not let read the target, and those of other apps with their role.
+
+    See: https://help.aliyun.com/zh/oss/developer-reference/putsymlink
+    """
+    linking: defaultdict[str, list[App]] = defaultdict(list)
+    for app in registry.apps.values():
+        if app.enabled and app.caller_access is not None and "oss:PutObject" in app.caller_access.actions:
+            linking[app.rules.bucket].append(app)
+    for app in registry.apps.values() if linking else ():
+        if not app.enabled or app.downloads is None or app.caller_access is not None:
+            continue
+        own = [fixed_prefix(app.id, app.rules.naming.prefix.text)] if app.downloads.reads_own else []
+        readable = (*app.downloads.also, *own)
+        for other in linking.get(app.rules.bucket, ()):
+            access = other.caller_access
+            if access is not None and any(_overlap(prefix, access.prefix) for prefix in readable):
+                message = (
+                    f"callers of apps.{other.id} have temporary credentials for a prefix that this app reads, and OSS "
+                    "follows their symbolic links with the role of this app, to any object that the role may read; set "
+                    "temporary_credentials here too, or separate the prefixes"
+                )
+                yield Violation(("apps", app.id, "downloads"), message, at_key=True)
+                break
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

@@ -17,7 +17,7 @@ from signer.definitions.redaction import URL_PASSWORD, quote
 from signer.definitions.regions import likely_region
 from signer.definitions.registry import App, Registry, Role
 from signer.definitions.roles import fixed_prefix
-from signer.definitions.unenforced_rules import unenforced_rules
+from signer.definitions.unenforced_rules import followed_links, unenforced_rules
 from signer.signing.content_types import runs_script
 from signer.signing.form import open_fields
 from signer.signing.multipart_headers import unmeetable_conditions
@@ -42,6 +42,8 @@ def _warnings(registry: Registry, document: Document, workers: int) -> Iterator[
             for warning in _app_warnings(app, registry.roles[app.role]):
                 below = warning.below(("apps", app.id))
                 yield replace(below, path=document.written_path(below.path))
+    for warning in followed_links(registry):
+        yield replace(warning, path=document.written_path(warning.path))
     for warning in server_exposures(registry.server):
         yield warning.below(("server",))
     for role in registry.roles.values():
