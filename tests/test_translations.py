@@ -71,8 +71,17 @@ def is_same_code(english: str, chinese: str) -> bool:
     return HANZI.search(chinese) is not None and TEXT.sub("''", english) == TEXT.sub("''", chinese)
 
 
-def test_there_are_translations() -> None:
-    assert {"README.zh-CN.md", "miniprogram.zh-CN.md", "from-zero.zh-CN.md"} <= {each.name for each in CHINESE}
+def test_what_operators_and_developers_read_is_in_both_languages() -> None:
+    names = ("from-zero", "configuration", "deploying", "operating", "miniprogram", "uploaders", "callers", "doctor")
+    assert {ROOT / "README.zh-CN.md", *(ROOT / f"docs/{name}.zh-CN.md" for name in names)} <= set(CHINESE)
+
+
+def test_chinese_pages_link_to_chinese_pages() -> None:
+    for document in CHINESE:
+        for target in re.findall(
+            r"(?<!\[English\])\((?!https?:)([^)#\s]+)\.md[)#]", document.read_text(encoding="utf-8")
+        ):
+            assert not (document.parent / f"{target}.zh-CN.md").exists(), f"{document.name}: {target}.md"
 
 
 @pytest.mark.parametrize("document", CHINESE, ids=lambda path: str(path.relative_to(ROOT)))
