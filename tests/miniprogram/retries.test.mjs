@@ -105,6 +105,13 @@ describe('retries', () => {
     assert.notEqual(first, second)
   })
 
+  test('a file of several beyond a limit of bytes has the wait of its own problem', async () => {
+    const problem = '{"title": "Quota exceeded", "code": "quota_exceeded", "status": 429, "retry_after": 8640}'
+    signer.next({ response: raw(200, `{"uploads": [${problem}]}`) })
+    const error = await failureOf(uploader('exact').upload(photo()))
+    assert.deepEqual([error.code, error.retryAfterSeconds, error.retryable], ['quota_exceeded', 8640, true])
+  })
+
   test('a slow response is a timeout', async () => {
     signer.next('stall', 'stall')
     const error = await failureOf(uploader('free', { timeoutMs: 30, retries: 1 }).upload(photo()))
