@@ -2,7 +2,7 @@
 
 import alibabacloud_oss_v2 as oss
 
-from signer.errors import AlreadyExists, OssRefused, PartsMismatch, Problem
+from signer.errors import AlreadyExists, InvalidRequest, OssRefused, PartsMismatch, Problem
 from signer.multipart.oss_results import NoSuchObject, NoSuchUpload, OssFailure, TokenRejected
 
 _ACTIONS = {
@@ -52,6 +52,8 @@ def translate(error: Exception, operation: str, bucket: str) -> Exception:
 def _refusal(operation: str, code: str, shown: str, bucket: str) -> Problem:
     if code == "FileAlreadyExists":
         return AlreadyExists("an object with this key exists, and the app does not overwrite; start a new upload")
+    if code == "InvalidObjectName":
+        return InvalidRequest(f"OSS does not accept this key ({shown}); use another one")
     if code in _CHANGED_PARTS:
         return PartsMismatch(f"OSS refuses the parts ({shown}); list the parts and send the wrong ones again")
     detail = f"OSS refuses {operation} for bucket {bucket} ({shown})"

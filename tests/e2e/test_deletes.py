@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
@@ -145,6 +146,15 @@ async def test_an_encoded_key_is_taken_literally(deleting: Deleting) -> None:
     name = hers.rpartition("/")[2]
     assert await deleting.delete(f"album/anna/%2e%2e%2fbert%2f{name}") == (204, {})
     assert hers in await deleting.stored()
+
+
+async def test_a_key_that_oss_does_not_accept_is_the_mistake_of_the_client(deleting: Deleting) -> None:
+    url = f"{deleting.running.public}/v1/apps/album/objects?key=album/anna/%FF.jpg"
+    headers = {"X-Api-Key": KEY, "X-Caller": "anna"}
+    async with deleting.session.delete(URL(url, encoded=True), headers=headers) as response:
+        problem = await response.json(content_type=None)
+    assert (response.status, problem["code"]) == (400, "invalid_request")
+    assert "InvalidObjectName" in problem["detail"]
 
 
 async def test_only_known_callers_of_apps_with_deletes_delete(deleting: Deleting) -> None:
