@@ -98,6 +98,14 @@ def test_both_languages_have_the_same_structure(document: Path) -> None:
     assert sorted(chinese.links) == sorted(english.links)
 
 
+@pytest.mark.parametrize("document", CHINESE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_chinese_has_its_own_punctuation_and_spaces(document: Path) -> None:
+    prose = re.sub(r"`[^`]*`", "code", BLOCK.sub("", document.read_text(encoding="utf-8")))
+    prose = re.sub(r"\]\([^)]*\)", "]", prose)
+    assert not re.findall(r".*[\u4e00-\u9fff][A-Za-z0-9].*|.*[A-Za-z0-9][\u4e00-\u9fff].*", prose), "a space is missing"
+    assert not re.findall(r".*[\u4e00-\u9fff][,;:!?()].*|.*[,;:!?()] ?[\u4e00-\u9fff].*", prose), "write ，。：；“”（）"
+
+
 @pytest.mark.parametrize(
     ("english", "chinese", "is_same"),
     [
