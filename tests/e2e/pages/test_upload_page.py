@@ -66,9 +66,10 @@ async def signed_form(requests: list[Request]) -> dict[str, Any]:
     form_requests = [request for request in requests if request.url.endswith("/uploads")]
     response = await form_requests[-1].response()
     assert response is not None
-    assert response.status == 201
-    form: dict[str, Any] = await response.json()
-    return form
+    assert response.status == 200
+    document = await response.json()
+    form: dict[str, Any] = document["uploads"][-1]
+    return {**form, "fields": {**document["common_fields"], **form["fields"]}}
 
 
 async def test_a_too_large_file_is_rejected_with_a_message_and_never_sent(
@@ -168,9 +169,10 @@ async def test_a_refusal_of_oss_is_shown_with_its_code_and_request_id(page: Page
 
     async def break_policy(route: Route) -> None:
         response = await route.fetch()
-        form = await response.json()
-        form["key_prefix"] = "elsewhere/"
-        await route.fulfill(response=response, json=form)
+        document = await response.json()
+        for form in document["uploads"]:
+            form["key_prefix"] = "elsewhere/"
+        await route.fulfill(response=response, json=document)
 
     await page.route("**/uploads", break_policy)
     await page.set_input_files("#file", picture("refused.png"))
