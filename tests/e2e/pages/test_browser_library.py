@@ -60,7 +60,7 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
         if request.method != "POST":
             return await route.continue_()
         if request.url.endswith("/uploads"):
-            requests.extend(request.post_data_json["files"])
+            requests.extend((request.post_data_json or {})["files"])
         seen[request.url] += 1
         if seen[request.url] == 1:
             return await route.abort("connectionreset")
