@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.callers.local_wechat import SECRET, LocalWeChat
 from tests.harness.local_cloud import Cloud, local_cloud
@@ -137,6 +138,7 @@ async def test_risky_pictures_are_deleted_and_others_kept(outbound: aiohttp.Clie
         assert (await checked.cloud.counts())["wechat.mediaCheckAsync"] == 4
 
 
+@pytest.mark.slow
 async def test_only_wechat_and_the_signer_are_believed(outbound: aiohttp.ClientSession, tmp_path: Path) -> None:
     async with content_check(outbound, tmp_path) as checked:
         key = await checked.upload("pass")
@@ -156,6 +158,7 @@ async def test_only_wechat_and_the_signer_are_believed(outbound: aiohttp.ClientS
         assert await checked.stored() == {key}
 
 
+@pytest.mark.slow
 async def test_a_check_that_cannot_start_is_tried_again(outbound: aiohttp.ClientSession, tmp_path: Path) -> None:
     async with content_check(outbound, tmp_path) as checked:
         code = await checked.wechat.code(checked.app_id)
