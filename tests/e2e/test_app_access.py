@@ -190,6 +190,7 @@ async def test_openapi_describes_every_route(access: Access) -> None:
         "/v1/apps/{app_id}/uploads",
         "/v1/apps/{app_id}/multipart",
         *(f"/v1/apps/{{app_id}}/multipart/{step}" for step in ("parts", "list", "complete", "abort", "s3")),
+        "/v1/apps/{app_id}/credentials",
         "/v1/apps/{app_id}/downloads",
         "/v1/apps/{app_id}/objects",
         "/v1/apps/{app_id}/callback",
