@@ -12,6 +12,14 @@ from tests.harness.waiting import wait_until
 MARKUP = "<script>alert(1)</script>"
 MANY = "".join(f"  app-{number:03}: {{}}\n" for number in range(APPS_PER_PAGE * 2 + 1))
 
+RICH_APP = f"""\
+  rich:
+    key_prefix: p/{{caller}}/
+    downloads: {{expires: 5m}}
+    deletes: true
+    callers: [{{type: wechat, secret: a-secret}}, {{type: api_key, keys: {{shop: '{"1" * 64}'}}}}]
+"""
+
 
 async def test_json_has_the_state_of_process_roles_and_apps(start_admin: StartAdmin) -> None:
     document = await (await start_admin(APP + APP_WITHOUT_TOKEN)).get_json("/status")
@@ -32,9 +40,24 @@ async def test_json_has_the_state_of_process_roles_and_apps(start_admin: StartAd
         "enabled": True,
         "bucket": "photos",
         "region": "cn-hangzhou",
+        "key_prefix": "",
+        "signs": "uploads",
+        "signed_for": "anyone",
         "role": "good",
         "last_hour": {"signed": 0, "refused": 0, "failed": 0},
     }
+
+
+async def test_each_app_says_what_it_signs_for_whom_and_where(start_admin: StartAdmin) -> None:
+    admin = await start_admin(RICH_APP)
+    document = await admin.get_json("/status")
+    [app] = document["busiest_apps"]
+    assert app["signs"] == "uploads, downloads, deletes"
+    assert app["signed_for"] == "WeChat users, holders of an API key"
+    async with admin.client.get("/status", headers={"Accept": "text/html"}) as response:
+        page = await response.text()
+    for text in (app["signs"], app["signed_for"], "photos/p/{caller}/"):
+        assert f">{text}</td>" in page
 
 
 async def test_requests_count_by_outcome_and_the_busiest_app_comes_first(start_admin: StartAdmin) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from signer.admin.status import number_format
 from signer.admin.status.alerts import Alert, find_alerts
+from signer.admin.status.app_summary import place, signed_for, signs
 from signer.admin.status.charts import HEIGHT, WIDTH, charts
 from signer.admin.status.snapshot import APPS_PER_PAGE, StatusSnapshot
 from signer.credentials.role import RoleState
@@ -46,6 +47,7 @@ def _template() -> Template:
     )
     formats = ("count", "duration", "milliseconds", "moment", "number", "part_of", "size")
     environment.filters |= {name: getattr(number_format, name) for name in formats} | {"lifetime_bar": lifetime_bar}
+    environment.filters |= {"place": place, "signed_for": signed_for, "signs": signs}
     environment.globals.update(
         apps_per_page=APPS_PER_PAGE, height=HEIGHT, max_lines=_MAX_LINES, one_second=timedelta(seconds=1), width=WIDTH
     )

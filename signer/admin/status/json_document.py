@@ -5,6 +5,7 @@ from collections import Counter
 from signer.admin.definitions_endpoints import reload_members
 from signer.admin.readiness import role_members
 from signer.admin.status.alerts import find_alerts
+from signer.admin.status.app_summary import signed_for, signs
 from signer.admin.status.history import FAILED, POINT_SECONDS, REFUSED, SIGNED
 from signer.admin.status.snapshot import AppRow, StatusSnapshot
 from signer.clock import rfc3339
@@ -62,6 +63,9 @@ def _app_members(row: AppRow) -> dict[str, object]:
         "enabled": app.enabled,
         "bucket": app.rules.bucket,
         "region": app.rules.region,
+        "key_prefix": app.rules.naming.prefix.text,
+        "signs": signs(app),
+        "signed_for": signed_for(app),
         "role": app.role,
         "last_hour": _count_members(row.counts),
     }
