@@ -52,6 +52,18 @@ SEEDS: list[Seed] = [
     ),
     (
         b"POST",
+        b"/v1/apps/known/downloads",
+        [(b"X-Api-Key", b"the-key-of-the-tests"), (b"X-Caller", b"a")],
+        b'{"keys": ["known/a/b.jpg", "known/b/c.jpg"], "style": "thumb"}',
+    ),
+    (
+        b"DELETE",
+        b"/v1/apps/known/objects?key=known/a/b.jpg",
+        [(b"X-Api-Key", b"the-key-of-the-tests"), (b"X-Caller", b"a")],
+        b"",
+    ),
+    (
+        b"POST",
         b"/v1/apps/open/callback",
         [(b"Authorization", b"eHg="), (b"x-oss-pub-key-url", b"aHR0cDovL3g=")],
         b"a=b",
@@ -121,6 +133,7 @@ def mutate(rng: random.Random, text: bytes) -> bytes:
 
 @pytest.fixture
 async def running(cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[Signer]:
+    await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
     config.write_text(
         f"""
@@ -135,7 +148,9 @@ apps:
   known:
     key_prefix: "{{app}}/{{caller}}/"
     key: "{{uuid}}-{{filename}}"
-    downloads: {{}}
+    downloads: {{styles: {{thumb: "image/resize,w_200"}}}}
+    deletes: true
+    oss_endpoint: "{cloud.oss}"
     callers:
       - {{type: wechat, secret: the-secret-of-wechat, endpoint: "http://127.0.0.1:1"}}
       - {{type: jwt, secret: {JWT_SECRET}}}

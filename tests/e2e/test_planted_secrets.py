@@ -45,6 +45,8 @@ async def every_answer(running: Signer, apps: list[str]) -> list[str]:
             for method, path in (
                 ("POST", f"/v1/apps/{app}/uploads"),
                 ("GET", f"/v1/apps/{app}/downloads?key=a"),
+                ("POST", f"/v1/apps/{app}/downloads"),
+                ("DELETE", f"/v1/apps/{app}/objects?key=a"),
                 ("POST", f"/v1/apps/{app}/callback"),
                 ("GET", f"/generate_signature?app_id={app}"),
             ):
