@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-slow coverage lint docs lock package wheels bench soak clean install uninstall
+.PHONY: help demo test test-slow test-matrix coverage lint docs lock package wheels bench soak clean install uninstall
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,6 +20,9 @@ test: $(VENV)/.dev  ## all tests but the slow ones
 test-slow: $(VENV)/.dev  ## fault scenarios, soak, fuzzing, builds, systemd
 	tests/setup
 	$(BIN)/python $(PYTEST) -m slow $(ARGS)
+
+test-matrix: package  ## the wheel and the tests on Debian 12 (Python 3.11) and 13 (3.13); needs root and debootstrap
+	tests/matrix $(RELEASES)
 
 coverage: $(VENV)/.dev  ## test, with line coverage
 	tests/setup
