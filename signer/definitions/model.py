@@ -1,7 +1,7 @@
 """The models of the YAML: all keys with their types and defaults.
 
 The JSON Schema and docs/configuration.md are generated from the models: a new key is a field with a docstring and,
-if its type has none, examples.
+if its type has none, examples. Its Chinese description is in tools/configuration.zh-CN.yaml.
 """
 
 from collections.abc import Iterator
