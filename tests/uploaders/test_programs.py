@@ -11,7 +11,9 @@ from random import Random
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
+from tests.callers.stub import stub
 from tests.harness.processes import launch, run
 from tests.harness.waiting import wait_until
 from tests.uploaders.place import MAX_BYTES, STALLED_BUCKET, Place, names_by_form, uploading_place
@@ -72,6 +74,24 @@ async def test_the_form_has_the_name(place: Place, program: Program, tmp_path: P
         done = await run(*await command(program, app, tmp_path), file)
     assert done.status == 0, done.err
     assert await place.cloud.content("photos", done.out.strip()) == b"content"
+
+
+async def test_the_length_is_sent(program: Program, tmp_path: Path) -> None:
+    lengths = []
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/uploads"):
+            form = {"url": f"{server.url}/b", "fields": {"a": "b"}, "file_field": "file", "key": "k", "headers": {}}
+            return web.json_response(form, status=201)
+        lengths.append((request.headers.get("Content-Length"), str(len(await request.read()))))
+        return web.Response()
+
+    (file := tmp_path / NAME).write_bytes(b"content")
+    async with stub(answer) as server:
+        done = await run(*await command(program, f"{server.url}/v1/apps/photos", tmp_path), file)
+    assert done.status == 0, done.err
+    [(declared, received)] = lengths
+    assert declared == received
 
 
 async def test_twenty_files(place: Place, program: Program, tmp_path: Path) -> None:
