@@ -77,7 +77,7 @@ async def test_the_form_has_the_name(place: Place, program: Program, tmp_path: P
 
 
 async def test_the_length_is_sent(program: Program, tmp_path: Path) -> None:
-    lengths = []
+    lengths: list[tuple[str | None, str]] = []
 
     async def answer(request: web.Request) -> web.Response:
         if request.path.endswith("/uploads"):
