@@ -32,6 +32,7 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const one = await outcome(uploader.upload(file, { onProgress: ({ percent }) => progress.push(percent) }));
   const nameless = await outcome(uploader.upload(new Blob(["in a blob"])));
   const named = await outcome(uploader.upload(new Blob(["x"], { type: "image/gif" }), { filename: "b.gif" }));
+  const pasted = await outcome(uploader.upload("data:text/plain;base64,aW4gYSBVUkw=", { filename: "c.txt" }));
   const cancel = createCancel();
   const onState = (state) => state === "uploading" && setTimeout(cancel.abort);
   window.hold = true;
@@ -41,7 +42,7 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const never = await outcome(uploader.upload(file, { signal: controller.signal }));
   const slow = createUploader({ endpoint, appId, timeoutMs: 50, retries: 0 });
   const late = await outcome(slow.upload(file));
-  return { one, nameless, named, cancelled, never, late, progress, refusals };
+  return { one, nameless, named, pasted, cancelled, never, late, progress, refusals };
 }"""
 
 
@@ -96,6 +97,7 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
         ("one", "-a_note\\.txt", b"in a file"),
         ("nameless", "", b"in a blob"),
         ("named", "-b\\.gif", b"x"),
+        ("pasted", "-c\\.txt", b"in a URL"),
     ):
         upload = result[name]
         assert re.fullmatch(pattern + end, upload["key"]), upload
