@@ -55,17 +55,23 @@ class Admission:
         """
         caller, of_address = await self._identify(app, context, len(sizes_bytes))
         granted = len(sizes_bytes) if of_address is None else of_address.granted
-        limits = _request_limits(app, caller, context)
-        # At once, so that they share one round trip to Redis.
-        outcomes = await asyncio.gather(
-            *(
-                self._outcome(app, [*limits, *byte_limits(app, caller, context, size_bytes)])
-                for size_bytes in sizes_bytes[:granted]
-            )
-        )
+        outcomes = await self.admit_each(app, caller, context, sizes_bytes[:granted])
         if of_address is not None:
             outcomes += [of_address.refusal(number) for number in range(1, len(sizes_bytes) - granted + 1)]
         return caller, outcomes
+
+    async def admit_each(
+        self, app: App, caller: Caller, context: Context, sizes_bytes: Sequence[int]
+    ) -> list[Allowance | Problem]:
+        """Apply the limits of a caller who is identified to each file, in this order; return what each one got."""
+        limits = _request_limits(app, caller, context)
+        # At once, so that they share one round trip to Redis.
+        return await asyncio.gather(
+            *(
+                self._outcome(app, [*limits, *byte_limits(app, caller, context, size_bytes)])
+                for size_bytes in sizes_bytes
+            )
+        )
 
     async def _outcome(self, app: App, limits: Sequence[Limit]) -> Allowance | Problem:
         try:
@@ -101,22 +107,25 @@ class Admission:
     async def bytes_given_back_on_failure(
         self, app: App, caller: Caller, context: Context, size_bytes: int
     ) -> AsyncIterator[None]:
-        """Give the bytes of a file back if the block fails, and count them if it succeeds."""
+        """Give the bytes of a file back if the block fails."""
         try:
             yield
         except Exception:
             await self.give_back(app, byte_limits(app, caller, context, -size_bytes))
             raise
-        self.count_bytes(app, size_bytes)
 
-    async def give_back(self, app: App, limits: Sequence[Limit]) -> None:
-        """Take limits with a negative cost; if they cannot be counted now, they only refill with time."""
+    async def give_back(self, app: App, limits: Sequence[Limit]) -> Allowance | None:
+        """Take limits with a negative cost, and return what is left of them.
+
+        If they cannot be counted now, they only refill with time, and the result is None.
+        """
         if any(limit.cost < 0 for limit in limits):
             with contextlib.suppress(RateLimited):
-                await self.acquire(app, limits)
+                return await self.acquire(app, limits)
+        return None
 
     def count_bytes(self, app: App, size_bytes: int) -> None:
-        """Count bytes that limits of bytes have accepted."""
+        """Count the bytes of signed uploads."""
         if size_bytes:
             self._metrics.count_bytes(size_bytes, app.id)
 

@@ -1,13 +1,13 @@
 """Signs the uploads of several files in one request: one caller, one credential and one moment for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from signer.admission import Admission, audit_members, byte_limits, enabled_app
 from signer.callers.caller import Caller
 from signer.definitions.registry import App
-from signer.errors import Problem, RateLimited
+from signer.errors import Problem, QuotaExceeded, RateLimited
 from signer.limits.token_bucket import Allowance
 from signer.revision import Context
 from signer.signing.form import SignedUpload
@@ -53,54 +53,81 @@ class Batches:
             caller, allowance = await self._admission.admit(app, context, len(requests))
             credential = await context.revision.credential(app)
         granted = len(requests) if allowance is None else allowance.granted
-        results = self._sign_each(app, caller, context, credential, requests[:granted])
+        results = self._sign_each(app, caller, credential, requests[:granted])
         if allowance is not None:
             results += [allowance.refusal(number) for number in range(1, len(requests) - granted + 1)]
-        self._count(app, context, results)
+        self._record(app, caller, context, results)
         return SignedBatch(results, caller, allowance)
 
     async def _sign_counted(self, app: App, context: Context, requests: Sequence[UploadRequest]) -> SignedBatch:
-        """Sign each upload that limits of bytes allow; what one of them takes is given back if it is refused."""
+        """Sign each upload that limits of bytes allow. What a refused one took is for the others, or given back."""
         sizes_bytes = [charged_bytes(app.rules, each, app.rules.max_size_bytes) for each in requests]
         caller, outcomes = await self._admission.admit_files(app, context, sizes_bytes)
         limited = [each for each in outcomes if isinstance(each, RateLimited)]
         if len(limited) == len(outcomes):
             raise limited[0]
-        granted = [each for each in outcomes if isinstance(each, Allowance)]
         taken_bytes = _sum_without_problems(sizes_bytes, outcomes)
         async with self._admission.bytes_given_back_on_failure(app, caller, context, taken_bytes):
             credential = await context.revision.credential(app)
-        admitted = [each for each, got in zip(requests, outcomes, strict=True) if isinstance(got, Allowance)]
-        signed = iter(self._sign_each(app, caller, context, credential, admitted))
-        results = [each if isinstance(each, Problem) else next(signed) for each in outcomes]
-        unused_bytes = taken_bytes - _sum_without_problems(sizes_bytes, results)
-        await self._admission.give_back(app, byte_limits(app, caller, context, -unused_bytes))
-        self._count(app, context, results)
-        return SignedBatch(results, caller, granted[-1] if granted else None)
+        results: dict[int, SignedFile | Problem] = {
+            index: each for index, each in enumerate(outcomes) if isinstance(each, Problem)
+        }
+        admitted = {index: each for index, each in enumerate(outcomes) if isinstance(each, Allowance)}
+        allowance = next(reversed(admitted.values()), None)
+
+        def sign(indexes: Iterable[int]) -> None:
+            chosen = list(indexes)
+            signed = self._sign_each(app, caller, credential, [requests[index] for index in chosen])
+            results.update(zip(chosen, signed, strict=True))
+
+        sign(admitted)
+        unused_bytes = sum(sizes_bytes[index] for index in admitted if isinstance(results[index], Problem))
+        if unused_bytes and allowance is not None:
+            returned = await self._admission.give_back(app, byte_limits(app, caller, context, -unused_bytes))
+            allowance = allowance.updated(returned)
+            # A refused file may have taken what others of this batch need. They are signed first: another refused one
+            # must not take it again.
+            sign([index for index, each in results.items() if isinstance(each, QuotaExceeded)])
+            waiting = sorted(index for index, each in results.items() if index not in admitted and _is_signed(each))
+            sizes = [sizes_bytes[index] for index in waiting]
+            again = await self._admission.admit_each(app, caller, context, sizes)
+            for index, outcome in zip(waiting, again, strict=True):
+                if isinstance(outcome, Problem):
+                    results[index] = outcome
+                else:
+                    allowance = outcome
+        ordered = [results[index] for index in range(len(requests))]
+        self._record(app, caller, context, ordered)
+        self._admission.count_bytes(app, _sum_without_problems(sizes_bytes, ordered))
+        return SignedBatch(ordered, caller, allowance)
 
     def _sign_each(
-        self, app: App, caller: Caller, context: Context, credential: Credential, requests: Sequence[UploadRequest]
+        self, app: App, caller: Caller, credential: Credential, requests: Sequence[UploadRequest]
     ) -> list[SignedFile | Problem]:
         now = self._now()
         results: list[SignedFile | Problem] = []
-        audited = {} if self._audit is None else audit_members(app, caller, context)
         sign = app.forms.sign
         for request in requests:
             try:
-                signed = sign(request, caller=caller.id, credential=credential, now=now)
+                results.append(sign(request, caller=caller.id, credential=credential, now=now))
             except Problem as problem:
                 results.append(problem)
-                continue
-            results.append(signed)
-            if self._audit is not None:
-                self._audit.add("signature", {**audited, **signed.audit_members()})
         return results
 
-    def _count(self, app: App, context: Context, results: Sequence[SignedFile | Problem]) -> None:
-        refused = [each for each in results if isinstance(each, Problem)]
-        for each in refused:
-            self._admission.count_failure(context, each)
-        self._metrics.count_signatures(len(results) - len(refused), app.id, "signed")
+    def _record(self, app: App, caller: Caller, context: Context, results: Sequence[SignedFile | Problem]) -> None:
+        signed = [each for each in results if not isinstance(each, Problem)]
+        for each in results:
+            if isinstance(each, Problem):
+                self._admission.count_failure(context, each)
+        self._metrics.count_signatures(len(signed), app.id, "signed")
+        if self._audit is not None and signed:
+            members = audit_members(app, caller, context)
+            for file in signed:
+                self._audit.add("signature", {**members, **file.audit_members()})
+
+
+def _is_signed(result: SignedFile | Problem) -> bool:
+    return not isinstance(result, Problem)
 
 
 def _sum_without_problems(sizes_bytes: Sequence[int], outcomes: Sequence[object]) -> int:

@@ -193,6 +193,7 @@ class Service:
         async with self._admission.bytes_given_back_on_failure(app, caller, context, size_bytes):
             credential = await context.revision.credential(app)
             upload = app.forms.sign(request, caller=caller.id, credential=credential, now=self._now())
+        self._admission.count_bytes(app, size_bytes)
         return caller, allowance, upload
 
     async def sign_form(self, revision: Revision, app: App, caller: Caller, request: UploadRequest) -> SignedUpload:

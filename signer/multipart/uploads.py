@@ -85,6 +85,7 @@ class MultipartUploads:
                 token = _tokens(context).encode(upload)
                 first = range(1, min(_FIRST_PARTS, upload.part_count) + 1)
                 parts = sign_parts(app.rules, upload, first, credential=credential, now=self._now())
+        self._admission.count_bytes(app, size_bytes)
         self._metrics.count_signature(app.id, "signed")
         self._metrics.multipart.record_start(app.id, upload.size_bytes)
         self._record("multipart_started", app, caller, context, upload)

@@ -270,6 +270,35 @@ async def test_each_file_of_a_batch_counts(cloud: Cloud) -> None:
         assert (await batch(signer, {"size": 100}, {"size": 99}))[0] == ["quota_exceeded", 99]
 
 
+@pytest.mark.parametrize("bad", [{"content_type": "text/html"}, {"meta": {"x": "y"}}, {"method": "PUT"}])
+@pytest.mark.parametrize("bad_count", [1, 3])
+async def test_a_refused_file_of_a_batch_takes_nothing_from_the_others(
+    cloud: Cloud, bad: Mapping[str, Any], bad_count: int
+) -> None:
+    text = definitions(cloud, "{per_caller: 100/d, per_caller_bytes: 100B/d}", content_types="[image/jpeg]")
+    async with signer_of(cloud, text) as signer:
+        refused = [{"size": 90, **bad}] * bad_count
+        outcomes, response = await batch(signer, *refused, {"size": 60}, {"size": 41}, *refused, {"size": 30})
+        codes = {"unsupported_type", "invalid_request"}
+        assert outcomes[bad_count : bad_count + 2] + outcomes[-1:] == [60, "quota_exceeded", 30]
+        assert {*outcomes[:bad_count], *outcomes[bad_count + 2 : -1]} <= codes
+        assert remaining(response, "caller-bytes") == 10
+        assert b'oss_signer_counted_bytes_total{app="a"} 90.0' in signer.service.metrics.exposition()
+        wait = int(response.body["uploads"][bad_count + 1]["retry_after"])
+        assert wait <= 31 * DAY / 100 + 1
+        form = response.body["uploads"][bad_count]
+        assert (await signer.send(Response(201, form, {}), b"x" * 60))[0] == 200
+        assert await signer.left() == 10
+
+
+async def test_what_is_left_after_a_batch_includes_what_its_refused_files_gave_back(cloud: Cloud) -> None:
+    text = definitions(cloud, "{per_caller: 9/d, per_caller_bytes: 100B/d}", content_types="[image/jpeg]")
+    async with signer_of(cloud, text) as signer:
+        outcomes, response = await batch(signer, {"size": 10}, {"size": 80, "content_type": "text/html"})
+        assert outcomes == [10, "unsupported_type"]
+        assert (remaining(response, "caller-bytes"), remaining(response, "caller")) == (90, 7)
+
+
 async def test_a_batch_takes_as_many_requests_as_its_limits_allow(cloud: Cloud) -> None:
     text = definitions(cloud, "{per_address: 5/d, per_caller: 3/d, per_caller_bytes: 100B/d}")
     async with signer_of(cloud, text) as signer:
