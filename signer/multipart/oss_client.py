@@ -19,7 +19,7 @@ from signer.credentials.sources.credential_source import FetchFailed
 from signer.dns_resolver import DnsResolver
 from signer.multipart.bucket_calls import BucketCalls, OnCall
 from signer.multipart.oss_refusals import translate
-from signer.multipart.oss_results import BucketAddress, Completion, NoSuchObject, StoredObject, StoredPart
+from signer.multipart.oss_results import BucketAddress, Completion, NoSuchObject, OssFailure, StoredObject, StoredPart
 from signer.outbound import new_session
 from signer.signing.multipart import MARK_NAME, MAX_PARTS
 from signer.signing.v4 import Credential
@@ -52,7 +52,11 @@ class OssClient:
         """Start a multipart upload and return its id."""
         request = oss.InitiateMultipartUploadRequest(bucket=address.bucket, key=key, headers=dict(headers))
         result = await self._call(
-            address, credential, "InitiateMultipartUpload", lambda client: client.initiate_multipart_upload(request)
+            address,
+            credential,
+            "InitiateMultipartUpload",
+            lambda client: client.initiate_multipart_upload(request),
+            is_valid=lambda result: bool(result.upload_id),
         )
         return str(result.upload_id)
 
@@ -73,6 +77,8 @@ class OssClient:
                     part_number_marker=marker,
                 )
                 page = await client.list_parts(request)
+                if page.upload_id != upload_id:
+                    raise _unusable("ListParts")
                 found += [StoredPart(part.part_number, part.size, part.etag) for part in page.parts or ()]
                 if not page.is_truncated:
                     break
@@ -123,6 +129,7 @@ class OssClient:
             credential,
             "AbortMultipartUpload",
             lambda client: client.abort_multipart_upload(request),
+            is_valid=_has_no_content,
             attempts=_ATTEMPTS,
         )
 
@@ -133,7 +140,12 @@ class OssClient:
         """
         request = oss.DeleteObjectRequest(bucket=address.bucket, key=key)
         await self._call(
-            address, credential, "DeleteObject", lambda client: client.delete_object(request), attempts=_ATTEMPTS
+            address,
+            credential,
+            "DeleteObject",
+            lambda client: client.delete_object(request),
+            is_valid=_has_no_content,
+            attempts=_ATTEMPTS,
         )
 
     async def find_object(self, address: BucketAddress, credential: Credential, key: str) -> StoredObject | None:
@@ -141,7 +153,12 @@ class OssClient:
         request = oss.HeadObjectRequest(bucket=address.bucket, key=key)
         try:
             found = await self._call(
-                address, credential, "HeadObject", lambda client: client.head_object(request), attempts=_ATTEMPTS
+                address,
+                credential,
+                "HeadObject",
+                lambda client: client.head_object(request),
+                is_valid=lambda result: bool(result.etag),
+                attempts=_ATTEMPTS,
             )
         except NoSuchObject:
             return None
@@ -168,14 +185,20 @@ class OssClient:
         operation: str,
         call: Callable[[AsyncClient], Awaitable[T]],
         *,
+        is_valid: Callable[[T], bool] = lambda _: True,
         attempts: int = 1,
         deadline_seconds: float = _DEADLINE_SECONDS,
     ) -> T:
+        """Return the result of a call. The SDK takes any page with status 200 for OSS's; `is_valid` does not."""
+
         async def run() -> T:
             try:
-                return await call(AsyncClient(self._config(address, credential, attempts)))
+                result = await call(AsyncClient(self._config(address, credential, attempts)))
             except oss.exceptions.BaseError as error:
                 raise translate(error, operation, address.bucket) from None
+            if not is_valid(result):
+                raise _unusable(operation)
+            return result
 
         async with self._calls.attempt(address, operation, deadline_seconds):
             return await self._sdk.run(run, deadline_seconds=deadline_seconds, service="OSS")
@@ -200,6 +223,14 @@ class OssClient:
             use_path_style=bool(url.path),
             use_cname=not url.path,
         )
+
+
+def _has_no_content(result: Any) -> bool:
+    return bool(result.status_code == 204)
+
+
+def _unusable(operation: str) -> OssFailure:
+    return OssFailure(f"{operation}: the response is not OSS's; a proxy may have sent it")
 
 
 def _callback_response(result: Any) -> Any:

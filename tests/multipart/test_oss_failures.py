@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.harness.local_cloud import Cloud
 from tests.multipart.video_signer import API_KEY, CONTENT, VideoSigner, definitions, video_signer
@@ -121,6 +123,27 @@ async def test_a_wrong_endpoint_of_one_app_does_not_stop_another_app_with_the_sa
         for _ in range(6):
             assert (await videos.refusal(503, "", body))["code"] == "oss_unavailable"
         assert (await videos.post("", body, app="other")).status == 201
+
+
+@pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", ""])
+@pytest.mark.parametrize("step", ["", "/list", "/complete", "/abort"])
+async def test_the_page_of_a_proxy_is_no_response_of_oss(cloud: Cloud, step: str, page: str) -> None:
+    """It has the status 200, as the login page of a network has, and is well-formed."""
+
+    async def respond(_: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="application/xml")
+
+    proxy = web.Application()
+    proxy.router.add_route("*", "/{path:.*}", respond)
+    async with TestServer(proxy) as server, video_signer(cloud, definitions(cloud)) as videos:
+        upload = await videos.start()
+        await videos.put_all(upload)
+        token = {"upload": upload["upload"]}
+        await videos.redefine(definitions(cloud, oss_endpoint=str(server.make_url("/videos"))))
+        problem = await videos.refusal(503, step, token if step else {"filename": "a.mp4", "size": 1000})
+        assert problem["code"] == "oss_unavailable"
+        await videos.redefine(definitions(cloud))
+        assert (await videos.post("/complete", token)).status == 200
 
 
 async def test_a_read_is_repeated_after_a_failure(videos: VideoSigner) -> None:
