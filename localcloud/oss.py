@@ -91,7 +91,7 @@ class Oss:
         }
 
     def routes(self) -> list[web.RouteDef]:
-        return [*self._callbacks.routes(), web.route("*", "/{path:.*}", self.handle)]
+        return [*self._callbacks.routes(), web.route("*", r"/{path:[\s\S]*}", self.handle)]
 
     async def named(self, request: web.Request) -> tuple[str, str]:
         """Return the action and the object key, for `/-/calls`. The key of a form is known once it has been read."""

@@ -13,7 +13,7 @@ from signer.errors import Forbidden
 from signer.limits.token_bucket import Allowance, Limit, Rate
 from signer.multipart.role_calls import RoleCalls, bucket_address
 from signer.revision import Context
-from signer.signing.key_ownership import is_key_of_caller
+from signer.signing.key_ownership import is_key_of_caller, key_refusal
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
 
@@ -63,7 +63,7 @@ class Deletes:
             caller, allowance = await self._admission.admit(app, context)
             await self._admission.acquire(app, _limits(app, caller, context))
             if not is_key_of_caller(app.rules.naming, key, app_id=app.id, caller=caller.id):
-                raise Forbidden("key is not below the prefix of this caller")
+                raise key_refusal(key)
             credential = await context.revision.credential(app)
             deleting = self._client().delete(bucket_address(app), credential, key)
             await self._role_calls.run(context, app, credential, deleting)

@@ -12,8 +12,7 @@ from signer.errors import Forbidden, InvalidRequest, Problem
 from signer.limits.token_bucket import Allowance
 from signer.revision import Context
 from signer.signing.download_url import DownloadRules, DownloadSigner, Period, period_at
-from signer.signing.key_ownership import keys_below, keys_of_caller
-from signer.signing.object_key import MAX_KEY_BYTES
+from signer.signing.key_ownership import key_refusal, keys_below, keys_of_caller
 from signer.signing.v4 import Credential
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
@@ -80,7 +79,7 @@ class DownloadUrls:
             process = _process(rules, style)
             may_read = _readable_keys(app, rules, caller)
             if not is_batch and not may_read(keys[0]):
-                raise _refusal(keys[0])
+                raise key_refusal(keys[0])
             credential, period = await self._credential(context, app, caller, rules)
             signer = DownloadSigner(
                 rules.url,
@@ -92,7 +91,7 @@ class DownloadUrls:
                 disposition=rules.disposition,
             )
             downloads = [
-                SignedDownload(key, signer.url(key)) if may_read(key) else SignedDownload(key, problem=_refusal(key))
+                SignedDownload(key, signer.url(key)) if may_read(key) else SignedDownload(key, problem=key_refusal(key))
                 for key in keys
             ]
         signed = [each.key for each in downloads if each.problem is None]
@@ -149,9 +148,3 @@ def _readable_keys(app: App, rules: DownloadRules, caller: Caller) -> Callable[[
         return is_shared
     is_own = keys_of_caller(app.rules.naming, app_id=app.id, caller=caller.id)
     return (lambda key: is_own(key) or is_shared(key)) if rules.also else is_own
-
-
-def _refusal(key: str) -> Problem:
-    if len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES:
-        return InvalidRequest(f"key is longer than {MAX_KEY_BYTES:,} bytes, the limit of OSS; no object has it")
-    return Forbidden("key is not below the prefix of this caller")

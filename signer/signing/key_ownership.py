@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from signer.errors import Forbidden, InvalidRequest, Problem
 from signer.signing.object_key import MAX_KEY_BYTES, PLACEHOLDER, KeyNaming, Template, caller_hash, check_caller
 
 _PATTERNS = {
@@ -70,6 +71,13 @@ def keys_below(prefixes: tuple[str, ...]) -> Callable[[str], bool]:
         return any(key.startswith(prefix) and _is_readable_below(key, len(prefix)) for prefix in prefixes)
 
     return is_below
+
+
+def key_refusal(key: str) -> Problem:
+    """Return the refusal of a key that the caller may neither read nor delete."""
+    if len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES:
+        return InvalidRequest(f"key is longer than {MAX_KEY_BYTES:,} bytes, the limit of OSS; no object has it")
+    return Forbidden("key is not below the prefix of this caller")
 
 
 def _is_readable_below(key: str, prefix_length: int) -> bool:

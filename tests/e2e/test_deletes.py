@@ -134,7 +134,6 @@ async def test_the_object_of_another_caller_stays(deleting: Deleting) -> None:
         f"album//bert/{name}",
         "album/anna",
         "album/anna/",
-        "album/anna/".ljust(1024, "k"),
     ):
         status, problem = await deleting.delete(key)
         assert (status, problem["code"]) == (403, "forbidden"), key
@@ -155,6 +154,32 @@ async def test_a_key_that_oss_does_not_accept_is_the_mistake_of_the_client(delet
         problem = await response.json(content_type=None)
     assert (response.status, problem["code"]) == (400, "invalid_request")
     assert "InvalidObjectName" in problem["detail"]
+
+
+async def test_a_key_that_is_too_long_for_oss_has_the_same_refusal_as_a_download(deleting: Deleting) -> None:
+    assert await deleting.delete("album/anna/".ljust(1023, "k")) == (204, {})
+    for key in ("album/anna/".ljust(1024, "k"), "album/anna/" + "照" * 338):
+        status, problem = await deleting.delete(key)
+        assert (status, problem["code"]) == (400, "invalid_request")
+        assert "1,023 bytes" in problem["detail"]
+
+
+async def test_a_key_with_a_line_break_is_deleted(deleting: Deleting) -> None:
+    form = await deleting.running.upload_form("album", headers={"X-Api-Key": KEY, "X-Caller": "anna"})
+    key = "album/anna/a\nb.jpg"
+    assert (await post_object(deleting.session, form["url"], {**form["fields"], "key": key}, b"x"))[0] == 200
+    assert key in await deleting.stored()
+    assert await deleting.delete(key) == (204, {})
+    assert key not in await deleting.stored()
+
+
+async def test_a_page_that_a_proxy_sends_instead_of_oss_deletes_nothing(deleting: Deleting) -> None:
+    key = await deleting.upload()
+    await deleting.cloud.set_faults(oss={"kind": "malformed", "times": 1})
+    status, problem = await deleting.delete(key)
+    assert (status, problem["code"]) == (503, "oss_unavailable")
+    assert key in await deleting.stored()
+    assert await deleting.delete(key) == (204, {})
 
 
 async def test_only_known_callers_of_apps_with_deletes_delete(deleting: Deleting) -> None:
