@@ -84,7 +84,7 @@ def test_nobody_installs_the_library_by_its_name() -> None:
         text = document.read_text(encoding="utf-8")
         installed = re.findall(r"\b(?:npm|pnpm|yarn|bun) (?:i|install|add)\b.*", text)
         named = [line for line in installed if "upload" in line or "oss-signer" in line]
-        assert not [line for line in named if not re.search(r" \./\S+/oss-signer-upload-[\d.]+\.tgz$", line)], document
+        assert not [line for line in named if not re.search(r" \./\S+/oss-signer-upload-[\d.]+\.tgz\b", line)], document
         assert "'oss-upload" not in text, document
 
 

@@ -88,7 +88,7 @@ function startTask(name, phone, turns, options, headers, send) {
       agent: name === 'request' && phone.agent,
       // Like a name server, connect to another port than the one of the URL; like a proxy in front, without TLS.
       port: phone.routes[url.origin] || url.port,
-      ...(secure ? { protocol: 'http:', hostname: '127.0.0.1' } : {}),
+      ...(secure || phone.routes[url.origin] ? { protocol: 'http:', hostname: '127.0.0.1' } : {}),
     })
     request.on('error', (error) => fail(error.code === 'ECONNREFUSED' ? 'net::ERR_CONNECTION_REFUSED' : 'net::ERR_CONNECTION_RESET'))
     request.on('response', (response) => {

@@ -17,10 +17,18 @@ const MODES = { scaleToFill: '100% 100%', aspectFit: 'contain', aspectFill: 'cov
 
 exports.COMPONENTS = {
   view: { template: '<slot/>', properties: { hoverClass: String, ariaRole: String } },
-  text: { template: '<slot/>', properties: { userSelect: Boolean } },
+  text: {
+    template: '<slot/>',
+    properties: { userSelect: Boolean, selectable: Boolean, space: null, decode: Boolean, overflow: null, maxLines: null },
+  },
   button: {
     template: '<slot/>',
-    properties: { type: String, size: String, disabled: Boolean, loading: Boolean, openType: String },
+    properties: {
+      ...{ type: null, size: null, disabled: Boolean, loading: Boolean, plain: Boolean, openType: null, formType: null },
+      ...{ hoverClass: String, hoverStopPropagation: Boolean, hoverStartTime: Number, hoverStayTime: Number },
+      ...{ name: null, lang: null, sessionFrom: null, appParameter: null, businessId: null, showMessageCard: Boolean },
+      ...{ sendMessageTitle: null, sendMessagePath: null, sendMessageImg: null },
+    },
   },
   image: {
     template: '<div style="{{style}}"></div>',

@@ -12,6 +12,25 @@ const promised = (api) => (options = {}) => {
   return new Promise((resolve, reject) => api({ ...options, success: resolve, fail: reject }))
 }
 
+/** What frameworks read at their start. */
+const DEVICE = {
+  SDKVersion: '3.10.0',
+  brand: 'devtools',
+  fontSizeSetting: 16,
+  language: 'zh_CN',
+  model: 'iPhone 15',
+  pixelRatio: 2,
+  platform: 'devtools',
+  safeArea: { top: 0, left: 0, right: 375, bottom: 667, width: 375, height: 667 },
+  screenHeight: 667,
+  screenWidth: 375,
+  statusBarHeight: 20,
+  system: 'iOS 18.0',
+  version: '8.0.60',
+  windowHeight: 603,
+  windowWidth: 375,
+}
+
 /**
  * `files`: the directory of the files that the user picks; temporary paths are wxfile://NAME. `picks`: the names that the
  * next pickers return; without one the user closes the picker. `answers`: true or false for the next modals.
@@ -53,6 +72,15 @@ exports.createPhone = (parameters) => {
       later(options, 'success', { confirm, cancel: !confirm, errMsg: 'showModal:ok' })
     }),
     showToast: promised((options) => later(options, 'success', { errMsg: 'showToast:ok' })),
+    getSystemInfoSync: () => ({ ...DEVICE }),
+    getDeviceInfo: () => ({ ...DEVICE }),
+    getWindowInfo: () => ({ ...DEVICE }),
+    getAppBaseInfo: () => ({ ...DEVICE }),
+    getLaunchOptionsSync: () => ({ path: 'pages/index/index', query: {} }),
+    getEnterOptionsSync: () => ({ path: 'pages/index/index', query: {} }),
+    getAccountInfoSync: () => ({ miniProgram: { appId: parameters.appId || 'wx1234567890abcdef', envVersion: 'develop' } }),
+    canIUse: () => true,
+    nextTick: (then) => setTimeout(then, 0),
     setKeepScreenOn: promised((options) => {
       user.screens.push(options.keepScreenOn)
       later(options, 'success', { errMsg: 'setKeepScreenOn:ok' })

@@ -26,9 +26,14 @@ const { MiniProgramEnv, glassEasel } = require('glass-easel-miniprogram-adapter'
 const read = (file) => fs.readFileSync(file, 'utf8')
 const readJson = (file) => JSON.parse(read(file))
 
-/** Compile WXML; the compiler's warnings are errors. */
-const compile = (name, source) => {
+/** Compile WXML, and the templates and scripts of a project that it may import; the compiler's warnings are errors. */
+const compile = (name, source, root) => {
   const group = new TmplGroup()
+  for (const file of root ? fs.readdirSync(root, { recursive: true }) : []) {
+    const { dir, name: base, ext } = path.parse(file)
+    if (ext === '.wxs') group.addScript(path.join(dir, base), read(path.join(root, file)))
+    else if (ext === '.wxml' && path.join(dir, base) !== name) group.addTmpl(path.join(dir, base), read(path.join(root, file)))
+  }
   const warnings = group.addTmpl(name, source)
   if (warnings.length) throw new Error(`${name}.wxml: ${JSON.stringify(warnings)}`)
   const groups = new Function(`return ${group.getTmplGenObjectGroups()}`)()
@@ -50,7 +55,7 @@ const createRequire = (root, globals) => {
     const module = { exports: {} }
     modules.set(file, module)
     const names = { module, exports: module.exports, require: requireFrom(path.dirname(file)), ...globals() }
-    for (const hidden of ['process', 'Buffer', 'global', 'globalThis', 'window', 'document', 'fetch', 'AbortController']) {
+    for (const hidden of ['process', 'Buffer', 'globalThis', 'window', 'document', 'fetch', 'AbortController']) {
       names[hidden] = undefined
     }
     new Function(...Object.keys(names), `'use strict';${read(file)}\n//# sourceURL=${file}`)(...Object.values(names))
@@ -99,6 +104,8 @@ exports.launch = (root, wx) => {
   checkTheme(root, config)
   const environment = new MiniProgramEnv()
   const space = environment.createCodeSpace('', true)
+  // Listeners may be methods that a page gets while it runs.
+  space.getComponentSpace().updateComponentOptions({ useMethodCallerListeners: true })
   const builtIn = environment.createCodeSpace('built-in', true)
   for (const [name, { template, ...definition }] of Object.entries(COMPONENTS)) {
     builtIn.addCompiledTemplate(name, compile(name, template))
@@ -108,7 +115,17 @@ exports.launch = (root, wx) => {
 
   let app
   let own = {}
-  const globals = () => ({ wx, App: (definition) => (app = definition), getApp: () => app, getCurrentPages: () => [page], ...own })
+  // A module that was loaded before the page calls the constructors of the page.
+  const later = (name) => (definition) => own[name](definition)
+  const global = {} // WeChat has one, which frameworks use
+  const globals = () => ({
+    wx,
+    global,
+    App: (definition) => (app = definition),
+    getApp: () => app,
+    getCurrentPages: () => [page],
+    ...Object.fromEntries(['Page', 'Component', 'Behavior'].map((name) => [name, later(name)])),
+  })
   const load = createRequire(root, globals)
   load(path.join(root, 'app.js'))
   if (app.onLaunch) app.onLaunch({})
@@ -120,10 +137,11 @@ exports.launch = (root, wx) => {
     space.addStyleSheet(name, `${name}.css`)
     backend.registerStyleSheetContent(`${name}.css`, source)
   }
-  styled('app', `${STYLE}\n${css(read(path.join(root, 'app.wxss')))}`)
-  styled(route, css(read(`${file}.wxss`)))
+  const appStyle = path.join(root, 'app.wxss')
+  styled('app', fs.existsSync(appStyle) ? `${STYLE}\n${css(read(appStyle))}` : STYLE)
+  if (fs.existsSync(`${file}.wxss`)) styled(route, css(read(`${file}.wxss`)))
   space.addComponentStaticConfig(route, readJson(`${file}.json`))
-  space.addCompiledTemplate(route, compile(route, read(`${file}.wxml`)))
+  space.addCompiledTemplate(route, compile(route, read(`${file}.wxml`), root))
   space.componentEnv(route, (constructors) => {
     own = constructors
     load(`${file}.js`)

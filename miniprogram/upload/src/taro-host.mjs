@@ -1,6 +1,6 @@
 // The calls of Taro, which are WeChat's.
 import Taro from '@tarojs/taro'
-import { nothing } from './failure.mjs'
+import { assign, nothing } from './failure.mjs'
 
 export { uploadOptions } from './media-options.mjs'
 
@@ -21,5 +21,5 @@ const calls = {
   getStorageInfoSync: () => Taro.getStorageInfoSync(),
 }
 
-export const host = () => calls
+export const host = () => assign(calls, { env: Taro.env })
 export const files = () => Taro.getFileSystemManager()
