@@ -25,7 +25,11 @@ from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
 _MAX_CACHED_TARGET_CHARACTERS = 256
 _MAX_FILENAME_CHARACTERS = 1024
 
-_REFERER = re.compile(r"https://servicewechat\.com/([A-Za-z0-9_-]{1,64})/")
+_REFERER = re.compile(
+    r"https://(?:servicewechat\.com/|tmaservice\.developer\.toutiao\.com/?\?appid=|\w{1,64}\.hybrid\.alipay-eco\.com/)"
+    r"([A-Za-z0-9_-]{1,64})[/&]"
+)
+"""The Referer of mini-programs on WeChat, Douyin and Alipay, with the app id."""
 _SIZE = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
@@ -79,9 +83,11 @@ _cached_query = lru_cache(maxsize=4096)(_parse_query)
 
 
 def app_of_sample_request(_parameter: str, target: str, headers: MultiMapping[str], registry: Registry) -> str | None:
-    """Return the app id of a request: `?app_id=`, else `X-App-Id`, else WeChat's Referer, else `default_app`.
+    """Return the app id of a request: `?app_id=`, else `X-App-Id`, else its Referer's, else `default_app`.
 
-    See: https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html
+    See: https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html (WeChat),
+    https://developer.open-douyin.com/docs/resource/zh-CN/mini-game/develop/api/network/onload/tt-upload-file (Douyin),
+    https://opendocs.alipay.com/mini/api/owycmh (Alipay)
     """
     if app_id := sample_query(target).app_id or headers.get("X-App-Id"):
         return app_id

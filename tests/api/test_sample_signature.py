@@ -29,10 +29,16 @@ SAMPLE_MEMBERS = {
         ("", {"X-App-Id": WX_APP}, "wx/"),
         ("", {"X-App-Id": WX_APP, "Referer": "https://servicewechat.com/open/1/page-frame.html"}, "wx/"),
         ("", {"Referer": f"https://servicewechat.com/{WX_APP}/7/page-frame.html"}, "wx/"),
+        ("", {"Referer": f"https://tmaservice.developer.toutiao.com?appid={WX_APP}&version=1.0.0"}, "wx/"),
+        ("", {"Referer": f"https://tmaservice.developer.toutiao.com/?appid={WX_APP}&version=1.0.0"}, "wx/"),
+        ("", {"Referer": f"https://{WX_APP}.hybrid.alipay-eco.com/{WX_APP}/0.2.1/index.html#pages/index"}, "wx/"),
         ("", {"Referer": f"https://example.com/{WX_APP}/7/page-frame.html"}, ""),
         ("", {}, ""),
     ],
-    ids=["query", "query before header", "header", "header before Referer", "Referer", "another Referer", "default"],
+    ids=[
+        *("query", "query before header", "header", "header before Referer", "Referer of WeChat", "Referer of Douyin"),
+        *("Referer of Douyin with a path", "Referer of Alipay", "another Referer", "default"),
+    ],
 )
 async def test_the_app_is_named_by_query_header_referer_or_default(
     client: Client, query: str, headers: dict[str, str], prefix: str
