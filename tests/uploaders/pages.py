@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,10 @@ class Component:
     """A word of the block in docs/http.md that completes the recipe."""
     packages: Path = HERE
     """Where its package is installed."""
+    page: str = ""
+    """The file of the recipe in the project at `packages`, which is built as a whole."""
+    build: tuple[str, ...] = ()
+    """What builds that project."""
 
     @property
     def uses_library(self) -> bool:
@@ -136,6 +141,25 @@ COMPONENTS = [
     ),
     *(
         Component(
+            title,
+            language,
+            package,
+            done=".done",
+            percent="parseFloat(document.querySelector('.uploading').textContent)",
+            cancel=".uploading",
+            error=".failed",
+            refusals=LIBRARY_REFUSALS,
+            packages=ROOT / "tests/frameworks" / folder,
+            page=f"src/pages/index/index.{language}",
+            build=build,
+        )
+        for title, language, package, folder, build in (
+            ("Taro", "jsx", "@tarojs/taro", "taro", ("taro", "build", "--type", "h5", "--no-check")),
+            ("uni-app", "vue", "@dcloudio/uni-app", "uni", ("uni", "build", "-p", "h5")),
+        )
+    ),
+    *(
+        Component(
             f"Uppy {version}",
             "js",
             "@uppy/core",
@@ -168,12 +192,13 @@ def _source(component: Component) -> str:
 
 async def build_pages(directory: Path) -> None:
     """Bundle each component's page, as `NAME.entry.js` and `.css`."""
-    for packages in {each.packages for each in COMPONENTS}:
+    components = [each for each in COMPONENTS if not each.page]
+    for packages in {each.packages for each in components}:
         await install_packages(packages)
         folder = directory / packages.name
         folder.mkdir()
         (folder / "oss.js").write_text(recipe("Web pages", "js"), "utf-8")
-        for each in COMPONENTS:
+        for each in components:
             if each.packages == packages:
                 file = f"{each.name}.{each.language}"
                 (folder / file).write_text(_source(each), "utf-8")
@@ -182,3 +207,22 @@ async def build_pages(directory: Path) -> None:
         assert built.status == 0, built.err
         for made in folder.glob("*.entry.*s"):
             made.rename(directory / made.name)
+
+
+async def build_site(component: Component, directory: Path) -> Path:
+    """Build a copy of the component's project with its recipe as the page, and return the directory of the site."""
+    await install_packages(component.packages)
+    project, modules = directory / component.name, directory / component.name / "node_modules"
+    shutil.copytree(component.packages, project, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (project / component.page).write_text(_source(component), "utf-8")
+    modules.mkdir()
+    for each in (component.packages / "node_modules").iterdir():
+        if each.name != "@oss-signer":
+            (modules / each.name).symlink_to(each)
+    library = ROOT / "miniprogram/upload"
+    shutil.copytree(library, modules / "@oss-signer/upload", ignore=shutil.ignore_patterns("node_modules"))
+    program, *arguments = component.build
+    environ = {"OUTPUT": "dist", "UNI_OUTPUT_DIR": str(project / "dist")}
+    built = await run(modules / ".bin" / program, *arguments, cwd=project, environ=environ)
+    assert built.status == 0, built.out + built.err
+    return project / "dist"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +11,14 @@ from random import Random
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from playwright.async_api import Browser, Dialog, Page, Request, expect
 
 from tests.callers.signing_keys import signed
-from tests.callers.stub import body, stub
+from tests.callers.stub import Answer, body, stub
 from tests.harness.browser import chromium, new_page
 from tests.harness.waiting import wait_until
-from tests.uploaders.pages import COMPONENTS, Component, build_pages, cors_rule
+from tests.uploaders.pages import COMPONENTS, Component, build_pages, build_site, cors_rule
 from tests.uploaders.place import BUCKET, JWT_SECRET, STALLED_BUCKET, Place, uploading_place
 from tests.uploaders.recipes import for_app
 from tests.uploaders.table import npm_version, passed
@@ -39,6 +41,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 async def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("pages")
     await build_pages(directory)
+    for each in COMPONENTS:
+        if each.page:
+            await build_site(each, directory)
     return directory
 
 
@@ -58,8 +63,9 @@ def component(request: pytest.FixtureRequest) -> Component:
 async def opened(browser: Browser, pages: Path, component: Component, app: str) -> AsyncIterator[Page]:
     """Open the component's page for the app at this URL, with a login that the signer accepts."""
     document = f"<!doctype html><meta charset=utf-8><title>{component.title}</title>{component.html}"
+    token = signed(JWT_SECRET, "HS256", exp=2**33)
     async with (
-        stub(body(document.encode(), headers={"Content-Type": "text/html"})) as server,
+        stub(site(pages / component.name / "dist", app) if component.page else html(document.encode())) as server,
         new_page(browser, 900, 900) as page,
     ):
 
@@ -67,18 +73,44 @@ async def opened(browser: Browser, pages: Path, component: Component, app: str) 
             await dialog.accept()
 
         page.on("dialog", accept)
+        # Taro and uni-app store JSON.
+        stored = json.dumps({"type": "string", "data": token}) if component.page else token
+        await page.add_init_script(f"localStorage.setItem('token', {json.dumps(stored)})")
         await page.goto(server.url)
-        await page.evaluate("token => localStorage.setItem('token', token)", signed(JWT_SECRET, "HS256", exp=2**33))
-        if (style := pages / f"{component.name}.entry.css").exists():
-            await page.add_style_tag(path=style)
-        script = (pages / f"{component.name}.entry.js").read_text("utf-8")
-        await page.add_script_tag(content=for_app(script, app))
+        if not component.page:
+            if (style := pages / f"{component.name}.entry.css").exists():
+                await page.add_style_tag(path=style)
+            script = (pages / f"{component.name}.entry.js").read_text("utf-8")
+            await page.add_script_tag(content=for_app(script, app))
         yield page
 
 
-async def choose(page: Page, *files: Path) -> None:
+def html(document: bytes) -> Answer:
+    return body(document, headers={"Content-Type": "text/html"})
+
+
+def site(directory: Path, app: str) -> Answer:
+    """Serve a built site whose scripts use the app at this URL."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        file = directory / (request.path.strip("/") or "index.html")
+        if not file.is_file():
+            return web.Response(status=404)
+        if file.suffix != ".js":
+            return web.FileResponse(file)
+        return web.Response(text=for_app(file.read_text("utf-8"), app), content_type="text/javascript")
+
+    return answer
+
+
+async def choose(page: Page, component: Component, *files: Path) -> None:
     """Choose files, as the dialog of the browser does."""
-    await page.locator("input[type=file]").first.set_input_files(files)
+    if not component.page:
+        await page.locator("input[type=file]").first.set_input_files(files)
+        return
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_text("Upload", exact=True).last.click()
+    await (await chooser.value).set_files(files)
 
 
 async def keys(place: Place) -> set[str]:
@@ -92,13 +124,13 @@ async def test_files(place: Place, pages: Path, browser: Browser, component: Com
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     async with opened(browser, pages, component, place.app("photos")) as page:
-        await choose(page, file)
+        await choose(page, component, file)
         await expect(page.locator(component.done)).to_have_count(1)
         [key] = await keys(place) - before
         assert key.endswith(f"-{NAME_BY_LIBRARY if component.uses_library else NAME}")
         assert await place.cloud.content(BUCKET, key) == CONTENT
     async with opened(browser, pages, component, place.app("photos")) as page:
-        await choose(page, *(tmp_path / name for name in contents))
+        await choose(page, component, *(tmp_path / name for name in contents))
         await expect(page.locator(component.done)).to_have_count(20)
         stored = await keys(place) - before - {key}
         assert len(stored) == 20
@@ -114,7 +146,7 @@ async def test_progress_and_cancel(
     ended: list[Request] = []
     async with opened(browser, pages, component, place.app("stalled")) as page:
         page.on("requestfailed", lambda request: ended.append(request))
-        await choose(page, file)
+        await choose(page, component, file)
         await page.wait_for_function(f"() => {{ try {{ return +{component.percent} > 0 }} catch {{ return false }} }}")
         assert float(await page.evaluate(component.percent)) < 100
         await page.locator(component.cancel).first.dispatch_event("click")  # some are there only under a pointer
@@ -131,7 +163,7 @@ async def test_refusals(
     (file := tmp_path / ("program.exe" if by == "signer" else "photo.jpg")).write_bytes(b"JPEG")
     app = place.app("photos" if by == "signer" else "refused")
     async with opened(browser, pages, component, app) as page:
-        await choose(page, file)
+        await choose(page, component, file)
         if component.failed:
             await page.locator(component.failed).first.hover()
         reason, error = component.refusals[by == "OSS"], page.locator(component.error).first
