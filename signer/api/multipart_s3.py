@@ -38,7 +38,8 @@ def multipart_s3_post_handler(service: Service) -> Handler:
             started = await service.multipart.start(context, request, part_size)
             upload = started.upload
             members = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": started.token}
-            return _xml_reply("InitiateMultipartUploadResult", members, Reply(200, session=started.caller.session))
+            reply = Reply(200, allowance=started.allowance, session=started.caller.session)
+            return _xml_reply("InitiateMultipartUploadResult", members, reply)
         named = _parse_parts(await context.body.read(MAX_COMPLETION_BYTES))
         completed, caller = await service.multipart.complete(context, _token(context), named)
         members = {"Location": completed.url, "Key": completed.key, "ETag": completed.etag}

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.multipart.video_signer import API_KEY, CONTENT, PART_BYTES, Response, VideoSigner
+from tests.multipart.video_signer import API_KEY, CONTENT, PART_BYTES, Response, VideoSigner, definitions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,6 +65,16 @@ async def test_an_upload_of_an_s3_client(videos: VideoSigner) -> None:
         [key], [location] = texts(done.body, "Key"), texts(done.body, "Location")
         assert location == f"{videos.cloud.oss}/videos/{key}"
         assert await videos.cloud.content("videos", key) == CONTENT
+
+
+async def test_the_start_of_an_s3_client_reports_limits_as_other_starts_do(videos: VideoSigner) -> None:
+    limits = "{per_caller: 9/d, per_caller_bytes: 1MiB/d}"
+    app = {"key": "uuid", "generate_signature": "false", "rate_limit": limits}
+    await videos.redefine(definitions(videos.cloud, **app))
+    started = await s3(videos, "POST", query=START)
+    assert started.status == 200, started.body
+    assert started.headers["RateLimit-Remaining"] == "8"
+    assert f'"caller-bytes";r={2**20 - len(CONTENT)};' in started.headers["RateLimit"]
 
 
 async def test_an_aborted_upload_of_an_s3_client(videos: VideoSigner) -> None:
