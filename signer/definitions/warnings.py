@@ -92,6 +92,12 @@ def _app_warnings(app: App, role: Role) -> Iterator[Violation]:
     if prefix and not prefix.endswith("/"):
         runs_into = f"{quote(prefix)} does not end with /, so it runs into the names of the objects"
         yield Violation(("key_prefix",), f"{runs_into}; write {quote(f'{prefix}/')}")
+    if not {"*", "?"}.isdisjoint(prefix):
+        message = (
+            f"{quote(prefix)} has a * or ?, which are wildcards in RAM policies: those that `policies` prints, and the "
+            "tokens of scope: app, reach other prefixes too; remove it"
+        )
+        yield Violation(("key_prefix",), message)
     if app.rules.multipart is not None:
         for index in unmeetable_conditions(app.rules):
             message = (
