@@ -85,8 +85,11 @@ clean:  ## remove what the other targets made
 	rm -rf $(VENV) tests/oss2/.venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find tests miniprogram -name node_modules -prune -exec rm -rf {} +
 
+# A virtual environment that is incomplete, as without Debian's python3-venv, would look finished to the next make.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo '$(PYTHON) is missing or older than 3.11; run make $(MAKECMDGOALS) PYTHON=python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -f $@; exit 1; }
 
 $(VENV)/.runtime: requirements.txt localcloud/requirements.txt | $(VENV)/bin/oss-signer $(VENV)/bin/oss-localcloud
 	$(PIP) install -r requirements.txt -r localcloud/requirements.txt
