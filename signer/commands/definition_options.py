@@ -25,8 +25,9 @@ def add_definition_options(parser: argparse.ArgumentParser) -> None:
     summary = "the definitions: a file, a directory or the URL of a store"
     # argparse prints no default by itself: a store URL may contain a password.
     default = os.environ.get("OSS_SIGNER_CONFIG", DEFAULT_CONFIG)
-    parser.add_argument("--config", default=default, help=f"{summary} (default: $OSS_SIGNER_CONFIG, or config)")
-    parser.add_argument("config", nargs="?", default=argparse.SUPPRESS, metavar="CONFIG", help="the same as --config")
+    once = parser.add_mutually_exclusive_group()
+    once.add_argument("--config", default=default, help=f"{summary} (default: $OSS_SIGNER_CONFIG, or config)")
+    once.add_argument("config", nargs="?", default=argparse.SUPPRESS, metavar="CONFIG", help="the same as --config")
     add_environment_options(parser)
 
 

@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("app", metavar="APP", help="the id of the app")
     add_definition_options(parser)
-    parser.add_argument("--filename")
-    parser.add_argument("--content-type")
-    parser.add_argument("--size", type=int, help="in bytes")
+    parser.add_argument("--filename", help="the file's name, as a client sends it")
+    parser.add_argument("--content-type", help="the file's type, such as image/jpeg")
+    parser.add_argument("--size", type=int, help="the file's size in bytes")
     parser.add_argument("--caller", help="the caller id that replaces {caller}")
 
 

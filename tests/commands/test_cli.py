@@ -179,6 +179,12 @@ def test_sign_takes_the_app_and_then_the_definitions(config: Path, capsys: pytes
     assert re.fullmatch("[0-9a-f]{32}", json.loads(capsys.readouterr().out)["answer"]["fields"]["key"])
 
 
+def test_the_definitions_are_given_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sign", "--config", str(config), "a", "a.jpg"])
+    assert "argument CONFIG: not allowed with argument --config" in capsys.readouterr().err
+
+
 async def test_a_reader_that_has_read_enough_is_no_error(config: Path) -> None:
     ended = await run("sh", "-c", f"{sys.executable} run.py pull {config} | true")
     assert ended.err == ""
