@@ -96,6 +96,22 @@ async def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         assert "its TLS certificate is for another name" in failed[step]["what"]
 
 
+@pytest.mark.parametrize(
+    ("domain", "what"),
+    [("https://upload.invalid", "its name cannot be resolved"), ("https://127.0.0.1:1", "cannot be reached")],
+)
+async def test_a_domain_without_a_connection_needs_dns_before_a_certificate(
+    tmp_path: Path, domain: str, what: str
+) -> None:
+    apps = f"  a: {{key_prefix: a/, domain: '{domain}'}}\n"
+    async with aiohttp.ClientSession() as session, local_cloud(session, "--bucket", "photos=cn-hangzhou") as cloud:
+        found = await report(cloud, tmp_path, apps)
+    [failed] = found.of("certificate", "failed")
+    assert failed["what"].startswith(what)
+    assert "CNAME" in failed["fix"]
+    assert "Certificate Hosting" not in failed["fix"]
+
+
 async def test_the_form_is_the_apps_own(tmp_path: Path) -> None:
     """The types, sizes and fields of the app go with the upload; its server is not called."""
     app = (

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signer.doctor.findings import Finding, Subject
-from signer.doctor.http_probe import HOSTNAME_MISMATCH, HttpProbe, NoResponse
+from signer.doctor.http_probe import HOSTNAME_MISMATCH, HttpProbe, NoResponse, connection_error
 from signer.doctor.oss_probe import OssProbe, OssRefusal, parse_refusal, unique_name
 from signer.doctor.plan import AppIds, BucketUse, DomainUse
 from signer.doctor.public_address import address_failure, bind_domain
@@ -84,11 +84,15 @@ async def check_certificate(http: HttpProbe, url: str, use: BucketUse, apps: App
     except ssl.SSLCertVerificationError as error:
         what = "is for another name" if error.verify_code == HOSTNAME_MISMATCH else "is not valid"
         return subject.failed(f"{what}: {error.verify_message}", fix)
+    except ssl.SSLError as error:
+        return subject.failed(f"no TLS there ({type(error).__name__})", fix)
+    # Without a connection, a certificate would not help: the DNS record is missing or leads elsewhere.
     except TimeoutError:
-        return subject.failed(f"no response within {http.timeout_seconds:g} s", fix)
+        return subject.failed(f"no response within {http.timeout_seconds:g} s", bind_domain(use, split.hostname))
+    except socket.gaierror:
+        return subject.failed("its name cannot be resolved", bind_domain(use, split.hostname))
     except OSError as error:
-        is_tls = isinstance(error, ssl.SSLError)
-        return subject.failed(f"no TLS there ({type(error).__name__})" if is_tls else "cannot be reached", fix)
+        return subject.failed(connection_error(error), bind_domain(use, split.hostname))
     days = (expiration - datetime.now(UTC)).days
     if days < _WARN_DAYS:
         return subject.warning(f"expires in {days} days, on {expiration:%Y-%m-%d}", fix)
