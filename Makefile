@@ -22,7 +22,7 @@ test-slow: $(VENV)/.dev  ## fault scenarios, soak, fuzzing, builds, systemd
 	$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
 test-matrix: package  ## the wheel and the tests on Debian 12 (Python 3.11) and 13 (3.13); needs root and debootstrap
-	tests/matrix $(RELEASES)
+	tools/matrix $(RELEASES)
 
 coverage: $(VENV)/.dev  ## test, with line coverage
 	tests/setup

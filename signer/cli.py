@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except BadDefinitions as error:
         print_mistakes(error)
         return _FAILED

@@ -120,10 +120,17 @@ class Variables(dict[str, str]):
 
 
 def _resolve(path: str) -> Path:
+    circle = OSError(errno.ELOOP, "its links form a circle")
     try:
-        return Path(path).resolve()
-    except RuntimeError:
-        raise OSError(errno.ELOOP, "its links form a circle") from None
+        real = Path(path).resolve()
+    except RuntimeError:  # Python before 3.13; newer ones return the path of a circle
+        raise circle from None
+    try:
+        real.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise circle from None
+    return real
 
 
 def _are_equal(outcome: bytes | Exception, other: bytes | Exception) -> bool:

@@ -9,6 +9,8 @@ from redis import exceptions
 T = TypeVar("T")
 
 _DEADLINE_STEPS = 5
+_DENIED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
+"""How Redis 6 and Redis 7 and newer say that the user must not run a command of a script."""
 
 
 class RedisUnavailable(Exception):
@@ -59,7 +61,7 @@ async def run_command(command: Awaitable[T], *, deadline_seconds: float) -> T:
     except exceptions.RedisError as error:
         if is_from_wrong_server(error):
             raise RedisNotMaster("this Redis is a replica or a part of a cluster, and accepts no writes") from None
-        if "The user executing the script can't" in str(error):
+        if any(text in str(error) for text in _DENIED_IN_A_SCRIPT):
             raise RedisPermissionDenied("the Redis user lacks a permission") from None
         code = str(error).partition(" ")[0]
         reason = code if code.isalpha() and code.isupper() else type(error).__name__

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import pytest
 
@@ -22,6 +23,8 @@ def test_no_request_takes_more_instructions_than_stored() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
+    if (version := list(sys.version_info[:2])) != [3, 11]:
+        pytest.skip(f"the costs are stored for Python 3.11, not {version}: they differ between versions of Python")
     stored = json.loads(cost.STORED.read_text(encoding="utf-8"))
     instructions = cost.measure()
     measured = cost.in_hellos(instructions)

@@ -131,21 +131,3 @@ async def test_the_sample_fits_wechats_typings() -> None:
     await install_packages(HERE)
     result = await run(HERE / "node_modules/.bin/tsc", "--project", HERE / "tsconfig.json")
     assert result.status == 0, result.out
-
-
-async def test_both_languages_of_the_document_have_the_same_structure() -> None:
-    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("miniprogram.md", "miniprogram.zh-CN.md")]
-    outlines = []
-    for text in texts:
-        prose = re.split(BLOCK, text)[::2]
-        code = [re.sub(r"^ *// .*$", "", block, flags=re.MULTILINE) for block in re.findall(BLOCK, text)]
-        lines = "".join(prose).splitlines()
-        first_cells = [re.findall(r"`([^`]+)`", line.split(" | ")[0]) for line in lines if line.startswith("|")]
-        links = [
-            link.partition("#")[0].replace(".zh-CN", "")  # a Chinese page links to Chinese pages
-            for link in re.findall(r"\]\(([^)]+)\)", "".join(prose))
-            if not link.startswith(("miniprogram.", "#"))
-        ]
-        headings = [line.split()[0] for line in lines if line.startswith("#")]
-        outlines.append((code, headings, links, first_cells))
-    assert outlines[0] == outlines[1]

@@ -1,4 +1,4 @@
-"""Runs `oss-signer demo` as installed, and uploads a file through it with the standard library: `matrix_demo.py COMMAND`."""
+"""Runs `oss-signer demo` as installed, and uploads a file through it with the standard library: `installed_demo.py COMMAND`."""
 
 from __future__ import annotations
 
