@@ -35,6 +35,7 @@ exports.watch = ({ document, page, tap }) => {
     has: (selector) => document.querySelector(selector) !== null,
     tap(selector, name) {
       if (selector.startsWith('.retry')) highest.clear() // a retry starts at 0
+      highest.delete('all') // more files, or fewer, are a new total
       tap((name ? screen.rowOf(name) : document).querySelector(selector))
     },
     /** Resolve when `shown` returns true for the page's data. */
