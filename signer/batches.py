@@ -51,6 +51,7 @@ class Batches:
             if app.rules.counts_bytes:
                 return await self._sign_counted(app, context, requests)
             caller, allowance = await self._admission.admit(app, context, len(requests))
+            app.rules.naming.check_caller(caller.id)
             credential = await context.revision.credential(app)
         granted = len(requests) if allowance is None else allowance.granted
         results = self._sign_each(app, caller, credential, requests[:granted])
@@ -68,6 +69,7 @@ class Batches:
             raise limited[0]
         taken_bytes = _sum_without_problems(sizes_bytes, outcomes)
         async with self._admission.bytes_given_back_on_failure(app, caller, context, taken_bytes):
+            app.rules.naming.check_caller(caller.id)
             credential = await context.revision.credential(app)
         results: dict[int, SignedFile | Problem] = {
             index: each for index, each in enumerate(outcomes) if isinstance(each, Problem)

@@ -141,6 +141,11 @@ class KeyNaming:
         """Return the prefix of a caller's keys today. Raises `InvalidRequest` if it is not safe."""
         return KeyNaming(self.prefix).keys(app_id=app_id, caller=caller, filename=None, now=now)[0]
 
+    def check_caller(self, caller: str | None) -> None:
+        """Raise `InvalidRequest` if keys need a caller, and the id of this one cannot be part of a key."""
+        if self.needs_caller:
+            (check_caller if self._shows_caller else caller_hash)(caller)
+
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """Return the prefix, and the exact key or None where the client names it; raise `InvalidRequest` if unsafe."""
         if self._shows_caller:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +19,14 @@ from tests.api.conftest import API_KEY, DEFINITIONS, Client, StubReceiver, probl
 from tests.harness.http_service import ADAPTERS, HttpTestServer, running_service
 
 LIMITED = """
+  own: {key_prefix: "own/{caller}/", callers: KEYS}
+  own-bytes: {key_prefix: "own-bytes/{caller}/", key: uuid, callers: KEYS, rate_limit: {per_app_bytes: 90B/d}, generate_signature: false}
   per-app: {rate_limit: {per_app: 5/h}}
   per-address: {rate_limit: {per_address: 3/h}}
   address-first: {rate_limit: {per_address: 3/h, per_app: 100/h}}
   app-first: {rate_limit: {per_address: 100/h, per_app: 2/h}}
 """
+LIMITED = LIMITED.replace("KEYS", f"{{type: api_key, keys: {{shop: {sha256(API_KEY.encode()).hexdigest()}}}}}")
 PHOTO = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 3}
 
 
@@ -114,6 +118,20 @@ async def test_the_limit_allows_the_first_files_and_the_others_get_the_time_unti
     assert f'oss_signer_signatures_total{{app="{app_id}",outcome="signed"}} {granted}.0' in text
     # The batch that was refused as a whole counts once.
     assert f'oss_signer_rate_limited_total{{app="{app_id}"}} {7 - granted + 1}.0' in text
+
+
+@pytest.mark.parametrize("app_id", ["own", "own-bytes"])
+async def test_a_caller_whose_id_no_key_can_contain_gets_one_problem(
+    client: Client, service: Service, app_id: str
+) -> None:
+    path, headers = f"/v1/apps/{app_id}/uploads", {"X-Api-Key": API_KEY, "X-Caller": "a*"}
+    problem = await problem_of(client, "POST", path, 400, json={"files": [{**PHOTO, "size": 50}] * 3}, headers=headers)
+    assert "caller_hash" in problem["detail"]
+    text = service.metrics.exposition().decode()
+    assert f'oss_signer_signatures_total{{app="{app_id}",outcome="invalid_request"}} 1.0' in text
+    headers["X-Caller"] = "anna"
+    async with client.post(path, json={"files": [{**PHOTO, "size": 90}]}, headers=headers) as response:
+        assert ["url" in each for each in (await response.json())["uploads"]] == [True]
 
 
 async def test_a_batch_leaves_to_others_what_it_does_not_need(client: Client) -> None:
