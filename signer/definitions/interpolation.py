@@ -94,7 +94,7 @@ def _resolve(reference: str, environ: Variables) -> str:
     if not environ.allows_name(variable[1]):
         raise _Unresolvable(f"${{{name}}} is not allowed in a remote store; start with --allow-env {name} to allow it")
     if not value and variable[2] is None:
-        message = f"${{{name}}} is not set; set it in the environment, or write ${{{name}:-default}}"
+        message = f"${{{name}}} is not set; set it in the environment or in --env-file, or write ${{{name}:-default}}"
         raise _Unresolvable(message, is_transient=environ.can_change)
     return value or str(variable[3])
 
