@@ -65,7 +65,9 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command, and return its exit status; argparse exits with 2 for unknown arguments."""
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:  # with the usage of the command: argparse would print that of oss-signer
+        options.command_parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -91,6 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         name, summary = command.__name__.rpartition(".")[2], (command.__doc__ or "").partition("\n")[0]
         subparser = subparsers.add_parser(name, help=summary.rstrip("."), description=summary)
-        subparser.set_defaults(run=command.run, parser=parser)
+        subparser.set_defaults(run=command.run, parser=parser, command_parser=subparser)
         command.add_arguments(subparser)
     return parser

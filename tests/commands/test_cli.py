@@ -185,6 +185,14 @@ def test_the_definitions_are_given_once(config: Path, capsys: pytest.CaptureFixt
     assert "argument CONFIG: not allowed with argument --config" in capsys.readouterr().err
 
 
+def test_unknown_arguments_are_answered_with_the_usage_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sign", "a", "--name", "photo.jpg"])
+    usage = capsys.readouterr().err
+    assert "usage: oss-signer sign " in usage and "[--filename FILENAME]" in usage
+    assert "oss-signer sign: error: unrecognized arguments: --name" in usage
+
+
 async def test_a_reader_that_has_read_enough_is_no_error(config: Path) -> None:
     ended = await run("sh", "-c", f"{sys.executable} run.py pull {config} | true")
     assert ended.err == ""
