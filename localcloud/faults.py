@@ -36,9 +36,11 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from localcloud.calls import CALL
+from localcloud.douyin import PATH as DOUYIN_PATH
+from localcloud.douyin import busy_response as douyin_busy
 from localcloud.fault_kinds import SERVERS, Fault, parse_faults
 from localcloud.oss_errors import OssError, error_response
-from localcloud.wechat import busy_response
+from localcloud.wechat import busy_response as wechat_busy
 from localcloud.world import EFFECTS, Effects, World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -176,6 +178,6 @@ def _throttle(server: str, request: web.Request) -> web.Response:
         error = OssError(503, "DownloadTrafficRateLimitExceeded", "Please reduce your request rate.")
         return error_response(error, "0" * 24, request.host)
     if server == "wechat":
-        return busy_response()
+        return douyin_busy() if request.path == DOUYIN_PATH else wechat_busy()
     body = {"Code": "Throttling.User", "Message": "Request was denied due to user flow control.", "RequestId": "0"}
     return web.json_response(body, status=400)

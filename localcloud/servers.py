@@ -12,6 +12,7 @@ from aiohttp import web
 
 from localcloud.calls import CallLog
 from localcloud.control import Control
+from localcloud.douyin import Douyin
 from localcloud.faults import Faults
 from localcloud.grants import Grants
 from localcloud.media_check import MediaChecks
@@ -46,12 +47,17 @@ async def serve_all(
     grants = Grants(world)
     wechat = WeChat(world)
     media_checks = MediaChecks(world, wechat)
+    douyin = Douyin(world)
     servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
         "sts": Sts(world),
         "oss": Oss(world, objects, MultipartUploads(parts)),
         "wechat": wechat,
     }
+
+    async def named_on_wechat(request: web.Request) -> tuple[str, str]:
+        action, who = await wechat.named(request)
+        return (action, who) if action else await douyin.named(request)
 
     async def date(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = http_date(world.now().isoformat())
@@ -60,12 +66,17 @@ async def serve_all(
     async with contextlib.AsyncExitStack() as stack:
         for name, server in servers.items():
             app = web.Application(
-                middlewares=[calls.middleware(name, server.named), faults.middleware(name)], client_max_size=0
+                middlewares=[
+                    calls.middleware(name, named_on_wechat if server is wechat else server.named),
+                    faults.middleware(name),
+                ],
+                client_max_size=0,
             )
             app.add_routes([*control.routes(), *grants.routes(), *wechat.control_routes()])
+            app.add_routes(douyin.control_routes())
             app.add_routes([*media_checks.control_routes(), *server.routes()])
             if server is wechat:
-                app.add_routes(media_checks.routes())
+                app.add_routes([*media_checks.routes(), *douyin.routes()])
             app.on_response_prepare.append(date)
             runner = web.AppRunner(
                 app,

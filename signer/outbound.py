@@ -25,7 +25,7 @@ class OutboundSessions:
 
     def __init__(self) -> None:
         self._resolver = DnsResolver()
-        self.wechat = new_session(self._resolver)
+        self.logins = new_session(self._resolver)
         self.jwks = new_session(self._resolver)
         self.oss_keys = new_session(self._resolver)
         self.notify = new_session(self._resolver)
@@ -38,7 +38,7 @@ class OutboundSessions:
 
     async def close(self) -> None:
         """Close all sessions, in the event loop that created them."""
-        for session in (self.wechat, self.jwks, self.oss_keys, self.notify):
+        for session in (self.logins, self.jwks, self.oss_keys, self.notify):
             await session.close()
         await self._resolver.close()
 
@@ -64,13 +64,20 @@ def new_connector(resolver: AbstractResolver | None = None) -> aiohttp.TCPConnec
 
 
 async def fetch_document(
-    session: aiohttp.ClientSession, url: str, *, max_bytes: int, query: Mapping[str, str] | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    max_bytes: int,
+    query: Mapping[str, str] | None = None,
+    json_body: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return the body of a GET response, or raise `UnusableResponse` unless its status is 200 and its size allowed.
+    """Return the body of a response, or raise `UnusableResponse` unless its status is 200 and its size allowed.
 
-    Follows no redirects; the caller sets a timeout.
+    Sends GET, or POST with a body. Follows no redirects; the caller sets a timeout.
     """
-    async with session.get(url, params=query, allow_redirects=False) as response:
+    method = "GET" if json_body is None and form is None else "POST"
+    async with session.request(method, url, params=query, json=json_body, data=form, allow_redirects=False) as response:
         if response.status != 200:
             raise UnusableResponse(f"the status is {response.status}")
         return await read_response(response, max_bytes)

@@ -229,14 +229,16 @@ class CallerCheckBuilder:
             return check
         if isinstance(entry, caller_model.ApiKeyCallers):
             return ApiKeyCheck(entry.keys)
-        if isinstance(entry, caller_model.WeChatCallers):
+        if isinstance(entry, caller_model.WeChatCallers | caller_model.DouyinCallers):
+            from signer.callers.douyin import DouyinCheck
             from signer.callers.session_tokens import SessionTokens
             from signer.callers.wechat import WeChatCheck
 
+            kind = WeChatCheck if isinstance(entry, caller_model.WeChatCallers) else DouyinCheck
             secret = entry.secret.get_secret_value()
-            return WeChatCheck(
-                outbound=self._outbound.wechat,
-                sessions=SessionTokens(app_id, secret, entry.session),
+            return kind(
+                outbound=self._outbound.logins,
+                sessions=SessionTokens(app_id, secret, entry.session, login_call=kind.login_call),
                 app_id=entry.app_id or app_id,
                 secret=secret,
                 endpoint=entry.endpoint,

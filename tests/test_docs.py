@@ -42,7 +42,13 @@ def commands() -> list[str]:
 
 
 HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: cn-hangzhou, key_prefix: '', bucket: b-1, credentials: r}\n"
-ENVIRON = {**LOCAL_ENVIRON, "WX_SECRET": "w" * 32, "WECHAT_SECRET": "w" * 32, "JWT_SECRET": "j" * 40}
+ENVIRON = {
+    **LOCAL_ENVIRON,
+    "WX_SECRET": "w" * 32,
+    "WECHAT_SECRET": "w" * 32,
+    "DOUYIN_SECRET": "d" * 40,
+    "JWT_SECRET": "j" * 40,
+}
 
 
 def whole(text: str, files: Path) -> list[str]:

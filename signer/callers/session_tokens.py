@@ -1,6 +1,7 @@
-"""Session tokens of the signer: signed, bound to an app and a caller, sent instead of a one-time wx.login code.
+"""Session tokens of the signer: signed, bound to an app and a caller, sent instead of a one-time login code.
 
-The key is derived from the app's WeChat secret, so that all signers with the same definitions accept the tokens.
+The key is derived from the app's secret at its platform, so that all signers with the same definitions accept the
+tokens.
 """
 
 import hmac
@@ -26,10 +27,19 @@ _MAX_SECONDS_SINCE_LOGIN = 7 * 86400
 class SessionTokens:
     """Issues and verifies the session tokens of one app."""
 
-    def __init__(self, app_id: str, secret: str, lifetime: timedelta, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        secret: str,
+        lifetime: timedelta,
+        *,
+        login_call: str = "wx.login",
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._rules = JwtRules(audience=app_id, leeway_seconds=0.0)
         self._key = VerificationKey(hmac.digest(secret.encode(), b"oss-signer session", sha256), "HS256")
         self._lifetime_seconds = int(lifetime.total_seconds())
+        self._login_call = login_call
         self._now = now
 
     def start(self, caller: str) -> Caller:
@@ -42,7 +52,7 @@ class SessionTokens:
         caller, verified = _cached_verification(self, token) if is_short else self.verify(token)
         now = self._now()
         if verified.expires_at <= now:
-            raise _invalid_session()
+            raise self._invalid_session()
         is_fresh = verified.expires_at - now >= self._lifetime_seconds / 2
         if is_fresh or now - verified.login_at > _MAX_SECONDS_SINCE_LOGIN:
             return caller
@@ -54,7 +64,7 @@ class SessionTokens:
             claims = verify_jwt(token, [self._key], self._rules)
             verified = VerifiedToken(string_claim(claims, "sub"), claims["exp"], float(claims["auth_time"]))
         except (Unauthenticated, KeyError):
-            raise _invalid_session() from None
+            raise self._invalid_session() from None
         return Caller(verified.caller), verified
 
     def _issue(self, caller: str, login_at: float) -> Caller:
@@ -63,14 +73,14 @@ class SessionTokens:
         token = jwt.encode(claims, self._key.value, algorithm=self._key.algorithm)
         return Caller(caller, Session(token, self._lifetime_seconds))
 
+    def _invalid_session(self) -> Unauthenticated:
+        return Unauthenticated(
+            f"the session has expired or is not one of this app's; call {self._login_call} and send its code in "
+            "X-WX-Code"
+        )
+
 
 @lru_cache(maxsize=100_000)
 def _cached_verification(tokens: SessionTokens, token: str) -> tuple[Caller, VerifiedToken]:
     """Verify each token only once, since a client sends it with each request. About 60 MB when full."""
     return tokens.verify(token)
-
-
-def _invalid_session() -> Unauthenticated:
-    return Unauthenticated(
-        "the session has expired or is not one of this app's; call wx.login and send its code in X-WX-Code"
-    )

@@ -52,6 +52,28 @@ class WeChatCallers(StrictModel):
     """Another WeChat API server, such as the local cloud."""
 
 
+class DouyinCallers(StrictModel):
+    """Users of a Douyin mini-program: `X-WX-Code` contains the code of tt.login, later requests contain the session.
+
+    See: https://developer.open-douyin.com/docs/resource/zh-CN/mini-app/develop/server/log-in/code-2-session
+    """
+
+    example_keys = ("type", "secret")
+
+    type: Literal["douyin"]
+    """Type of callers."""
+    secret: SecretStr = Field(min_length=1, examples=["${DOUYIN_SECRET}"])
+    """AppSecret of the mini-program."""
+    session: Duration = Field(timedelta(hours=2), examples=["2h"])
+    """Lifetime of a session, from 5m to 7d."""
+    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
+    """Timeout of a request to Douyin."""
+    app_id: AppId | None = Field(None, examples=["tt1234567890abcdef01"])
+    """Id of the mini-program; default: the id of the app."""
+    endpoint: BaseUrl = Field("https://developer.toutiao.com", examples=["https://developer.toutiao.com"])
+    """Another Douyin API server, such as the local cloud."""
+
+
 class JwtCallers(StrictModel):
     """Clients with a token of your login in `Authorization: Bearer`; set `secret`, `public_key` or `jwks_url`."""
 
@@ -108,7 +130,9 @@ class ApiKeyCallers(StrictModel):
     sha256sum` prints it."""
 
 
-CallersEntry = Annotated[OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")]
+CallersEntry = Annotated[
+    OpenCallers | WeChatCallers | DouyinCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")
+]
 
 
 class PluginCallers(StrictModel):
@@ -119,7 +143,7 @@ class PluginCallers(StrictModel):
     type: str
 
 
-BUILT_IN = frozenset({"open", "wechat", "jwt", "api_key"})
+BUILT_IN = frozenset({"open", "wechat", "douyin", "jwt", "api_key"})
 
 
 def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
@@ -129,7 +153,7 @@ def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
     return built_in(value)
 
 
-AnyCallers = OpenCallers | WeChatCallers | JwtCallers | ApiKeyCallers | PluginCallers
+AnyCallers = OpenCallers | WeChatCallers | DouyinCallers | JwtCallers | ApiKeyCallers | PluginCallers
 Callers = Annotated[
     tuple[Annotated[CallersEntry, WrapValidator(_or_plugin)], ...],
     BeforeValidator(_as_list, json_schema_input_type=CallersEntry | tuple[CallersEntry, ...]),

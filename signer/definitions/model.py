@@ -94,7 +94,7 @@ class Server(StrictModel):
 
 
 class AuthenticationLimit(StrictModel):
-    """Maximum rates of wx.login codes that are exchanged at WeChat; sessions, tokens and API keys are not counted."""
+    """Maximum rates of login codes that are exchanged at WeChat or another platform; nothing else is counted."""
 
     per_app: Rate | None = Field((3000, 60), examples=["3000/m"])
     """For the whole app."""
@@ -117,7 +117,7 @@ class RateLimit(StrictModel):
     per_app_bytes: ByteRate | None = Field(None, examples=["2GiB/h"])
     """Bytes of files, for the whole app; default: no limit."""
     authentication: AuthenticationLimit = AuthenticationLimit()
-    """For logins with `type: wechat`, so that forged codes do not use up the mini-program's quota at WeChat."""
+    """For logins by a code of WeChat or another platform, so that forged codes do not use up the app's quota there."""
     when_redis_is_gone: Literal["open", "closed"] = Field("open", examples=["open"])
     """With `limits`, while Redis is down: `open` counts in each signer alone, `closed` rejects requests."""
 

@@ -87,7 +87,7 @@ class Metrics:
         """Count a file, by its bytes and app id."""
         self.count_code_exchange: Callable[[str, str], None] = self._counter(
             "oss_signer_code_exchanges",
-            "Codes of wx.login by outcome: admitted to WeChat, or limited by rate_limit.authentication.",
+            "Login codes by outcome: admitted to WeChat or another platform, or limited by rate_limit.authentication.",
             ["app", "outcome"],
         ).add
         """Count a code of wx.login, by app id and outcome."""

@@ -15,7 +15,8 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from tests.callers import local_wechat
+from tests.callers import local_douyin, local_wechat
+from tests.callers.local_douyin import LocalDouyin
 from tests.callers.local_wechat import LocalWeChat
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
@@ -37,6 +38,8 @@ class Access:
     session: aiohttp.ClientSession
     wechat: LocalWeChat
     wx_app: str
+    douyin: LocalDouyin
+    tt_app: str
     audit: Path
 
     async def request(
@@ -66,6 +69,8 @@ async def access(
     tmp_path = tmp_path_factory.mktemp("access")
     wechat = LocalWeChat(cloud.wechat, session)
     wx_app = await wechat.app()
+    douyin = LocalDouyin(cloud.wechat, session)
+    tt_app = await douyin.app()
     url = await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
     config.write_text(
@@ -88,6 +93,8 @@ apps:
       - {{type: api_key, keys: {{shop: [{"0" * 64}, {KEY_HASH}]}}}}
     downloads: {{expires: 2m}}
     meta: [team]
+  {tt_app}:
+    callers: {{type: douyin, secret: {local_douyin.SECRET}, endpoint: "{cloud.wechat}"}}
   limited:
     key_prefix: limited/
     rate_limit: {{per_address: 3/h}}
@@ -95,7 +102,7 @@ apps:
         encoding="utf-8",
     )
     async with signer(session, config) as running:
-        yield Access(running, cloud, session, wechat, wx_app, tmp_path / "audit.log")
+        yield Access(running, cloud, session, wechat, wx_app, douyin, tt_app, tmp_path / "audit.log")
 
 
 async def test_a_wechat_code_is_exchanged_for_a_session(access: Access) -> None:
@@ -113,6 +120,17 @@ async def test_a_wechat_code_is_exchanged_for_a_session(access: Access) -> None:
     in_body = await access.wechat.code(access.wx_app)
     status, form, _ = await access.request(access.wx_app, {"code": in_body})
     assert (status, form["key_prefix"]) == (201, f"{access.wx_app}/{openid}/")
+
+
+async def test_a_douyin_code_is_exchanged_for_a_session(access: Access) -> None:
+    code = await access.douyin.code(access.tt_app)
+    status, form, headers = await access.request(access.tt_app, {"filename": "a.jpg"}, **{"X-WX-Code": code})
+    assert status == 201, form
+    again, body, _ = await access.request(access.tt_app, {}, **{"X-WX-Code": code})
+    assert (again, body["code"]) == (401, "unauthenticated")
+    status, later, _ = await access.request(access.tt_app, {}, **{"X-Session": headers["X-Session"]})
+    assert (status, later["key_prefix"]) == (201, form["key_prefix"])
+    assert form["key_prefix"].startswith(f"{access.tt_app}/_000"), "the openid is part of the key"
 
 
 async def test_the_first_kind_of_credential_that_is_presented_decides(access: Access) -> None:

@@ -7,6 +7,7 @@ from signer.definitions.registry import App
 _CALLERS = {
     "open": "anyone",
     "wechat": "WeChat users",
+    "douyin": "Douyin users",
     "jwt": "users of your server",
     "api_key": "holders of an API key",
 }
