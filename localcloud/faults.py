@@ -35,6 +35,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from localcloud.alipay import PATH as ALIPAY_PATH
+from localcloud.alipay import busy_response as alipay_busy
 from localcloud.calls import CALL
 from localcloud.douyin import PATH as DOUYIN_PATH
 from localcloud.douyin import busy_response as douyin_busy
@@ -178,6 +180,6 @@ def _throttle(server: str, request: web.Request) -> web.Response:
         error = OssError(503, "DownloadTrafficRateLimitExceeded", "Please reduce your request rate.")
         return error_response(error, "0" * 24, request.host)
     if server == "wechat":
-        return douyin_busy() if request.path == DOUYIN_PATH else wechat_busy()
+        return {DOUYIN_PATH: douyin_busy, ALIPAY_PATH: alipay_busy}.get(request.path, wechat_busy)()
     body = {"Code": "Throttling.User", "Message": "Request was denied due to user flow control.", "RequestId": "0"}
     return web.json_response(body, status=400)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.alipay import Alipay
 from localcloud.calls import CallLog
 from localcloud.control import Control
 from localcloud.douyin import Douyin
@@ -47,7 +48,7 @@ async def serve_all(
     grants = Grants(world)
     wechat = WeChat(world)
     media_checks = MediaChecks(world, wechat)
-    douyin = Douyin(world)
+    douyin, alipay = Douyin(world), Alipay(world)
     servers: dict[str, Metadata | Sts | Oss | WeChat] = {
         "metadata": Metadata(world),
         "sts": Sts(world),
@@ -56,8 +57,11 @@ async def serve_all(
     }
 
     async def named_on_wechat(request: web.Request) -> tuple[str, str]:
-        action, who = await wechat.named(request)
-        return (action, who) if action else await douyin.named(request)
+        for platform in (wechat, douyin, alipay):
+            action, who = await platform.named(request)
+            if action:
+                return action, who
+        return "", ""
 
     async def date(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = http_date(world.now().isoformat())
@@ -73,10 +77,10 @@ async def serve_all(
                 client_max_size=0,
             )
             app.add_routes([*control.routes(), *grants.routes(), *wechat.control_routes()])
-            app.add_routes(douyin.control_routes())
+            app.add_routes([*douyin.control_routes(), *alipay.control_routes()])
             app.add_routes([*media_checks.control_routes(), *server.routes()])
             if server is wechat:
-                app.add_routes([*media_checks.routes(), *douyin.routes()])
+                app.add_routes([*media_checks.routes(), *douyin.routes(), *alipay.routes()])
             app.on_response_prepare.append(date)
             runner = web.AppRunner(
                 app,

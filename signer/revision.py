@@ -245,6 +245,8 @@ class CallerCheckBuilder:
                 timeout_seconds=entry.timeout.total_seconds(),
                 admit_login=self._admit_login,
             )
+        if isinstance(entry, caller_model.AlipayCallers):
+            return self._alipay_check(app_id, entry)
         if isinstance(entry, caller_model.JwtCallers):
             from signer.callers.jwt_bearer import JwtBearerCheck
             from signer.callers.jwt_verification import JwtRules
@@ -252,6 +254,22 @@ class CallerCheckBuilder:
             rules = JwtRules(entry.claim, entry.issuer, entry.audience, entry.leeway.total_seconds())
             return JwtBearerCheck(self._verification_key(entry), rules)
         return OpenCheck()
+
+    def _alipay_check(self, app_id: str, entry: caller_model.AlipayCallers) -> CallerCheck:
+        from signer.callers.alipay import AlipayCheck
+        from signer.callers.alipay_key import read_private_key
+        from signer.callers.session_tokens import SessionTokens
+
+        key = entry.private_key.get_secret_value()
+        return AlipayCheck(
+            outbound=self._outbound.logins,
+            sessions=SessionTokens(app_id, key, entry.session, login_call=AlipayCheck.login_call),
+            app_id=entry.app_id or app_id,
+            private_key=read_private_key(key),
+            endpoint=entry.endpoint,
+            timeout_seconds=entry.timeout.total_seconds(),
+            admit_login=self._admit_login,
+        )
 
     def _verification_key(self, entry: caller_model.JwtCallers) -> VerificationKey | Jwks:
         from signer.callers.jwks import Jwks

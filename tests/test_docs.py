@@ -12,9 +12,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signer.definitions.parser import parse
+from tests.callers.signing_keys import private_pem
 from tests.harness.local_cloud import local_cloud
 from tests.harness.processes import ROOT, launch, run
 from tests.harness.signer import LOCAL_ENVIRON, Signer, signer
@@ -45,6 +47,7 @@ HEAD = "version: 1\ncredentials: {r: {type: ecs_ram_role}}\ndefaults: {region: c
 ENVIRON = {
     **LOCAL_ENVIRON,
     "WX_SECRET": "w" * 32,
+    "ALIPAY_PRIVATE_KEY": private_pem(generate_private_key(public_exponent=65537, key_size=2048)),
     "WECHAT_SECRET": "w" * 32,
     "DOUYIN_SECRET": "d" * 40,
     "JWT_SECRET": "j" * 40,

@@ -74,6 +74,28 @@ class DouyinCallers(StrictModel):
     """Another Douyin API server, such as the local cloud."""
 
 
+class AlipayCallers(StrictModel):
+    """Users of an Alipay mini-program: `X-WX-Code` contains the code of my.getAuthCode, later requests the session.
+
+    See: https://opendocs.alipay.com/apis/api_9/alipay.system.oauth.token
+    """
+
+    example_keys = ("type", "private_key")
+
+    type: Literal["alipay"]
+    """Type of callers."""
+    private_key: SecretStr = Field(min_length=1, examples=["${file:/etc/keys/alipay.pem}"])
+    """Private key of the app for RSA2, as Alipay's key tool writes it or in PEM; Alipay has the public key."""
+    session: Duration = Field(timedelta(hours=2), examples=["2h"])
+    """Lifetime of a session, from 5m to 7d."""
+    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
+    """Timeout of a request to Alipay."""
+    app_id: AppId | None = Field(None, examples=["2021001234567890"])
+    """Id of the mini-program; default: the id of the app."""
+    endpoint: BaseUrl = Field("https://openapi.alipay.com", examples=["https://openapi.alipay.com"])
+    """Another Alipay gateway, such as the sandbox or the local cloud."""
+
+
 class JwtCallers(StrictModel):
     """Clients with a token of your login in `Authorization: Bearer`; set `secret`, `public_key` or `jwks_url`."""
 
@@ -131,7 +153,8 @@ class ApiKeyCallers(StrictModel):
 
 
 CallersEntry = Annotated[
-    OpenCallers | WeChatCallers | DouyinCallers | JwtCallers | ApiKeyCallers, Field(discriminator="type")
+    OpenCallers | WeChatCallers | DouyinCallers | AlipayCallers | JwtCallers | ApiKeyCallers,
+    Field(discriminator="type"),
 ]
 
 
@@ -143,7 +166,7 @@ class PluginCallers(StrictModel):
     type: str
 
 
-BUILT_IN = frozenset({"open", "wechat", "douyin", "jwt", "api_key"})
+BUILT_IN = frozenset({"open", "wechat", "douyin", "alipay", "jwt", "api_key"})
 
 
 def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
@@ -153,7 +176,7 @@ def _or_plugin(value: Any, built_in: ValidatorFunctionWrapHandler) -> Any:
     return built_in(value)
 
 
-AnyCallers = OpenCallers | WeChatCallers | DouyinCallers | JwtCallers | ApiKeyCallers | PluginCallers
+AnyCallers = OpenCallers | WeChatCallers | DouyinCallers | AlipayCallers | JwtCallers | ApiKeyCallers | PluginCallers
 Callers = Annotated[
     tuple[Annotated[CallersEntry, WrapValidator(_or_plugin)], ...],
     BeforeValidator(_as_list, json_schema_input_type=CallersEntry | tuple[CallersEntry, ...]),

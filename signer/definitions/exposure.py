@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from signer.definitions.caller_model import DouyinCallers, JwtCallers, WeChatCallers
+from signer.definitions.caller_model import AlipayCallers, DouyinCallers, JwtCallers, WeChatCallers
 from signer.definitions.credential_model import StsRole
 from signer.definitions.mistakes import KeyPath, Mistake, Place, Violation
 from signer.definitions.model import Server
@@ -49,6 +49,8 @@ def app_exposures(app: App) -> Iterator[Violation]:
             yield from _plain_http((*path, "jwks_url"), entry.jwks_url, "forge the login of any user")
         if isinstance(entry, WeChatCallers | DouyinCallers):
             yield from _plain_http((*path, "endpoint"), entry.endpoint, "read the AppSecret")
+        if isinstance(entry, AlipayCallers):
+            yield from _plain_http((*path, "endpoint"), entry.endpoint, "forge the login of any user")
 
 
 def role_exposures(role: Role) -> Iterator[Violation]:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from signer.definitions import model
-from signer.definitions.caller_model import DouyinCallers, JwtCallers, WeChatCallers
+from signer.definitions.caller_model import AlipayCallers, DouyinCallers, JwtCallers, WeChatCallers
 from signer.definitions.checks.remote_store import may_contain_reference
 from signer.definitions.credential_model import AssumeRole, StaticCredential
 from signer.definitions.mistakes import BadDefinitions
@@ -297,9 +297,9 @@ def test_each_key_with_a_secret_may_contain_a_reference() -> None:
     paths = secret_paths(model.Definitions) + [("apps", "a", *each) for each in secret_paths(model.Defaults)]
     for entry in (AssumeRole, StaticCredential):
         paths += [("credentials", "r", *each) for each in secret_paths(entry)]
-    for callers in (WeChatCallers, DouyinCallers, JwtCallers):
+    for callers in (WeChatCallers, DouyinCallers, AlipayCallers, JwtCallers):
         paths += [("apps", "a", "callers", *each) for each in secret_paths(callers)]
-    assert len(paths) >= 10
+    assert len(paths) >= 11
     refused = {each for each in paths if not may_contain_reference(each)}
     assert refused == {("credentials", "r", "security_token")}
 

@@ -111,7 +111,7 @@ NOT_SEEN_BY_A_SCHEMA = {
     "duplicate-app", "duplicate-key", "tag", "template-without-quotes",
     # To JSON Schema, 1.0 is 1.
     "float-version",
-    "two-code-logins",
+    "two-code-logins", "alipay-key",
 }  # fmt: skip
 
 

@@ -14,10 +14,13 @@ import aiohttp
 import jwt
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.callers import local_douyin, local_wechat
+from tests.callers.local_alipay import LocalAlipay
 from tests.callers.local_douyin import LocalDouyin
 from tests.callers.local_wechat import LocalWeChat
+from tests.callers.signing_keys import private_pem, public_pem
 from tests.harness.local_cloud import Cloud, local_cloud
 from tests.harness.oss_upload import post_object
 from tests.harness.redis_server import redis_server
@@ -40,6 +43,8 @@ class Access:
     wx_app: str
     douyin: LocalDouyin
     tt_app: str
+    alipay: LocalAlipay
+    ali_app: str
     audit: Path
 
     async def request(
@@ -71,6 +76,10 @@ async def access(
     wx_app = await wechat.app()
     douyin = LocalDouyin(cloud.wechat, session)
     tt_app = await douyin.app()
+    alipay = LocalAlipay(cloud.wechat, session)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    raw_key = "".join(private_pem(key).splitlines()[1:-1])
+    ali_app = await alipay.app(public_pem(key))
     url = await cloud.create_bucket("photos")
     config = tmp_path / "signer.yaml"
     config.write_text(
@@ -95,6 +104,8 @@ apps:
     meta: [team]
   {tt_app}:
     callers: {{type: douyin, secret: {local_douyin.SECRET}, endpoint: "{cloud.wechat}"}}
+  "{ali_app}":
+    callers: {{type: alipay, private_key: {raw_key}, endpoint: "{cloud.wechat}"}}
   limited:
     key_prefix: limited/
     rate_limit: {{per_address: 3/h}}
@@ -102,7 +113,7 @@ apps:
         encoding="utf-8",
     )
     async with signer(session, config) as running:
-        yield Access(running, cloud, session, wechat, wx_app, douyin, tt_app, tmp_path / "audit.log")
+        yield Access(running, cloud, session, wechat, wx_app, douyin, tt_app, alipay, ali_app, tmp_path / "audit.log")
 
 
 async def test_a_wechat_code_is_exchanged_for_a_session(access: Access) -> None:
@@ -131,6 +142,17 @@ async def test_a_douyin_code_is_exchanged_for_a_session(access: Access) -> None:
     status, later, _ = await access.request(access.tt_app, {}, **{"X-Session": headers["X-Session"]})
     assert (status, later["key_prefix"]) == (201, form["key_prefix"])
     assert form["key_prefix"].startswith(f"{access.tt_app}/_000"), "the openid is part of the key"
+
+
+async def test_an_alipay_code_is_exchanged_for_a_session(access: Access) -> None:
+    code = await access.alipay.code(access.ali_app)
+    status, form, headers = await access.request(access.ali_app, {"filename": "a.jpg"}, **{"X-WX-Code": code})
+    assert status == 201, form
+    again, body, _ = await access.request(access.ali_app, {}, **{"X-WX-Code": code})
+    assert (again, body["code"]) == (401, "unauthenticated")
+    status, later, _ = await access.request(access.ali_app, {}, **{"X-Session": headers["X-Session"]})
+    assert (status, later["key_prefix"]) == (201, form["key_prefix"])
+    assert len(form["key_prefix"].split("/")[1]) == 64, "the open_id is part of the key"
 
 
 async def test_the_first_kind_of_credential_that_is_presented_decides(access: Access) -> None:

@@ -8,6 +8,7 @@ _CALLERS = {
     "open": "anyone",
     "wechat": "WeChat users",
     "douyin": "Douyin users",
+    "alipay": "Alipay users",
     "jwt": "users of your server",
     "api_key": "holders of an API key",
 }

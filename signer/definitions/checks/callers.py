@@ -11,7 +11,7 @@ from signer.definitions.mistakes import KeyPath, Violation
 from signer.definitions.quantities import format_duration
 from signer.plugins import CALLERS, load_plugin
 
-_CODE_LOGINS = (caller_model.WeChatCallers, caller_model.DouyinCallers)
+_CODE_LOGINS = (caller_model.WeChatCallers, caller_model.DouyinCallers, caller_model.AlipayCallers)
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 
 
@@ -30,10 +30,22 @@ def check_callers(app_id: str, app: model.AppEntry) -> Iterator[Violation]:
             yield Violation(path, "open accepts every client, so the entries after it are never used; put it last")
         if isinstance(entry, _CODE_LOGINS) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
             yield Violation((*path, "session"), f"{format_duration(entry.session)} is out of range; write 5m to 7d")
+        if isinstance(entry, caller_model.AlipayCallers):
+            yield from _check_alipay_key(entry, path)
         if isinstance(entry, caller_model.JwtCallers):
             for violation in _check_jwt_keys(entry):
                 yield violation.below(path)
         yield from _check_plugin(app_id, entry, path)
+
+
+def _check_alipay_key(entry: caller_model.AlipayCallers, path: KeyPath) -> Iterator[Violation]:
+    # cryptography takes long to load, so only where an app needs it.
+    from signer.callers import alipay_key
+
+    try:
+        alipay_key.read_private_key(entry.private_key.get_secret_value())
+    except alipay_key.InvalidPrivateKey as error:
+        yield Violation((*path, "private_key"), str(error))
 
 
 def _check_jwt_keys(entry: caller_model.JwtCallers) -> Iterator[Violation]:

@@ -18,7 +18,7 @@ _REFERENCE_KEYS = re.compile(
     r"limits"
     r"|server\.(?:admin_token|callback_queue|secret)"
     r"|credentials\.(?:access_key_id|access_key_secret|role_arn|provider_arn)"
-    r"|app\.callers\.(?:secret|public_key|keys\..*)"
+    r"|app\.callers\.(?:secret|private_key|public_key|keys\..*)"
     r"|app\.callback\.notify\.secret"
 )
 """The keys that `${...}` may stand in; their values are neither sent to clients nor to a server that the YAML names."""
@@ -34,7 +34,9 @@ _WECHAT_HOST = re.compile(r"(?:[a-z]+\.)?api2?\.weixin\.qq\.com")
 """See: https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/Interface_field_description.html"""
 _DOUYIN_HOST = re.compile(r"developer\.toutiao\.com")
 """See: https://developer.open-douyin.com/docs/resource/zh-CN/mini-app/develop/server/log-in/code-2-session"""
-_LOGIN_HOSTS = {"wechat": _WECHAT_HOST, "douyin": _DOUYIN_HOST}
+_ALIPAY_HOST = re.compile(r"openapi\.alipay\.com|openapi-sandbox\.dl\.alipaydev\.com")
+"""See: https://opendocs.alipay.com/common/02kkv7"""
+_LOGIN_HOSTS = {"wechat": _WECHAT_HOST, "douyin": _DOUYIN_HOST, "alipay": _ALIPAY_HOST}
 """The hosts that may get a secret of this machine, by the type of callers."""
 _HTTP_URL = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::[0-9]+)?(?:[/?#].*)?", re.IGNORECASE)
 
@@ -72,7 +74,7 @@ def _check_reference(path: KeyPath, document: Document, allowed: Allowed) -> Ite
     if not may_contain_reference(path) or (kind == "static" and path[-1] == _SHOWN_KEY_OF_STATIC):
         message = "others can see this value, so a remote store must not contain ${...} here; write the value itself"
         yield Violation(path, message)
-    elif key == "app.callers.secret" and kind in _LOGIN_HOSTS:
+    elif key in ("app.callers.secret", "app.callers.private_key") and kind in _LOGIN_HOSTS:
         yield from _check_url((*path[:-1], "endpoint"), parent.get("endpoint"), allowed, _LOGIN_HOSTS[kind])
     elif key == "app.callback.notify.secret":
         yield from _check_url((*path[:-1], "url"), parent.get("url"), allowed)
