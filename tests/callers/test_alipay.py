@@ -127,6 +127,7 @@ async def test_an_outage_of_alipay_is_not_an_authentication_error(
         ({"alipay_system_oauth_token_response": {"open_id": 17}}, "unavailable"),
         ({"alipay_system_oauth_token_response": {"open_id": "", "user_id": ""}}, "unavailable"),
         ({"error_response": {"code": "40002", "sub_code": "isp.unknow-error"}}, "unavailable"),
+        ({"error_response": {"code": "20000", "sub_code": "isp.another"}}, "unavailable"),
         ({"error_response": {"code": "40006", "sub_code": "isv.insufficient-isv-permissions"}}, "insufficient-isv"),
         ({"error_response": {"code": "40001"}}, "rejects this app (errcode 40001)"),
         ({"error_response": {"code": "a ' text"}}, "rejects this app (errcode None)"),
