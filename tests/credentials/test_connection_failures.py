@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import json
 import os
 import re
@@ -164,10 +165,12 @@ async def test_no_free_descriptor(sdk: SdkThread) -> None:
         fillers: list[socket.socket] = []
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 10, hard))
         try:
-            with contextlib.suppress(OSError):
-                while True:
-                    fillers.append(socket.socket())
             for endpoint in (f"http://{address}", "http://localhost:1", "http://sts.cn-nowhere.invalid"):
+                # A collection of garbage of earlier tests may have closed one meanwhile.
+                gc.collect()
+                with contextlib.suppress(OSError):
+                    while True:
+                        fillers.append(socket.socket())
                 reason = await reason_of(sts(sdk, endpoint))
                 assert reason.startswith("no file descriptor is free for a connection to STS at "), reason
                 assert "LimitNOFILE" in reason
