@@ -35,9 +35,9 @@ def test_secrets_in_lists_are_masked() -> None:
 
 
 def test_references_in_lists_are_shown_as_written() -> None:
-    callers = "callers: [{type: wechat, secret: '${WX}'}, {type: wechat, secret: '${WX:-x}'}]"
-    shown = printable_sections(definitions(callers, environ={"WX": SECRET}))["apps.a"]["callers"]
-    assert shown == '[{"type": "wechat", "secret": "${WX}"}, {"type": "wechat", "secret": "***"}]'
+    callers = "callers: [{type: wechat, secret: '${WX}'}, {type: jwt, secret: '${JWT:-x}'}]"
+    shown = printable_sections(definitions(callers, environ={"WX": SECRET, "JWT": SECRET * 8}))["apps.a"]["callers"]
+    assert shown == '[{"type": "wechat", "secret": "${WX}"}, {"type": "jwt", "secret": "***"}]'
 
 
 @pytest.mark.parametrize(
