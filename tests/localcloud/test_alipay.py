@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest_asyncio
 from tests.callers.local_alipay import LocalAlipay
 from tests.callers.signing_keys import Keys, private_pem, public_pem
 from tests.harness.local_cloud import local_cloud
+from tests.harness.openssl import sign_sha256
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -53,9 +53,7 @@ class Caller:
             **changes,
         }
         text = "&".join(f"{name}={form[name]}" for name in sorted(form) if form[name])
-        command = ["openssl", "dgst", "-sha256", "-sign", str(self._key)]
-        signature = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
-        return {**form, "sign": base64.b64encode(signature).decode()}
+        return {**form, "sign": base64.b64encode(sign_sha256(self._key, text.encode())).decode()}
 
 
 async def test_the_documented_answers(alipay: LocalAlipay, keys: Keys, tmp_path: Path) -> None:
