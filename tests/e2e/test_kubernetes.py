@@ -32,6 +32,7 @@ from tests.localcloud.test_oidc import token
 pytestmark = pytest.mark.slow
 
 HERE = ROOT / "deploy/kubernetes"
+KUSTOMIZATION = HERE / "kustomization.yaml"
 SECRETS = {"admin-token": "the-token-of-the-operators", "redis-url": "redis://redis:6379/0"}
 NAME = {"app.kubernetes.io/name": "oss-signer"}
 ADMIN = {"Authorization": f"Bearer {SECRETS['admin-token']}"}
@@ -39,7 +40,7 @@ ADMIN = {"Authorization": f"Bearer {SECRETS['admin-token']}"}
 
 def manifests() -> dict[str, dict[str, Any]]:
     """Return the manifests by file name."""
-    files = sorted(HERE.rglob("*.yaml"))
+    files = sorted(path for path in HERE.rglob("*.yaml") if path.name != KUSTOMIZATION.name)
     found = {str(file.relative_to(HERE)): list(yaml.safe_load_all(file.read_text(encoding="utf-8"))) for file in files}
     assert all(len(documents) == 1 for documents in found.values())
     return {name: documents[0] for name, documents in found.items()}
@@ -77,6 +78,14 @@ def test_the_schemas_reject_a_misspelt_key() -> None:
     deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(deployment, "1.32", strict=True)
+
+
+def test_the_base_of_kustomize_has_each_manifest_that_is_not_optional() -> None:
+    """See: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/resource/"""
+    base = yaml.safe_load(KUSTOMIZATION.read_text(encoding="utf-8"))
+    assert (base["kind"], base["apiVersion"]) == ("Kustomization", "kustomize.config.k8s.io/v1beta1")
+    assert set(base) == {"kind", "apiVersion", "resources"}
+    assert sorted(base["resources"]) == sorted(name for name in manifests() if "/" not in name)
 
 
 def test_manifests_refer_to_each_other_correctly() -> None:
