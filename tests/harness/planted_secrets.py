@@ -12,6 +12,8 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from signer.definitions import model
@@ -22,6 +24,8 @@ from tools.json_schema import schema
 MARKER = "plantedhunter+"
 """The beginning of every secret; only its key shows that it is one."""
 NOWHERE = "http://127.0.0.1:1"
+_OTHER_LOGINS = ("alipay", "douyin")
+"""An app has one type of callers that takes login codes; lists have wechat."""
 _BASE = {"type": "static", "access_key_id": "LTAI-x"}
 
 
@@ -30,9 +34,18 @@ def secret(number: int) -> str:
     return f"{MARKER}{chr(97 + number // 26)}{chr(97 + number % 26)}/which is long enough for every key="
 
 
+@cache
+def private_key() -> str:
+    """Return a private key as Alipay's key tool writes it: a secret that must be valid, so it has no marker."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
+
+
 def leaks(text: str) -> list[str]:
     """Return what a text shows of secrets, plain, in Base64 or escaped for a URL."""
-    return [form for form in _FORMS if form in text]
+    # The first characters are the same in every key.
+    pieces = (private_key()[at : at + 24] for at in range(48, len(private_key()) - 24, 24))
+    return [form for form in (*_FORMS, *pieces) if form in text]
 
 
 def _forms() -> Iterator[str]:
@@ -62,6 +75,8 @@ class Planter:
         """Return a new secret; in the address of a service, it is the password."""
         number = next(self._numbers)
         text = secret(number)
+        if name == "private_key":
+            text = private_key()
         if name == "limits":
             text = f"redis://:{quote(text, safe='')}@127.0.0.1:1/0"
         if name == "callback_queue":
@@ -114,8 +129,16 @@ class Planter:
             }
             for kind, entry in callers.items()
         }
-        document["apps"]["with-list"] = {**app, "key_prefix": "list/", "callers": self._list(callers), **self._nested()}
-        document["defaults"] = {"callers": self._list(callers), **self._nested()}
+        document["apps"]["with-list"] = {
+            **app,
+            "key_prefix": "list/",
+            "callers": self._list({kind: entry for kind, entry in callers.items() if kind not in _OTHER_LOGINS}),
+            **self._nested(),
+        }
+        document["defaults"] = {
+            "callers": self._list({kind: entry for kind, entry in callers.items() if kind not in _OTHER_LOGINS}),
+            **self._nested(),
+        }
         document["apps"]["with-defaults"] = {**app, "key_prefix": "defaults/"}
         for kind in document["credentials"]:
             document["apps"][f"on-{kind}"] = {
