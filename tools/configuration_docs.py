@@ -54,7 +54,10 @@ class _Page:
         yield f"\n## {self._words('apps and defaults')}\n\n{self._apps()}"
         yield "\n## callers\n"
         for kind, name in _kinds(caller_model.CallersEntry).items():
-            yield f"\n### callers: {kind}\n\n{self._intro_and_table(self._defined[name])}"
+            entry = self._defined[name]
+            # Inherited keys come before a model's own in the schema.
+            keys = sorted(entry["properties"], key=lambda key: key not in entry["required"])
+            yield f"\n### callers: {kind}\n\n{self._intro_and_table(_only(entry, keys))}"
         for title, name in _SECTIONS:
             yield self._section(title, name)
         yield f"\n## {self._words('A full example')}\n\n"

@@ -30,7 +30,19 @@ class OpenCallers(StrictModel):
     """Type of callers."""
 
 
-class WeChatCallers(StrictModel):
+class CodeLoginCallers(StrictModel):
+    """What the logins of all mini-program platforms share; each platform sets its own example, endpoint and secret."""
+
+    session: Duration = Field(timedelta(hours=2), examples=["2h"])
+    """Lifetime of a session, from 5m to 7d."""
+    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
+    """Timeout of a request to the platform."""
+    app_id: AppId | None = None
+    """Id of the mini-program; default: the id of the app."""
+    endpoint: BaseUrl
+
+
+class WeChatCallers(CodeLoginCallers):
     """Users of a mini-program: `X-WX-Code` contains the code of wx.login, later requests contain the session.
 
     See: https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html
@@ -42,17 +54,13 @@ class WeChatCallers(StrictModel):
     """Type of callers."""
     secret: SecretStr = Field(min_length=1, examples=["${WX_SECRET}"])
     """AppSecret of the mini-program."""
-    session: Duration = Field(timedelta(hours=2), examples=["2h"])
-    """Lifetime of a session, from 5m to 7d."""
-    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
-    """Timeout of a request to WeChat."""
     app_id: AppId | None = Field(None, examples=["wx1234567890abcdef"])
     """Id of the mini-program; default: the id of the app."""
     endpoint: BaseUrl = Field("https://api.weixin.qq.com", examples=["https://api.weixin.qq.com"])
     """Another WeChat API server, such as the local cloud."""
 
 
-class DouyinCallers(StrictModel):
+class DouyinCallers(CodeLoginCallers):
     """Users of a Douyin mini-program: `X-WX-Code` contains the code of tt.login, later requests contain the session.
 
     See: https://developer.open-douyin.com/docs/resource/zh-CN/mini-app/develop/server/log-in/code-2-session
@@ -64,17 +72,13 @@ class DouyinCallers(StrictModel):
     """Type of callers."""
     secret: SecretStr = Field(min_length=1, examples=["${DOUYIN_SECRET}"])
     """AppSecret of the mini-program."""
-    session: Duration = Field(timedelta(hours=2), examples=["2h"])
-    """Lifetime of a session, from 5m to 7d."""
-    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
-    """Timeout of a request to Douyin."""
     app_id: AppId | None = Field(None, examples=["tt1234567890abcdef01"])
     """Id of the mini-program; default: the id of the app."""
     endpoint: BaseUrl = Field("https://developer.toutiao.com", examples=["https://developer.toutiao.com"])
     """Another Douyin API server, such as the local cloud."""
 
 
-class AlipayCallers(StrictModel):
+class AlipayCallers(CodeLoginCallers):
     """Users of an Alipay mini-program: `X-WX-Code` contains the code of my.getAuthCode, later requests the session.
 
     See: https://opendocs.alipay.com/apis/api_9/alipay.system.oauth.token
@@ -86,10 +90,6 @@ class AlipayCallers(StrictModel):
     """Type of callers."""
     private_key: SecretStr = Field(min_length=1, examples=["${file:/etc/keys/alipay.pem}"])
     """Private key of the app for RSA2, as Alipay's key tool writes it or in PEM; Alipay has the public key."""
-    session: Duration = Field(timedelta(hours=2), examples=["2h"])
-    """Lifetime of a session, from 5m to 7d."""
-    timeout: Duration = Field(timedelta(seconds=3), examples=["3s"])
-    """Timeout of a request to Alipay."""
     app_id: AppId | None = Field(None, examples=["2021001234567890"])
     """Id of the mini-program; default: the id of the app."""
     endpoint: BaseUrl = Field("https://openapi.alipay.com", examples=["https://openapi.alipay.com"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from signer.definitions.caller_model import AlipayCallers, DouyinCallers, JwtCallers, WeChatCallers
+from signer.definitions.caller_model import AlipayCallers, CodeLoginCallers, JwtCallers
 from signer.definitions.credential_model import StsRole
 from signer.definitions.mistakes import KeyPath, Mistake, Place, Violation
 from signer.definitions.model import Server
@@ -47,10 +47,10 @@ def app_exposures(app: App) -> Iterator[Violation]:
         path: KeyPath = ("callers", index) if len(app.callers) > 1 else ("callers",)
         if isinstance(entry, JwtCallers) and entry.jwks_url is not None:
             yield from _plain_http((*path, "jwks_url"), entry.jwks_url, "forge the login of any user")
-        if isinstance(entry, WeChatCallers | DouyinCallers):
-            yield from _plain_http((*path, "endpoint"), entry.endpoint, "read the AppSecret")
-        if isinstance(entry, AlipayCallers):
-            yield from _plain_http((*path, "endpoint"), entry.endpoint, "forge the login of any user")
+        if isinstance(entry, CodeLoginCallers):
+            # Requests to Alipay are signed, so they contain no secret.
+            danger = "forge the login of any user" if isinstance(entry, AlipayCallers) else "read the AppSecret"
+            yield from _plain_http((*path, "endpoint"), entry.endpoint, danger)
 
 
 def role_exposures(role: Role) -> Iterator[Violation]:

@@ -11,7 +11,6 @@ from signer.definitions.mistakes import KeyPath, Violation
 from signer.definitions.quantities import format_duration
 from signer.plugins import CALLERS, load_plugin
 
-_CODE_LOGINS = (caller_model.WeChatCallers, caller_model.DouyinCallers, caller_model.AlipayCallers)
 _MIN_SESSION, _MAX_SESSION = timedelta(minutes=5), timedelta(days=7)
 
 
@@ -19,7 +18,7 @@ def check_callers(app_id: str, app: model.AppEntry) -> Iterator[Violation]:
     """Yield what is wrong with `callers`."""
     if not app.callers:
         yield Violation(("callers",), "the list is empty; write at least one type of callers, such as {type: wechat}")
-    logins = [index for index, entry in enumerate(app.callers) if isinstance(entry, _CODE_LOGINS)]
+    logins = [index for index, entry in enumerate(app.callers) if isinstance(entry, caller_model.CodeLoginCallers)]
     for index in logins[1:]:
         first = app.callers[logins[0]].type
         message = f"{first} receives each X-WX-Code, so this entry is never used; write an app for each mini-program"
@@ -28,7 +27,7 @@ def check_callers(app_id: str, app: model.AppEntry) -> Iterator[Violation]:
         path: KeyPath = ("callers", index) if len(app.callers) > 1 else ("callers",)
         if isinstance(entry, caller_model.OpenCallers) and index < len(app.callers) - 1:
             yield Violation(path, "open accepts every client, so the entries after it are never used; put it last")
-        if isinstance(entry, _CODE_LOGINS) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
+        if isinstance(entry, caller_model.CodeLoginCallers) and not _MIN_SESSION <= entry.session <= _MAX_SESSION:
             yield Violation((*path, "session"), f"{format_duration(entry.session)} is out of range; write 5m to 7d")
         if isinstance(entry, caller_model.AlipayCallers):
             yield from _check_alipay_key(entry, path)
