@@ -25,6 +25,7 @@ from tools.languages import English
 
 HERE = Path(__file__).parent
 SHIPPED = ROOT / "config/oss-signer.schema.json"
+EXAMPLE = ROOT / "config/oss-signer.yaml"
 REFERENCE = ROOT / "docs/configuration.md"
 
 
@@ -65,9 +66,10 @@ _Strict.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("~|null|$"), 
 
 
 def test_generated_files_are_current(capsys: pytest.CaptureFixture[str]) -> None:
-    """After a change of the models, run `make docs`."""
+    """After a change of the models or the example, run `make docs`."""
     assert printed(capsys) == SHIPPED.read_text(encoding="utf-8") == json_schema()
     assert configuration_page(English()) == REFERENCE.read_text(encoding="utf-8")
+    assert (ROOT / "signer/demo/oss-signer.yaml").read_bytes() == EXAMPLE.read_bytes()
 
 
 def valid_texts() -> Iterator[Any]:
@@ -75,7 +77,7 @@ def valid_texts() -> Iterator[Any]:
         found = re.findall(r"^```yaml\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
         blocks = [block for block in found if "version:" in block]  # others are parts
         yield from (pytest.param(text, id=f"{document.name}-{n}") for n, text in enumerate(blocks, 1))
-    for file in [ROOT / "config/oss-signer.yaml", *sorted((HERE / "warned").glob("*.yaml"))]:
+    for file in [EXAMPLE, *sorted((HERE / "warned").glob("*.yaml"))]:
         yield pytest.param(file.read_text(encoding="utf-8"), id=file.name)
     yield pytest.param(full_example(), id="full-example")
 
@@ -166,7 +168,7 @@ def test_the_full_example_has_every_key_of_an_app_and_every_type_of_credentials(
 
 
 def test_the_example_names_the_schema_for_editors() -> None:
-    first, _, _ = (ROOT / "config/oss-signer.yaml").read_text(encoding="utf-8").partition("\n")
+    first, _, _ = EXAMPLE.read_text(encoding="utf-8").partition("\n")
     assert first == f"# yaml-language-server: $schema={SHIPPED.name}"
 
 
