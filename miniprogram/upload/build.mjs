@@ -35,7 +35,7 @@ const bundle = async (source, host) => {
 /** Smaller than esbuild's own CommonJS wrapper. */
 const asCommonJs = (code) =>
   code.replace(/export\{(.*)\};$/, (_, names) =>
-    names.split(',').map((each) => each.replace(/(\w+) as (\w+)/, 'exports.$2=$1')).join(';') + ';')
+    names.split(',').map((each) => each.replace(/(\S+) as (\S+)/, 'exports.$2=$1')).join(';') + ';')
 
 const write = (directory, name, code) => {
   mkdirSync(directory, { recursive: true })

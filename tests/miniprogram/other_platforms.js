@@ -1,6 +1,7 @@
 // A `my` that behaves like Alipay's or DingTalk's, and a `tt` that behaves like Douyin's, over real HTTP.
 // Sources: https://opendocs.alipay.com/mini/api/owycmh (my.request), .../kmq4hc (my.uploadFile), .../openapi-authorize
-// (my.getAuthCode), .../0226oc (files), https://help.aliyun.com/document_detail/67556.html (numbers of errors),
+// (my.getAuthCode), .../0226oc (files), https://help.aliyun.com/document_detail/67569.html (my.getFileInfo), .../67556.html
+// (numbers of errors),
 // https://developer.open-douyin.com/docs/resource/zh-CN/mini-app/develop/api/network/http/tt-request
 'use strict'
 
@@ -56,7 +57,7 @@ exports.createMy = (options = {}) => {
       wx.login({ success: ({ code }) => own.success({ authCode: code, authSuccessScopes: [own.scopes] }), fail: failing('login', own) }),
     getStorageSync: ({ key }) => ({ data: wx.getStorageSync(key) || null }),
     setStorage: wx.setStorage,
-    getFileInfo: (own) => made.fileSystem.getFileInfo({ ...own, fail: failing('getFileInfo', own) }),
+    getFileInfo: (own) => made.fileSystem.getFileInfo({ ...own, filePath: own.apFilePath, fail: failing('getFileInfo', own) }),
     getFileSystemManager: () => made.fileSystem,
     env: wx.env,
   }

@@ -1,48 +1,41 @@
 // The calls of Alipay and DingTalk, in the form of WeChat's.
-// See: https://help.aliyun.com/document_detail/67556.html and https://opendocs.alipay.com/mini/api/owycmh
+// See: https://help.aliyun.com/document_detail/67556.html, https://help.aliyun.com/document_detail/67569.html and
+// https://opendocs.alipay.com/mini/api/owycmh
 import { assign, failure, nothing } from './failure.mjs'
 import { kindOf } from './media-options.mjs'
 
-/** What the numbers of errors mean, in the words of WeChat's messages. */
-const REASONS = { request11: 'domain list', request13: 'timeout', uploadFile11: 'not found', uploadFile13: 'domain list' }
+/** The codes of errors, by method and number. */
+const CODES = { request11: 'domain', request13: 'timeout', uploadFile11: 'file', uploadFile13: 'domain' }
 
-const platform = () => (typeof my !== 'undefined' ? my : dd)
-const system = () => platform().getFileSystemManager()
-
-const adapt = (method, owner = platform) => (options) => {
+/** Returns the options of a method in its own form. */
+export const adapt = (options, method) => {
   const { success, fail } = options
-  const succeed = (result) => success(assign({ header: result.headers }, result, {
+  const succeed = (result) => success(assign({ header: result.headers, code: result.authCode }, result, {
     statusCode: +(result.statusCode || result.status), // DingTalk's and those of the developer tools are strings
-    code: result.authCode,
   }))
-  const task = owner()[method](assign(options, {
+  return assign(options, {
     headers: options.header,
+    apFilePath: options.filePath, // of getFileInfo
     success: succeed,
     fail(reason) {
       // Earlier versions call `fail` when a response has the status of an error (19).
       if (reason.status) succeed(reason)
-      else fail({ errMsg: `${reason.errorMessage} ${reason.error} ${REASONS[method + reason.error]}` })
+      else fail({ errMsg: `${method + reason.error} ${reason.errorMessage}` })
     },
-  }))
-  return task || { abort: nothing, onProgressUpdate: nothing } // DingTalk has no tasks
+  })
 }
 
-const fileSystem = {
-  getFileInfo: adapt('getFileInfo'),
-  writeFile: adapt('writeFile', system),
-  unlink: (options) => system().unlink(options),
-}
+/** DingTalk has no tasks. */
+export const handle = (task) => task || { abort: nothing, onProgressUpdate: nothing }
 
-const calls = {
-  request: adapt('request'),
-  uploadFile: adapt('uploadFile'),
-  login: adapt('getAuthCode'),
-  getStorageSync: (key) => platform().getStorageSync({ key }).data,
-  setStorage: (options) => platform().setStorage(options),
-}
+export const codeOf = (words) => CODES[words.split(' ')[0]] || 'network'
 
-export const host = () => assign(calls, { env: platform().env })
-export const files = () => fileSystem
+export const LOGIN = 'getAuthCode'
+
+export const host = () => (typeof my !== 'undefined' ? my : dd)
+/** Returns the object with a method for files. */
+export const filesWith = (method) => (host()[method] ? host() : host().getFileSystemManager())
+export const load = (key) => host().getStorageSync({ key }).data
 
 export const uploadOptions = (fields, fileName) => {
   const fileType = kindOf(fields)

@@ -1,7 +1,7 @@
 // What multipart uploads need of mini-programs: slices of files, and storage.
 import { assign, failure, nothing } from './failure.mjs'
 import { host } from './host.mjs'
-import { callFiles, platform as base, request } from './wx-platform.mjs'
+import { call, callFiles, platform as base } from './wx-platform.mjs'
 
 const read = async (filePath, position, length) => {
   const { data } = await callFiles('readFile', { filePath, position, length })
@@ -15,9 +15,9 @@ export const platform = assign({}, base, {
   _slice: read,
 
   _put: ({ method, url, headers }, data, timeout, onSent, onStart) =>
-    request(method, url, headers, data, timeout, (task) => onStart(() => task.abort())),
+    base._send(url, headers, data, timeout, (task) => onStart(() => task.abort()), method),
 
-  _remove: (key) => host().removeStorage({ key, fail: nothing }),
+  _remove: (key) => call('removeStorage', { key }).catch(nothing),
 
   _keys() {
     try {

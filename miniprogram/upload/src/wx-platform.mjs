@@ -1,24 +1,16 @@
 // The platform of mini-programs: requests, uploads, login, storage and files.
 import { assign, failure, nothing } from './failure.mjs'
-import { files, host, uploadOptions } from './host.mjs'
+import { LOGIN, adapt, codeOf, filesWith, handle, host, load, uploadOptions } from './host.mjs'
 
 /** Calls a method as a promise. `code`: the error code, else its message determines it; `use` receives the task. */
 export const call = (method, options, code, use = nothing, owner = host()) =>
-  new Promise((resolve, reject) => {
-    // Failures have only messages, such as "uploadFile:fail timeout".
-    const fail = ({ errMsg: words }) => {
-      const usual =
-        /domain list/.test(words) ? 'domain'
-        : /time ?out/i.test(words) ? 'timeout'
-        : /no such|not found|not exist|permission/i.test(words) ? 'file'
-        : 'network'
-      reject(failure(code || usual, words))
-    }
-    use(owner[method](assign(options, { success: resolve, fail })))
+  new Promise((success, reject) => {
+    const fail = ({ errMsg: words }) => reject(failure(code || codeOf(words), words))
+    use(handle(owner[method](adapt(assign(options, { success, fail }), method))))
   })
 
 /** Calls a method of the file system. */
-export const callFiles = (method, options) => call(method, options, 'file', nothing, files())
+export const callFiles = (method, options) => call(method, options, 'file', nothing, filesWith(method))
 
 /** Header names come in any case, and on some phones only before the response. */
 const answered = ({ statusCode, header, data }, before) => {
@@ -27,9 +19,6 @@ const answered = ({ statusCode, header, data }, before) => {
   for (const name in all) headers[name.toLowerCase()] = all[name]
   return [statusCode, headers, data]
 }
-
-export const request = async (method, url, header, data, timeout, use) =>
-  answered(await call('request', { method, url, header, data, timeout, dataType: 'text' }, '', use))
 
 let last = Date.now()
 let elapsedMs = 0
@@ -70,20 +59,21 @@ export const platform = {
 
   _close(filePath) {
     places[filePath] = 0
-    files().unlink({ filePath, fail: nothing })
+    callFiles('unlink', { filePath }).catch(nothing)
   },
 
-  _login: async () => (await call('login', {}, 'login')).code,
+  _login: async () => (await call(LOGIN, {}, 'login')).code,
 
   _load(key) {
     try {
-      return host().getStorageSync(key)
+      return load(key)
     } catch (_) {} // a broken storage only costs another login
   },
 
-  _save: (key, data) => host().setStorage({ key, data, fail: nothing }),
+  _save: (key, data) => call('setStorage', { key, data }).catch(nothing),
 
-  _send: (url, header, data, timeout) => request('POST', url, header, data, timeout),
+  _send: async (url, header, data, timeout, use, method = 'POST') =>
+    answered(await call('request', { method, url, header, data, timeout, dataType: 'text' }, '', use)),
 
   async _upload({ url, file_field: name, fields }, key, filePath, timeout, onSent, onStart) {
     let before
