@@ -55,23 +55,17 @@ class Admission:
         """
         caller, of_address = await self._identify(app, context, len(sizes_bytes))
         granted = len(sizes_bytes) if of_address is None else of_address.granted
-        outcomes = await self.admit_each(app, caller, context, sizes_bytes[:granted])
+        limits = _request_limits(app, caller, context)
+        # At once, so that they share one round trip to Redis.
+        outcomes = await asyncio.gather(
+            *(
+                self._outcome(app, [*limits, *byte_limits(app, caller, context, size_bytes)])
+                for size_bytes in sizes_bytes[:granted]
+            )
+        )
         if of_address is not None:
             outcomes += [of_address.refusal(number) for number in range(1, len(sizes_bytes) - granted + 1)]
         return caller, outcomes
-
-    async def admit_each(
-        self, app: App, caller: Caller, context: Context, sizes_bytes: Sequence[int]
-    ) -> list[Allowance | Problem]:
-        """Apply the limits of a caller who is identified to each file, in this order; return what each one got."""
-        limits = _request_limits(app, caller, context)
-        # At once, so that they share one round trip to Redis.
-        return await asyncio.gather(
-            *(
-                self._outcome(app, [*limits, *byte_limits(app, caller, context, size_bytes)])
-                for size_bytes in sizes_bytes
-            )
-        )
 
     async def _outcome(self, app: App, limits: Sequence[Limit]) -> Allowance | Problem:
         try:
@@ -114,15 +108,11 @@ class Admission:
             await self.give_back(app, byte_limits(app, caller, context, -size_bytes))
             raise
 
-    async def give_back(self, app: App, limits: Sequence[Limit]) -> Allowance | None:
-        """Take limits with a negative cost, and return what is left of them.
-
-        If they cannot be counted now, they only refill with time, and the result is None.
-        """
+    async def give_back(self, app: App, limits: Sequence[Limit]) -> None:
+        """Take limits with a negative cost; if they cannot be counted now, they only refill with time."""
         if any(limit.cost < 0 for limit in limits):
             with contextlib.suppress(RateLimited):
-                return await self.acquire(app, limits)
-        return None
+                await self.acquire(app, limits)
 
     def count_bytes(self, app: App, size_bytes: int) -> None:
         """Count the bytes of signed uploads."""

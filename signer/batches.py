@@ -1,18 +1,18 @@
 """Signs the uploads of several files in one request: one caller, one credential and one moment for all of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from signer.admission import Admission, audit_members, byte_limits, enabled_app
 from signer.callers.caller import Caller
 from signer.definitions.registry import App
-from signer.errors import Problem, QuotaExceeded, RateLimited
+from signer.errors import Problem, RateLimited
 from signer.limits.token_bucket import Allowance
 from signer.revision import Context
 from signer.signing.form import SignedUpload
 from signer.signing.put_object import SignedPut
-from signer.signing.upload_rules import UploadRequest, charged_bytes
+from signer.signing.upload_rules import UploadRequest
 from signer.signing.v4 import Credential
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.metrics import Metrics
@@ -61,8 +61,8 @@ class Batches:
         return SignedBatch(results, caller, allowance)
 
     async def _sign_counted(self, app: App, context: Context, requests: Sequence[UploadRequest]) -> SignedBatch:
-        """Sign each upload that limits of bytes allow. What a refused one took is for the others, or given back."""
-        sizes_bytes = [charged_bytes(app.rules, each, app.rules.max_size_bytes) for each in requests]
+        """Sign each upload that limits of bytes allow. One that its own request refuses takes nothing from them."""
+        sizes_bytes = [app.forms.charged_bytes(each) for each in requests]
         caller, outcomes = await self._admission.admit_files(app, context, sizes_bytes)
         limited = [each for each in outcomes if isinstance(each, RateLimited)]
         if len(limited) == len(outcomes):
@@ -71,37 +71,16 @@ class Batches:
         async with self._admission.bytes_given_back_on_failure(app, caller, context, taken_bytes):
             app.rules.naming.check_caller(caller.id)
             credential = await context.revision.credential(app)
-        results: dict[int, SignedFile | Problem] = {
-            index: each for index, each in enumerate(outcomes) if isinstance(each, Problem)
-        }
-        admitted = {index: each for index, each in enumerate(outcomes) if isinstance(each, Allowance)}
-        allowance = next(reversed(admitted.values()), None)
-
-        def sign(indexes: Iterable[int]) -> None:
-            chosen = list(indexes)
-            signed = self._sign_each(app, caller, credential, [requests[index] for index in chosen])
-            results.update(zip(chosen, signed, strict=True))
-
-        sign(admitted)
-        unused_bytes = sum(sizes_bytes[index] for index in admitted if isinstance(results[index], Problem))
-        if unused_bytes and allowance is not None:
-            returned = await self._admission.give_back(app, byte_limits(app, caller, context, -unused_bytes))
-            allowance = allowance.updated(returned)
-            # A refused file may have taken what others of this batch need. They are signed first: another refused one
-            # must not take it again.
-            sign([index for index, each in results.items() if isinstance(each, QuotaExceeded)])
-            waiting = sorted(index for index, each in results.items() if index not in admitted and _is_signed(each))
-            sizes = [sizes_bytes[index] for index in waiting]
-            again = await self._admission.admit_each(app, caller, context, sizes)
-            for index, outcome in zip(waiting, again, strict=True):
-                if isinstance(outcome, Problem):
-                    results[index] = outcome
-                else:
-                    allowance = outcome
-        ordered = [results[index] for index in range(len(requests))]
-        self._record(app, caller, context, ordered)
-        self._admission.count_bytes(app, _sum_without_problems(sizes_bytes, ordered))
-        return SignedBatch(ordered, caller, allowance)
+        admitted = [request for request, each in zip(requests, outcomes, strict=True) if isinstance(each, Allowance)]
+        signed = iter(self._sign_each(app, caller, credential, admitted))
+        results = [each if isinstance(each, Problem) else next(signed) for each in outcomes]
+        unused_bytes = taken_bytes - _sum_without_problems(sizes_bytes, results)
+        if unused_bytes:
+            await self._admission.give_back(app, byte_limits(app, caller, context, -unused_bytes))
+        self._record(app, caller, context, results)
+        self._admission.count_bytes(app, taken_bytes - unused_bytes)
+        allowance = next((each for each in reversed(outcomes) if isinstance(each, Allowance)), None)
+        return SignedBatch(results, caller, allowance)
 
     def _sign_each(
         self, app: App, caller: Caller, credential: Credential, requests: Sequence[UploadRequest]
@@ -126,10 +105,6 @@ class Batches:
             members = audit_members(app, caller, context)
             for file in signed:
                 self._audit.add("signature", {**members, **file.audit_members()})
-
-
-def _is_signed(result: SignedFile | Problem) -> bool:
-    return not isinstance(result, Problem)
 
 
 def _sum_without_problems(sizes_bytes: Sequence[int], outcomes: Sequence[object]) -> int:

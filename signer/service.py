@@ -36,7 +36,7 @@ from signer.revision import CallerCheckBuilder, Context, Revision, RolePlanner, 
 from signer.signing.callback_field import CallbackProof
 from signer.signing.form import SignedUpload
 from signer.signing.put_object import SignedPut
-from signer.signing.upload_rules import UploadRequest, charged_bytes
+from signer.signing.upload_rules import UploadRequest
 from signer.telemetry.audit import AuditLog
 from signer.telemetry.logs import current_handler
 from signer.telemetry.metrics import Metrics
@@ -188,7 +188,7 @@ class Service:
         self, app: App, context: Context, request: UploadRequest
     ) -> tuple[Caller, Allowance | None, SignedUpload | SignedPut]:
         """Sign an upload of an app with limits of bytes, or give back what it took from them."""
-        size_bytes = charged_bytes(app.rules, request, app.rules.max_size_bytes)
+        size_bytes = app.forms.charged_bytes(request)
         caller, allowance = await self._admit(app, context, 1, size_bytes)
         async with self._admission.bytes_given_back_on_failure(app, caller, context, size_bytes):
             credential = await context.revision.credential(app)

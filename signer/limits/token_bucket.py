@@ -1,7 +1,7 @@
 """The token bucket: limits of requests and of bytes, what remains of them, and the refusal of what exceeds one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
 from math import ceil
@@ -48,11 +48,6 @@ class Allowance:
         """Return the refusal of the request that needs the token with this number, counted from 1, of those to come."""
         assert self.rate is not None, "only requests are counted one by one"
         return _too_many_requests(self.rate, self.tokens, number)
-
-    def updated(self, later: "Allowance | None") -> "Allowance":
-        """Return this with the tokens that a later count found in some of its limits."""
-        held = {} if later is None else {limit.key: tokens for limit, tokens in later.policies}
-        return replace(self, policies=[(limit, held.get(limit.key, tokens)) for limit, tokens in self.policies])
 
     def headers(self) -> dict[str, str]:
         """Return the response headers for clients: those of the tightest limit, and two of all limits with bytes.

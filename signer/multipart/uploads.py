@@ -26,7 +26,7 @@ from signer.signing.multipart import (
     choose_part_size,
     sign_parts,
 )
-from signer.signing.multipart_headers import complete_headers, initiate_headers, multipart_content_type
+from signer.signing.multipart_headers import check_start, complete_headers, initiate_headers, multipart_content_type
 from signer.signing.object_key import unique_key
 from signer.signing.unique_id import new_uuid_hex
 from signer.signing.upload_rules import MultipartRules, UploadRequest, charged_bytes
@@ -72,7 +72,7 @@ class MultipartUploads:
         with self._admission.counted_failures(context):
             app = enabled_app(context)
             multipart = _multipart_rules(app)
-            size_bytes = charged_bytes(app.rules, request, multipart.max_size_bytes)
+            size_bytes = charged_bytes(app.rules, request, check_start)
             caller, allowance = await self._admission.admit(app, context, 1, size_bytes)
             async with self._admission.bytes_given_back_on_failure(app, caller, context, size_bytes):
                 upload, headers = self._prepare(app, multipart, caller, request, part_size_bytes)

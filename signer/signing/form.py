@@ -26,12 +26,13 @@ from signer.signing.policy_document import (
     exact_match_conditions,
     serialize_conditions,
 )
-from signer.signing.put_object import SignedPut, sign_put
+from signer.signing.put_object import SignedPut, put_headers, sign_put
 from signer.signing.upload_rules import (
     EMPTY_REQUEST,
     UploadRequest,
     UploadRules,
     callback_variables,
+    charged_bytes,
     check_size,
     choose_content_type,
     content_type_condition,
@@ -150,6 +151,10 @@ class Forms:
             return sign_put(self._app_id, self.rules, request, caller=caller, credential=credential, now=now)
         return self.full_form(request, caller=caller, credential=credential, now=now)
 
+    def charged_bytes(self, request: UploadRequest) -> int:
+        """Return what a request takes from limits of bytes; 0 for one that `sign` refuses whoever sends it."""
+        return charged_bytes(self.rules, request, put_headers if request.is_put else _check_form)
+
     def full_form(
         self, request: UploadRequest, *, caller: str | None, credential: Credential, now: datetime
     ) -> SignedUpload:
@@ -246,6 +251,15 @@ class Forms:
             return SignedUpload(self.rules, prefix, suggested_key, False, head, tail, signature, fields)
         tail, signature = head.complete(conditions, exact_key, is_exact_key=True)
         return SignedUpload(self.rules, prefix, exact_key, True, head, tail, signature, fields)
+
+
+def _check_form(rules: UploadRules, request: UploadRequest) -> None:
+    """Raise the `Problem` that refuses a full form whoever requests it."""
+    check_size(rules, request)
+    rules.naming.check_filename(request.filename)
+    choose_content_type(rules, request)
+    callback_variables(rules, request.vars)
+    metadata(rules, request.meta)
 
 
 def _size_condition(min_size_bytes: int, max_size_bytes: int) -> Condition:

@@ -17,7 +17,7 @@ import orjson
 from signer.errors import InvalidRequest
 from signer.signing.callback_field import FormScope
 from signer.signing.content_types import content_type_by_name
-from signer.signing.multipart import MARK_NAME, PendingUpload
+from signer.signing.multipart import MARK_NAME, PendingUpload, check_multipart_size
 from signer.signing.policy_document import Condition
 from signer.signing.upload_rules import (
     UploadRequest,
@@ -33,6 +33,15 @@ _OF_FORMS = ("success_action_redirect",)
 """Fields that only a form has."""
 _MAX_CALLBACK_BYTES = 5 * 1024
 """Of each header in Base64; see https://help.aliyun.com/zh/oss/developer-reference/callback."""
+
+
+def check_start(rules: UploadRules, request: UploadRequest) -> None:
+    """Raise the `Problem` that refuses a multipart upload whoever starts it."""
+    if rules.multipart is not None:
+        check_multipart_size(rules, rules.multipart, request.size_bytes or 0)
+    rules.naming.check_filename(request.filename)
+    multipart_content_type(rules, request)
+    object_headers(rules, request)
 
 
 def multipart_content_type(rules: UploadRules, request: UploadRequest) -> str:
@@ -63,8 +72,9 @@ def object_headers(rules: UploadRules, request: UploadRequest) -> dict[str, str]
     Raises `InvalidRequest` as `initiate_headers` does.
     """
     fixed = fixed_headers(rules)
-    meta = metadata(rules, request.meta)
-    unmet = unmet_condition(rules, {**fixed, **meta, **callback_variables(rules, request.vars)})
+    meta, variables = metadata(rules, request.meta), callback_variables(rules, request.vars)
+    _variables_header(variables)  # Refuses now what the headers of the callback would refuse.
+    unmet = unmet_condition(rules, {**fixed, **meta, **variables})
     if unmet is not None:
         raise InvalidRequest(f"{_field_name(unmet)} does not meet a condition of this app; send another value in meta")
     return {name: value for name, value in fixed.items() if name not in _OF_FORMS} | meta
@@ -91,12 +101,21 @@ def callback_headers(
     if rules.callback is None:
         return {}
     values = {f"x:{name}": value for name, value in variables.items()}
-    headers = {"x-oss-callback": rules.callback.encode(scope, app_id=app_id, variables=values.keys())}
-    if values:
-        headers["x-oss-callback-var"] = base64.b64encode(orjson.dumps(values)).decode()
-    if any(len(value) > _MAX_CALLBACK_BYTES for value in headers.values()):
+    callback = rules.callback.encode(scope, app_id=app_id, variables=values.keys())
+    return {"x-oss-callback": _checked(callback), **_variables_header(values)}
+
+
+def _variables_header(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the header of the callback's variables, whose names start with `x:`."""
+    if not variables:
+        return {}
+    return {"x-oss-callback-var": _checked(base64.b64encode(orjson.dumps(variables)).decode())}
+
+
+def _checked(value: str) -> str:
+    if len(value) > _MAX_CALLBACK_BYTES:
         raise InvalidRequest("the callback of this upload is larger than OSS accepts; send less in vars")
-    return headers
+    return value
 
 
 def fixed_headers(rules: UploadRules) -> dict[str, str]:

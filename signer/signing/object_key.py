@@ -146,6 +146,11 @@ class KeyNaming:
         if self.needs_caller:
             (check_caller if self._shows_caller else caller_hash)(caller)
 
+    def check_filename(self, filename: str | None) -> None:
+        """Raise `InvalidRequest` if keys need the name of the file, and there is none."""
+        if filename is None and self.name is not None and self.name.names & {"filename", "stem"}:
+            raise InvalidRequest("filename is missing; this app names objects after the file")
+
     def keys(self, *, app_id: str, caller: str | None, filename: str | None, now: datetime) -> tuple[str, str | None]:
         """Return the prefix, and the exact key or None where the client names it; raise `InvalidRequest` if unsafe."""
         if self._shows_caller:
@@ -157,6 +162,7 @@ class KeyNaming:
         name = self.name
         if name is None:
             return prefix, None
+        self.check_filename(filename)
         values = _name_values(name, filename)
         if self._has_prefix_name:
             values |= _prefix_values(app_id, caller, day)
@@ -225,8 +231,6 @@ def unique_key(prefix: str, filename: str | None) -> str:
 
 def _name_values(name: Template, filename: str | None) -> dict[str, str]:
     if filename is None:
-        if name.names & {"filename", "stem"}:
-            raise InvalidRequest("filename is missing; this app names objects after the file")
         return {"uuid": new_uuid_hex(), "ext": ""}
     if usual := USUAL_NAME.fullmatch(filename):
         safe, (stem, extension) = filename, usual.groups()

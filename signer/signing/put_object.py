@@ -56,29 +56,14 @@ def sign_put(
 
     Raises a `Problem` if the request breaks the rules or lacks the size or the type, or the credential has expired.
     """
-    if request.size_bytes is None:
-        raise InvalidRequest("size is missing; a PUT needs the exact size of the file in bytes")
-    if request.content_type is None:
-        raise InvalidRequest("content_type is missing; a PUT needs the type that the client will send")
-    if request.reuse:
-        raise InvalidRequest("reuse is for forms; a PUT stores one file, so leave it out")
-    check_size(rules, request)
-    content_type = choose_content_type(rules, request) or request.content_type
+    own_headers = put_headers(rules, request)
     prefix, key = rules.naming.keys(app_id=app_id, caller=caller, filename=request.filename, now=now)
     if key is None:
         key = unique_key(prefix, request.filename)
     signed_at = now.replace(microsecond=0)
     expires_at = credential.limit(signed_at + rules.expires, now)
     scope = FormScope(rules.bucket, key, True, caller, int(expires_at.timestamp()))
-    headers = {
-        "Content-Type": content_type,
-        "Content-Length": str(request.size_bytes),
-        **object_headers(rules, request),
-        **callback_headers(rules, scope, request.vars, app_id=app_id),
-    }
-    for name, value in headers.items():
-        if not value.isascii():
-            raise InvalidRequest(f"{name} has characters that no HTTP header can carry; send ASCII, or use a form")
+    headers = own_headers | callback_headers(rules, scope, request.vars, app_id=app_id)
     presigner = Presigner(
         rules.url,
         bucket=rules.bucket,
@@ -88,4 +73,28 @@ def sign_put(
         signed_at=signed_at,
         expires_seconds=int((expires_at - signed_at).total_seconds()),
     )
-    return SignedPut(key, presigner.url("PUT", headers=headers), headers, request.size_bytes, expires_at)
+    return SignedPut(key, presigner.url("PUT", headers=headers), headers, request.size_bytes or 0, expires_at)
+
+
+def put_headers(rules: UploadRules, request: UploadRequest) -> dict[str, str]:
+    """Return the headers of a PUT except those of the callback, which depend on the caller.
+
+    Raises a `Problem` if the request breaks the rules, or lacks the size or the type.
+    """
+    if request.size_bytes is None:
+        raise InvalidRequest("size is missing; a PUT needs the exact size of the file in bytes")
+    if request.content_type is None:
+        raise InvalidRequest("content_type is missing; a PUT needs the type that the client will send")
+    if request.reuse:
+        raise InvalidRequest("reuse is for forms; a PUT stores one file, so leave it out")
+    check_size(rules, request)
+    rules.naming.check_filename(request.filename)
+    headers = {
+        "Content-Type": choose_content_type(rules, request) or request.content_type,
+        "Content-Length": str(request.size_bytes),
+        **object_headers(rules, request),
+    }
+    for name, value in headers.items():
+        if not value.isascii():
+            raise InvalidRequest(f"{name} has characters that no HTTP header can carry; send ASCII, or use a form")
+    return headers

@@ -5,14 +5,14 @@ See: https://help.aliyun.com/zh/oss/developer-reference/callback
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from signer.errors import InvalidRequest, TooLarge, UnsupportedType
+from signer.errors import InvalidRequest, Problem, TooLarge, UnsupportedType
 from signer.signing.callback_field import CallbackField
 from signer.signing.content_types import content_type_by_name, runs_script
 from signer.signing.object_key import KeyNaming
@@ -154,10 +154,20 @@ def check_size(rules: UploadRules, request: UploadRequest) -> None:
         raise InvalidRequest(f"the file has {request.size_bytes} bytes; this app needs at least {rules.min_size_bytes}")
 
 
-def charged_bytes(rules: UploadRules, request: UploadRequest, max_size_bytes: int) -> int:
-    """Return what a request takes from limits of bytes: the size of its file, or 0 for one that will be refused."""
-    size_bytes = request.size_bytes or 0
-    return size_bytes if rules.counts_bytes and rules.min_size_bytes <= size_bytes <= max_size_bytes else 0
+def charged_bytes(
+    rules: UploadRules, request: UploadRequest, check: Callable[[UploadRules, UploadRequest], object]
+) -> int:
+    """Return what a request takes from limits of bytes: the size of its file, or 0 for one that will be refused.
+
+    `check` raises the `Problem` that refuses the request whoever sends it, which must not become `quota_exceeded`.
+    """
+    if not rules.counts_bytes:
+        return 0
+    try:
+        check(rules, request)
+    except Problem:
+        return 0
+    return request.size_bytes or 0
 
 
 def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict[str, str]:

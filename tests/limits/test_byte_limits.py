@@ -339,6 +339,59 @@ async def test_a_refused_request_uses_no_bytes(cloud: Cloud) -> None:
         assert await signer.left() == 900
 
 
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"content_type": "text/html"}, "unsupported_type"),
+        ({"content_type": "no type"}, "invalid_request"),
+        ({"size": 2**40}, "too_large"),
+        ({"size": 0}, "invalid_request"),
+        ({"filename": None}, "invalid_request"),
+        ({"meta": {"unknown": "x"}}, "invalid_request"),
+        ({"vars": {"order": "$"}}, "invalid_request"),
+    ],
+)
+async def test_what_is_wrong_with_a_file_comes_before_its_bytes(
+    cloud: Cloud, members: Mapping[str, Any], code: str
+) -> None:
+    """A wait would not help it, so `quota_exceeded` would be the wrong answer."""
+    text = definitions(
+        cloud,
+        "{per_caller_bytes: 900B/d}",
+        content_types="[image/jpeg]",
+        key='"{stem}-{uuid}.{ext}"',
+        callback='{url: "https://app.example.com/hook", body: "object=${object}"}',
+        multipart="{}",
+    )
+    async with signer_of(cloud, text) as signer:
+        assert (await signer.form(700)).status == 201
+        file = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 300, **members}
+        assert (await signer.post("uploads", file)).outcome == code
+        assert (await signer.post("uploads", {**file, "method": "PUT"})).outcome == code
+        assert (await signer.post("multipart", file)).outcome == code
+        alone = {"filename": "a.jpg", "content_type": "image/jpeg", "size": 300}
+        outcomes, _ = await batch(signer, file, {**file, "method": "PUT"}, alone)
+        assert outcomes == [code, code, "quota_exceeded"]
+        assert await signer.left() == 200
+
+
+async def test_headers_that_no_put_can_have_come_before_its_bytes(cloud: Cloud) -> None:
+    text = definitions(
+        cloud,
+        "{per_caller_bytes: 900B/d}",
+        meta="[title]",
+        callback='{url: "https://app.example.com/hook", body: "object=${object}&a=${x:a}"}',
+    )
+    async with signer_of(cloud, text) as signer:
+        assert (await signer.form(700)).status == 201
+        many = {f"v{number}": "x" * 1000 for number in range(5)}
+        for members in ({}, {"reuse": True}, {"meta": {"title": "照片"}}, {"vars": many}):
+            content_type = {"content_type": "image/jpeg"} if members else {}
+            refused = await signer.form(300, method="PUT", **content_type, **members)
+            assert refused.outcome == "invalid_request", members
+        assert (await signer.form(300, method="PUT", content_type="image/jpeg")).outcome == "quota_exceeded"
+
+
 async def test_an_upload_that_oss_refuses_to_start_uses_no_bytes(cloud: Cloud) -> None:
     text = definitions(cloud, "{per_caller_bytes: 1MB/d}", bucket="missing", multipart="{}")
     async with signer_of(cloud, text) as signer:
