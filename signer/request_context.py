@@ -1,17 +1,21 @@
 """What is known of one request: an immutable value that dispatch creates and every package reads."""
 
+import re
 from collections.abc import Mapping
 from typing import Generic, NamedTuple, Protocol, cast
+from urllib.parse import parse_qsl
 
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict, MultiDict, MultiMapping
 from typing_extensions import TypeVar
-from yarl import URL
 
 from signer.errors import InvalidRequest
 
 RevisionT = TypeVar("RevisionT", covariant=True, default=object)
 AppT = TypeVar("AppT", covariant=True, default=object)
 
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_NAME_CHARACTERS = 64
 
 MAX_BODY_BYTES = 64 * 1024
 """The usual limit of a request body."""
@@ -64,8 +68,11 @@ class RequestContext(NamedTuple, Generic[RevisionT, AppT]):
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The decoded query."""
-        return URL(self.target, encoded=True).query
+        """The decoded query; raises `InvalidRequest` if a parameter is not UTF-8."""
+        query = parse_query(self.target)
+        for name, value in query.items():
+            check_parameter(name, value)
+        return query
 
     def has_header(self, name: str) -> bool:
         """Return whether the header is present with a value."""
@@ -77,3 +84,18 @@ class RequestContext(NamedTuple, Generic[RevisionT, AppT]):
         if len(values) > 1:  # a proxy in front may have checked the other one
             raise InvalidRequest(f"the header {name} occurs twice; send it once")
         return values[0] or None if values else None
+
+
+def parse_query(target: str) -> MultiDict[str]:
+    """Return the decoded query of a target; each byte that is not UTF-8 becomes a lone surrogate."""
+    return MultiDict(parse_qsl(target.partition("?")[2], keep_blank_values=True, errors="surrogateescape"))
+
+
+def check_parameter(name: str, value: str) -> None:
+    """Raise `InvalidRequest` for a parameter of `parse_query` that is not UTF-8: as other text, it names other things.
+
+    See: https://www.rfc-editor.org/rfc/rfc3986#section-2.5
+    """
+    if not (name.isascii() and value.isascii()) and _SURROGATE.search(name + value):
+        shown = name[:_MAX_NAME_CHARACTERS].encode(errors="replace").decode()
+        raise InvalidRequest(f"the query parameter {shown!r} is not UTF-8; encode its text as UTF-8, then with %")

@@ -9,13 +9,13 @@ from functools import lru_cache
 
 import orjson
 from multidict import MultiMapping
-from yarl import URL
 
 from signer.clock import rfc3339
 from signer.definitions.registry import Registry
 from signer.errors import InvalidRequest
 from signer.http.reply import Reply
 from signer.http.router import Handler
+from signer.request_context import check_parameter, parse_query
 from signer.revision import Context
 from signer.service import Service
 from signer.signing.form import SignedUpload
@@ -68,12 +68,17 @@ class SampleQuery:
 
 
 def sample_query(target: str) -> SampleQuery:
-    """Parse the query of a request to the sample endpoint; clients send the same ones again and again."""
+    """Parse the query of a request to the sample endpoint; clients send the same ones again and again.
+
+    Raises `InvalidRequest` if a parameter is not UTF-8.
+    """
     return _cached_query(target) if len(target) <= _MAX_CACHED_TARGET_CHARACTERS else _parse_query(target)
 
 
 def _parse_query(target: str) -> SampleQuery:
-    query = URL(target, encoded=True).query
+    query = parse_query(target)
+    for name in ("app_id", "filename", "content_type"):
+        check_parameter(name, query.get(name, ""))
     return SampleQuery(
         query.get("app_id") or None, query.get("filename") or None, query.get("content_type") or None, query.get("size")
     )
@@ -89,7 +94,11 @@ def app_of_sample_request(_parameter: str, target: str, headers: MultiMapping[st
     https://developer.open-douyin.com/docs/resource/zh-CN/mini-game/develop/api/network/onload/tt-upload-file (Douyin),
     https://opendocs.alipay.com/mini/api/owycmh (Alipay)
     """
-    if app_id := sample_query(target).app_id or headers.get("X-App-Id"):
+    try:
+        app_id = sample_query(target).app_id
+    except InvalidRequest:
+        return None  # The handler refuses the request.
+    if app_id := app_id or headers.get("X-App-Id"):
         return app_id
     match = _REFERER.match(headers.get("Referer", ""))
     return match[1] if match else registry.default_app

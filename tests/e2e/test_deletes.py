@@ -88,6 +88,7 @@ defaults:
 apps:
   album: {{deletes: true, downloads: {{also: [public/]}}, cors_origins: ["{PAGE}"]}}
   public: {{key_prefix: public/}}
+  shared: {{deletes: true, downloads: {{also: ["{{app}}/"]}}}}
   limited: {{deletes: true, rate_limit: {{per_caller: 2/h}}}}
   capped: {{deletes: true}}
   denied: {{deletes: true, credentials: writer}}
@@ -147,13 +148,28 @@ async def test_an_encoded_key_is_taken_literally(deleting: Deleting) -> None:
     assert hers in await deleting.stored()
 
 
-async def test_a_key_that_oss_does_not_accept_is_the_mistake_of_the_client(deleting: Deleting) -> None:
-    url = f"{deleting.running.public}/v1/apps/album/objects?key=album/anna/%FF.jpg"
+@pytest.mark.parametrize(
+    ("escaped", "detail"),
+    [("%EF%BF%BD", "InvalidObjectName"), ("%FF", "parameter 'key' is not UTF-8"), ("%C4%E3", "'key' is not UTF-8")],
+)
+async def test_a_key_that_oss_cannot_have_is_the_mistake_of_the_client(
+    deleting: Deleting, escaped: str, detail: str
+) -> None:
+    url = f"{deleting.running.public}/v1/apps/album/objects?key=album/anna/{escaped}.jpg"
     headers = {"X-Api-Key": KEY, "X-Caller": "anna"}
     async with deleting.session.delete(URL(url, encoded=True), headers=headers) as response:
         problem = await response.json(content_type=None)
     assert (response.status, problem["code"]) == (400, "invalid_request")
-    assert "InvalidObjectName" in problem["detail"]
+    assert detail in problem["detail"]
+
+
+async def test_an_own_object_that_all_may_read_is_deleted_by_its_owner_only(deleting: Deleting) -> None:
+    mine, hers = await deleting.upload(app="shared"), await deleting.upload(app="shared", caller="bert")
+    status, problem = await deleting.delete(hers, app="shared")
+    assert (status, problem["code"]) == (403, "forbidden")
+    assert await deleting.delete(mine, app="shared") == (204, {})
+    stored = await deleting.stored()
+    assert hers in stored and mine not in stored
 
 
 async def test_a_key_that_is_too_long_for_oss_has_the_same_refusal_as_a_download(deleting: Deleting) -> None:
