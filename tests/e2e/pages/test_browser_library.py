@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections import Counter
 from pathlib import Path
@@ -33,6 +34,10 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const nameless = await outcome(uploader.upload(new Blob(["in a blob"])));
   const named = await outcome(uploader.upload(new Blob(["x"], { type: "image/gif" }), { filename: "b.gif" }));
   const pasted = await outcome(uploader.upload("data:text/plain;base64,aW4gYSBVUkw=", { filename: "c.txt" }));
+  const read = await outcome(uploader.upload(new TextEncoder().encode("in a buffer").buffer, { filename: "d.txt" }));
+  const canvas = document.createElement("canvas");
+  const drawn = await outcome(uploader.upload(canvas));
+  const drawing = canvas.toDataURL().split(",")[1];
   const cancel = createCancel();
   const onState = (state) => state === "uploading" && setTimeout(cancel.abort);
   window.hold = true;
@@ -42,7 +47,7 @@ UPLOAD_ALL = """async ({ endpoint, appId }) => {
   const never = await outcome(uploader.upload(file, { signal: controller.signal }));
   const slow = createUploader({ endpoint, appId, timeoutMs: 50, retries: 0 });
   const late = await outcome(slow.upload(file));
-  return { one, nameless, named, pasted, cancelled, never, late, progress, refusals };
+  return { one, nameless, named, pasted, read, drawn, drawing, cancelled, never, late, progress, refusals };
 }"""
 
 
@@ -86,24 +91,32 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
     assert result["cancelled"]["code"] == result["never"]["code"] == "cancelled"
     assert result["late"]["code"] == "timeout"
     sent = {(request.get("filename"), request.get("content_type")) for request in requests}
-    assert sent == {("a note.txt", "text/plain"), (None, None), ("b.gif", "image/gif")}
+    assert sent == {
+        ("a note.txt", "text/plain"),
+        (None, None),
+        ("b.gif", "image/gif"),
+        ("d.txt", None),
+        (None, "image/png"),
+    }
     assert all(request["reuse"] for request in requests)
     assert result["refusals"] == [False] * len(result["refusals"])
     assert result["progress"] == sorted(result["progress"])
     assert result["progress"][-1] == 100
     prefix = re.escape(app["key_prefix"].replace("{yyyy}", "YYYY").replace("{mm}", "MM"))
     pattern = prefix.replace("YYYY", r"\d{4}").replace("MM", r"\d\d") + r"\w{15,}"
-    for name, end, content in (
-        ("one", "-a_note\\.txt", b"in a file"),
-        ("nameless", "", b"in a blob"),
-        ("named", "-b\\.gif", b"x"),
-        ("pasted", "-c\\.txt", b"in a URL"),
+    for name, end, content_type, content in (
+        ("one", "-a_note\\.txt", "text/plain", b"in a file"),
+        ("nameless", "", "application/octet-stream", b"in a blob"),
+        ("named", "-b\\.gif", "image/gif", b"x"),
+        ("pasted", "-c\\.txt", "text/plain", b"in a URL"),
+        ("read", "-d\\.txt", "text/plain", b"in a buffer"),
+        ("drawn", "", "image/png", base64.b64decode(result["drawing"])),
     ):
         upload = result[name]
         assert re.fullmatch(pattern + end, upload["key"]), upload
         assert len(upload["etag"]) == 32
         async with aiohttp.ClientSession() as http, http.get(upload["url"]) as response:
-            assert await response.read() == content
+            assert (response.content_type, await response.read()) == (content_type, content)
     share = covered_share(coverage, "/src/h5-platform.mjs", SOURCES / "h5-platform.mjs")
     print(f"coverage of h5-platform.mjs: {share:.1%}")
     assert share > MIN_COVERAGE
