@@ -6,7 +6,8 @@ The policies allow exactly what the apps, `doctor` and the chain of roles need, 
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from signer.commands.definition_options import add_definition_options, load_registry
 from signer.commands.domains import APIS, domains_of
@@ -16,8 +17,18 @@ from signer.doctor.plan import BucketUse, Plan, make_plan
 from signer.doctor.remedies import RAM_CONSOLE, bucket_page
 from signer.server import event_loop
 
-Bucket = Mapping[str, Any]
-"""`region`, `cors` and `lifecycle` (rules, or None if no app needs them), and `domains` by API of WeChat."""
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The rules that a bucket needs; None if no app needs them."""
+
+    region: str
+    cors: Rules | None
+    lifecycle: Rules | None
+    domains: Mapping[str, list[str]]
+    """By API of WeChat."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _only(what: str, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+def _only(what: str, name: str, found: Mapping[str, Found]) -> dict[str, Found]:
     if name not in found:
         known = f"use one of: {', '.join(sorted(found))}" if found else "no enabled app uses any"
         raise KeyError(f"unknown {what}; {known}")
@@ -65,12 +76,12 @@ def _bucket(plan: Plan, uses: list[BucketUse]) -> Bucket:
     prefixes = sorted({prefix for found, _ in parts for prefix in found})
     apps = [plan.registry.apps[app_id] for use in uses for app_id in plan.buckets[use]]
     domains = [domains_of(app) for app in apps]
-    return {
-        "region": uses[0].region,
-        "cors": cors_rules(origins, methods) if origins else None,
-        "lifecycle": lifecycle_rules(prefixes, max(days for _, days in parts)) if prefixes else None,
-        "domains": {api: _distinct(each[place] for each in domains) for place, api in enumerate(APIS)},
-    }
+    return Bucket(
+        region=uses[0].region,
+        cors=cors_rules(origins, methods) if origins else None,
+        lifecycle=lifecycle_rules(prefixes, max(days for _, days in parts)) if prefixes else None,
+        domains={api: _distinct(each[place] for each in domains) for place, api in enumerate(APIS)},
+    )
 
 
 def _distinct(lists: Iterable[Iterable[str]]) -> list[str]:
@@ -83,7 +94,7 @@ def _as_json(roles: Mapping[str, Identity], buckets: Mapping[str, Bucket]) -> st
             name: {"what": role.what, "policies": role.policies, "trust_policy": role.trust}
             for name, role in roles.items()
         },
-        "buckets": buckets,
+        "buckets": {name: asdict(bucket) for name, bucket in buckets.items()},
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -100,16 +111,14 @@ def _as_text(roles: Mapping[str, Identity], buckets: Mapping[str, Bucket]) -> It
             yield f"\ntrust policy: {RAM_CONSOLE}/roles > the role > Trust Policy\n{as_json(role.trust)}"
         yield ""
     for name, bucket in buckets.items():
-        yield f"bucket {name} ({bucket['region']})"
-        yield from _rules(name, bucket, "cors", "CORS", "Content Security > CORS")
-        yield from _rules(name, bucket, "lifecycle", "lifecycle", "Data Management > Lifecycle")
-        for api, domains in bucket["domains"].items():
+        yield f"bucket {name} ({bucket.region})"
+        for rules, what, page in (
+            (bucket.cors, "CORS", "Content Security > CORS"),
+            (bucket.lifecycle, "lifecycle", "Data Management > Lifecycle"),
+        ):
+            if rules is not None:
+                yield f"\n{what} rules: {bucket_page(name, bucket.region, page)}\n{as_xml(rules)}"
+        for api, domains in bucket.domains.items():
             if domains:
                 yield f"\n{api} domains in the WeChat console: {' '.join(domains)}"
         yield ""
-
-
-def _rules(name: str, bucket: Bucket, key: str, what: str, page: str) -> Iterator[str]:
-    rules: Rules | None = bucket[key]
-    if rules is not None:
-        yield f"\n{what} rules: {bucket_page(name, bucket['region'], page)}\n{as_xml(rules)}"

@@ -40,6 +40,7 @@ class Identity:
 
 def identities(plan: Plan) -> Mapping[str, Identity]:
     """Return what each entry under `credentials` needs, and the users whose AccessKeys assume roles."""
+    needs = _needs(plan)
     found: dict[str, Identity] = {}
     targets: dict[str, list[str]] = {}
     for role in plan.roles.values():
@@ -48,7 +49,8 @@ def identities(plan: Plan) -> Mapping[str, Identity]:
             assuming = f"{role.name} (AccessKey)" if role.source is None else role.source.name
             targets.setdefault(assuming, []).append(entry.role_arn)
     for name, role in plan.roles.items():
-        found[name] = Identity(_what(role), policies(_needs(plan, name, targets.pop(name, ()))), _trust(role))
+        allowed = policies({**needs[name], **_assuming(targets.pop(name, ()))})
+        found[name] = Identity(_what(role), allowed, _trust(role))
     for name, arns in targets.items():
         found[name] = Identity("the RAM user of the AccessKey", policies(_assuming(arns)), None)
     return found
@@ -95,27 +97,21 @@ def _statement(actions: Iterable[str], resources: list[str]) -> Mapping[str, Any
     return {"Effect": "Allow", "Action": sorted(actions), "Resource": resources}
 
 
-def _needs(plan: Plan, name: str, assumed_arns: Iterable[str]) -> Permissions:
-    """Return what one entry must be allowed: for its apps, for `doctor`, and to assume other roles."""
-    needs: dict[str, frozenset[str]] = {}
-
-    def add(resource: str, *actions: str) -> None:
-        needs[resource] = needs.get(resource, frozenset()).union(actions)
-
-    for app in plan.registry.apps.values():
-        if plan.registry.roles[app.role].name == name:
-            for resource, actions in _of_app(app).items():
-                add(resource, *actions)
-    for use in plan.buckets:
-        if use.role == name:
-            bucket = f"acs:oss:*:*:{use.bucket}"
-            add(bucket, "oss:GetBucketInfo")
-            if use in plan.origins:
-                add(bucket, "oss:GetBucketCors")
-            if any(multipart.use == use for multipart in plan.multipart):
-                add(bucket, "oss:GetBucketLifecycle")
-    for resource, actions in _assuming(assumed_arns).items():
-        add(resource, *actions)
+def _needs(plan: Plan) -> Mapping[str, Permissions]:
+    """Return by entry what its apps and the steps of `doctor` need."""
+    needs: dict[str, dict[str, frozenset[str]]] = {name: {} for name in plan.roles}
+    multipart = {each.use for each in plan.multipart}
+    for use, app_ids in plan.buckets.items():
+        of_bucket = {"oss:GetBucketInfo"}
+        if use in plan.origins:
+            of_bucket.add("oss:GetBucketCors")
+        if use in multipart:
+            of_bucket.add("oss:GetBucketLifecycle")
+        of_role = needs[use.role]
+        of_role[f"acs:oss:*:*:{use.bucket}"] = frozenset(of_bucket)
+        for app_id in app_ids:
+            for resource, actions in _of_app(plan.registry.apps[app_id]).items():
+                of_role[resource] = of_role.get(resource, frozenset()) | actions
     return needs
 
 

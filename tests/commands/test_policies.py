@@ -53,6 +53,7 @@ USED_BY = {"LTAI-signer": ("partner (AccessKey)", "scoped (AccessKey)")}
 
 FEATURES: Mapping[str, tuple[str, frozenset[str]]] = {
     "downloads": ("downloads: {expires: 5m}", frozenset({"get"})),
+    "deletes": ("deletes: true", frozenset({"delete"})),
     "multipart": ("multipart: {expires: 3d}", frozenset({"get", "list parts", "abort"})),
     "temporary": ("temporary_credentials: {actions: [read]}", frozenset({"get"})),
     "cors": (f"cors_origins: [{PAGE}]", frozenset()),
