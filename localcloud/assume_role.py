@@ -9,7 +9,7 @@ import json
 import re
 from hashlib import sha256
 
-from localcloud.ram import BadPolicy, allows, check_grammar
+from localcloud.ram import BadPolicy, NotEvaluated, allows, check_grammar
 from localcloud.sts_errors import StsError
 from localcloud.trust import trusts
 from localcloud.world import AccessKey, Policy, Role, Token, World, account_of, iso
@@ -98,6 +98,8 @@ def _session_policy(text: str | None) -> Policy | None:
         raise StsError(400, "InvalidParameter.PolicySize", "The parameter Policy is too long.")
     try:
         return check_grammar(json.loads(text))
+    except NotEvaluated as error:
+        raise StsError(501, "NotImplemented", str(error)) from None
     except (BadPolicy, ValueError, RecursionError):
         message = "The parameter Policy has not passed grammar check."
         raise StsError(400, "InvalidParameter.PolicyGrammar", message) from None

@@ -16,19 +16,34 @@ class BadPolicy(ValueError):
     """The document is not a RAM policy."""
 
 
+class NotEvaluated(BadPolicy):
+    """The document may be a RAM policy, but has what this cloud does not evaluate."""
+
+
 def check_grammar(document: Any) -> Policy:
-    """Return the document. Raise `BadPolicy` if it is not a RAM policy."""
+    """Return the document. Raise `BadPolicy` if it is not a RAM policy, or has what this cloud does not evaluate."""
+    for statement in checked_statements(document, {"Effect", "Action", "Resource"}):
+        if statement.get("Effect") not in ("Allow", "Deny"):
+            raise BadPolicy("Effect must be Allow or Deny")
+        if not texts(statement.get("Action")) or not texts(statement.get("Resource")):
+            raise BadPolicy("Action and Resource must be a text or a list of texts")
+    policy: Policy = document
+    return policy
+
+
+def checked_statements(document: Any, evaluated: set[str]) -> list[dict[str, Any]]:
+    """Return the statements of a policy. Raise `NotEvaluated` if one has another member than these."""
     if not isinstance(document, dict) or document.get("Version") != "1" or set(document) != {"Version", "Statement"}:
         raise BadPolicy('a policy needs Version "1" and Statement')
     statements = document["Statement"]
     if not isinstance(statements, list) or not statements:
         raise BadPolicy("Statement must be a list")
     for statement in statements:
-        if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
-            raise BadPolicy("Effect must be Allow or Deny")
-        if not texts(statement.get("Action")) or not texts(statement.get("Resource")):
-            raise BadPolicy("Action and Resource must be a text or a list of texts")
-    return document
+        if not isinstance(statement, dict):
+            raise BadPolicy("Statement must be a list of objects")
+        if set(statement) - evaluated:
+            raise NotEvaluated(f"this cloud evaluates only {', '.join(sorted(evaluated))} of a statement")
+    return statements
 
 
 def allows(policies: tuple[Policy, ...], action: str, resource: str) -> bool:

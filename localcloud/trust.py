@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.ram import BadPolicy, texts
+from localcloud.ram import BadPolicy, NotEvaluated, checked_statements, texts
 from localcloud.world import Policy, account_of
 
 _PRINCIPALS = ("RAM", "Service", "Federated")
@@ -16,19 +16,26 @@ _PRINCIPALS = ("RAM", "Service", "Federated")
 
 def check_trust_grammar(document: Any) -> Policy:
     """Return the document. Raise `BadPolicy` if it is not a trust policy, or has what this cloud does not evaluate."""
-    if not isinstance(document, dict) or document.get("Version") != "1" or set(document) != {"Version", "Statement"}:
-        raise BadPolicy('a trust policy needs Version "1" and Statement')
-    for statement in document["Statement"]:
-        if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
+    for statement in checked_statements(document, {"Effect", "Action", "Principal", "Condition"}):
+        if statement.get("Effect") != "Allow":
             raise BadPolicy("Effect must be Allow: this cloud does not evaluate Deny in trust policies")
         if statement.get("Action") != "sts:AssumeRole":
             raise BadPolicy("Action must be sts:AssumeRole")
-        principal = statement.get("Principal")
-        if not isinstance(principal, dict) or not principal or set(principal) - {*_PRINCIPALS}:
-            raise BadPolicy(f"Principal must have {', '.join(_PRINCIPALS)}")
-        if set(statement.get("Condition", {})) - {"StringEquals"}:
-            raise BadPolicy("this cloud evaluates only StringEquals in conditions of trust policies")
-    return document
+        principal = statement.get("Principal", {})
+        if not _has_texts(principal) or set(principal) - {*_PRINCIPALS}:
+            raise BadPolicy(f"Principal must have {', '.join(_PRINCIPALS)}, with texts or lists of texts")
+        if "Condition" in statement and not _is_string_equals(statement["Condition"]):
+            raise NotEvaluated("this cloud evaluates only StringEquals in conditions, with texts or lists of texts")
+    policy: Policy = document
+    return policy
+
+
+def _is_string_equals(condition: Any) -> bool:
+    return isinstance(condition, dict) and set(condition) == {"StringEquals"} and _has_texts(condition["StringEquals"])
+
+
+def _has_texts(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(texts, value.values()))
 
 
 def trusts(policy: Policy | None, kind: str, principal: str, values: Mapping[str, str]) -> bool:

@@ -168,10 +168,33 @@ async def test_the_role_of_the_instance_can_be_replaced_or_removed(
             assert (await answer.text()) == told
 
 
+def trust(**members: object) -> dict[str, object]:
+    """Return the settings of a role with a trust policy."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"RAM": ["acs:ram::1:root"]}, **members}
+    return {"trust_policy": {"Version": "1", "Statement": [statement]}}
+
+
+async def test_the_trust_policy_of_the_invalid_settings_is_valid_otherwise(
+    cloud: Cloud, session: aiohttp.ClientSession
+) -> None:
+    condition = {"StringEquals": {"sts:ExternalId": ["photos"]}}
+    async with session.put(f"{cloud.oss}/-/roles/oss-upload", json=trust(Condition=condition)) as answer:
+        assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [
         ("roles/oss-upload", {"policy": {"Version": "2"}}),
+        ("roles/oss-upload", {"policy": {"Version": "1", "Statement": [{"Effect": "Allow", "NotAction": "oss:*"}]}}),
+        ("roles/oss-upload", {"trust_policy": {"Version": "1", "Statement": 1}}),
+        ("roles/oss-upload", trust(Effect="Deny")),
+        ("roles/oss-upload", trust(Principal="*")),
+        ("roles/oss-upload", trust(Principal={"RAM": 1})),
+        ("roles/oss-upload", trust(NotPrincipal={"RAM": "acs:ram::2:root"})),
+        ("roles/oss-upload", trust(Condition=["StringEquals"])),
+        ("roles/oss-upload", trust(Condition={"StringEquals": ["sts:ExternalId"]})),
+        ("roles/oss-upload", trust(Condition={"StringLike": {"sts:ExternalId": "a*"}})),
         ("roles/oss-upload", {"anything": 1}),
         ("instance-role", {"name": 1}),
         ("buckets/photos/cors", [{"allowed_origins": ["*"]}]),

@@ -40,6 +40,14 @@ async def test_a_session_policy_narrows_the_role(cloud: Cloud, session: aiohttp.
         assert status == 204 or "Access denied by authorizer's policy." in body
 
 
+WITH_CONDITION = {
+    "Version": "1",
+    "Statement": [
+        {"Effect": "Allow", "Action": "oss:*", "Resource": "*", "Condition": {"Bool": {"acs:SecureTransport": "true"}}}
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("key", "changes", "code"),
     [
@@ -54,6 +62,7 @@ async def test_a_session_policy_narrows_the_role(cloud: Cloud, session: aiohttp.
         (Key(), {"policy": "{}"}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": "{"}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": '{"Version": "1", "Statement": [{"Effect": "Maybe"}]}'}, "InvalidParameter.PolicyGrammar"),
+        (Key(), {"policy": json.dumps(WITH_CONDITION)}, "NotImplemented"),
         (Key(), {"policy": "[" * 2048}, "InvalidParameter.PolicyGrammar"),
         (Key(), {"policy": " " * 2049}, "InvalidParameter.PolicySize"),
     ],
