@@ -56,27 +56,21 @@ class Access:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cloud(session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
-    async with local_cloud(session) as running:
+async def cloud(module_session: aiohttp.ClientSession) -> AsyncIterator[Cloud]:
+    async with local_cloud(module_session) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def access(
-    cloud: Cloud, session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, module_session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Access]:
     tmp_path = tmp_path_factory.mktemp("access")
-    wechat = LocalWeChat(cloud.wechat, session)
+    wechat = LocalWeChat(cloud.wechat, module_session)
     wx_app = await wechat.app()
-    douyin = LocalDouyin(cloud.wechat, session)
+    douyin = LocalDouyin(cloud.wechat, module_session)
     tt_app = await douyin.app()
-    alipay = LocalAlipay(cloud.wechat, session)
+    alipay = LocalAlipay(cloud.wechat, module_session)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     raw_key = "".join(private_pem(key).splitlines()[1:-1])
     ali_app = await alipay.app(public_pem(key))
@@ -112,8 +106,10 @@ apps:
 """,
         encoding="utf-8",
     )
-    async with signer(session, config) as running:
-        yield Access(running, cloud, session, wechat, wx_app, douyin, tt_app, alipay, ali_app, tmp_path / "audit.log")
+    async with signer(module_session, config) as running:
+        yield Access(
+            running, cloud, module_session, wechat, wx_app, douyin, tt_app, alipay, ali_app, tmp_path / "audit.log"
+        )
 
 
 async def test_a_wechat_code_is_exchanged_for_a_session(access: Access) -> None:
@@ -239,7 +235,7 @@ async def test_openapi_describes_every_route(access: Access) -> None:
 
 
 async def test_two_signers_share_a_limit_in_redis_and_continue_without_it(
-    cloud: Cloud, session: aiohttp.ClientSession, tmp_path: Path
+    cloud: Cloud, module_session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     async with redis_server(tmp_path / "redis") as redis:
         config = tmp_path / "signer.yaml"
@@ -256,10 +252,10 @@ apps:
 """,
             encoding="utf-8",
         )
-        async with signer(session, config) as one, signer(session, config) as other:
+        async with signer(module_session, config) as one, signer(module_session, config) as other:
 
             async def request(which: Signer, app: str) -> int:
-                async with session.post(f"{which.public}/v1/apps/{app}/uploads") as response:
+                async with module_session.post(f"{which.public}/v1/apps/{app}/uploads") as response:
                     return response.status
 
             statuses = [await request((one, other)[number % 2], "open") for number in range(14)]

@@ -16,7 +16,7 @@ import pytest_asyncio
 from yarl import URL
 
 from tests.harness.local_cloud import Cloud, local_cloud
-from tests.harness.oss_upload import post_object
+from tests.harness.oss_upload import post_object, upload_file
 from tests.harness.signer import Signer, signer
 from tests.harness.waiting import wait_until
 
@@ -35,14 +35,7 @@ class Deleting:
 
     async def upload(self, app: str = "album", caller: str = "anna", filename: str = "a.jpg") -> str:
         url = f"{self.running.public}/v1/apps/{app}/uploads"
-        headers = {"X-Api-Key": KEY, "X-Caller": caller}
-        async with self.session.post(url, json={"filename": filename}, headers=headers) as response:
-            form = await response.json()
-            assert response.status == 201, form
-        status, text, _ = await post_object(self.session, form["url"], form["fields"], b"x", filename)
-        assert status == 200, text
-        key: str = form["key"]
-        return key
+        return await upload_file(self.session, url, {"X-Api-Key": KEY, "X-Caller": caller}, filename, b"x")
 
     async def delete(
         self, key: str | None, app: str = "album", caller: str = "anna", **headers: str
@@ -59,16 +52,12 @@ class Deleting:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def deleting(session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deleting]:
+async def deleting(
+    module_session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Deleting]:
     tmp_path = tmp_path_factory.mktemp("deleting")
     config = tmp_path / "signer.yaml"
-    async with local_cloud(session) as cloud:
+    async with local_cloud(module_session) as cloud:
         url = await cloud.create_bucket("photos")
         config.write_text(
             f"""
@@ -100,10 +89,10 @@ apps:
             "Version": "1",
             "Statement": [{"Effect": "Allow", "Action": "oss:PutObject", "Resource": "acs:oss:*:*:photos/*"}],
         }
-        async with session.put(f"{cloud.oss}/-/roles/oss-writer", json={"policy": policy}) as response:
+        async with module_session.put(f"{cloud.oss}/-/roles/oss-writer", json={"policy": policy}) as response:
             assert response.status == 200
-        async with signer(session, config) as running:
-            yield Deleting(running, cloud, session, tmp_path / "audit.log")
+        async with signer(module_session, config) as running:
+            yield Deleting(running, cloud, module_session, tmp_path / "audit.log")
 
 
 async def test_a_caller_deletes_its_own_object(deleting: Deleting) -> None:

@@ -36,14 +36,10 @@ NAMES = {
 
 
 @module_fixture(scope="module")
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@module_fixture(scope="module")
-async def running(session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Signer]:
-    async with local_cloud(session) as cloud:
+async def running(
+    module_session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Signer]:
+    async with local_cloud(module_session) as cloud:
         bucket = await cloud.create_bucket("photos")
         config = tmp_path_factory.mktemp("names") / "signer.yaml"
         config.write_text(
@@ -65,7 +61,7 @@ apps:
 """,
             encoding="utf-8",
         )
-        async with signer(session, config) as started:
+        async with signer(module_session, config) as started:
             yield started
 
 

@@ -17,7 +17,7 @@ import pytest_asyncio
 from yarl import URL
 
 from tests.harness.local_cloud import Cloud, local_cloud
-from tests.harness.oss_upload import post_object
+from tests.harness.oss_upload import upload_file
 from tests.harness.signer import Signer, signer
 from tests.harness.waiting import wait_until
 
@@ -64,14 +64,7 @@ class Gallery:
 
     async def upload(self, content: bytes, filename: str, app: str = "album", caller: str = "anna") -> str:
         url = f"{self.running.public}/v1/apps/{app}/uploads"
-        headers = {"X-Api-Key": KEY, "X-Caller": caller}
-        async with self.session.post(url, json={"filename": filename}, headers=headers) as response:
-            form = await response.json()
-            assert response.status == 201, form
-        status, text, _ = await post_object(self.session, form["url"], form["fields"], content, filename)
-        assert status == 200, text
-        key: str = form["key"]
-        return key
+        return await upload_file(self.session, url, {"X-Api-Key": KEY, "X-Caller": caller}, filename, content)
 
 
 def image(width: int = 400, height: int = 300) -> bytes:
@@ -85,18 +78,14 @@ def error_code(body: bytes) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gallery(session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gallery]:
+async def gallery(
+    module_session: aiohttp.ClientSession, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gallery]:
     tmp_path = tmp_path_factory.mktemp("gallery")
     config = tmp_path / "signer.yaml"
-    async with local_cloud(session, public_read=False) as cloud:
+    async with local_cloud(module_session, public_read=False) as cloud:
         url = await cloud.create_bucket("photos")
-        async with session.put(f"{cloud.oss}/-/domains/{ALIAS}", json={"bucket": "photos"}) as response:
+        async with module_session.put(f"{cloud.oss}/-/domains/{ALIAS}", json={"bucket": "photos"}) as response:
             assert response.status == 200
         config.write_text(
             f"""
@@ -128,8 +117,8 @@ apps:
 """,
             encoding="utf-8",
         )
-        async with signer(session, config) as running:
-            yield Gallery(running, cloud, session, tmp_path / "audit.log")
+        async with signer(module_session, config) as running:
+            yield Gallery(running, cloud, module_session, tmp_path / "audit.log")
 
 
 async def test_one_request_signs_thumbnails_of_all_photos(gallery: Gallery) -> None:

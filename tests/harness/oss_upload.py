@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,19 @@ async def post_object(
     form.add_field("file", content, filename=filename, content_type="application/octet-stream")
     async with session.post(url, data=form, allow_redirects=False) as response:
         return response.status, await response.text(), response.headers
+
+
+async def upload_file(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], filename: str, content: bytes
+) -> str:
+    """Request a form for a file at this address of a signer, send the file to OSS, and return the object key."""
+    async with session.post(url, json={"filename": filename}, headers=headers) as response:
+        form = await response.json()
+        assert response.status == 201, form
+    status, text, _ = await post_object(session, form["url"], form["fields"], content, filename)
+    assert status == 200, text
+    key: str = form["key"]
+    return key
 
 
 def decode_policy(policy: str) -> dict[str, Any]:
