@@ -58,6 +58,10 @@ class RoleSet:
         """Replace a token of the role that STS or OSS rejected; use it until then only if `keep`."""
         self.keepers[role].reject(token, keep=keep)
 
+    def record_revocation(self, role: str) -> None:
+        """Record that an earlier token of the role was revoked."""
+        self.keepers[role].token.revocations += 1
+
     def revocation_of(self, role: str) -> Hashable:
         """Return a value that differs for roles with other tokens, and after the tokens of a role were revoked."""
         keeper = self.keepers[role]

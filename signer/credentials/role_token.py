@@ -26,7 +26,7 @@ class RoleToken:
         self._is_rejected = False
         """Whether the next token replaces the current one in any case."""
         self.revocations = 0
-        """How many tokens were rejected and not kept: other credentials of the role are revoked with them."""
+        """How many tokens were revoked: other credentials of the role are revoked with them."""
         self._discarded: Credential | None = None
         """The rejected token, to recognize it if its source returns it again."""
         self.is_reissued = False

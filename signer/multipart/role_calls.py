@@ -28,6 +28,8 @@ class RoleCalls:
         """The roles whose tokens OSS has rejected lately."""
         self._accepted: LRUCache[tuple[str, BucketAddress], bool] = LRUCache(maxsize=_MAX_ROLES)
         """The buckets where OSS has accepted a token of a role."""
+        self._suspected: LRUCache[tuple[str, BucketAddress], Credential] = LRUCache(maxsize=_MAX_ROLES)
+        """The tokens that were rejected where no token of the role had been accepted before."""
 
     async def run(self, context: Context, app: App, credential: Credential, call: Awaitable[T]) -> T:
         """Await a call of an app to its bucket; raise `OssUnavailable` if OSS rejects the token."""
@@ -35,14 +37,19 @@ class RoleCalls:
         try:
             result = await call
         except TokenRejected as error:
+            # An address that never accepted one may be wrong, so its word ends no token.
+            is_trusted = (app.role, address) in self._accepted
+            if not is_trusted:
+                self._suspected[app.role, address] = credential
             if app.role not in self._replaced:
                 self._replaced[app.role] = True
-                # It was revoked. An address that never accepted one may be wrong, so its word ends no token.
-                is_trusted = (app.role, address) in self._accepted
                 context.revision.roles.reject(app.role, credential, keep=not is_trusted)
             detail = f"OSS rejects the token of this app's role ({error}), which is replaced now; retry"
             raise OssUnavailable(detail, retry_after_seconds=2) from None
         self._accepted[app.role, address] = True
+        if self._suspected.pop((app.role, address), credential) != credential:
+            # The address is right, so the earlier token was revoked, and other credentials of the role with it.
+            context.revision.roles.record_revocation(app.role)
         return result
 
 

@@ -291,7 +291,7 @@ async def test_a_refused_file_of_a_batch_takes_nothing_from_the_others(
         assert await signer.left() == 10
 
 
-async def test_what_is_left_after_a_batch_includes_what_its_refused_files_gave_back(cloud: Cloud) -> None:
+async def test_what_is_left_after_a_batch_includes_the_bytes_of_its_refused_files(cloud: Cloud) -> None:
     text = definitions(cloud, "{per_caller: 9/d, per_caller_bytes: 100B/d}", content_types="[image/jpeg]")
     async with signer_of(cloud, text) as signer:
         outcomes, response = await batch(signer, {"size": 10}, {"size": 80, "content_type": "text/html"})

@@ -75,7 +75,11 @@ class CredentialSigner:
         """Send a request of a caller."""
         headers = {"X-Api-Key": key, "X-Caller": caller}
         async with self.client.request(method, f"/v1/apps/{app}/{path}", headers=headers, **options) as response:
-            return Response(response.status, await response.json(content_type=None), response.headers)
+            return Response(
+                response.status,
+                await response.json(content_type=None) if response.status != 204 else None,
+                response.headers,
+            )
 
     async def issue(self, caller: str = "ann", app: str = "photos") -> dict[str, Any]:
         """Return the response with a caller's credential."""
@@ -90,6 +94,10 @@ class CredentialSigner:
         assert signed.status == 200, signed.body
         async with self.cloud.session.get(signed.body["url"]) as response:
             return response.status, await response.read()
+
+    async def delete(self, key: str) -> Response:
+        """Delete an object of a caller."""
+        return await self.request("DELETE", "objects", params={"key": key})
 
     async def assumed(self) -> int:
         """Return how often a role was assumed."""

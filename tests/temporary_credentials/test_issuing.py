@@ -11,6 +11,7 @@ import alibabacloud_oss_v2 as oss
 import pytest
 
 from tests.harness.local_cloud import Cloud
+from tests.harness.waiting import wait_until
 from tests.localcloud.sdk import PROVIDER
 from tests.localcloud.test_oidc import token
 from tests.temporary_credentials.conftest import CredentialSigner, credential_signer, definitions, sdk_client
@@ -84,6 +85,24 @@ async def test_revoked_tokens_of_the_role_end_its_credentials(photos: Credential
     first = await photos.issue()
     await photos.service.credentials.replace_tokens("uploader", keep=keep, timeout_seconds=10)
     assert (await photos.issue() == first) is keep
+
+
+async def test_a_first_delete_that_meets_a_revoked_token_ends_the_credentials_of_its_role(cloud: Cloud) -> None:
+    async with credential_signer(cloud, definitions(cloud, deletes="true")) as photos:
+        first = await photos.issue()
+        await cloud.set_faults(oss={"kind": "revoked"})
+        await cloud.set_faults()
+        assert (await photos.delete("p/ann/a.txt")).status == 503
+        assert await photos.issue() == first, "the address may be wrong"
+
+        async def is_deleted() -> bool:
+            return (await photos.delete("p/ann/a.txt")).status == 204
+
+        await wait_until(is_deleted)
+        assert (await photos.issue())["AccessKeyId"] != first["AccessKeyId"]
+        second = await photos.issue()
+        assert await is_deleted()
+        assert await photos.issue() == second
 
 
 async def test_a_role_that_is_assumed_with_another_one(cloud: Cloud) -> None:
