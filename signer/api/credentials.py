@@ -1,10 +1,8 @@
 """`POST /v1/apps/{app_id}/credentials`: the temporary credential of the caller, for an SDK of OSS."""
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from signer.api.json_body import invalid_body
+from signer.api.json_body import Code, invalid_body, with_code
 from signer.clock import rfc3339
 from signer.http.reply import Reply, json_reply
 from signer.http.router import Handler
@@ -17,16 +15,14 @@ class CredentialRequestBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    code: Annotated[
-        str | None, Field(max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code.")
-    ] = None
+    code: Code = None
 
 
 def credential_handler(service: Service) -> Handler:
     """Return the handler of `POST /v1/apps/{app_id}/credentials`."""
 
     async def create_credential(context: Context) -> Reply:
-        issued = await service.temporary_credentials.issue(await _with_code(context))
+        issued = await service.temporary_credentials.issue(await _with_body(context))
         credential = issued.credential
         document = {
             "AccessKeyId": credential.access_key_id,
@@ -46,7 +42,7 @@ def credential_handler(service: Service) -> Handler:
     return create_credential
 
 
-async def _with_code(context: Context) -> Context:
+async def _with_body(context: Context) -> Context:
     data = await context.body.read()
     if not data.strip():
         return context
@@ -54,4 +50,4 @@ async def _with_code(context: Context) -> Context:
         body = CredentialRequestBody.model_validate_json(data)
     except ValidationError as error:
         raise invalid_body(error, CredentialRequestBody, context.headers) from None
-    return context if body.code is None else context._replace(login_code=body.code)
+    return with_code(context, body.code)

@@ -1,6 +1,7 @@
 """`GET` and `POST /v1/apps/{app_id}/downloads`: URLs that read objects, for one key or for up to 100."""
 
 from signer.api.downloads_request import parse_downloads_request
+from signer.api.json_body import with_code
 from signer.clock import rfc3339
 from signer.errors import InvalidRequest
 from signer.http.problem_reply import problem_document
@@ -31,9 +32,7 @@ def downloads_handler(service: Service) -> Handler:
 
     async def create_downloads(context: Context) -> Reply:
         body = await parse_downloads_request(context)
-        if body.code is not None:
-            context = context._replace(login_code=body.code)
-        result = await service.downloads.sign(context, body.keys, body.style)
+        result = await service.downloads.sign(with_code(context, body.code), body.keys, body.style)
         document = {
             "downloads": [_download_document(each, context.request_id) for each in result.downloads],
             "expires_at": rfc3339(result.expires_at),

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from signer.api.json_body import parse_json_body
-from signer.api.multipart_request import Code
+from signer.api.json_body import Code, parse_json_body
 from signer.revision import Context
 
 MAX_KEYS = 100

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from multidict import MultiMapping
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from signer.errors import InvalidRequest
 from signer.request_context import MAX_BODY_BYTES
@@ -13,7 +13,16 @@ from signer.revision import Context
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
+Code = Annotated[
+    str | None, Field(max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code.")
+]
+
 _MAX_NAME_CHARACTERS = 64
+
+
+def with_code(context: Context, code: str | None) -> Context:
+    """Return the context with the login code of the body, if it has one."""
+    return context if code is None else context._replace(login_code=code)
 
 
 async def parse_json_body(context: Context, model: type[BodyT], *, max_bytes: int = MAX_BODY_BYTES) -> BodyT:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from signer.api.json_body import with_code
 from signer.api.multipart_request import (
     parse_completion_request,
     parse_parts_request,
@@ -21,7 +22,7 @@ def multipart_start_handler(service: Service) -> Handler:
 
     async def start_multipart(context: Context) -> Reply:
         request, body = await parse_start_request(context)
-        started = await service.multipart.start(_with_code(context, body.code), request, body.part_size)
+        started = await service.multipart.start(with_code(context, body.code), request, body.part_size)
         document = {
             "upload": started.token,
             "key": started.upload.key,
@@ -40,7 +41,7 @@ def multipart_parts_handler(service: Service) -> Handler:
 
     async def sign_parts(context: Context) -> Reply:
         body = await parse_parts_request(context)
-        parts, caller = await service.multipart.sign(_with_code(context, body.code), body.upload, body.part_numbers)
+        parts, caller = await service.multipart.sign(with_code(context, body.code), body.upload, body.part_numbers)
         return json_reply({"parts": _part_documents(parts)}, session=caller.session)
 
     return sign_parts
@@ -51,7 +52,7 @@ def multipart_list_handler(service: Service) -> Handler:
 
     async def list_parts(context: Context) -> Reply:
         body = await parse_token_request(context)
-        parts, caller = await service.multipart.list(_with_code(context, body.code), body.upload)
+        parts, caller = await service.multipart.list(with_code(context, body.code), body.upload)
         document = [{"part_number": part.number, "size": part.size_bytes, "etag": part.etag} for part in parts]
         return json_reply({"parts": document}, session=caller.session)
 
@@ -64,7 +65,7 @@ def multipart_complete_handler(service: Service) -> Handler:
     async def complete_multipart(context: Context) -> Reply:
         body = await parse_completion_request(context)
         completed, caller = await service.multipart.complete(
-            _with_code(context, body.code), body.upload, body.etags_by_number()
+            with_code(context, body.code), body.upload, body.etags_by_number()
         )
         document = {
             "key": completed.key,
@@ -84,14 +85,10 @@ def multipart_abort_handler(service: Service) -> Handler:
 
     async def abort_multipart(context: Context) -> Reply:
         body = await parse_token_request(context)
-        _, caller = await service.multipart.abort(_with_code(context, body.code), body.upload)
+        _, caller = await service.multipart.abort(with_code(context, body.code), body.upload)
         return Reply(204, content_type=None, session=caller.session)
 
     return abort_multipart
-
-
-def _with_code(context: Context, login_code: str | None) -> Context:
-    return context if login_code is None else context._replace(login_code=login_code)
 
 
 def _part_documents(parts: Sequence[SignedPart]) -> list[dict[str, object]]:

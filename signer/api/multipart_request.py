@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from signer.api.json_body import invalid_body, parse_json_body
+from signer.api.json_body import Code, invalid_body, parse_json_body
 from signer.api.upload_request import ContentType, Filename
 from signer.errors import InvalidRequest
 from signer.revision import Context
@@ -19,9 +19,6 @@ MAX_COMPLETION_BYTES = 2**20
 
 Token = Annotated[
     str, Field(min_length=1, max_length=MAX_TOKEN_CHARACTERS, description="The upload, as the start returned it.")
-]
-Code = Annotated[
-    str | None, Field(max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code.")
 ]
 PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS)]
 

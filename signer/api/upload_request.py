@@ -8,7 +8,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from signer.api.json_body import invalid_body
+from signer.api.json_body import Code, invalid_body
 from signer.errors import InvalidRequest
 from signer.request_context import RequestBody
 from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
@@ -68,9 +68,7 @@ class UploadRequestBody(BaseModel):
     compact: bool | None = Field(
         default=None, description="Only with files: whether what all forms share is given once, as common_fields."
     )
-    code: str | None = Field(
-        default=None, max_length=512, description="A code of wx.login, an alternative to the header X-WX-Code."
-    )
+    code: Code = None
 
 
 class UploadBatch(NamedTuple):

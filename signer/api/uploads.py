@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from signer.api.json_body import with_code
 from signer.api.upload_request import UploadBatch, parse_upload_request
 from signer.batches import SignedFile
 from signer.clock import rfc3339
@@ -22,8 +23,7 @@ def upload_handler(service: Service) -> Handler:
 
     async def create_upload(context: Context) -> Reply:
         request, login_code = await parse_upload_request(context.body, context.headers)
-        if login_code is not None:
-            context = context._replace(login_code=login_code)
+        context = with_code(context, login_code)
         if isinstance(request, UploadBatch):
             batch = await service.batches.sign(context, request.files)
             body = batch_json(batch.results, context.request_id, is_compact=request.is_compact)
