@@ -108,17 +108,20 @@ async def test_the_number_of_workers_can_change(tmp_path: Path) -> None:
     assert "neither a number" in refused.err
 
 
-async def test_uninstalling_keeps_the_operators_files(tmp_path: Path) -> None:
+async def test_uninstalling_keeps_the_files_of_others(tmp_path: Path) -> None:
     await make("install", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
     unit = (tmp_path / "usr/lib/systemd/system/oss-signer@.service").read_text(encoding="utf-8")
     assert "ExecStart=/srv/signer/bin/oss-signer serve" in unit
     (tmp_path / "etc/sysctl.d/60-oss-signer.conf").write_text("net.core.somaxconn = 8192\n", encoding="utf-8")
     override = tmp_path / "usr/lib/systemd/system/oss-signer@.service.d/override.conf"
     override.write_text("[Service]\n", encoding="utf-8")
+    other = tmp_path / "srv/signer/bin/other"
+    other.touch()
     await make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
     assert sorted(files(tmp_path)) == [
         "etc/oss-signer/signer.yaml",
         "etc/sysctl.d/60-oss-signer.conf",
+        "srv/signer/bin/other",
         str(override.relative_to(tmp_path)),
     ]
     await make("uninstall", tmp_path, "PREFIX=/srv/signer", "UNITDIR=/usr/lib/systemd/system")
