@@ -11,8 +11,9 @@ const ALIPAY_ERRORS = { request: { 'url not in domain list': 11, timeout: 13 }, 
 const KINDS = ['image', 'video', 'audio']
 
 /**
- * Return a phone with Alipay; `isDingTalk`: statuses are strings, there are no tasks and no files. `failsStatuses`: as in
- * earlier versions, my.request fails when a response has the status of an error.
+ * Return a phone with Alipay; `isDingTalk`: statuses are strings, requests have Alipay's earlier name, and there are no
+ * tasks and no file system. `failsStatuses`: as in earlier versions, my.request fails when a response has the status of an
+ * error.
  */
 exports.createMy = (options = {}) => {
   const { isDingTalk = false, failsStatuses = false, appId = '2021000000000001' } = options
@@ -61,7 +62,11 @@ exports.createMy = (options = {}) => {
     getFileSystemManager: () => made.fileSystem,
     env: wx.env,
   }
-  if (isDingTalk) delete my.getFileSystemManager
+  if (isDingTalk) {
+    delete my.getFileSystemManager
+    delete my.request
+    my.httpRequest = request
+  }
   return { ...made, my }
 }
 

@@ -152,5 +152,7 @@ describe('Alipay', () => {
     const path = photo()
     const { url, status } = await uploaderOf('my.js', { dd }).upload(path)
     assert.deepEqual([await download(url), status], [contentOf(path), 200])
+    const { my: offline } = createMy({ files: photos, isDingTalk: true, domains: [] })
+    assert.equal((await failureOf(uploaderOf('my.js', { dd: offline }).upload(path))).code, 'domain')
   })
 })

@@ -1,7 +1,7 @@
 // The object with the calls of the platform: WeChat's, or that of a platform with the same calls.
 import { nothing } from './failure.mjs'
 
-export { LOGIN, adapt, codeOf, handle } from './wx-calls.mjs'
+export { LOGIN, REQUEST, adapt, codeOf, handle } from './wx-calls.mjs'
 
 let own
 

@@ -4,9 +4,6 @@
 import { assign, failure, nothing } from './failure.mjs'
 import { kindOf } from './media-options.mjs'
 
-/** The codes of errors, by method and number. */
-const CODES = { request11: 'domain', request13: 'timeout', uploadFile11: 'file', uploadFile13: 'domain' }
-
 /** Returns the options of a method in its own form. */
 export const adapt = (options, method) => {
   const { success, fail } = options
@@ -28,14 +25,22 @@ export const adapt = (options, method) => {
 /** DingTalk has no tasks. */
 export const handle = (task) => task || { abort: nothing, onProgressUpdate: nothing }
 
-export const codeOf = (words) => CODES[words.split(' ')[0]] || 'network'
+/** Errors have numbers. */
+export const codeOf = (words) =>
+  /quest11 |File13 /.test(words) ? 'domain'
+  : /quest13 /.test(words) ? 'timeout'
+  : /File11 /.test(words) ? 'file'
+  : 'network'
+
+const own = typeof my !== 'undefined' ? my : dd
+export const host = () => own
 
 export const LOGIN = 'getAuthCode'
+export const REQUEST = own.request ? 'request' : 'httpRequest' // DingTalk kept Alipay's earlier name
 
-export const host = () => (typeof my !== 'undefined' ? my : dd)
 /** Returns the object with a method for files. */
-export const filesWith = (method) => (host()[method] ? host() : host().getFileSystemManager())
-export const load = (key) => host().getStorageSync({ key }).data
+export const filesWith = (method) => (own[method] ? own : own.getFileSystemManager())
+export const load = (key) => own.getStorageSync({ key }).data
 
 export const uploadOptions = (fields, fileName) => {
   const fileType = kindOf(fields)

@@ -3,7 +3,7 @@ import Taro from '@tarojs/taro'
 import { nothing } from './failure.mjs'
 
 export { uploadOptions } from './media-options.mjs'
-export { LOGIN, adapt, codeOf } from './wx-calls.mjs'
+export { LOGIN, REQUEST, adapt, codeOf } from './wx-calls.mjs'
 
 /** Taro also rejects a promise, unlike the file system. */
 export const handle = (task) => {

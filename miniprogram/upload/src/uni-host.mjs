@@ -1,6 +1,6 @@
 // The calls of uni-app, which are WeChat's.
 export { uploadOptions } from './media-options.mjs'
-export { LOGIN, adapt, codeOf, handle } from './wx-calls.mjs'
+export { LOGIN, REQUEST, adapt, codeOf, handle } from './wx-calls.mjs'
 
 export const host = () => uni
 

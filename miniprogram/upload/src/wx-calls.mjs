@@ -1,6 +1,7 @@
 // How a method of WeChat is called, and what its errors mean.
 
 export const LOGIN = 'login'
+export const REQUEST = 'request'
 
 /** Returns the options of a method in its own form. */
 export const adapt = (options) => options

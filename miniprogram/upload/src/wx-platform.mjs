@@ -1,6 +1,6 @@
 // The platform of mini-programs: requests, uploads, login, storage and files.
 import { assign, failure, nothing } from './failure.mjs'
-import { LOGIN, adapt, codeOf, filesWith, handle, host, load, uploadOptions } from './host.mjs'
+import { LOGIN, REQUEST, adapt, codeOf, filesWith, handle, host, load, uploadOptions } from './host.mjs'
 
 /** Calls a method as a promise. `code`: the error code, else its message determines it; `use` receives the task. */
 export const call = (method, options, code, use = nothing, owner = host()) =>
@@ -73,7 +73,7 @@ export const platform = {
   _save: (key, data) => call('setStorage', { key, data }).catch(nothing),
 
   _send: async (url, header, data, timeout, use, method = 'POST') =>
-    answered(await call('request', { method, url, header, data, timeout, dataType: 'text' }, '', use)),
+    answered(await call(REQUEST, { method, url, header, data, timeout, dataType: 'text' }, '', use)),
 
   async _upload({ url, file_field: name, fields }, key, filePath, timeout, onSent, onStart) {
     let before
