@@ -1,7 +1,8 @@
 """Warns of what temporary credentials undo: the rules of their app, and the downloads of other apps."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 
 from signer.definitions.mistakes import Violation
 from signer.definitions.registry import App, Registry
@@ -39,26 +40,30 @@ def followed_links(registry: Registry) -> Iterator[Violation]:
 
     See: https://help.aliyun.com/zh/oss/developer-reference/putsymlink
     """
-    linking: defaultdict[str, list[App]] = defaultdict(list)
+    linking: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for app in registry.apps.values():
         if app.enabled and app.caller_access is not None and "oss:PutObject" in app.caller_access.actions:
-            linking[app.rules.bucket].append(app)
+            linking[app.rules.bucket].setdefault(app.caller_access.prefix, app.id)
+    ordered = {bucket: sorted(prefixes) for bucket, prefixes in linking.items()}
     for app in registry.apps.values() if linking else ():
-        if not app.enabled or app.downloads is None or app.caller_access is not None:
+        bucket = app.rules.bucket
+        if not app.enabled or app.downloads is None or app.caller_access is not None or bucket not in linking:
             continue
         own = [fixed_prefix(app.id, app.rules.naming.prefix.text)] if app.downloads.reads_own else []
-        readable = (*app.downloads.also, *own)
-        for other in linking.get(app.rules.bucket, ()):
-            access = other.caller_access
-            if access is not None and any(_overlap(prefix, access.prefix) for prefix in readable):
+        for readable in (*app.downloads.also, *own):
+            if (prefix := _overlapping_prefix(readable, ordered[bucket], linking[bucket].keys())) is not None:
                 message = (
-                    f"callers of apps.{other.id} have temporary credentials for a prefix that this app reads, and OSS "
-                    "follows their symbolic links with the role of this app, to any object that the role may read; set "
-                    "temporary_credentials here too, or separate the prefixes"
+                    f"callers of apps.{linking[bucket][prefix]} have temporary credentials for a prefix that this app "
+                    "reads, and OSS follows their symbolic links with the role of this app, to any object that the "
+                    "role may read; set temporary_credentials here too, or separate the prefixes"
                 )
                 yield Violation(("apps", app.id, "downloads"), message, at_key=True)
                 break
 
 
-def _overlap(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
+def _overlapping_prefix(prefix: str, ordered: Sequence[str], known: Set[str]) -> str | None:
+    """Return one of the known prefixes that starts with this one, or that this one starts with, if there is any."""
+    place = bisect_left(ordered, prefix)
+    if place < len(ordered) and ordered[place].startswith(prefix):
+        return ordered[place]
+    return next((prefix[:end] for end in range(len(prefix)) if prefix[:end] in known), None)
