@@ -1,8 +1,7 @@
-"""Users of a Douyin mini-program, with the local cloud's Douyin; tests of wechat cover the code that both share."""
+"""Users of a Douyin mini-program: what differs from other platforms."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,9 +17,6 @@ from tests.callers.local_douyin import SECRET, LocalDouyin
 from tests.callers.requests import admit_all, assert_rejected, caller_id, request
 from tests.callers.stub import body, document, stub
 from tests.callers.test_secrets import TROUBLE, all_records, all_text
-from tests.harness.waiting import deadline
-
-AGAIN = "call tt.login again and send its new code in X-WX-Code"
 
 
 @pytest.fixture
@@ -47,77 +43,18 @@ def check(
     )
 
 
-async def test_a_code_gives_a_caller_and_a_session(douyin: LocalDouyin, outbound: aiohttp.ClientSession) -> None:
+async def test_the_caller_is_the_openid(douyin: LocalDouyin, outbound: aiohttp.ClientSession) -> None:
     app = await douyin.app()
-    users = check(outbound, douyin.address, app)
-    found = await users.identify(request(("X-WX-Code", await douyin.code(app))))
+    found = await caller_id(check(outbound, douyin.address, app), request(code=await douyin.code(app)))
     expected = await douyin.code2session(appid=app, secret=SECRET, code=await douyin.code(app))
-    assert found.id == expected["data"]["openid"]
-    assert found.session is not None
-    assert (await users.identify(request(("X-Session", found.session.token)))).id == found.id
-    assert len(await douyin.calls(app)) == 2, "a session needs no call"
-    assert await caller_id(users, request(code=await douyin.code(app, "bert"))) != found.id
+    assert found == expected["data"]["openid"]
 
 
-async def test_a_code_is_accepted_once(douyin: LocalDouyin, outbound: aiohttp.ClientSession) -> None:
+async def test_a_code_is_valid_for_three_minutes(douyin: LocalDouyin, outbound: aiohttp.ClientSession) -> None:
     app = await douyin.app()
-    users = check(outbound, douyin.address, app)
-    code = await douyin.code(app)
-    found = await asyncio.gather(*(users.identify(request(code=code)) for _ in range(10)), return_exceptions=True)
-    problems = [each for each in found if isinstance(each, Problem)]
-    assert len(problems) == 9
-    assert all(isinstance(each, Unauthenticated) and "already used" in each.detail for each in problems)
-    await assert_rejected(users, request(code=code), Unauthenticated, "already used", AGAIN)
-
-
-async def test_errors_name_the_calls_of_douyin(douyin: LocalDouyin, outbound: aiohttp.ClientSession) -> None:
-    app, other = await douyin.app(), await douyin.app()
-    users = check(outbound, douyin.address, app)
-    await assert_rejected(users, request(), Unauthenticated, "call tt.login and send its code")
-    await assert_rejected(users, request(("X-Session", "x")), Unauthenticated, "call tt.login and send its code")
-    await assert_rejected(users, request(code="猫"), Unauthenticated, AGAIN)
-    await assert_rejected(users, request(code=await douyin.code(other)), Unauthenticated, "the code is invalid", AGAIN)
     old = await douyin.code(app)
     await douyin.set_faults({"kind": "clock", "offset_seconds": 181})
-    await assert_rejected(users, request(code=old), Unauthenticated, "too old", AGAIN)
-
-
-async def test_a_wrong_secret_or_id_is_the_operators_to_fix(
-    douyin: LocalDouyin, outbound: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
-) -> None:
-    app = await douyin.app()
-    for wrong in (
-        check(outbound, douyin.address, app, secret="another secret of this app"),
-        check(outbound, douyin.address, "tt-unknown"),
-    ):
-        problem = await assert_rejected(
-            wrong, request(code=await douyin.code(app)), IdentityUnavailable, "Douyin rejects", "app_id or secret"
-        )
-        assert problem.retry_after_seconds == 60
-    assert caplog.text.count("Douyin rejected the app") == 2
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"kind": "reset"},
-        {"kind": "status", "status": 500},
-        {"kind": "malformed"},
-        {"kind": "throttling"},
-        {"kind": "hang"},
-    ],
-    ids=lambda fault: str(fault["kind"]),
-)
-async def test_an_outage_of_douyin_is_not_an_authentication_error(
-    fault: dict[str, object], douyin: LocalDouyin, outbound: aiohttp.ClientSession
-) -> None:
-    app = await douyin.app()
-    users = check(outbound, douyin.address, app, timeout_seconds=0.5)
-    code = await douyin.code(app)
-    await douyin.set_faults(fault)
-    async with deadline():
-        problem = await assert_rejected(users, request(code=code), IdentityUnavailable, "Douyin is unavailable")
-    assert problem.retry_after_seconds == 2
+    await assert_rejected(check(outbound, douyin.address, app), request(code=old), Unauthenticated, "too old")
 
 
 @pytest.mark.parametrize(

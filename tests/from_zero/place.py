@@ -66,7 +66,7 @@ class Place:
         policy = json.loads(option("ram CreatePolicy", "PolicyDocument"))
         await self.configure(f"roles/{role}", {"trust_policy": trust, "policy": policy})
         await self.configure("instance-role", {"name": option("ecs RunInstances", "RamRoleName")})
-        await self.wechat.set_app(APP_ID, SECRET)
+        await self.wechat.set_app(APP_ID, secret=SECRET)
 
     async def run_ours(self, command: str, config: Path, *arguments: str) -> str:
         """Run one of our commands of the page, and return its output."""

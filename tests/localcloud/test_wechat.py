@@ -100,7 +100,7 @@ async def test_a_user_may_log_in_100_times_a_minute(wechat: LocalWeChat) -> None
 
 async def test_a_new_secret_applies_at_once(wechat: LocalWeChat) -> None:
     app = await wechat.app()
-    await wechat.set_app(app, "another")
+    await wechat.set_app(app, secret="another")
     assert (await exchange(wechat, app, await wechat.code(app)))["errcode"] == 40125
     assert "openid" in await exchange(wechat, app, await wechat.code(app), "another")
 
