@@ -76,10 +76,12 @@ describe('data', () => {
     await waitUntil(() => !left().length)
   })
 
-  test('that cannot be written is an error of the file', async () => {
-    const { wx } = phone()
+  test('that cannot be written is an error of the file, which is removed', async () => {
+    const { wx, calls } = phone()
     wx.env = { USER_DATA_PATH: 'wxfile://elsewhere' }
-    assert.equal((await failureOf(fromSource().upload(dataUrl))).code, 'file')
+    for (let upload = 0; upload < 2; upload++) assert.equal((await failureOf(fromSource().upload(dataUrl))).code, 'file')
+    const writes = calls.filter((call) => call.api === 'writeFile').map((call) => call.filePath)
+    assert.deepEqual(writes, Array(2).fill('wxfile://elsewhere/oss-signer-0'))
   })
 
   test('is sent in parts if it is large', async () => {

@@ -1,5 +1,5 @@
 // The platform of web pages: XMLHttpRequest, because fetch reports no upload progress.
-import { assign, failure } from './failure.mjs'
+import { assign, failure, nothing } from './failure.mjs'
 
 export const send = (method, url, body, headers, timeoutMs, onSent, onStart) =>
   new Promise((resolve, reject) => {
@@ -35,7 +35,7 @@ export const platform = {
     return base64 ? new Blob([decode(base64)], { type }) : data.byteLength >= 0 ? new Blob([data]) : data
   },
 
-  _open: (file) => file,
+  _open: nothing,
 
   _now: () => performance.now(),
 

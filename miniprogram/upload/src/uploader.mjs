@@ -163,7 +163,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
         end = () => (queue = queue.filter((each) => each !== resolve))
       }))
       try {
-        job._file = await platform._open(file)
+        await platform._open(job)
         result = await (sendParts && sendParts(job))
         try {
           result = result || (await retry(sendForm, () => (signed._ends = 0), (error) => onState('waiting', error)))

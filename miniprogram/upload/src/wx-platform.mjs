@@ -44,17 +44,16 @@ export const platform = {
 
   _size: async (filePath) => (await callFiles('getFileInfo', { filePath })).size,
 
-  /** Returns the path of a file; writes data into one. A killed mini-program leaves few: they have the same names. */
-  async _open(file) {
-    const { _data: data } = file
-    if (!data) return file
+  /** Writes data into a file, which becomes that of the job. A killed mini-program leaves few: they have the same names. */
+  async _open(job) {
+    const { _data: data } = job._file
+    if (!data) return
     let filePath
     let place = 0
     do filePath = `${host().env.USER_DATA_PATH}/oss-signer-${place++}`
     while (places[filePath])
-    places[filePath] = 1
+    places[(job._file = filePath)] = 1
     await callFiles('writeFile', { filePath, data, encoding: data.charAt ? 'base64' : 'binary' })
-    return filePath
   },
 
   _close(filePath) {
