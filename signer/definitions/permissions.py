@@ -1,9 +1,16 @@
-"""Which actions of OSS an app needs, below which prefixes: for the session policy of `scope: app`, and `policies`.
+"""Which actions of OSS an app and its callers need, for session policies and for `policies`.
 
 See: https://help.aliyun.com/zh/oss/user-guide/authorization-syntax-and-elements
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+_OF_PARTS = ("oss:ListParts", "oss:AbortMultipartUpload")
+_OF_TEMPORARY_CREDENTIALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"upload": ("oss:PutObject",), "multipart": ("oss:PutObject", *_OF_PARTS), "read": ("oss:GetObject",)}
+)
+"""What each of the `actions` of temporary credentials stands for."""
 
 
 def object_permissions(
@@ -25,5 +32,10 @@ def object_permissions(
     if deletes:
         actions.append("oss:DeleteObject")
     if multipart:
-        actions += ["oss:ListParts", "oss:AbortMultipartUpload"]
+        actions += _OF_PARTS
     return {**dict.fromkeys(also_readable, ("oss:GetObject",)), prefix: tuple(actions)}
+
+
+def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:
+    """Return the actions that the `actions` of temporary credentials stand for, each once."""
+    return tuple(dict.fromkeys(name for action in actions for name in _OF_TEMPORARY_CREDENTIALS[action]))

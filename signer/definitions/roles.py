@@ -10,10 +10,10 @@ from signer.definitions.credential_model import AssumeRole, CredentialEntry, Sta
 from signer.definitions.download_model import also_prefixes
 from signer.definitions.merge import Document
 from signer.definitions.model import AppEntry
-from signer.definitions.permissions import object_permissions
+from signer.definitions.permissions import object_permissions, ram_actions
 from signer.definitions.registry import AccessKeyTemplate, Role
 from signer.definitions.temporary_credentials_model import TemporaryCredentials
-from signer.signing.session_policy import CallerAccess, ram_actions, session_policy
+from signer.signing.session_policy import CallerAccess, session_policy
 
 
 def access_key_templates(entries: Mapping[str, CredentialEntry], document: Document) -> dict[str, AccessKeyTemplate]:

@@ -7,21 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 
 MAX_SESSION_POLICY_CHARACTERS = 2048
-
-RAM_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "upload": ("oss:PutObject",),
-        "multipart": ("oss:PutObject", "oss:ListParts", "oss:AbortMultipartUpload"),
-        "read": ("oss:GetObject",),
-    }
-)
-"""What each of the `actions` of temporary credentials stands for.
-
-See: https://help.aliyun.com/zh/oss/user-guide/ram-policy-overview
-"""
 
 
 def session_policy(bucket: str, permissions: Mapping[str, Sequence[str]]) -> str:
@@ -62,8 +49,3 @@ class CallerAccess:
         """Return the session policy for a caller whose id `check_caller` accepts, so it has no wildcard or slash."""
         readable = dict.fromkeys(self.also_readable, ("oss:GetObject",))
         return session_policy(self.bucket, {**readable, f"{self.prefix}{caller}/": self.actions})
-
-
-def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:
-    """Return the RAM actions of `actions`, each once."""
-    return tuple(dict.fromkeys(name for action in actions for name in RAM_ACTIONS[action]))
