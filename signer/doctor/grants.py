@@ -108,10 +108,11 @@ def _needs(plan: Plan) -> Mapping[str, Permissions]:
         if use in multipart:
             of_bucket.add("oss:GetBucketLifecycle")
         of_role = needs[use.role]
-        of_role[f"acs:oss:*:*:{use.bucket}"] = frozenset(of_bucket)
         for app_id in app_ids:
             for resource, actions in _of_app(plan.registry.apps[app_id]).items():
                 of_role[resource] = of_role.get(resource, frozenset()) | actions
+        bucket = f"acs:oss:*:*:{use.bucket}"
+        of_role[bucket] = of_role.get(bucket, frozenset()) | of_bucket
     return needs
 
 
