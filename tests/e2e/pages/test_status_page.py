@@ -181,9 +181,7 @@ async def test_a_browser_gets_the_page_and_other_clients_get_json(
             assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize(
-    "query", ["?page=0", "?page=-1", "?page=99999999999999999999", "?page=x", "?q=%00", "?page=²"]
-)
+@pytest.mark.parametrize("query", ["?page=0", "?page=-1", "?page=99999999999999999999", "?page=x", "?q=%00", "?page=²"])
 async def test_any_query_gets_a_page(running: Running, query: str) -> None:
     async with running[0].session.get(f"{running[0].admin}/status{query}", headers={"Accept": "text/html"}) as response:
         assert response.status == 200
