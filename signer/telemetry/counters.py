@@ -25,8 +25,8 @@ class LabelledCounter(Collector):
         """Create a counter; `existing` returns by label the values of the first label that are exposed."""
         self._name, self._documentation, self._labels = name, documentation, labels
         self._existing = existing
-        self.counts: dict[tuple[str, ...], int] = {}
-        """By label values, in the order in which the series began."""
+        self.counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+        """By label values, in the order in which the series began. Without labels, the only series begins at 0."""
 
     def add(self, *label_values: str) -> None:
         """Add one to the series with these label values."""

@@ -114,7 +114,7 @@ async def fleet_of_signers(directory: Path) -> AsyncIterator[Fleet]:
             scrapes: tuple[list[Scrape], list[Scrape]] = ([], [])
             for _ in range(3):
                 await send_requests(first, ["plain"] * 10 + ["limited", "notified", "small", "small"])
-                await send_requests(second, ["plain"] * 4 + ["limited", "notified", "stuck", "shut", "shut"])
+                await send_requests(second, ["plain"] * 4 + ["limited", "limited", "notified", "stuck", "shut", "shut"])
                 await send_uploads(first, 1)
                 await start_multipart_upload(first)
                 await request_credential(first)
