@@ -89,8 +89,10 @@ class Service:
         self._now = now
         self._sdk = SdkThread(self.clock_skew.observe)
         self._outbound = OutboundSessions()
-        self._limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
-        self._admission = Admission(self._limiter, self.metrics)
+        self.limiter = new_limiter(None if registry.limits is None else registry.limits.get_secret_value())
+        if registry.limits is not None:
+            self.metrics.expose_limits(is_available=lambda: self.limiter.error is None)
+        self._admission = Admission(self.limiter, self.metrics)
         self._admit = self._admission.admit
         self._callback_limiter = LocalLimiter()
         self._audit = None if registry.audit is None else AuditLog(registry.audit)
@@ -264,7 +266,7 @@ class Service:
         await self.credentials.close()
         if self._oss is not None:
             await self._oss.close()
-        await self._limiter.close()
+        await self.limiter.close()
         await self._outbound.close()
         if self._audit is not None:
             await self._audit.close()

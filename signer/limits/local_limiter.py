@@ -13,6 +13,8 @@ _MAX_BUCKETS = 200_000
 class LocalLimiter:
     """Counts in this process; when there are too many buckets, the least recently used ones are dropped."""
 
+    error = None
+
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(maxsize=_MAX_BUCKETS)

@@ -84,12 +84,12 @@ class RedisLimiter:
     def __init__(self, url: str) -> None:
         self._client = RedisClient(parse_redis_url(url), max_connections=1)
         self._local = LocalLimiter()
-        self._is_available = True
+        self.error: str | None = None
         self._waiting: deque[_Request] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool, count: int = 1) -> Allowance:
-        if self._is_available:
+        if self.error is None:
             request = _Request(limits, count, asyncio.get_running_loop().create_future())
             self._waiting.append(request)
             if self._sender is None or self._sender.done():
@@ -110,8 +110,8 @@ class RedisLimiter:
 
     async def _send(self) -> None:
         """Send all that waits; after a failure, send a trial now and then until Redis is available again."""
-        while self._waiting or not self._is_available:
-            if not self._is_available:
+        while self._waiting or self.error is not None:
+            if self.error is not None:
                 await asyncio.sleep(_TRIAL_SECONDS)
             batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
             outcomes = await self._evaluate([(request.limits, request.count) for request in batch] or [(_TRIAL, 1)])
@@ -147,15 +147,15 @@ class RedisLimiter:
             # The requests must not wait for ever, whatever the client raises.
             self._record_failure(type(error).__name__)
             return None
-        if not self._is_available:
+        if self.error is not None:
             log.info("rate limits in Redis available again")
-        self._is_available = True
+        self.error = None
         return outcomes
 
     def _record_failure(self, reason: str) -> None:
-        if self._is_available:
+        if self.error is None:
             log.warning("rate limits in Redis unavailable", extra={"reason": reason})
-        self._is_available = False
+        self.error = reason
 
 
 def _allowance(limits: Sequence[Limit], outcome: _Outcome) -> Allowance:

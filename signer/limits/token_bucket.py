@@ -68,6 +68,10 @@ class Allowance:
 class Limiter(Protocol):
     """Counts requests and bytes against limits."""
 
+    @property
+    def error(self) -> str | None:
+        """Why a shared store is unavailable; None if it counts, or if there is none."""
+
     async def acquire(self, limits: Sequence[Limit], *, allow_when_unavailable: bool, count: int = 1) -> Allowance:
         """Take the cost of each limit from its bucket, as many times as all buckets allow, and at most `count` times.
 

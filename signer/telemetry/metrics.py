@@ -230,6 +230,12 @@ class Metrics:
     def expose_loop_lag(self, seconds: Callable[[], float]) -> None:
         self._loop_lag.set_function(seconds)
 
+    def expose_limits(self, *, is_available: Callable[[], bool]) -> None:
+        """Call this function at each scrape for the state of the Redis of `limits`."""
+        self._gauge(
+            "oss_signer_limits_available", "1 if the Redis of limits counts, 0 if each signer counts alone or rejects."
+        ).set_function(is_available)
+
     def expose_callback_queue(
         self,
         *,

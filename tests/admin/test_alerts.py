@@ -130,6 +130,12 @@ Change = Callable[[StatusSnapshot], dict[str, Any]]
             Alert("1 callback could not be delivered; see oss-signer events list", False),
         ),
         (
+            lambda _: {"limits_error": "connection refused"},
+            Alert(
+                "the Redis of limits is unavailable: connection refused; each signer counts alone, or rejects", False
+            ),
+        ),
+        (
             lambda _: {"logs": [LogState("log", 4.0, 7), LogState("audit", 40.4, 0)]},
             Alert("the audit log: no line could be written for 40 s", False),
         ),

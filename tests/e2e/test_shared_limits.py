@@ -75,8 +75,12 @@ async def test_requests_get_201_or_429_while_redis_stops_and_starts(
                 for _ in range(3):
                     await redis.stop()
                     await wait_for_closed(429)
+                    assert await one.metric("limits_available") == 0
+                    assert (await one.status())["limits_error"]
                     await redis.start()
                     await wait_for_closed(201)
+                    assert await one.metric("limits_available") == 1
+                    assert (await one.status())["limits_error"] is None
                 ended.set()
 
             clients = (client((one, other)[number % 2]) for number in range(CLIENTS))

@@ -146,7 +146,9 @@ async def signer_with_tls(session: aiohttp.ClientSession, directory: Path) -> As
     server = f'{{listen: "127.0.0.1:0", admin: "127.0.0.1:0", tls: {{certificate: "{certificate}", key: "{key}"}}}}'
     role = "{type: static, access_key_id: LTAI-tls, access_key_secret: not-a-secret}"
     apps = "{a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: fixed}}"
-    text = f"version: 1\nserver: {server}\ncredentials: {{fixed: {role}}}\napps: {apps}\n"
+    text = (
+        f"version: 1\nlimits: redis://127.0.0.1:1/0\nserver: {server}\ncredentials: {{fixed: {role}}}\napps: {apps}\n"
+    )
     write(file := directory / "tls.yaml", text)
     async with signer(session, file) as running:
         write(certificate, "no certificate\n")

@@ -117,6 +117,7 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     metrics.expose_callback_queue(
         depth=lambda: 7, is_available=lambda: is_available, dead_letters=lambda: 2, corrupt_files=lambda: 1
     )
+    metrics.expose_limits(is_available=lambda: is_available)
     found = scrape(metrics)
     assert found["oss_signer_credential_usable", (("role", "static"),)] == 1
     assert found["oss_signer_credential_usable", (("role", "sts"),)] == 0
@@ -135,6 +136,7 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     assert found["oss_signer_event_loop_lag_seconds", ()] == 0.25
     assert found["oss_signer_callback_queue_depth", ()] == 7 == metrics.queue_depth()
     assert found["oss_signer_callback_queue_available", ()] == 0
+    assert found["oss_signer_limits_available", ()] == 0
     assert found["oss_signer_dead_letters", ()] == 2
     assert found["oss_signer_callback_queue_corrupt_files", ()] == 1
     assert found["oss_signer_ready", ()] == 0
@@ -142,6 +144,7 @@ def test_a_scrape_reads_the_state_of_that_moment() -> None:
     found = scrape(metrics)
     assert found["oss_signer_ready", ()] == 1
     assert found["oss_signer_callback_queue_available", ()] == 1
+    assert found["oss_signer_limits_available", ()] == 1
 
 
 def test_lost_lines_of_the_log_and_the_audit_log() -> None:

@@ -35,6 +35,7 @@ def find_alerts(snapshot: StatusSnapshot) -> list[Alert]:
         _reload_alerts,
         _certificate_alerts,
         _callback_alerts,
+        _limit_alerts,
         _log_alerts,
         _request_alerts,
     )
@@ -101,6 +102,12 @@ def _callback_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
     if snapshot.dead_letters:
         number = format_count(snapshot.dead_letters, "callback")
         yield Alert(f"{number} could not be delivered; see oss-signer events list", False)
+
+
+def _limit_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:
+    if snapshot.limits_error is not None:
+        text = f"the Redis of limits is unavailable: {snapshot.limits_error}; each signer counts alone, or rejects"
+        yield Alert(text, False)
 
 
 def _log_alerts(snapshot: StatusSnapshot) -> Iterator[Alert]:

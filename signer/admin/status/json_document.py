@@ -30,6 +30,7 @@ def status_document(snapshot: StatusSnapshot) -> dict[str, object]:
         "callback_queue_depth": snapshot.queue_depth,
         "callback_queue_error": snapshot.queue_error,
         "dead_letters": snapshot.dead_letters,
+        "limits_error": snapshot.limits_error,
         "logs": [log._asdict() for log in snapshot.logs],
         "memory_bytes": process.memory_bytes,
         "open_files": process.open_files,

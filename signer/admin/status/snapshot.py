@@ -68,6 +68,8 @@ class StatusSnapshot:
     queue_error: str | None
     """Why the callback queue is unavailable."""
     corrupt_queue_files: Sequence[str]
+    limits_error: str | None
+    """Why the Redis of `limits` is unavailable."""
     logs: Sequence[LogState]
     last_reload: ReloadResult
     certificate: RenewableCertificate | None
@@ -123,6 +125,7 @@ def take_snapshot(
         dead_letters=0 if queue is None else queue.events.dead_letter_count(),
         queue_error=None if queue is None else queue.health.error,
         corrupt_queue_files=() if queue is None else queue.events.corrupt_files(),
+        limits_error=service.limiter.error,
         logs=[LogState(each.sink, each.blocked_seconds(), each.lost_lines) for each in service.line_writers],
         last_reload=reloader.last,
         certificate=reloader.certificate,
