@@ -88,6 +88,7 @@ async def serve_all(
                 shutdown_timeout=0.5,
                 handler_cancellation=True,  # a client that disconnects ends the wait of a fault
                 max_line_size=_MAX_LINE_BYTES,
+                auto_decompress=False,  # OSS stores a body as it is, whatever its Content-Encoding
             )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)

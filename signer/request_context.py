@@ -1,7 +1,7 @@
 """What is known of one request: an immutable value that dispatch creates and every package reads."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl
 
@@ -68,10 +68,9 @@ class RequestContext(NamedTuple, Generic[RevisionT, AppT]):
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The decoded query; raises `InvalidRequest` if a parameter is not UTF-8."""
+        """The decoded query; raises `InvalidRequest` if a parameter occurs twice or is not UTF-8."""
         query = parse_query(self.target)
-        for name, value in query.items():
-            check_parameter(name, value)
+        check_parameters(query, query)
         return query
 
     def has_header(self, name: str) -> bool:
@@ -91,11 +90,18 @@ def parse_query(target: str) -> MultiDict[str]:
     return MultiDict(parse_qsl(target.partition("?")[2], keep_blank_values=True, errors="surrogateescape"))
 
 
-def check_parameter(name: str, value: str) -> None:
-    """Raise `InvalidRequest` for a parameter of `parse_query` that is not UTF-8: as other text, it names other things.
+def check_parameters(query: MultiDict[str], names: Iterable[str]) -> None:
+    """Raise `InvalidRequest` if one of these parameters is not UTF-8 or occurs twice: it would name something else.
 
     See: https://www.rfc-editor.org/rfc/rfc3986#section-2.5
     """
-    if not (name.isascii() and value.isascii()) and _SURROGATE.search(name + value):
-        shown = name[:_MAX_NAME_CHARACTERS].encode(errors="replace").decode()
-        raise InvalidRequest(f"the query parameter {shown!r} is not UTF-8; encode its text as UTF-8, then with %")
+    for name in names:
+        values = query.getall(name, ())
+        if _SURROGATE.search(name) or any(_SURROGATE.search(value) for value in values):
+            raise InvalidRequest(f"{_shown(name)} is not UTF-8; encode its text as UTF-8, then with %")
+        if len(values) > 1:
+            raise InvalidRequest(f"{_shown(name)} occurs twice; send it once")
+
+
+def _shown(name: str) -> str:
+    return f"the query parameter {name[:_MAX_NAME_CHARACTERS].encode(errors='replace').decode()!r}"

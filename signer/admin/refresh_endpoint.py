@@ -39,10 +39,9 @@ def refresh_handler(credentials: KeeperPool) -> Handler:
 
 async def _parameters(context: Context) -> tuple[str | None, bool]:
     """Return the role and `keep`. What is misspelled must not replace the tokens of all roles."""
-    query = list(context.query.items())
-    given = dict(query)
-    if len(given) != len(query) or not given.keys() <= {"role", "keep"} or await context.body.read():
-        raise InvalidRequest(f"the request has other parameters than role and keep, one twice, or a body; {_FIX}")
+    given = context.query
+    if not given.keys() <= {"role", "keep"} or await context.body.read():
+        raise InvalidRequest(f"the request has other parameters than role and keep, or a body; {_FIX}")
     if given.get("role") == "" or given.get("keep", "true") not in ("true", "false"):
         raise InvalidRequest(f"role is empty, or keep is not true or false; {_FIX}")
     return given.get("role"), given.get("keep") == "true"

@@ -60,4 +60,5 @@ def invalid_body(
         return InvalidRequest(f"unknown member {member!r}; known: {', '.join(known)}")
     if first["type"] == "missing":
         return InvalidRequest(f"{member} is missing")
-    return InvalidRequest(f"{member}: {first['msg'][:1].lower()}{first['msg'][1:]}")
+    reason = first["msg"].replace(" after validation", "")
+    return InvalidRequest(f"{member}: {reason[:1].lower()}{reason[1:]}")

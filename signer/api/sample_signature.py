@@ -15,7 +15,7 @@ from signer.definitions.registry import Registry
 from signer.errors import InvalidRequest
 from signer.http.reply import Reply
 from signer.http.router import Handler
-from signer.request_context import check_parameter, parse_query
+from signer.request_context import check_parameters, parse_query
 from signer.revision import Context
 from signer.service import Service
 from signer.signing.form import SignedUpload
@@ -70,15 +70,14 @@ class SampleQuery:
 def sample_query(target: str) -> SampleQuery:
     """Parse the query of a request to the sample endpoint; clients send the same ones again and again.
 
-    Raises `InvalidRequest` if a parameter is not UTF-8.
+    Raises `InvalidRequest` if a parameter is not UTF-8 or occurs twice.
     """
     return _cached_query(target) if len(target) <= _MAX_CACHED_TARGET_CHARACTERS else _parse_query(target)
 
 
 def _parse_query(target: str) -> SampleQuery:
     query = parse_query(target)
-    for name in ("app_id", "filename", "content_type"):
-        check_parameter(name, query.get(name, ""))
+    check_parameters(query, ("app_id", "filename", "content_type", "size"))
     return SampleQuery(
         query.get("app_id") or None, query.get("filename") or None, query.get("content_type") or None, query.get("size")
     )

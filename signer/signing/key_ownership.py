@@ -77,6 +77,8 @@ def key_refusal(key: str) -> Problem:
     """Return the refusal of a key that the caller may neither read nor delete."""
     if len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES:
         return InvalidRequest(f"key is longer than {MAX_KEY_BYTES:,} bytes, the limit of OSS; no object has it")
+    if _DOT_SEGMENT.search(key):
+        return Forbidden("key has a segment . or .., which HTTP clients remove from URLs; send the key of an object")
     return Forbidden("key is not below the prefix of this caller")
 
 

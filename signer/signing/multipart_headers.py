@@ -76,7 +76,9 @@ def object_headers(rules: UploadRules, request: UploadRequest) -> dict[str, str]
     _variables_header(variables)  # Refuses now what the headers of the callback would refuse.
     unmet = unmet_condition(rules, {**fixed, **meta, **variables})
     if unmet is not None:
-        raise InvalidRequest(f"{_field_name(unmet)} does not meet a condition of this app; send another value in meta")
+        field = _field_name(unmet)
+        member = "vars" if field.startswith("x:") else "meta"
+        raise InvalidRequest(f"{field} does not meet a condition of this app; send another value in {member}")
     return {name: value for name, value in fixed.items() if name not in _OF_FORMS} | meta
 
 

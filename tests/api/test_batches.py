@@ -153,7 +153,7 @@ async def test_each_form_is_in_the_audit_log(client: Client, service: Service, t
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ({"files": []}, "files: list should have at least 1 item"),
+        ({"files": []}, "files: list should have at least 1 item, not 0"),
         ({"files": [{}] * 51}, "files: list should have at most 50 items"),
         ({"files": [{}, {"size": "1"}]}, "files.1.size: input should be a valid integer"),
         ({"files": [{"name": "a"}]}, "unknown member 'files.0.name'; known: filename, content_type, size, vars, meta"),

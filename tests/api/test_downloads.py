@@ -23,6 +23,7 @@ async def test_the_caller_gets_a_url_of_an_object_of_its_own(client: Client) -> 
         ("/v1/apps/backend/downloads?key=users/ann/%C4%E3.jpg", 400, "invalid_request"),
         ("/v1/apps/backend/downloads?key=users/ann/%ED%A0%80.jpg", 400, "invalid_request"),
         ("/v1/apps/backend/downloads?key=users/ann/a.jpg&style=%C4", 400, "invalid_request"),
+        ("/v1/apps/backend/downloads?key=users/ann/a.jpg&key=users/bob/a.jpg", 400, "invalid_request"),
         ("/v1/apps/backend/downloads", 400, "invalid_request"),
         ("/v1/apps/open/downloads?key=a.jpg", 403, "forbidden"),
         ("/v1/apps/unknown/downloads?key=a.jpg", 404, "unknown_app"),

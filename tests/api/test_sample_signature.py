@@ -81,6 +81,8 @@ async def test_what_the_app_fixes_is_in_the_fields(client: Client) -> None:
         ("?app_id=%C4%E3", 400, "invalid_request"),
         ("?app_id=exact&filename=%C4%E3.jpg&content_type=image/jpeg", 400, "invalid_request"),
         ("?app_id=exact&filename=a.jpg&content_type=image/%FF", 400, "invalid_request"),
+        ("?app_id=exact&app_id=open", 400, "invalid_request"),
+        ("?app_id=exact&filename=a.jpg&filename=b.jpg", 400, "invalid_request"),
         ("?app_id=off", 403, "app_disabled"),
         ("?app_id=full-only", 403, "forbidden"),
         ("?app_id=no-credential", 503, "credentials_unavailable"),

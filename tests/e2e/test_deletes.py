@@ -127,6 +127,7 @@ async def test_the_object_of_another_caller_stays(deleting: Deleting) -> None:
     ):
         status, problem = await deleting.delete(key)
         assert (status, problem["code"]) == (403, "forbidden"), key
+        assert ("segment . or .." in problem["detail"]) == (".." in key)
     assert {hers, shared, elsewhere} <= await deleting.stored()
 
 
@@ -139,9 +140,14 @@ async def test_an_encoded_key_is_taken_literally(deleting: Deleting) -> None:
 
 @pytest.mark.parametrize(
     ("escaped", "detail"),
-    [("%EF%BF%BD", "InvalidObjectName"), ("%FF", "parameter 'key' is not UTF-8"), ("%C4%E3", "'key' is not UTF-8")],
+    [
+        ("%EF%BF%BD", "InvalidObjectName"),
+        ("%FF", "parameter 'key' is not UTF-8"),
+        ("%C4%E3", "'key' is not UTF-8"),
+        ("a.jpg&key=album/anna/b", "the query parameter 'key' occurs twice"),
+    ],
 )
-async def test_a_key_that_oss_cannot_have_is_the_mistake_of_the_client(
+async def test_a_key_that_names_no_object_is_the_mistake_of_the_client(
     deleting: Deleting, escaped: str, detail: str
 ) -> None:
     url = f"{deleting.running.public}/v1/apps/album/objects?key=album/anna/{escaped}.jpg"

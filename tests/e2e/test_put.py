@@ -44,6 +44,10 @@ apps:
     headers: {{x-oss-object-acl: public-read, x-oss-storage-class: IA, Cache-Control: max-age=60, x-oss-meta-origin: app}}
   once: {{key_prefix: once/, key: "{{filename}}", headers: {{x-oss-forbid-overwrite: "true"}}}}
   calling: {{key_prefix: calling/, callback: {{url: "{receiver.url}/done", body: "{body}"}}}}
+  ordering:
+    key_prefix: ordering/
+    conditions: [[starts-with, "$x:order", "4"]]
+    callback: {{url: "{receiver.url}/done", body: "{body}"}}
   users:
     key_prefix: "users/{{caller}}/"
     callers: {{type: api_key, keys: {{backend: {sha256(API_KEY.encode()).hexdigest()}}}}}
@@ -186,6 +190,15 @@ async def test_what_the_app_does_not_allow_is_refused(
     status, problem = await puts.post("strict", {**REQUEST, **changes})
     assert (problem["code"], status) == (code, problem["status"])
     assert problem["detail"].startswith(detail)
+
+
+async def test_a_condition_on_a_variable_holds(puts: Puts) -> None:
+    status, problem = await puts.post("ordering", {**REQUEST, "vars": {"order": "5"}})
+    assert (status, problem["detail"]) == (
+        400,
+        "x:order does not meet a condition of this app; send another value in vars",
+    )
+    assert (await puts.send(await puts.signed("ordering", vars={"order": "45"}))).status == 200
 
 
 @pytest.mark.parametrize(
