@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from signer.admission import Admission, audit_members, enabled_app
 from signer.batches import Batches
@@ -66,7 +66,7 @@ class SigningResult(Generic[SignedT]):
 
 
 class Service:
-    """Signs uploads and downloads for every app. Create and close it in the same running event loop."""
+    """Signs uploads and downloads for every app while its `async with` block runs. Create it in that event loop."""
 
     def __init__(
         self,
@@ -127,10 +127,7 @@ class Service:
         self.downloads = DownloadUrls(
             self._admission, self.metrics, self._audit, self.temporary_credentials, now=lambda: self._now()
         )
-        roles = RoleSet()
-        self.credentials.prepare(roles, self._role_planner.plans(registry, roles))
-        self.credentials.activate(roles)
-        self.current = Revision(registry, roles, self._caller_checks.build(registry), _upload_tokens(registry))
+        self.current = Revision(registry, RoleSet(), self._caller_checks.build(registry), _upload_tokens(registry))
         self.metrics.expose_state(
             roles=self.role_states,
             clock_skew_seconds=self.clock_skew.seconds,
@@ -139,6 +136,16 @@ class Service:
             role_names=lambda: self.current.roles.keepers,
             fetches_waiting=lambda: self._pacer.waiting,
         )
+
+    async def __aenter__(self) -> Self:
+        """Start to fetch the credential of each role."""
+        roles = self.current.roles
+        self.credentials.prepare(roles, self._role_planner.plans(self.current.registry, roles))
+        self.credentials.activate(roles)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
 
     async def activate(self, registry: Registry, *, settle_seconds: float) -> None:
         """Answer new requests from another registry. Requests in progress keep the revision they started with.

@@ -1,6 +1,7 @@
 """Run the signer with a local cloud and an upload page; no account is needed."""
 
 import argparse
+import contextlib
 import os
 import secrets
 import sys
@@ -81,7 +82,9 @@ async def _demo(options: argparse.Namespace) -> None:
     async with (
         local_cloud.local_cloud(options.listen, oss_port, options.data) as cloud,
         aiohttp.ClientSession() as session,
+        contextlib.AsyncExitStack() as stack,
     ):
+        stack.push_async_callback(store.close)
         await local_cloud.set_faults(session, cloud, options.fault)
         oss = with_host(cloud.oss, host)
         definitions = DefinitionSource(
@@ -101,18 +104,14 @@ async def _demo(options: argparse.Namespace) -> None:
                 print(f"The definitions:   {options.config}", flush=True)
             print("Edit the definitions while the demo runs. Ctrl-C stops it.", flush=True)
 
-        service = Service(registry, environment)
-        try:
-            await serve(
-                service,
-                Reloader(definitions, service, started),
-                extend=add_routes,
-                started=print_urls,
-                stop_with_terminal=True,
-            )
-        finally:
-            await service.close()
-            await store.close()
+        service = await stack.enter_async_context(Service(registry, environment))
+        await serve(
+            service,
+            Reloader(definitions, service, started),
+            extend=add_routes,
+            started=print_urls,
+            stop_with_terminal=True,
+        )
 
 
 def _free_port(host: str, port: int) -> int:

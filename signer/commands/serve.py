@@ -107,8 +107,7 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager, deadline:
         for warning in await deployment_warnings(registry, definitions.store.location, unit_directories=()):
             log.warning("definitions cannot change", extra={"reason": warning.message})
         workers = max(options.workers, options.worker or 1)
-        service = Service(registry, environment(options), workers=workers)
-        try:
+        async with Service(registry, environment(options), workers=workers) as service:
             reloader = Reloader(definitions, service, started)
             await serve(
                 service,
@@ -118,8 +117,6 @@ async def _serve(options: argparse.Namespace, manager: ServiceManager, deadline:
                 drain_seconds=options.drain_seconds,
                 deadline=deadline,
             )
-        finally:
-            await service.close()
 
 
 def _log_end(manager: ServiceManager, status: int, reason: str, error: Exception | None = None) -> int:

@@ -41,9 +41,6 @@ def run(options: argparse.Namespace) -> int:
 
 async def _sign(options: argparse.Namespace) -> SignedUpload:
     request = UploadRequest(options.filename, options.content_type, options.size)
-    service = Service(await load_registry(options), environment(options))
-    try:
+    async with Service(await load_registry(options), environment(options)) as service:
         app = service.current.registry.app(options.app)
         return await service.sign_form(service.current, app, Caller(options.caller), request)
-    finally:
-        await service.close()

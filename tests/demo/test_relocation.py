@@ -48,16 +48,13 @@ async def test_every_kind_of_credential_signs_for_the_local_oss() -> None:
         registry = parse({"signer.yaml": DEFINITIONS.replace("others, credentials: pod", "more, credentials: pod")}, {})
         moved = await asyncio.to_thread(relocate, servers, registry, **LISTEN, oss=cloud.oss)
         assert (moved.server.listen, moved.server.admin, moved.limits) == ("127.0.0.1:5000", "127.0.0.1:9180", None)
-        service = Service(moved, Environment({}))
-        try:
+        async with Service(moved, Environment({})) as service:
             await service.settle(timeout_seconds=30)
             for app in moved.apps.values():
                 upload = await service.sign_form(
                     service.current, app, Caller(None), UploadRequest("cat.jpg", None, None)
                 )
                 assert upload.url == f"{cloud.oss}/{app.rules.bucket}", app.id
-        finally:
-            await service.close()
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,9 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """Create a service from YAML; `type: static` gives it credentials without a cloud."""
     files = {"signer.yaml": definitions}
-    service = Service(parse(files, environ or {}), Environment(environ or {}), now=now)
-    try:
+    async with Service(parse(files, environ or {}), Environment(environ or {}), now=now) as service:
         await service.settle(timeout_seconds=10)
         yield service
-    finally:
-        await service.close()
 
 
 class HttpTestServer(BaseTestServer):

@@ -19,11 +19,8 @@ async def reloadable_service(config: Path) -> AsyncIterator[tuple[Service, Reloa
     environment = Environment({})
     source = DefinitionSource(open_store(str(config)), environment)
     registry, started = await source.start()
-    service = Service(registry, environment)
-    try:
+    async with Service(registry, environment) as service:
         await service.settle(timeout_seconds=30)
         reloader = Reloader(source, service, started)
         reloader.record_start()
         yield service, reloader
-    finally:
-        await service.close()

@@ -73,11 +73,8 @@ def source_of(store: MemoryStore, last_good: LastGoodFile | None = None) -> Defi
 @contextlib.asynccontextmanager
 async def running(source: DefinitionSource) -> AsyncIterator[tuple[Service, Reloader]]:
     registry, started = await source.start()
-    service = Service(registry, Environment({}))
-    try:
+    async with Service(registry, Environment({})) as service:
         yield service, Reloader(source, service, started)
-    finally:
-        await service.close()
 
 
 @pytest.fixture
@@ -311,11 +308,10 @@ async def test_follow_reloads_on_each_change_and_survives_a_broken_watch(store: 
     store.watch = two_changes_and_an_error  # type: ignore[method-assign]
     source = source_of(store)
     registry, result = await source.start()
-    service = Service(registry, Environment({}))
-    reloader = Reloader(source, service, result, watch_retry_seconds=0)
-    following = asyncio.create_task(reloader.follow())
-    try:
-        await wait_until(lambda: int(reloader.last.revision) >= 4)
-    finally:
-        following.cancel()
-        await service.close()
+    async with Service(registry, Environment({})) as service:
+        reloader = Reloader(source, service, result, watch_retry_seconds=0)
+        following = asyncio.create_task(reloader.follow())
+        try:
+            await wait_until(lambda: int(reloader.last.revision) >= 4)
+        finally:
+            following.cancel()

@@ -85,15 +85,14 @@ async def reloading(
     environment = Environment({}, env_file)
     source = DefinitionSource(store, environment, last_good=last_good)
     registry, started = await source.start()
-    service = Service(registry, environment)
-    reloader = Reloader(source, service, started, poll_seconds=0.01)
-    following = asyncio.create_task(reloader.follow())
-    try:
-        yield Running(store, source, service, reloader, directory / "secret", env_file)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await service.close()
+    async with Service(registry, environment) as service:
+        reloader = Reloader(source, service, started, poll_seconds=0.01)
+        following = asyncio.create_task(reloader.follow())
+        try:
+            yield Running(store, source, service, reloader, directory / "secret", env_file)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ async def test_a_store_reports_by_itself_when_it_can_be_read(failure: CannotRead
         result = await running.reloader.reload("change")
         assert (result.succeeded, result.is_retrying) == (False, failure.is_transient)
         assert await running.reloader.reload("change") is result
-        assert await running.reloader.reload("request") is not result, "whoever requests it gets an answer of their own"
+        assert await running.reloader.reload("request") is not result, "each request gets its own result"
 
 
 async def test_the_last_good_copy_serves_until_the_secret_is_there(tmp_path: Path) -> None:
