@@ -1,9 +1,11 @@
 """Run a Python program on uvloop in frozen time. `python -m bench.frozen_time FILE ARGUMENTS`
 
-The wall clock stands from the start; each SIGUSR2 advances it by a second. Timers run normally until the first SIGUSR1,
+The wall clock does not move; each SIGUSR2 advances it by a second. Timers run normally until the first SIGUSR1,
 so the program starts as usual. From then on they are held, and each SIGUSR1 fires those that are due within
 `SOON_SECONDS` of their start. Work that the program does in batches is then done once for each SIGUSR1, whatever the
 speed of the machine, and periodic work is not done at all.
+
+It uses `TimerHandle._run`, the only way to run the callback of an asyncio timer.
 """
 
 from __future__ import annotations

@@ -263,7 +263,7 @@ async def test_two_signers_that_find_the_same_corrupt_file_replace_it_once(path:
 async def test_no_process_adds_an_event_to_a_corrupt_file_while_it_is_replaced(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody would deliver it."""
+    """It would never be delivered."""
     await fill(path)
     CORRUPTIONS["random pages"](path)
     attempts: list[str] = []
@@ -320,15 +320,24 @@ async def test_queue_is_unavailable_until_its_file_can_be_opened(path: Path) -> 
     assert path.is_file()
 
 
-async def test_full_disk_makes_the_queue_unavailable_until_there_is_space(path: Path) -> None:
+async def test_full_disk_makes_the_queue_unavailable_until_there_is_space(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here the maximum number of pages of the database, which gives the same error."""
+    connections: list[sqlite3.Connection] = []
+
+    class RecordedConnection(sqlite3.Connection):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            connections.append(self)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=RecordedConnection))
     async with opened(str(path)) as queue:
         await put(queue, stored := event("a.jpg"))
-        with_limit = queue._thread._file._connection  # type: ignore[attr-defined]
-        with_limit.execute("PRAGMA max_page_count = 1")
+        connections[-1].execute("PRAGMA max_page_count = 1")
         with pytest.raises(QueueUnavailable, match="the disk is full"):
             await queue.put(event("b.jpg", text="x" * 100_000), remember_until=0)
-        with_limit.execute("PRAGMA max_page_count = 1000000")
+        connections[-1].execute("PRAGMA max_page_count = 1000000")
         await put(queue, later := event("c.jpg"))
         assert {each.event.id for each in await claim(queue)} == {stored.id, later.id}
 

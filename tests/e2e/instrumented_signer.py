@@ -1,7 +1,8 @@
 """`python -m tests.e2e.instrumented_signer --config FILE`: the signer's `serve`, with every event-loop callback timed.
 
 It runs on asyncio's own loop, whose callbacks can be wrapped; uvloop runs the same ones. At the end it prints one JSON
-line: the number of callbacks, the ones that blocked the loop, and the name of each thread that was started.
+line: the number of callbacks, the ones that blocked the loop, and the name of each thread that was started. asyncio has
+no public hook around callbacks, so it wraps `Handle._run`, and names them by `Handle._callback`.
 
 The time in which the callback was ready to run but the machine's cores were busy does not count. The kernel reports it
 as the second number of schedstat, in nanoseconds.

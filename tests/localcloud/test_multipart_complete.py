@@ -16,6 +16,7 @@ from yarl import URL
 
 from tests.callers.stub import body, document, stub
 from tests.harness.local_cloud import Cloud
+from tests.harness.waiting import wait_until
 from tests.localcloud.presigned import presigned
 from tests.localcloud.test_bucket_queries import refused
 from tests.localcloud.test_callbacks import Recorder, callback_field
@@ -176,9 +177,11 @@ async def test_a_part_that_arrives_after_the_end_is_refused(
             return answer.status
 
     sending = asyncio.create_task(send())
-    async with asyncio.timeout(60):
-        while not (await cloud.counts()).get("oss.UploadPart"):
-            await asyncio.sleep(0.01)
+
+    async def is_received() -> bool:
+        return bool((await cloud.counts()).get("oss.UploadPart"))
+
+    await wait_until(is_received)
     await upload.abort()
     gone.set()
     assert await sending == 404
