@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import pytest
+from pytest_aiohttp import AiohttpClient
+
+from signer.api.routes import public_routes
+from signer.delivery.receiver import CallbackReceiver
+from tests.harness.http_service import ADAPTERS, HttpTestServer, running_service
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -27,12 +37,47 @@ def test_every_named_file_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
+def way_of_an_upload() -> list[str]:
+    """Return the files and folders that the numbered steps name, in order."""
+    [steps] = re.findall(r"## The way of an upload\n.*?\n\n(1\. .*?\n)\n", DOCUMENT, re.DOTALL)
+    assert re.findall(r"^(\d+)\. ", steps, re.MULTILINE) == [str(number) for number in range(1, 10)]
+    return re.findall(r"`(signer/[\w/.]+)`", steps)
+
+
 def test_no_file_appears_twice_on_the_way_of_an_upload() -> None:
-    [way] = re.findall(r"## The way of an upload\n(.*?)\n\n[^\d\n]", DOCUMENT.replace("\n\n1.", "\n1."), re.DOTALL)
-    steps = re.findall(r"^\d+\. (.*)", way, re.MULTILINE)
-    assert len(steps) == 9
-    files = [path for step in steps for path in re.findall(r"`(signer/[\w/.]+)`", step)]
+    files = way_of_an_upload()
     assert len(files) == len(set(files))
+
+
+@pytest.mark.parametrize("adapter", sorted(ADAPTERS))
+async def test_an_upload_visits_the_files_in_the_documented_order(adapter: str, aiohttp_client: AiohttpClient) -> None:
+    visited: dict[str, None] = {}
+
+    def record(frame: FrameType, event: str, _argument: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(ROOT / "signer"):
+            visited[path.relative_to(ROOT).as_posix()] = None
+
+    definitions = """
+version: 1
+credentials: {key: {type: static, access_key_id: LTAI, access_key_secret: secret}}
+apps:
+  a: {key_prefix: '', bucket: photos, region: cn-hangzhou, credentials: key, rate_limit: {per_caller: 30/m}}
+"""
+    async with running_service(definitions) as service:
+        router = public_routes(service, cast(CallbackReceiver, None))
+        client = await aiohttp_client(HttpTestServer(service, router, ADAPTERS[adapter]))
+        sys.setprofile(record)
+        try:
+            response = await client.post("/v1/apps/a/uploads", json={"filename": "cat.jpg"})
+        finally:
+            sys.setprofile(None)
+        assert response.status == 201
+    documented = way_of_an_upload()
+    order = [step for path in visited for step in documented if path.startswith(step)]
+    others = {f"signer/http/{other}.py" for other in ADAPTERS if other != adapter}
+    others |= {"signer/limits/redis_limiter.py", "signer/credentials/token_cache.py"}
+    assert list(dict.fromkeys(order)) == [step for step in documented if step not in others]
 
 
 def test_no_module_is_longer_than_a_few_screens() -> None:
