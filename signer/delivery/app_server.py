@@ -58,7 +58,7 @@ class AppServer:
         return self._monotonic() - self._accepted_at <= ACCEPTED_RECENTLY_SECONDS
 
     @property
-    def is_forgettable(self) -> bool:
+    def is_as_new(self) -> bool:
         """Whether a new object would be in the same state."""
         return not (self.in_flight or self.is_failing or self.has_accepted_recently)
 

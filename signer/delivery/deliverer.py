@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.5
 _STOP_TIMEOUT_SECONDS = 2.0
 _DUPLICATE_CLAIM_DELAY_SECONDS = 1.0
 
-DELIVERED, FAILED, DEAD_LETTERED, DROPPED = "delivered", "failed", "dead_lettered", "given_up"
+DELIVERED, FAILED, DEAD_LETTERED, DROPPED = "delivered", "failed", "dead_lettered", "dropped"
 
 
 class Deliverer:
@@ -58,7 +58,7 @@ class Deliverer:
         """`target_of` returns the current target of an app id, or None if the app has none.
 
         `health` records whether the queue works. `count_outcome` is called with the outcome of each attempt that ends
-        within its lease, and with `given_up` for each dead letter that is dropped.
+        within its lease, and with `dropped` for each dead letter that is dropped.
         """
         self._queue = queue
         self._session = session
@@ -83,7 +83,7 @@ class Deliverer:
         self._background_task = asyncio.create_task(self._run(), name="deliver events")
 
     def wake(self) -> None:
-        """Look into the queue now, because there is a new event."""
+        """Check the queue now, for example because there is a new event."""
         self._wake_up.set()
 
     async def stop(self) -> None:
@@ -124,16 +124,19 @@ class Deliverer:
         return claimed_events
 
     def _slots_by_app(self) -> dict[str, int]:
-        """Return the free slots of servers that fail or have events in flight; failing ones share a limited number."""
-        self._servers = {app_id: server for app_id, server in self._servers.items() if not server.is_forgettable}
+        """Return the free slots, by app id, of servers that are failing or have events in flight.
+
+        All failing servers together have `_MAX_IN_FLIGHT_TO_FAILING` slots.
+        """
+        self._servers = {app_id: server for app_id, server in self._servers.items() if not server.is_as_new}
         failing = [app_id for app_id, server in self._servers.items() if server.is_failing]
         slots = {app_id: server.free_slots() for app_id, server in self._servers.items() if server.in_flight}
         slots |= {app_id: self._servers[app_id].free_slots() for app_id in failing}
-        left = _MAX_IN_FLIGHT_TO_FAILING - sum(self._servers[app_id].in_flight for app_id in failing)
+        shared_slots = _MAX_IN_FLIGHT_TO_FAILING - sum(self._servers[app_id].in_flight for app_id in failing)
         random.shuffle(failing)
         for app_id in failing:
-            slots[app_id] = max(0, min(slots[app_id], left))
-            left -= slots[app_id]
+            slots[app_id] = max(0, min(slots[app_id], shared_slots))
+            shared_slots -= slots[app_id]
         return slots
 
     def _start_attempt(self, claimed: ClaimedEvent) -> None:
@@ -169,7 +172,7 @@ class Deliverer:
             failure = await send_event(
                 self._session, target, claimed, timeout_seconds=self._timeout_seconds, now=self._now()
             )
-            if self._monotonic() < claimed.lease_ends_at:  # After the lease, only its next holder records an outcome.
+            if self._monotonic() < claimed.lease_ends_at:  # Later, another process may have the event.
                 await self._record_outcome(claimed, server, failure)
         except asyncio.CancelledError:
             await self._release(claimed)

@@ -77,13 +77,13 @@ def test_a_server_that_keeps_failing_gets_few_events(
 
 
 def test_a_server_is_forgotten_once_its_state_is_that_of_a_new_one(server: AppServer, clock: Clock) -> None:
-    assert server.is_forgettable
+    assert server.is_as_new
     server.record_acceptance()
-    assert not server.is_forgettable
+    assert not server.is_as_new
     clock.seconds += 301
-    assert server.is_forgettable
+    assert server.is_as_new
     server.record_failure(FAILED)
-    assert not server.is_forgettable
+    assert not server.is_as_new
 
 
 def rejections(times: list[float]) -> Rejections:

@@ -263,7 +263,7 @@ async def test_dropped_dead_letter_is_logged_with_its_content(
                 await put(queue, each)
                 deliverer.wake()
                 await wait_until(lambda number=number: counts["dead_lettered"] == number)  # type: ignore[misc]
-            await wait_until(lambda: counts["given_up"] == 1)
+            await wait_until(lambda: counts["dropped"] == 1)
         [letter] = await queue.dead_letters(None, after="", limit=10)
         assert letter.event == second
     [record] = [each for each in caplog.records if each.message == "dead letter dropped"]
