@@ -1,7 +1,7 @@
 """Does a signature cost more with many apps or roles? `python -m bench.apps_and_roles`
 
-Signers with 10 to 10,000 apps and with 1 to 50 roles, all on one core, are measured in turn. Of many apps, wrk asks
-either for one or for all in turn; of many roles, always for all.
+Signers with 10 to 10,000 apps and with 1 to 50 roles, all on one core, are measured in turn. With many apps, wrk
+requests either one of them or all in turn; with many roles, always all.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def batch_request(public: str) -> Target:
 
 @contextlib.contextmanager
 def _hello(target: Target) -> Iterator[Contender]:
-    """Start a hello server that is asked like `target` and responds with as many bytes."""
+    """Start a hello server that gets the same requests as `target` and responds with as many bytes."""
     response = send(target.url, method=target.method, body=target.body, headers=target.headers)
     own_headers = ("Content-Length", "Date", "Server")
     headers = {name: value for name, value in response.headers.items() if name not in own_headers}
@@ -144,7 +144,7 @@ def _go(cloud: Cloud) -> Iterator[Contender]:
 
 ROWS = {
     "a": Row("aiohttp hello", lambda servers: _hello(open_app_request(servers.fast.public))),
-    "h": Row("aiohttp hello, asked like (d)", lambda servers: _hello(upload_request(servers.fast.public))),
+    "h": Row("aiohttp hello, requests of (d)", lambda servers: _hello(upload_request(servers.fast.public))),
     "b": Row("open app", lambda servers: _open_app(servers.fast), is_signer=True),
     "c": Row("caller and exact key", lambda servers: _exact_key(servers.cloud, servers.fast), is_signer=True),
     "d": Row("POST uploads", lambda servers: _uploads(servers.fast), is_signer=True),

@@ -101,14 +101,14 @@ async def send_at_rate(send: Callable[[], Coroutine[object, object, None]], rate
             tasks.create_task(send())
 
 
-def latency_figures(alone: Sequence[Load], beside: Sequence[Load]) -> Figures:
+def latency_figures(alone: Sequence[Load], during: Sequence[Load]) -> Figures:
     """Return the medians of the windows without and with other work, and the median of their ratios."""
     figures = {"forms_per_second": median(load.requests_per_second for load in alone)}
-    for kind, loads in (("alone", alone), ("beside", beside)):
+    for kind, loads in (("alone", alone), ("during", during)):
         for percentile in (50, 99):
             figures[f"p{percentile}_{kind}_ms"] = median(load.milliseconds[percentile] for load in loads)
     figures["p99_ratio"] = median(
-        busy.milliseconds[99] / quiet.milliseconds[99] for busy, quiet in zip(beside, alone, strict=True)
+        busy.milliseconds[99] / quiet.milliseconds[99] for busy, quiet in zip(during, alone, strict=True)
     )
     return figures
 

@@ -28,7 +28,7 @@ _BURST = 300
 """Starts at the same time during the warm-up. On a busy machine starts pile up, which needs memory once, not again."""
 
 BOUNDS = (
-    Bound("p99 of forms beside starts, relative", lambda figures: figures["p99_ratio"], max_value=1.1),
+    Bound("p99 of forms during starts, relative", lambda figures: figures["p99_ratio"], max_value=1.1),
     Bound("growth of memory by starts, %", lambda figures: figures["growth_by_starts_percent"], max_value=1),
     Bound("failed requests", lambda figures: figures["failed"], max_value=0),
 )
@@ -68,9 +68,9 @@ async def measure(measured: Place, options: argparse.Namespace) -> Figures:
     seconds = round(options.starts // options.windows / options.rate)
     pid = measured.signer.pid
     alone: list[Load] = []
-    beside: list[Load] = []
+    during: list[Load] = []
     growth_alone: list[float] = []
-    growth_beside: list[float] = []
+    growth_during: list[float] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await measured.create_bucket(session, "videos")
         starts = Starts(session, f"{measured.signer.public}/v1/apps/videos/multipart")
@@ -82,23 +82,23 @@ async def measure(measured: Place, options: argparse.Namespace) -> Figures:
             found, _ = await asyncio.gather(
                 measured.request_forms(options.forms, seconds), send_at_rate(starts.send, options.rate, seconds)
             )
-            beside.append(found)
+            during.append(found)
             memory.append(memory_mib(pid))
             growth_alone.append(memory[1] - memory[0])
-            growth_beside.append(memory[2] - memory[1])
+            growth_during.append(memory[2] - memory[1])
     for reason, count in starts.failures.items():
         sys.stderr.write(f"{count} starts failed: {reason}\n")
     end = memory_mib(pid)
     warm_up = options.windows // 4
-    grown_alone, grown_beside = sum(growth_alone[warm_up:]), sum(growth_beside[warm_up:])
+    grown_alone, grown_during = sum(growth_alone[warm_up:]), sum(growth_during[warm_up:])
     return {
         "starts": float(starts.count),
         "starts_per_second": options.rate,
-        **latency_figures(alone, beside),
+        **latency_figures(alone, during),
         "memory_mib": end,
-        "growth_percent": 100 * (grown_alone + grown_beside) / end,
-        "growth_by_starts_percent": 100 * (grown_beside - grown_alone) / end,
-        "failed": float(sum(starts.failures.values()) + sum(load.failed for load in (*alone, *beside))),
+        "growth_percent": 100 * (grown_alone + grown_during) / end,
+        "growth_by_starts_percent": 100 * (grown_during - grown_alone) / end,
+        "failed": float(sum(starts.failures.values()) + sum(load.failed for load in (*alone, *during))),
     }
 
 

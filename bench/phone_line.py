@@ -28,7 +28,7 @@ class PhoneLine:
     bytes_per_second: float
     round_trip_seconds: float
     reset_after_bytes: int | None = None
-    """Each time the phone has sent so many bytes, all connections are reset, as when it enters another network."""
+    """Each time the phone has sent this many bytes, all connections are reset, as when it enters another network."""
     sent_bytes: int = 0
     resets: int = 0
     """How many connections were reset."""

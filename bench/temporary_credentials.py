@@ -39,7 +39,7 @@ _TOKEN_BYTES = 540
 """A security token of STS has some 720 characters."""
 
 BOUNDS = (
-    Bound("p99 of forms beside new callers, relative", lambda figures: figures["p99_ratio"], max_value=1.1),
+    Bound("p99 of forms during new callers, relative", lambda figures: figures["p99_ratio"], max_value=1.1),
     Bound("memory of the cache, all callers / a part of them", lambda figures: figures["cache_ratio"], max_value=1.1),
     Bound("memory of the cache, MiB", lambda figures: figures["cache_mib"], max_value=64),
     Bound("failed requests", lambda figures: figures["failed"], max_value=0),
@@ -131,7 +131,7 @@ def _memory_mib() -> float:
 async def measure(measured: Place, options: argparse.Namespace) -> Figures:
     """Return the figures of all windows."""
     alone: list[Load] = []
-    beside: list[Load] = []
+    during: list[Load] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await measured.create_bucket(session, "photos")
         callers = NewCallers(session, f"{measured.signer.public}/v1/apps/photos/credentials")
@@ -145,15 +145,15 @@ async def measure(measured: Place, options: argparse.Namespace) -> Figures:
         await both(WARM_UP_SECONDS)
         for _ in range(options.windows):
             alone.append(await measured.request_forms(options.forms, options.seconds))
-            beside.append(await both(options.seconds))
+            during.append(await both(options.seconds))
     unexpected = sum(count for status, count in callers.statuses.items() if status not in (200, 503))
     return {
         "new_callers_per_second": options.rate,
         "issued": float(callers.statuses[200]),
         "refused": float(callers.statuses[503]),
-        **latency_figures(alone, beside),
+        **latency_figures(alone, during),
         "signer_mib": memory_mib(measured.signer.pid),
-        "failed": float(unexpected + sum(load.failed for load in (*alone, *beside))),
+        "failed": float(unexpected + sum(load.failed for load in (*alone, *during))),
     }
 
 

@@ -2,7 +2,7 @@
 
 Workers share one listening socket, as systemd passes it to them, and have a core each. wrk needs a core too, and on a
 machine with two cores it shares that of the second worker, so doubling cannot show. So the workers are measured once
-more with a part of their core each, which leaves wrk enough beside them; the bound is for that.
+more with a part of their core each, which leaves wrk enough; the bound is for that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.tables import Table, figures_table
 CONNECTIONS = 64
 """More than elsewhere, so that it matters little how the system distributes connections to the workers."""
 QUOTA = 0.4
-"""The part of a core that leaves wrk more than it needs, beside two workers on two cores."""
+"""The part of a core that leaves wrk more than it needs, while two workers run on two cores."""
 _FULL = ("1", "2")
 _LIMITED = (f"1, {QUOTA:g} of a core", f"2, {QUOTA:g} of a core each")
 

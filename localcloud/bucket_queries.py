@@ -63,7 +63,7 @@ def check_endpoint(host: str, bucket: Bucket, operation: Operation) -> None:
 def check_public_endpoint(host: str, bucket: Bucket, operation: Operation) -> None:
     """Raise PublicEndpointForbidden for an operation on objects at a public endpoint of the Chinese mainland.
 
-    OSS does so for accounts that are new since 2025-03-20. A plain address stands for the default public endpoint.
+    OSS does so for accounts that are new since 2025-03-20. A plain address counts as the default public endpoint.
     See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
     """
     is_mainland = bucket.region.startswith("cn-") and bucket.region != "cn-hongkong"

@@ -54,6 +54,6 @@ def trusts(policy: Policy | None, kind: str, principal: str, values: Mapping[str
 
 
 def _names(listed: Any, kind: str, principal: str) -> bool:
-    """Return whether the principal is listed. The root of an account stands for all its users and roles."""
+    """Return whether the principal is listed. The root of an account means all its users and roles."""
     allowed = texts(listed)
     return principal in allowed or (kind == "RAM" and f"acs:ram::{account_of(principal)}:root" in allowed)

@@ -42,7 +42,7 @@ class Role:
     trusted: bool = True
     """Whether the callers of STS may assume it."""
     trust_policy: Policy | None = None
-    """Who may assume it; None: everybody in an account that this cloud knows."""
+    """Who may assume it; None: everybody in an account of this cloud."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ _EXPLAINED = (
     CannotStart,
     CannotWrite,
 )
-"""Their texts tell the operator what is wrong and how to fix it."""
+"""Their texts contain what is wrong and how to fix it."""
 _FAILED = 1
 _INTERRUPTED = 130
 

@@ -18,9 +18,9 @@ CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
 
 _MAX_FILE_BYTES = 2**20
 MAX_SECRET_BYTES = 64 * 1024
-"""The most that a file may have that definitions refer to."""
+"""The maximum size of a file that definitions refer to."""
 _MAX_HUNG_FILES = 2
-"""After so many files that hang, no further ones are read, so that a parse ends in seconds whatever hangs."""
+"""After this many files that hang, no further ones are read, so that a parse ends in seconds whatever hangs."""
 
 T = TypeVar("T")
 

@@ -76,7 +76,7 @@ def _improve(each: Schema, entry: type[StrictModel]) -> None:
     for name, member in properties.items():
         member["description"] = descriptions[name]
         if member.get("minLength", 1) > 1:
-            # A reference may be shorter than the value that it stands for.
+            # A reference may be shorter than the value that replaces it.
             member["minLength"] = 1
         if "default" in member:
             member["default"] = _as_written(entry.model_fields[name].default, member)

@@ -6,7 +6,7 @@ from signer.api.credentials import CredentialRequestBody
 
 
 class CredentialTarget(BaseModel):
-    """What an SDK of OSS needs to know of the bucket."""
+    """What an SDK of OSS needs for the bucket."""
 
     bucket: str
     region: str = Field(description="The region id, such as cn-hangzhou.")

@@ -4,8 +4,8 @@ export * from './index.js'
 
 export interface MultipartUploaderOptions extends UploaderOptions {
   /**
-   * From this size in bytes on, files are uploaded in parts, if the app allows it. By default the app's own threshold, as
-   * the newest form of the app tells it; before the first form 20 MiB. A file that is too large for a form is uploaded in
+   * From this size in bytes on, files are uploaded in parts, if the app allows it. By default the app's own threshold,
+   * which each form of the app contains; before the first form 20 MiB. A file that is too large for a form is uploaded in
    * parts too, but not below a threshold that is given here. Infinity: never.
    */
   multipartThreshold?: number | undefined

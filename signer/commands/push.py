@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_environment_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="only print what would change")
-    parser.add_argument("--yes", action="store_true", help="remove apps from the store without asking")
+    parser.add_argument("--yes", action="store_true", help="remove apps from the store without a prompt")
     parser.add_argument(
         "--force", action="store_true", help="overwrite the store even if it changed meanwhile or cannot be read"
     )
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what changes, and write the definitions if the store still contains what they were compared with.
 
-    Returns 1 if something would be removed and nobody agrees to it.
+    Returns 1 if something would be removed without consent.
     """
     return event_loop.run(_push(options))
 
@@ -70,7 +70,7 @@ async def _push(options: argparse.Namespace) -> int:
         if options.dry_run:
             return 0
         removed = _removed(before, registry)
-        if removed and not options.yes and not await asyncio.to_thread(_is_agreed, removed):
+        if removed and not options.yes and not await asyncio.to_thread(_is_confirmed, removed):
             return 1
         expected_revision = EMPTY_REVISION if current is None else current.revision
         revision = await store.save(text, None if options.force else expected_revision)
@@ -116,8 +116,8 @@ def _removed(before: Registry | BadDefinitions | None, after: Registry) -> list[
     return sorted(before.apps.keys() - after.apps.keys()) if isinstance(before, Registry) else []
 
 
-def _is_agreed(removed: list[str]) -> bool:
-    """Ask on a terminal whether to remove these apps; elsewhere the answer is no."""
+def _is_confirmed(removed: list[str]) -> bool:
+    """Prompt on a terminal whether to remove these apps; without a terminal, return False."""
     shown = f"{', '.join(removed[:_MAX_SHOWN])}{' ...' if len(removed) > _MAX_SHOWN else ''}"
     if not sys.stdin.isatty():
         print(

@@ -44,7 +44,7 @@ class AttemptSchedule:
         self.make_due()
 
     def bring_forward(self, seconds: float) -> None:
-        """Make the next attempt due in so many seconds, unless it is earlier."""
+        """Make the next attempt due in this many seconds, unless it is earlier."""
         self._plan_at(min(self._due_at, self._loop.time() + seconds))
 
     def finish(self, delay_seconds: float = 0.0) -> None:

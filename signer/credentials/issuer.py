@@ -22,26 +22,26 @@ from signer.circuit_breaker import CircuitBreaker
 log = logging.getLogger("oss_signer.credentials")
 
 _ROLES_TO_OPEN = 3
-"""The circuit opens when so many different roles failed in a row, so that a broken role does not stop the others."""
+"""How many different roles must fail in a row to open the circuit, so that a broken role does not stop the others."""
 _TRIAL_SECONDS = 1.0
 
 
 class Urgency(IntEnum):
-    """Who needs the fetch; lower values go first."""
+    """What needs the fetch; lower values are first."""
 
     REQUESTED = 0
     """Requests need the role and it has no usable token, or an operator requested another one."""
     IN_USE = 1
     """Requests have used the current token, which is refreshed in time."""
     RETRIED = 2
-    """Requests need the role, but the issuer rejected its last fetch: however many such roles there are, the others go
+    """Requests need the role, but the issuer rejected its last fetch: however many such roles there are, the others are
     first."""
     IDLE = 3
     """No request needs it now."""
 
 
 Rank = tuple[Urgency, int]
-"""The urgency, and minus the binary order of magnitude of the role's requests; lower ranks go first."""
+"""The urgency, and minus the binary order of magnitude of the role's requests; lower ranks are first."""
 
 
 class Turn:

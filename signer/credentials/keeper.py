@@ -112,7 +112,7 @@ class Keeper:
                 self._pacer.raise_rank(self._turn, self._rank())
 
     def reject(self, token: Credential, *, keep: bool) -> None:
-        """Replace a token that STS or OSS rejected, unless it is replaced already; keep one that was issued again."""
+        """Replace a token that STS or OSS rejected, unless it is replaced already; `keep` is that of `replace`."""
         if token == self.token.current():
             log.warning("credential rejected", extra={"role": self._name})
             self.replace(keep=keep or self.token.is_reissued)
@@ -122,13 +122,13 @@ class Keeper:
         return await self._schedule.wait_until_forced_finished(timeout_seconds)
 
     def retire(self) -> None:
-        """Remove the token and stop refreshing it. A fetch under way, or queued while in demand, still completes."""
+        """Remove the token and stop refreshing it. A fetch that is under way or that requests need still completes."""
         self.token.remove()
         self.is_retired = True
         self._schedule.wake()
         if self._turn is not None and not self.demand and self._task is not None:
             self._task.cancel()
-            self._task = None  # Its traceback refers to this keeper: a circle, which may be excluded from collection.
+            self._task = None  # It refers to this keeper, and garbage collection may not find such a circle.
 
     async def close(self) -> None:
         """Cancel the task and the fetch under way, and wait until it has ended."""
@@ -232,7 +232,7 @@ class Keeper:
         finally:
             started_at, self._started_at = self._started_at, None
         if forced != self._schedule.forced:
-            return  # `replace` was called meanwhile, and this token may be as old. `_run` fetches again now.
+            return  # `replace` was called meanwhile, and this token may be older. `_run` fetches again now.
         reason = RefreshReason.FORCED if self._schedule.is_forced else self._reason
         attempt = RefreshAttempt(
             self._name, reason, not isinstance(result, FetchFailed), self._loop.time() - started_at

@@ -30,7 +30,7 @@ class RoleToken:
         self._discarded: Credential | None = None
         """The rejected token, to recognize it if its source returns it again."""
         self.is_reissued = False
-        """Whether the source returned the rejected token again."""
+        """Whether the source returned the rejected token again; if so, another rejection does not discard it."""
         self._final: Credential | None = None
         """The token of a removed role, for requests that started with earlier definitions."""
         self._pinned: dict[tuple[datetime, datetime], Credential] = {}

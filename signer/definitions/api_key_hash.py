@@ -5,7 +5,7 @@ from hashlib import sha256
 
 HASH_PATTERN = "^[0-9a-f]{64}$"
 EXAMPLE_HASH = "0" * 64
-"""Stands in examples for the hash of a key, and is the hash of no known key."""
+"""A placeholder for the hash of a key in examples; no key with this hash is known."""
 _EXAMPLE_KEYS = ("", "test", "KEY", "key", "secret", "password", "changeme")
 _HASHES_OF_EXAMPLES = frozenset(sha256(key.encode()).hexdigest() for key in _EXAMPLE_KEYS)
 

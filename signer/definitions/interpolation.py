@@ -72,7 +72,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
 
 
 def reference_values(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what each reference in the text stands for, as it is, except those that cannot be resolved."""
+    """Yield the value of each reference in the text, unchanged, except those that cannot be resolved."""
     for match in _REFERENCE.finditer(text):
         try:
             yield _resolve(match[1], _variables(environ))

@@ -14,7 +14,7 @@ MAX_MISTAKES = 1000
 """How many mistakes are collected, so that ten thousand equal ones cost neither minutes nor a gigabyte of text."""
 
 RELATED_PLACE = "{place}"
-"""Stands in a message for the place of the related value."""
+"""The placeholder in a message for the place of the related value."""
 
 _MAX_STEPS = 8
 _NO_NAME = "''"

@@ -10,7 +10,7 @@ _OF_PARTS = ("oss:ListParts", "oss:AbortMultipartUpload")
 _OF_TEMPORARY_CREDENTIALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"upload": ("oss:PutObject",), "multipart": ("oss:PutObject", *_OF_PARTS), "read": ("oss:GetObject",)}
 )
-"""What each of the `actions` of temporary credentials stands for."""
+"""The actions of RAM that each of the `actions` of temporary credentials means."""
 
 
 def object_permissions(
@@ -27,7 +27,7 @@ def object_permissions(
     """
     actions = ["oss:PutObject"]
     if reads_own or multipart or prefix in also_readable:
-        # A repeated completion asks for the object that the first one has made.
+        # A repeated completion reads the object that the first one has made.
         actions.append("oss:GetObject")
     if deletes:
         actions.append("oss:DeleteObject")
@@ -37,5 +37,5 @@ def object_permissions(
 
 
 def ram_actions(actions: Sequence[str]) -> tuple[str, ...]:
-    """Return the actions that the `actions` of temporary credentials stand for, each once."""
+    """Return the actions of RAM that these `actions` of temporary credentials mean, each once."""
     return tuple(dict.fromkeys(name for action in actions for name in _OF_TEMPORARY_CREDENTIALS[action]))

@@ -103,7 +103,7 @@ class _Reader:
         if self._values_left < 0:
             limit = f"{_MAX_ALIAS_VALUES:,} values"
             message = (
-                f"the aliases (*name) up to the end of this section add more than {limit}; use fewer or smaller aliases"
+                f"the aliases (*name) in this section and before it add more than {limit}; use fewer or smaller aliases"
             )
             raise BadDefinitions([Mistake(self._tree.place(self._section_key or node), message)])
         if node.tag:  # only a tag that is written in the file: `parse_yaml` adds none

@@ -186,12 +186,12 @@ class _Validator:
         self._violations[replace(violation, path=path, message=message, is_transient=is_transient)] = None
 
     def _depends_on_file(self, template: str) -> bool:
-        """Return whether another content of a file changes what the template stands for."""
+        """Return whether another content of a file changes the value of the template."""
         can_change = isinstance(self._environ, Variables) and self._environ.can_change
         return "${file:" in template or (can_change and "${" in template)
 
     def _masked(self, message: str, template: str) -> str:
-        """Return the message without secrets and without what a `${...}` in the value stands for."""
+        """Return the message without secrets and without the values of `${...}` in it."""
         for value in reference_values(template, self._environ):
             message = mask_parts(message, value)
         return mask_quoted(message, self._secrets) if '"' in message else message

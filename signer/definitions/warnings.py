@@ -29,7 +29,7 @@ _TEXTS = frozenset({"name", "body"})
 
 
 def find_warnings(registry: Registry, workers: int = 1) -> list[Mistake]:
-    """Return what an operator should know of the definitions, with places; `workers` are the signers of a machine."""
+    """Return warnings for the operator, with places; `workers` are the signers of a machine."""
     document = registry.document
     if document is None:
         return []

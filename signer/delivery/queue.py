@@ -82,7 +82,7 @@ class CannotOpenQueue(Exception):
 
 
 def max_dead_letters(max_events: int) -> int:
-    """Return how many dead letters a queue for so many events keeps."""
+    """Return how many dead letters a queue for this many events keeps."""
     return max(1, max_events // _EVENTS_PER_DEAD_LETTER)
 
 

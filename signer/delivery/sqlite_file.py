@@ -166,7 +166,7 @@ class SqliteFile:
         _delete(fresh_path)
         fresh_path.touch(mode=_FILE_MODE)
         # The write lock on the corrupt file is held until both files have their new names: a process that still has it
-        # open cannot add an event that nobody would deliver.
+        # open cannot add an event that would never be delivered.
         with contextlib.closing(_connect_to_corrupt(self._path)) as corrupt:
             try:
                 # Without WAL, whose file would belong to the former name.

@@ -65,7 +65,7 @@ class OssEndpoint:
         return f"{url.scheme}://{use.bucket}.{url.netloc}"
 
     def public_url(self, use: BucketUse, url: str) -> str:
-        """Return where to reach `url`, which phones upload to: the local cloud stands for the default URL."""
+        """Return where to reach `url`, which phones upload to: the local cloud replaces the default URL."""
         is_local = "{region}" not in self.template
         return self.bucket_url(use) if is_local and url == use.default_url else url
 

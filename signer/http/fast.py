@@ -197,7 +197,7 @@ def encode(reply: Reply, connection_header: str = "", *, with_body: bool = True)
     An empty `connection_header` omits the header. `with_body` is false for the response to a HEAD request.
     """
     shared = _shared_head(reply.status, reply.content_type, int(time.time()))
-    if reply.status == _NO_CONTENT:  # it has no length: RFC 9110, section 8.6
+    if reply.status == _NO_CONTENT:  # it has no Content-Length: RFC 9110, section 8.6
         head = f"{shared}X-Request-Id: {reply.request_id}\r\n"
     else:
         head = f"{shared}X-Request-Id: {reply.request_id}\r\nContent-Length: {len(reply.body)}\r\n"

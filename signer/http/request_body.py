@@ -38,7 +38,7 @@ class StreamBody:
         self._transport = transport
 
     async def read(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-        """Return the whole body; ask a client that waits for 100 Continue to send it.
+        """Return the whole body; send 100 Continue to a client that waits for it.
 
         Raises `TooLarge`, or `InvalidRequest` if the body is incomplete, malformed or too slow.
 

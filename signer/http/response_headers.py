@@ -30,7 +30,7 @@ _PREFLIGHT_MAX_AGE_SECONDS = "600"
 
 
 def all_headers(reply: Reply) -> CIMultiDict[str]:
-    """Return all headers of a response, except those that only the server knows: Date and Content-Length."""
+    """Return all headers of a response, except those that the server adds: Date and Content-Length."""
     headers = _FIXED_HEADERS.copy()
     headers[_X_REQUEST_ID] = reply.request_id
     headers.update(reply.headers)

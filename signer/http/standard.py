@@ -40,7 +40,7 @@ class StandardServer(DrainingServer):
             headers = request.headers
             stream = request.content if request.body_exists else None
             body = EMPTY_BODY if stream is None else StreamBody(stream, request, request.transport)
-            reply = await self._handle(request.method, request.raw_path, headers, body, connection.client_address)
+            reply = await self._handle(request.method, request.raw_path, headers, body, connection.peer)
             response = web.Response(status=reply.status, body=reply.body, headers=all_headers(reply))
             if self.is_draining or hdrs.UPGRADE in headers:
                 # What follows a request for another protocol cannot be read as HTTP.
@@ -69,12 +69,12 @@ async def _send_before_rest(stream: StreamReader, request: web.BaseRequest, resp
 class StandardConnection(web.RequestHandler):
     """A connection that answers requests which cannot be parsed with a problem, and does not log them."""
 
-    __slots__ = ("client_address",)
+    __slots__ = ("peer",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
-        self.client_address = str(name[0]) if isinstance(name, tuple) else ""  # a unix socket has no address
+        self.peer = str(name[0]) if isinstance(name, tuple) else ""  # a unix socket has no address
 
     def handle_error(
         self,

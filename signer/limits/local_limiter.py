@@ -26,9 +26,9 @@ class LocalLimiter:
         now = self._now()
         tokens = [self._tokens(limit, now) for limit in limits]
         granted = count
-        for limit, held in zip(limits, tokens, strict=True):
+        for limit, available in zip(limits, tokens, strict=True):
             if limit.cost > 0:
-                granted = min(granted, int(held // limit.cost))
+                granted = min(granted, int(available // limit.cost))
         if granted:
             for index, limit in enumerate(limits):
                 tokens[index] -= granted * limit.cost

@@ -30,7 +30,7 @@ _MAX_BATCH = 128
 _ACQUIRE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local held, numbers = {}, {}
+local available, numbers = {}, {}
 local granted = tonumber(ARGV[1])
 for index, key in ipairs(KEYS) do
     local capacity, seconds = tonumber(ARGV[3 * index - 1]), tonumber(ARGV[3 * index])
@@ -42,16 +42,16 @@ for index, key in ipairs(KEYS) do
     end
     local tokens = tonumber(bucket[1]) or capacity
     local since = tonumber(bucket[2]) or now
-    held[index] = math.min(capacity, tokens + math.max(0, now - since) * capacity / seconds)
+    available[index] = math.min(capacity, tokens + math.max(0, now - since) * capacity / seconds)
     numbers[index] = {capacity, seconds, cost}
     if cost > 0 then
-        granted = math.min(granted, math.floor(held[index] / cost))
+        granted = math.min(granted, math.floor(available[index] / cost))
     end
 end
 local outcome = {granted}
 for index, key in ipairs(KEYS) do
     local capacity, seconds, cost = unpack(numbers[index])
-    local tokens = held[index] - granted * cost
+    local tokens = available[index] - granted * cost
     outcome[index + 1] = string.format('%.17g', tokens)
     if granted > 0 then
         redis.call('HSET', key, 'tokens', outcome[index + 1], 'since', string.format('%.6f', now))

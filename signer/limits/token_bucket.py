@@ -91,7 +91,7 @@ def allowance(limits: Sequence[Limit], tokens: Sequence[float], granted: int) ->
     if not granted:
         # Before the longest wait, a retry would be refused again.
         raise max((_refusal(*each) for each in zip(limits, tokens, strict=True)), key=lambda each: each[0])[1]
-    counted = [(held, limit.rate) for limit, held in zip(limits, tokens, strict=True) if not limit.is_bytes]
+    counted = [(available, limit.rate) for limit, available in zip(limits, tokens, strict=True) if not limit.is_bytes]
     fewest, rate = min(counted) if counted else (0.0, None)
     policies = () if len(counted) == len(limits) else tuple(zip(limits, tokens, strict=True))
     return Allowance(rate, fewest, granted, policies)

@@ -23,7 +23,7 @@ _SETTLE_SECONDS = 5.0
 _MAX_LOGGED_LINES = 50
 _WATCH_RETRY_SECONDS = 5.0
 _AUTOMATIC = ("change", "retry")
-"""Triggers of reloads that nobody requested."""
+"""Triggers of reloads that were not requested."""
 _POLL_SECONDS = 1.0
 _DEFECT = "internal error; see the log for its traceback"
 

@@ -165,7 +165,7 @@ def _create_context(paths: model.Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
-    # All of these ciphers are strong; the client knows which one is fast on its hardware.
+    # All of these ciphers are strong; the client chooses the one that is fast on its hardware.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])

@@ -18,7 +18,7 @@ class ExitDeadline:
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float, status: int = 0) -> None:
-        """End the process with this status after so many seconds; a later call replaces an earlier one."""
+        """End the process with this status after this many seconds; a later call replaces an earlier one."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(seconds, self._end, [status])

@@ -44,7 +44,7 @@ class ServiceManager:
 
     def reloading(self) -> None:
         """Notify of the start of a reload."""
-        # systemd 253 and later require the time, to tell this reload from the previous one.
+        # systemd 253 and later require the time, to distinguish this reload from the previous one.
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
 
@@ -70,7 +70,7 @@ class ServiceManager:
     def _send(self, *lines: str) -> None:
         if not self._address or not lines:
             return
-        # A leading @ stands for the null byte of a name in Linux's abstract namespace.
+        # A leading @ means the null byte of a name in Linux's abstract namespace.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -1,4 +1,4 @@
-"""Media types: by file name, the safe ones that a wildcard stands for, and those that run script in a browser.
+"""Media types: by file name, the safe ones that a wildcard includes, and those that run script in a browser.
 
 An object is served with the type of its upload, on a domain of the bucket. HTML, SVG and XML run script there,
 with access to everything else on that domain.

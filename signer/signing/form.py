@@ -152,7 +152,7 @@ class Forms:
         return self.full_form(request, caller=caller, credential=credential, now=now)
 
     def charged_bytes(self, request: UploadRequest) -> int:
-        """Return what a request takes from limits of bytes; 0 for one that `sign` refuses whoever sends it."""
+        """Return what a request takes from limits of bytes; 0 for one that `sign` refuses from every caller."""
         return charged_bytes(self.rules, request, put_headers if request.is_put else _check_form)
 
     def full_form(
@@ -254,7 +254,7 @@ class Forms:
 
 
 def _check_form(rules: UploadRules, request: UploadRequest) -> None:
-    """Raise the `Problem` that refuses a full form whoever requests it."""
+    """Raise the `Problem` that refuses a full form to every caller."""
     check_size(rules, request)
     rules.naming.check_filename(request.filename)
     choose_content_type(rules, request)
@@ -267,7 +267,7 @@ def _size_condition(min_size_bytes: int, max_size_bytes: int) -> Condition:
 
 
 def open_fields(rules: UploadRules, *, sample: bool) -> list[str]:
-    """Return the fields of a form to which a client can give any value. OSS ignores those that it does not know."""
+    """Return the fields of a form to which a client can give any value. OSS ignores unknown ones."""
     fields = ["Cache-Control", "Content-Disposition", "Content-Encoding", "Expires", "x-oss-meta-*"]
     fields += ["x-oss-server-side-encryption", "x-oss-forbid-overwrite", "success_action_redirect"]
     if sample:

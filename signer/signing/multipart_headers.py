@@ -36,7 +36,7 @@ _MAX_CALLBACK_BYTES = 5 * 1024
 
 
 def check_start(rules: UploadRules, request: UploadRequest) -> None:
-    """Raise the `Problem` that refuses a multipart upload whoever starts it."""
+    """Raise the `Problem` that refuses a multipart upload to every caller."""
     if rules.multipart is not None:
         check_multipart_size(rules, rules.multipart, request.size_bytes or 0)
     rules.naming.check_filename(request.filename)

@@ -101,7 +101,7 @@ def placeholder_in_segment(prefix: str, name: str) -> str | None:
     """Return `{caller}` or `{app}` if it is only a part of a path segment, or None.
 
     An id can contain any separator but `/`. With `{caller}-{filename}`, the file `b-x` of caller `a` and the file `x`
-    of caller `a-b` would have one key. An empty `name` stands for any names that clients choose.
+    of caller `a-b` would have one key. An empty `name` means any names that clients choose.
     """
     for segment in (prefix + (name or "{filename}")).split("/"):
         for placeholder in ("{caller}", "{app}"):
@@ -239,7 +239,7 @@ def _name_values(name: Template, filename: str | None) -> dict[str, str]:
         stem, extension = split_extension(safe)
     if extension.isascii() and extension != (lower := extension.lower()):
         if name.names.isdisjoint({"uuid", "filename"}):
-            # Nothing else in the key tells a.JPG and a.jpg apart.
+            # Nothing else in the key differs for a.JPG and a.jpg.
             stem = mark(stem, filename, MAX_FILENAME_BYTES - len(extension) - 1)
         extension = lower
     return {"uuid": new_uuid_hex(), "filename": safe, "stem": stem, "ext": extension}

@@ -159,7 +159,7 @@ def charged_bytes(
 ) -> int:
     """Return what a request takes from limits of bytes: the size of its file, or 0 for one that will be refused.
 
-    `check` raises the `Problem` that refuses the request whoever sends it, which must not become `quota_exceeded`.
+    `check` raises the `Problem` that refuses the request from every caller, which must not become `quota_exceeded`.
     """
     if not rules.counts_bytes:
         return 0

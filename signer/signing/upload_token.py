@@ -1,4 +1,4 @@
-"""The token of a multipart upload: all that the signer knows of it, encrypted and authenticated.
+"""The token of a multipart upload: its whole state, encrypted and authenticated.
 
 So nothing is stored, and each signer with the same secret can continue the upload. Fernet (AES-128-CBC and HMAC-SHA256)
 comes from the package cryptography. Its key is derived from `server.secret`.
@@ -93,5 +93,5 @@ def _derive_key(secret: str) -> bytes:
 
 
 def _digest(caller: str | None) -> str | None:
-    """Return what stands for a caller: an id may have any length and any characters."""
+    """Return a text of fixed size for a caller: an id may have any length and any characters."""
     return None if caller is None else sha256(caller.encode(errors="surrogatepass")).hexdigest()

@@ -38,18 +38,18 @@ class FilePoller:
         self._poll_seconds = poll_seconds
         self._last_fingerprint: _Fingerprint = None
 
-    async def read(self, read: Callable[[], T]) -> T:
-        """Call `read`, which may block, until the files are the same before and after it.
+    async def read(self, read_files: Callable[[], T]) -> T:
+        """Call `read_files`, which may block, until the files are the same before and after it.
 
         Otherwise a read could mix files of two versions, for example while Kubernetes replaces the link of a
-        ConfigMap. An exception of `read` counts only if the files did not change meanwhile.
+        ConfigMap. An exception of `read_files` counts only if the files did not change meanwhile.
 
         Raises:
             FilesKeepChanging: the files changed during each of many attempts.
-            FileSystemHangs: see `await_with_deadline`; the next poll reports a change once it responds.
+            FileSystemHangs: see `await_with_deadline`; once the file system responds, the next poll reports a change.
         """
         self._last_fingerprint = None
-        self._last_fingerprint, result, error = await self.call(lambda: self._read(read))
+        self._last_fingerprint, result, error = await self.call(lambda: self._read(read_files))
         if error is not None:
             raise error
         return cast(T, result)
@@ -57,7 +57,8 @@ class FilePoller:
     def forget(self) -> None:
         """Report a change at each poll at which the files exist, until they are read again.
 
-        Call it after a read that failed for a reason outside the files' content: it may disappear without a change.
+        Call it after a read that failed for a reason outside the files' content: such a reason may disappear without a
+        change of the files.
         """
         self._last_fingerprint = None
 
@@ -69,15 +70,15 @@ class FilePoller:
         """Call a function that reads or writes the files; calls run one at a time. See `await_with_deadline`."""
         return await await_with_deadline(self, function)
 
-    def _read(self, read: Callable[[], T]) -> tuple[_Fingerprint, T | None, Exception | None]:
-        """Return the fingerprint and the outcome of `read`. Must not change `self`: it may outlive its deadline."""
+    def _read(self, read_files: Callable[[], T]) -> tuple[_Fingerprint, T | None, Exception | None]:
+        """Return the fingerprint and the outcome of `read_files`. Changes nothing: it may run beyond its deadline."""
         for attempt in range(_READ_ATTEMPTS):
             if attempt:
                 time.sleep(_RETRY_SECONDS)
             before = self._fingerprint()
             result, error = None, None
             try:
-                result = read()
+                result = read_files()
             except Exception as raised:
                 error = raised
             if self._fingerprint() == before:
@@ -89,8 +90,9 @@ class FilePoller:
         result: list[_FileState] = []
         try:
             for file in self._list_files():
-                s = Path(file).stat()
-                result.append((file, s.st_dev, s.st_ino, s.st_mtime_ns, s.st_ctime_ns, s.st_size))
+                status = Path(file).stat()
+                version = status.st_mtime_ns, status.st_ctime_ns, status.st_size
+                result.append((file, status.st_dev, status.st_ino, *version))
                 extend_deadline()
         except OSError:
             return None

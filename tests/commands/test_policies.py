@@ -58,7 +58,7 @@ FEATURES: Mapping[str, tuple[str, frozenset[str]]] = {
     "temporary": ("temporary_credentials: {actions: [read]}", frozenset({"get"})),
     "cors": (f"cors_origins: [{PAGE}]", frozenset()),
 }
-"""The YAML of each feature of an app, and what it allows beside uploads."""
+"""The YAML of each feature of an app, and what it allows in addition to uploads."""
 
 App = tuple[str, str, str, frozenset[str]]
 """Credentials, bucket, prefix and features."""
@@ -230,7 +230,7 @@ async def judge(tmp_path: Path) -> AsyncIterator[Judge]:
 
 
 def keys(apps: list[App]) -> Iterator[tuple[str, str]]:
-    """Yield objects below each prefix and beside it."""
+    """Yield objects below each prefix and next to it."""
     for bucket in ("photos", "videos", "others"):
         for _, _, prefix, _ in apps:
             yield bucket, f"{prefix}shop/a.jpg"

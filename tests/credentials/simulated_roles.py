@@ -149,5 +149,5 @@ def names(count: int, prefix: str = "r") -> list[str]:
 
 
 async def until(seconds: float) -> None:
-    """Sleep until so many seconds after the start."""
+    """Sleep until this many seconds after the start."""
     await asyncio.sleep(seconds - now())

@@ -50,7 +50,7 @@ def metadata(sdk: SdkThread, endpoint: str, deadline_seconds: float = 5) -> Sour
 
 
 async def reason_of(source: Source) -> str:
-    """Return why a fetch fails, which every role of the endpoint would tell."""
+    """Return why a fetch fails, as every role of the endpoint would report it."""
     with pytest.raises(FetchFailed) as failed:
         await source.fetch()
     assert failed.value.concerns_issuer

@@ -23,7 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """A wall clock that stands still until the test changes it."""
+    """A wall clock that is stopped until the test changes it."""
 
     def __init__(self) -> None:
         self.time = START

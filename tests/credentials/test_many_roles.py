@@ -218,7 +218,7 @@ async def test_an_outage_of_one_issuer_delays_no_role_of_another() -> None:
 
 @virtual_time
 async def test_broken_roles_delay_no_healthy_role_of_the_same_issuer() -> None:
-    """STS rejects 40 roles that are requested all the time; the others are new, in use or asked for late."""
+    """STS rejects 40 roles that are requested all the time; the others are new, in use or requested late."""
     sts = SimulatedSts(errors=dict.fromkeys(names(40, "broken"), FORBIDDEN))
     async with simulated_roles(machine_per_second=4) as roles:
         roles.activate(dict.fromkeys(names(40, "broken") + names(20, "healthy"), sts))

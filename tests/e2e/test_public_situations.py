@@ -258,7 +258,7 @@ async def test_metadata(place: Place, status: int, words: str) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_expect_100_continue(place: Place) -> None:
-    """The client sends its body only once it is told to, as curl does for large ones."""
+    """The client sends its body only after 100 Continue, as curl does for large ones."""
     host, _, port = place.running.public.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     with contextlib.closing(writer):

@@ -49,7 +49,7 @@ async def refresh(runtime: Path, *arguments: str) -> Completed:
 
 
 def has_logged_refreshes(worker: Signer, count: int) -> bool:
-    """Return whether the worker has logged so many tokens that were replaced on request."""
+    """Return whether the worker has logged this many tokens that were replaced on request."""
     return [entry["reason"] for entry in worker.log("credential refreshed")].count("forced") == count
 
 

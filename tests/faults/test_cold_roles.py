@@ -1,4 +1,4 @@
-"""600 roles after a start: a role that is asked for is fetched first, and nobody waits for those that are not."""
+"""600 roles after a start: a role that requests need is fetched first, and no request waits for the others."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-ROLES, ASKED = 600, 20
+ROLES, REQUESTED = 600, 20
 MAX_AHEAD = 60
 """How many tokens the signer may have fetched before the first requests arrive, and those under way."""
 
 
 async def test_roles_that_are_asked_for_are_fetched_first(tmp_path: Path) -> None:
-    """The apps asked for are the last ones of the definitions, and each has 10 clients."""
-    asked = [f"r{number}" for number in range(ROLES - ASKED, ROLES)]
+    """The requested apps are the last ones of the definitions, and each has 10 clients."""
+    requested = [f"r{number}" for number in range(ROLES - REQUESTED, ROLES)]
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:
         config = write_definitions(tmp_path, {"r": (cloud.sts, ROLES)})
         async with signer(session, config, wait_for=LISTENING) as running:
@@ -36,15 +36,15 @@ async def test_roles_that_are_asked_for_are_fetched_first(tmp_path: Path) -> Non
                 assert status == 201 or body["code"] == "credentials_unavailable", body
                 return status
 
-            statuses = await asyncio.gather(*(request(app) for app in asked * 10))
+            statuses = await asyncio.gather(*(request(app) for app in requested * 10))
             assert set(statuses) == {201}
             # The log is written a moment later.
-            await wait_until(lambda: set(asked) <= set(fetched_apps(running)))
+            await wait_until(lambda: set(requested) <= set(fetched_apps(running)))
             order = fetched_apps(running)
-            last = max(order.index(app) for app in asked)
+            last = max(order.index(app) for app in requested)
             _, readiness = await running.readiness()
             print(
-                f"{ASKED} of {ROLES} roles asked for: fetched among the first {last + 1}, the slowest of "
+                f"{REQUESTED} of {ROLES} roles requested: fetched among the first {last + 1}, the slowest of "
                 f"{len(durations)} requests {max(durations):.2f} s; then {readiness['usable_roles']} roles usable"
             )
             assert last < MAX_AHEAD

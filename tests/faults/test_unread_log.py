@@ -1,4 +1,4 @@
-"""Nobody reads the log: everything else goes on, and lines are lost only when 32 MB of them wait."""
+"""No process reads the log: everything else works, and lines are lost only when 32 MB of them wait."""
 
 from __future__ import annotations
 

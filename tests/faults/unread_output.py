@@ -1,4 +1,4 @@
-"""A signer whose log or audit log nobody reads, and requests that fill what waits for the reader."""
+"""A signer whose log or audit log no process reads, and requests that fill what waits for the reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs with the program openssl, which is nobody's code here."""
+"""Signs with the program openssl, which shares no code with this project."""
 
 from __future__ import annotations
 

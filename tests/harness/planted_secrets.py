@@ -191,7 +191,7 @@ def edits(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "lists", _dump(document, lambda key, value: {key: [value]})
     yield "mappings", _dump(document, lambda key, value: {key: {"a": value}})
     yield "keys of secrets", _dump(document, lambda key, value: {key: {value: 1}})
-    yield "beside an unknown key", _dump(document, lambda key, value: {key: value, "zzz": 1})
+    yield "next to an unknown key", _dump(document, lambda key, value: {key: value, "zzz": 1})
     yield "unclosed references", _dump(document, lambda key, value: {key: f"${{{value}"})
     yield "defaults", _dump(document, lambda key, value: {key: f"${{NOT_SET:-{value}}}"})
     yield "tags", re.sub(r"^(.*): (?=\S*plantedhunter|\$\{PLANTED)", r"\1: !!str ", text, flags=re.MULTILINE)

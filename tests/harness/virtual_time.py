@@ -1,6 +1,6 @@
 """Runs a coroutine in an event loop whose clock jumps to the next timer, so that hours pass in milliseconds.
 
-Nothing depends on the speed of the machine: while a callback can run, the clock stands still. Threads and connections
+Nothing depends on the speed of the machine: while a callback can run, the clock does not move. Threads and connections
 cannot be waited for.
 """
 

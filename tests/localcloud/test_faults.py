@@ -81,7 +81,7 @@ async def test_files_and_errors_have_the_date_too(cloud: Cloud, session: aiohttp
     async with session.put(f"{cloud.metadata}/latest/meta-data/instance-id") as answer:
         assert answer.status == 405
         assert abs(offset_seconds(answer.headers["Date"]) - 3600) < 60
-    # On the same connection: what tests ask of the local cloud itself is no answer of the server.
+    # On the same connection: requests of tests to the local cloud itself are not responses of the server.
     async with session.get(f"{cloud.metadata}/-/counts") as answer:
         assert abs(offset_seconds(answer.headers["Date"])) < 60
     await cloud.set_faults()

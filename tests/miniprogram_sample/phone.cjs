@@ -1,5 +1,5 @@
 'use strict'
-// The parts of `wx` that the pages need besides the network: pickers, clipboard, modals and screen.
+// The parts of `wx` that the pages need, except the network: pickers, clipboard, modals and screen.
 const fs = require('node:fs')
 const path = require('node:path')
 const { createWx } = require('../miniprogram/wx.js')

@@ -176,7 +176,7 @@ async def test_a_first_request_may_take_longer_than_the_next_one(
 
 
 def close_idle(server: DrainingServer, max_count: int) -> int:
-    """Close so many connections that have no request in progress."""
+    """Close this many connections that have no request in progress."""
     return server.close_idle_connections(min_idle_seconds=0, max_first_request_seconds=0, max_count=max_count)
 
 

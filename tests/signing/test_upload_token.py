@@ -1,4 +1,4 @@
-"""The token of a multipart upload: whoever has it sees and changes nothing, and only its app and caller can use it."""
+"""The token of a multipart upload: its holder can neither read nor change it, and only its app and caller can use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app signs, and for whom, in words for a reader who does not know the definitions."""
+"""What an app signs, and for whom, in words for a reader who has not read the definitions."""
 
 from collections.abc import Iterator
 

@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def key_template(app: model.AppEntry) -> str:
-    """Return the template that `key` stands for; empty where the client names the object."""
+    """Return the template of the key, also where `key` is a name for one; empty where the client names the object."""
     return {"client": "", "uuid": "{uuid}.{ext}"}.get(app.key, app.key)
 
 

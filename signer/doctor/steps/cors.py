@@ -17,7 +17,7 @@ from signer.signing.v4 import Credential
 
 _EXPOSED_HEADERS = ("ETag", "x-oss-request-id")
 _REQUEST_HEADERS = ("Content-Type", "X-Requested-With")
-"""What browsers ask for with a form or a part; common upload components add the second one."""
+"""What browsers request for a form or a part; common upload components add the second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +85,17 @@ def _first_match(rules: Iterable[Any], origin: str, method: str) -> _Grant | Non
 
 
 async def _preflights(client: OssProbe, use: BucketUse, origin: str, method: str) -> _Grant | None:
-    """Return what a preflight finds. One that asks for a header that no rule allows is refused as a whole."""
+    """Return what a preflight finds. One with a header that no rule allows is refused as a whole."""
     page = "https://any.example.com" if origin == "*" else origin.replace(":*", ":8080")
-    for asked in (_REQUEST_HEADERS, ()):
+    for requested in (_REQUEST_HEADERS, ()):
         headers = {"Origin": page, "Access-Control-Request-Method": method}
-        if asked:
-            headers["Access-Control-Request-Headers"] = ", ".join(asked).lower()
+        if requested:
+            headers["Access-Control-Request-Headers"] = ", ".join(requested).lower()
         url = f"{client.endpoint.bucket_url(use)}/{'' if method == 'POST' else 'part'}"
         response = await client.http.request(url, method="OPTIONS", headers=headers)
         if response.status == 200 and "access-control-allow-origin" in response.headers:
             exposed = response.headers.get("access-control-expose-headers", "").split(",")
-            return _Grant(asked, tuple(name.strip() for name in exposed))
+            return _Grant(requested, tuple(name.strip() for name in exposed))
     return None
 
 

@@ -19,7 +19,7 @@ from signer.revision import RolePlanner
 from signer.signing.v4 import Credential
 
 _FETCHES_PER_SECOND = 10.0
-"""Beside a running signer, which may use the rest of what STS allows."""
+"""A signer that runs at the same time may use the rest of what STS allows."""
 
 
 class TokenFetcher:

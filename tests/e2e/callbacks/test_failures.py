@@ -67,7 +67,7 @@ async def test_one_form_cannot_stop_the_callbacks_of_another_app(
             async with session.post(url, data=call["body"].encode(), headers=call["headers"]) as response:
                 assert response.status == 200
         assert (await running.counts())["depth"] == 1
-        # Another customer of OSS can have any body signed, and the client knows the URL with the proof of its form.
+        # Another customer of OSS can have any body signed, and the client has the URL with the proof of its form.
         statuses = [
             (await call_back(cloud, call["url"], f"bucket=photos&object=a/{number}.jpg"))["status"]
             for number in range(40)

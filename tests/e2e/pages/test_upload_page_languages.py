@@ -1,4 +1,4 @@
-"""The upload page in the language that the browser asks for."""
+"""The upload page in the language that the browser requests."""
 
 from __future__ import annotations
 

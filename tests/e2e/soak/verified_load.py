@@ -27,7 +27,7 @@ PAUSE_SECONDS = 0.3
 """Between two requests for one app, by the machine's clock."""
 EXPIRED = ("Policy expired", "SecurityTokenExpired")
 UNKNOWN_TOKEN = "0002-00000006"
-"""The EC of OSS for an AccessKey id and a token that it does not know."""
+"""The EC of OSS for an unknown AccessKey id and token."""
 _SECOND = timedelta(seconds=1)
 _ATTEMPTS = 100
 

@@ -26,7 +26,7 @@ RELOAD_PAUSE_SECONDS = 0.5
 
 @contextlib.asynccontextmanager
 async def unread_log(world: World, _rng: random.Random) -> AsyncIterator[None]:
-    """Nobody reads stderr."""
+    """No process reads stderr."""
     stderr = world.running.process.stderr
     stderr.stop_reading()
     try:

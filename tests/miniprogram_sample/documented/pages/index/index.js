@@ -1,4 +1,4 @@
-// What Alibaba's help page on uploads from WeChat mini-programs (document 92883) tells its readers to write: the same
+// What Alibaba's help page on uploads from WeChat mini-programs (document 92883) shows: the same
 // requests with the same fields and the same key, in words of our own. Only the addresses, in config.js, are the reader's.
 const { signer, bucket } = require('../../config.js')
 
