@@ -7,9 +7,10 @@ import sys
 import tomllib
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient
 
 from signer.api.routes import public_routes
@@ -66,7 +67,7 @@ apps:
 """
     async with running_service(definitions) as service:
         router = public_routes(service, cast(CallbackReceiver, None))
-        client = await aiohttp_client(HttpTestServer(service, router, ADAPTERS[adapter]))
+        client: TestClient[Any, Any] = await aiohttp_client(HttpTestServer(service, router, ADAPTERS[adapter]))
         sys.setprofile(record)
         try:
             response = await client.post("/v1/apps/a/uploads", json={"filename": "cat.jpg"})
