@@ -13,13 +13,14 @@ Tests play the phone under `/-/`, on each of the local cloud's servers:
 | 40001 | isv.missing-app-id, -method, -signature … | a public parameter is missing                            |
 | 40002 | isv.invalid-app-id                        | an app that does not exist                               |
 | 40002 | isv.invalid-signature                     | the signature is not that of the app's key               |
+| 40002 | isv.invalid-timestamp                     | a timestamp that is not as 2026-01-01 12:00:00           |
 | 40002 | isv.grant-type-invalid                    | a grant_type that does not exist                         |
 | 40002 | isv.code-invalid                          | a code that was never issued, was used, or is too old    |
 | 40002 | isv.unmatched-app-id                      | a code of another app                                    |
 | 20000 | aop.unknow-error                          | the fault `throttling`                                   |
 
-Other methods, `refresh_token`, `app_auth_token` and other signatures than RSA2 have status 501. Responses
-are not signed.
+Other methods, `refresh_token`, `app_auth_token`, certificates, encryption, and other signatures, charsets, formats and
+versions have status 501. The age of a timestamp is not checked, as it is not documented. Responses are not signed.
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from localcloud.control_json import bad_request, read_json
+from localcloud.form_parameters import parameters_of
 from localcloud.world import World
 
 PATH = "/gateway.do"
 _METHOD = "alipay.system.oauth.token"
 _APP_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
 _CODE_LIFE = timedelta(hours=24)
 _MAX_CODES = 100_000
 _REQUIRED = {
@@ -55,6 +58,18 @@ _REQUIRED = {
     "timestamp": "isv.missing-timestamp",
     "version": "isv.missing-version",
 }
+_IMPLEMENTED = {
+    "method": (_METHOD,),
+    "sign_type": ("RSA2",),
+    "version": ("1.0",),
+    "format": ("JSON", "json"),
+    "charset": ("utf-8", "UTF-8", "utf8"),
+    "app_auth_token": (),
+    "encrypt_type": (),
+    "app_cert_sn": (),
+    "alipay_root_cert_sn": (),
+}
+"""The values of parameters that have other values, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +102,24 @@ class Alipay:
         """Return the action and the app, for `/-/calls`."""
         if request.path != PATH:
             return "", ""
-        return "alipayOauthToken", (await _parameters(request)).get("app_id", "")
+        return "alipayOauthToken", (await parameters_of(request)).get("app_id", "")
 
     async def execute(self, request: web.Request) -> web.Response:
         self._world.counts["wechat.alipayOauthToken"] += 1
-        given = await _parameters(request)
+        given = await parameters_of(request)
         for name, sub_code in _REQUIRED.items():
             if not given.get(name):
                 return _error("40001", "Missing Required Arguments", sub_code)
-        for name, known in (("method", _METHOD), ("sign_type", "RSA2"), ("app_auth_token", "")):
-            if given.get(name, "") != known:
+        for name, value in given.items():
+            if value and value not in _IMPLEMENTED.get(name, (value,)):
                 return web.json_response({"error": f"this {name} is not implemented"}, status=501)
         app = self._apps.get(given["app_id"])
         if app is None:
             return _invalid("isv.invalid-app-id")
         if not _is_signed(given, app.public_key):
             return _invalid("isv.invalid-signature")
+        if not _TIMESTAMP.fullmatch(given["timestamp"]):
+            return _invalid("isv.invalid-timestamp")
         if given.get("grant_type") == "refresh_token":
             return web.json_response({"error": "refresh_token is not implemented"}, status=501)
         if given.get("grant_type") != "authorization_code":
@@ -158,12 +175,6 @@ class Alipay:
 
 def busy_response() -> web.Response:
     return _error("20000", "Service Currently Unavailable", "aop.unknow-error")
-
-
-async def _parameters(request: web.Request) -> dict[str, str]:
-    """Return the parameters of the query and the form; a file is none."""
-    form = await request.post()
-    return {**request.query, **{name: value for name, value in form.items() if isinstance(value, str)}}
 
 
 def _is_signed(given: dict[str, str], key: RSAPublicKey) -> bool:

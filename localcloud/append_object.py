@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
 
 from localcloud.crc64 import combine
+from localcloud.integers import parse_integer
 from localcloud.object_headers import DEFAULT_TYPE, acl_of, encryption_header, storage_class_of, stored_headers
 from localcloud.object_tags import tags_of
 from localcloud.objects import Objects, StoredObject
@@ -19,6 +21,8 @@ from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.oss_request import OssRequest
 from localcloud.put_object import receive
 from localcloud.world import World, iso
+
+_MAX_POSITION = 2**63 - 1
 
 
 async def append_object(world: World, objects: Objects, request: OssRequest) -> web.Response:
@@ -55,10 +59,12 @@ async def append_object(world: World, objects: Objects, request: OssRequest) -> 
 
 def _position(request: OssRequest) -> int:
     text = request.query.get("position", "")
-    if not text.isdecimal() or not text.isascii():
-        message = "The position is missing or no integer that is 0 or greater."
-        raise invalid_argument(message, "" if text else "0016-00000501", "position", text)
-    return int(text[:19])
+    position = parse_integer(text, _MAX_POSITION)
+    if position is None:
+        message = "Missing Some Required Arguments. The position is missing or no integer that is 0 or greater."
+        ec = "0016-00000502" if text else "0016-00000501"
+        raise OssError(400, "MissingArgument", message, ec, argument=("position", text))
+    return position
 
 
 def _appendable(objects: Objects, bucket: str, key: str, position: int) -> StoredObject | None:
@@ -82,11 +88,20 @@ def _new_object(request: OssRequest, now: str) -> StoredObject:
         crc64="0",
         last_modified=now,
         acl=acl_of(sent),
-        storage_class=storage_class_of(sent),
+        storage_class=_storage_class(sent),
         object_type="Appendable",
         headers=stored_headers(sent),
         tags=tags_of(request),
     )
+
+
+def _storage_class(sent: Mapping[str, str]) -> str:
+    """See: https://help.aliyun.com/zh/oss/support/0016-00000503"""
+    found = storage_class_of(sent)
+    if found in ("ColdArchive", "DeepColdArchive"):
+        message = f"Appendable objects cannot have the storage class {found}."
+        raise invalid_argument(message, "0016-00000503", "x-oss-storage-class", found)
+    return found
 
 
 def _wrong_position(position: int) -> OssError:

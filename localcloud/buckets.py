@@ -58,7 +58,7 @@ async def put_bucket(world: World, request: OssRequest) -> web.Response:
     known = world.buckets.get(request.bucket.name, request.bucket)
     acl = request.headers.get("x-oss-acl", known.acl)
     if acl not in _ACLS:
-        raise invalid_argument("no such bucket access control exists", "", "x-oss-acl", acl)
+        raise invalid_argument("no such bucket access control exists", "0015-00000204", "x-oss-acl", acl)
     body = await read_body(request.http, _MAX_BODY_BYTES)
     if body:
         for child in parse_xml(body, "CreateBucketConfiguration"):

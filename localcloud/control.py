@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.calls import CallLog
-from localcloud.control_json import bad_request
+from localcloud.control_json import bad_request, read_json
 from localcloud.cors import rules_for
 from localcloud.faults import Faults
 from localcloud.objects import Objects
@@ -57,15 +57,22 @@ class Control:
         return web.json_response([describe(each) for each in self._objects.list(request.query.get("bucket", ""))])
 
     async def create_bucket(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        bucket = Bucket(body["name"], body["region"], cors=rules_for(tuple(body.get("cors_origins", ["*"]))))
+        body = await read_json(request)
+        if not isinstance(body, dict) or not {"name", "region"} <= set(body) <= {"name", "region", "cors_origins"}:
+            return bad_request("the members are name, region and optionally cors_origins")
+        origins = body.get("cors_origins", ["*"])
+        if not isinstance(origins, list) or not all(isinstance(each, str) for each in [*origins, body["name"]]):
+            return bad_request("name must be a text, cors_origins a list of texts")
+        if not isinstance(body["region"], str) or not body["region"]:
+            return bad_request("region must be a text")
+        bucket = Bucket(body["name"], body["region"], cors=rules_for(tuple(origins)))
         self._world.buckets[bucket.name] = bucket
         return web.json_response({"name": bucket.name, "region": bucket.region}, status=201)
 
     async def set_access_key(self, request: web.Request) -> web.Response:
         known = self._world.access_keys.get(request.match_info["id"])
         try:
-            key = _access_key(request.match_info["id"], await request.json(), known)
+            key = _access_key(request.match_info["id"], await read_json(request), known)
         except ValueError as error:
             return bad_request(str(error))
         self._world.access_keys[key.id] = key
@@ -76,7 +83,7 @@ class Control:
 
     async def set_faults(self, request: web.Request) -> web.Response:
         try:
-            self._faults.set(await request.json(), request.query.get("seed"))
+            self._faults.set(await read_json(request), request.query.get("seed"))
         except ValueError as error:
             return bad_request(str(error))
         return await self.show_faults(request)

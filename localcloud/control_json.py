@@ -6,10 +6,10 @@ from aiohttp import web
 
 
 async def read_json(request: web.Request) -> Any:
-    """Return the JSON body, or None if it is not JSON."""
+    """Return the JSON body; None if it is not JSON, or nested too deeply."""
     try:
         return await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

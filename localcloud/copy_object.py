@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from localcloud.addressing import check_key
-from localcloud.get_object import find, is_unmodified
+from localcloud.get_object import check_readable, find, is_unmodified
 from localcloud.object_headers import (
     DEFAULT_TYPE,
     ENCRYPTION,
@@ -39,6 +39,7 @@ async def copy_object(world: World, objects: Objects, request: OssRequest) -> we
     source_bucket, source_key = _source(sent["x-oss-copy-source"])
     source = _readable_source(world, objects, request, source_bucket, source_key)
     _check_conditions(sent, source)
+    check_readable(objects, source_bucket, source_key)
     if forbids_overwrite(sent) and objects.find(bucket.name, key):
         raise already_exists("0026-00000002")
     is_same = (source_bucket, source_key) == (bucket.name, key)

@@ -14,11 +14,13 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from localcloud.integers import parse_integer
 from localcloud.oss_errors import OssError, malformed_xml, not_implemented
 from localcloud.oss_xml import parse_xml, read_body, xml_response
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "HEAD")
 _MAX_RULES = 20
+_MAX_AGE_SECONDS = 999_999_999
 _EXPOSED = ("ETag", "x-oss-request-id", "x-oss-hash-crc64ecma")
 _MAX_BODY_BYTES = 2 * 2**20
 _TAGS = {
@@ -91,7 +93,10 @@ def _parse(given: Any) -> CorsRule:
     if any("*" in each for each in texts["expose_headers"]):
         raise ValueError("expose_headers must not contain *")
     lists = {name: tuple(values) for name, values in texts.items()}
-    return CorsRule(max_age_seconds=int(given.get("max_age_seconds", 0)), **lists)
+    max_age = parse_integer(str(given.get("max_age_seconds", 0)), _MAX_AGE_SECONDS)
+    if max_age is None:
+        raise ValueError("max_age_seconds must be a whole number")
+    return CorsRule(max_age_seconds=max_age, **lists)
 
 
 def allow_origin(request: web.Request, response: web.StreamResponse, rules: Rules) -> None:
@@ -104,9 +109,15 @@ def allow_origin(request: web.Request, response: web.StreamResponse, rules: Rule
 
 
 def preflight(request: web.Request, rules: Rules) -> web.Response:
-    """OptionObject. Raise `OssError` if no rule matches."""
+    """OptionObject. Raise `OssError` if no rule matches, or if it is no preflight.
+
+    See: https://help.aliyun.com/zh/oss/support/http-400-status-code
+    """
     origin, method = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
-    rule = None if origin is None or method is None else _first_match(rules, origin, method, request.headers)
+    if origin is None or method is None:
+        missing = "Origin request" if origin is None else "Request Access-Control-Request-Method"
+        raise OssError(400, "BadRequest", f"Insufficient information. {missing} header needed.")
+    rule = _first_match(rules, origin, method, request.headers)
     if rule is None:
         message = "CORSResponse: This CORS request is not allowed. Rules are not found for this origin."
         raise OssError(403, "AccessForbidden", message, "0007-00000001")
@@ -171,4 +182,4 @@ def _first_match(rules: Rules, origin: str, method: str, headers: Mapping[str, s
 
 
 def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text) is not None
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "[ -~]*"), text) is not None

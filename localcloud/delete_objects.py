@@ -24,7 +24,8 @@ async def delete_multiple_objects(objects: Objects, request: OssRequest) -> web.
     """Delete the listed keys, of which none need exist. Unless it is quiet, return them."""
     encode, encoding = encoder(request.query)
     if "Content-MD5" not in request.headers:
-        raise OssError(400, "MissingArgument", "Missing Some Required Arguments. The request misses Content-MD5.")
+        message = "Missing Some Required Arguments. The request misses Content-MD5."
+        raise OssError(400, "MissingArgument", message, "0016-00000606")
     root = parse_xml(await read_body(request.http, _MAX_BODY_BYTES), "Delete")
     listed = root.findall("Object")
     if not 1 <= len(listed) <= _MAX_OBJECTS:

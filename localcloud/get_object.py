@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import BinaryIO
 
 from aiohttp import web
 
+from localcloud.http_dates import http_date, parse_http_date
 from localcloud.image_process import PARAMETER, parse_process, process_image
-from localcloud.objects import Objects, StoredObject, http_date
+from localcloud.object_headers import ARCHIVES, check_header
+from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError
 from localcloud.oss_request import OssRequest
 from localcloud.symlink_target import follow
@@ -29,6 +30,7 @@ _RANGE = re.compile(r"bytes=(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))", re.
 
 async def get_object(world: World, objects: Objects, request: OssRequest) -> web.Response:
     key, stored = follow(world, objects, request, find(objects, request.bucket.name, request.key))
+    check_readable(objects, request.bucket.name, key)
     headers = _headers(stored)
     if is_unmodified(request.headers, stored):
         return web.Response(status=304, headers=headers)
@@ -84,6 +86,16 @@ def is_unmodified(sent: Mapping[str, str], stored: StoredObject) -> bool:
     return since is not None and modified <= since
 
 
+def check_readable(objects: Objects, bucket: str, key: str) -> None:
+    """Raise InvalidObjectState for an object in an archive: there is no RestoreObject here.
+
+    See: https://help.aliyun.com/zh/oss/support/0016-00000404
+    """
+    if find(objects, bucket, key).storage_class in ARCHIVES:
+        message = "The operation is not valid for the object's state"
+        raise OssError(403, "InvalidObjectState", message, "0016-00000404")
+
+
 def find(objects: Objects, bucket: str, key: str) -> StoredObject:
     """Return the object. Raise NoSuchKey."""
     stored = objects.find(bucket, key)
@@ -97,7 +109,7 @@ def _requested_headers(request: OssRequest) -> dict[str, str]:
     given = {name: value for name, value in request.query.items() if name.startswith(_RESPONSE)}
     if given and request.signer is None:
         raise OssError(400, "InvalidRequest", "The response headers cannot be overridden by an anonymous request.")
-    return {name.removeprefix(_RESPONSE).title(): value for name, value in given.items()}
+    return {name.removeprefix(_RESPONSE).title(): check_header(name, value) for name, value in given.items()}
 
 
 def _headers(stored: StoredObject) -> dict[str, str]:
@@ -152,10 +164,7 @@ def _matches(given: str, etag: str) -> bool:
 
 def _date(text: str | None) -> datetime | None:
     """Return the time of an HTTP date; None if it is none, which OSS ignores."""
-    try:
-        return None if text is None else parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
-        return None
+    return None if text is None else parse_http_date(text)
 
 
 def _precondition_failed(condition: str) -> OssError:

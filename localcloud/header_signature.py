@@ -12,22 +12,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from urllib.parse import quote
 
 from aiohttp import web
 
 from localcloud.bucket_queries import region_of_host
-from localcloud.operation import Operation
+from localcloud.http_dates import parse_http_date
+from localcloud.integers import parse_integer
+from localcloud.operation import SIGNATURE_PARAMETERS, Operation
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
-from localcloud.v1_signature import SCHEME, URL_PARAMETERS, verify_header, verify_url
+from localcloud.v1_signature import SCHEME, verify_header, verify_url
 from localcloud.world import Bucket, World
 
 _VERSION = "OSS4-HMAC-SHA256"
-_V4_URL = {"x-oss-signature-version", "x-oss-signature"}
-_URL_SIGNATURE = _V4_URL | URL_PARAMETERS
+_V4_URL = frozenset(name for name in SIGNATURE_PARAMETERS if name.startswith("x-oss-"))
 _PAYLOAD = "UNSIGNED-PAYLOAD"
 _SKEW = timedelta(minutes=15)
 _MAX_EXPIRES_SECONDS = 7 * 24 * 60 * 60
@@ -68,17 +68,20 @@ def authorize(
 
 def is_signed(request: web.Request, query: Mapping[str, str]) -> bool:
     """Return whether the request has a signature of any version, valid or not."""
-    return "Authorization" in request.headers or bool(_URL_SIGNATURE & query.keys())
+    return "Authorization" in request.headers or bool(SIGNATURE_PARAMETERS & query.keys())
 
 
 def _verify(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer | None:
     """Return the signer; None if the request has no signature. Raise `OssError` as OSS does."""
+    if "Authorization" in request.headers and SIGNATURE_PARAMETERS & query.keys():
+        message = "The signature must be either in the Authorization header or in the URL."
+        raise invalid_argument(message, "0002-00000039", "Authorization", request.headers["Authorization"])
     if "Authorization" in request.headers:
         by_header = verify_header if request.headers["Authorization"].startswith(SCHEME) else _by_header
         return by_header(world, request, query, bucket, key)
     if _V4_URL & query.keys():
         return _by_url(world, request, query, bucket, key)
-    if URL_PARAMETERS & query.keys():
+    if SIGNATURE_PARAMETERS & query.keys():
         return verify_url(world, request, query, bucket, key)
     return None
 
@@ -104,7 +107,11 @@ def _by_header(world: World, request: web.Request, query: Mapping[str, str], buc
     if abs(world.now() - _moment(date)) > _SKEW:
         raise _skewed()
     signer = signer_of(world, scope.key_id, request.headers.get("x-oss-security-token"), world.now())
-    canonical = _canonical(request, query, bucket, key, given.get("AdditionalHeaders", ""))
+    additional = given.get("AdditionalHeaders", "")
+    if (missing := _missing_header(request, additional)) is not None:
+        ec = "0002-00000211" if missing.strip() else "0002-00000210"
+        raise _invalid_header(f"The request misses the additional header {missing}.", ec, rest)
+    canonical = _canonical(request, query, bucket, key, additional)
     _compare(signer, scope, date, canonical, given["Signature"])
     return signer
 
@@ -122,7 +129,11 @@ def _by_url(world: World, request: web.Request, query: Mapping[str, str], bucket
     _check_expiry(query.get("x-oss-expires"), _moment(date), world.now())
     signer = signer_of(world, scope.key_id, query.get("x-oss-security-token"), world.now())
     signed = {name: value for name, value in query.items() if name != "x-oss-signature"}
-    canonical = _canonical(request, signed, bucket, key, query.get("x-oss-additional-headers", ""))
+    additional = query.get("x-oss-additional-headers", "")
+    if _missing_header(request, additional) is not None:
+        message = "The request misses an additional header."
+        raise invalid_argument(message, "0002-00000077", "x-oss-additional-headers", additional)
+    canonical = _canonical(request, signed, bucket, key, additional)
     _compare(signer, scope, date, canonical, query.get("x-oss-signature", ""))
     return signer
 
@@ -130,19 +141,26 @@ def _by_url(world: World, request: web.Request, query: Mapping[str, str], bucket
 def _check_expiry(expires: str | None, signed_at: datetime, now: datetime) -> None:
     if expires is None:
         raise invalid_argument("The URL misses x-oss-expires.", "0002-00000215", "x-oss-expires")
-    if not expires.isdecimal() or not 1 <= int(expires[:9]) <= _MAX_EXPIRES_SECONDS:
+    seconds = parse_integer(expires, _MAX_EXPIRES_SECONDS)
+    if not seconds:
         raise invalid_argument("The x-oss-expires is invalid.", "0002-00000232", "x-oss-expires", expires)
     if signed_at - now > _SKEW:
         raise _skewed()
-    if now > signed_at + timedelta(seconds=int(expires)):
+    if now > signed_at + timedelta(seconds=seconds):
         raise denied("Request has expired.", "0002-00000236")
+
+
+def _missing_header(request: web.Request, additional_headers: str) -> str | None:
+    """Return the first of the additional headers that the request does not have; None if it has all."""
+    names = additional_headers.split(";") if additional_headers else []
+    return next((name for name in names if name not in request.headers or "_" in name), None)
 
 
 def _canonical(
     request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str, additional_headers: str
 ) -> str:
     """Return the canonical request: method, resource, query, signed headers, names of additional headers, payload."""
-    additional = sorted({name.strip().lower() for name in additional_headers.split(";") if name.strip()})
+    additional = sorted({name.lower() for name in additional_headers.split(";") if name})
     names = {name.lower() for name in request.headers}
     signed = {name for name in names if name.startswith("x-oss-") or name in ("content-type", "content-md5")}
     headers = "".join(
@@ -212,10 +230,8 @@ def _header_date(request: web.Request) -> str:
     """Return `x-oss-date`, or the Date header in the same format."""
     date = request.headers.get("x-oss-date")
     if date is None and "Date" in request.headers:
-        try:
-            date = parsedate_to_datetime(request.headers["Date"]).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        except ValueError:
-            date = ""
+        moment = parse_http_date(request.headers["Date"])
+        date = None if moment is None else moment.strftime("%Y%m%dT%H%M%SZ")
     if date is None or not _DATE.fullmatch(date):
         raise denied("OSS authentication requires a valid Date.", "0002-00000503")
     return date

@@ -12,12 +12,14 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
+from localcloud.integers import parse_integer
 from localcloud.oss_errors import OssError, malformed_xml, not_implemented
 from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import parse_xml, read_body, xml_response
 
 _MAX_BODY_BYTES = 2 * 2**20
 _MAX_RULES = 1000
+_MAX_DAYS = 2**31 - 1
 _ACTIONS = frozenset(
     {
         "Expiration",
@@ -75,7 +77,7 @@ def _check_abort(tags: Iterable[str], action: ElementTree.Element) -> None:
     if len(found) > 1:
         raise malformed_xml("0014-00000074")
     days = action.findtext("Days")
-    if days is not None and not (days.isdecimal() and int(days[:9]) > 0):
+    if days is not None and not parse_integer(days, _MAX_DAYS):
         raise malformed_xml()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
+from localcloud.integers import parse_integer
 from localcloud.oss_errors import invalid_argument
 from localcloud.oss_xml import elements
 
@@ -29,10 +30,11 @@ def encoder(query: Mapping[str, str]) -> tuple[Callable[[str], str], str | None]
 def limit(query: Mapping[str, str], name: str, default: int = 1000, ec: str = "") -> int:
     """Return the number of entries of a page. Raise InvalidArgument unless it is from 1 to 1000."""
     text = query.get(name, str(default))
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:5]) <= 1000:
+    found = parse_integer(text, 1000)
+    if not found:
         message = f"Argument {name} must be an integer between 1 and 1000."
         raise invalid_argument(message, ec, name, text)
-    return int(text)
+    return found
 
 
 @dataclass(slots=True)

@@ -20,7 +20,6 @@ start from now on; by default `pass`. A file that WeChat cannot download has the
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ class MediaChecks:
 
     async def get_token(self, request: web.Request) -> web.Response:
         self._world.counts["wechat.getStableAccessToken"] += 1
-        body = await _body(request)
+        body = await read_json(request)
         if not isinstance(body, dict):
             return _refuse(47001, "data format error")
         if body.get("force_refresh"):
@@ -103,7 +102,7 @@ class MediaChecks:
         app_id = self._app_of(request.query.get("access_token", ""))
         if app_id is None:
             return _refuse(40001, "invalid credential, access_token is invalid or not latest")
-        body = await _body(request)
+        body = await read_json(request)
         if not isinstance(body, dict) or not _is_check(body):
             return _refuse(47001, "data format error")
         if body["version"] != 2:
@@ -175,13 +174,6 @@ class MediaChecks:
             return bad_request("the member is suggest: pass, review or risky")
         self._suggestions[request.match_info["appid"]] = body["suggest"]
         return web.json_response(body)
-
-
-async def _body(request: web.Request) -> Any:
-    try:
-        return json.loads(await request.read())
-    except ValueError:
-        return None
 
 
 def _is_text(value: object) -> bool:

@@ -1,5 +1,7 @@
 """The ECS metadata service of 100.100.100.200, with its normal mode (v1) and its hardened mode (v2).
 
+It gives no token to a request with X-Forwarded-For, which a proxy has forwarded.
+
 See: https://help.aliyun.com/zh/ecs/user-guide/view-instance-metadata
 """
 
@@ -10,6 +12,7 @@ import secrets
 from aiohttp import web
 from cachetools import TLRUCache
 
+from localcloud.integers import parse_integer
 from localcloud.trust import trusts
 from localcloud.world import DEFAULT_ACCOUNT, Token, World, iso, role_arn
 
@@ -55,11 +58,13 @@ class Metadata:
         if self._world.metadata_token_status is not None:
             status = self._world.metadata_token_status
             return web.Response(status=status, headers={"Allow": "GET"} if status == 405 else None)
-        ttl = request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", "")
-        if not ttl.isdecimal() or not 1 <= int(ttl) <= _MAX_TTL_SECONDS:
+        if "X-Forwarded-For" in request.headers:
+            return web.Response(status=403, text="403 - Forbidden")
+        ttl = parse_integer(request.headers.get("X-aliyun-ecs-metadata-token-ttl-seconds", ""), _MAX_TTL_SECONDS)
+        if not ttl:
             return web.Response(status=400, text="400 - Bad Request")
         token = secrets.token_urlsafe(32)
-        self._tokens[token] = int(ttl)
+        self._tokens[token] = ttl
         return web.Response(text=token)
 
     def _refusal(self, request: web.Request) -> web.Response | None:

@@ -12,6 +12,7 @@ import asyncio
 
 from aiohttp import web
 
+from localcloud.integers import parse_integer
 from localcloud.listing import encoder
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, delete_parts
 from localcloud.object_headers import (
@@ -84,10 +85,11 @@ def part_number(text: str) -> int:
     """Raise InvalidArgument unless it is from 1 to 10,000."""
     if not text:
         raise _missing_part_number()
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:6]) <= MAX_PART_NUMBER:
+    found = parse_integer(text, MAX_PART_NUMBER)
+    if not found:
         message = "Part number must be an integer between 1 and 10000, inclusive."
         raise invalid_argument(message, "0017-00000220", "PartNumber", text)
-    return int(text)
+    return found
 
 
 def _missing_part_number() -> OssError:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from localcloud.integers import parse_integer
 from localcloud.listing import Page, encoder, limit, page_of
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part
 from localcloud.oss_errors import invalid_argument
 from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, oss_time, xml_response
+
+_MAX_MARKER = 2**31 - 1
 
 
 async def list_parts(uploads: MultipartUploads, request: OssRequest) -> web.Response:
@@ -19,11 +22,12 @@ async def list_parts(uploads: MultipartUploads, request: OssRequest) -> web.Resp
     encode, encoding = encoder(query)
     most = limit(query, "max-parts")
     marker = query.get("part-number-marker") or "0"  # oss2 sends it empty
-    if not marker.isdecimal() or not marker.isascii():
+    after = parse_integer(marker, _MAX_MARKER)
+    if after is None:
         message = "Argument part-number-marker must be an integer."
         raise invalid_argument(message, "", "part-number-marker", marker)
     upload = uploads.find(bucket.name, key, query["uploadId"])
-    found = [upload.parts[number] for number in sorted(upload.parts) if number > int(marker[:9])]
+    found = [upload.parts[number] for number in sorted(upload.parts) if number > after]
     shown, is_truncated = found[:most], len(found) > most
     members = elements(
         {

@@ -11,8 +11,9 @@ from dataclasses import replace
 from aiohttp import web
 
 from localcloud.get_object import find
+from localcloud.http_dates import http_date
 from localcloud.object_headers import acl_of
-from localcloud.objects import Objects, http_date
+from localcloud.objects import Objects
 from localcloud.oss_errors import invalid_argument
 from localcloud.oss_request import OssRequest
 from localcloud.ownership import access_control_policy
@@ -20,7 +21,7 @@ from localcloud.ownership import access_control_policy
 
 async def put_object_acl(objects: Objects, request: OssRequest) -> web.Response:
     if "x-oss-object-acl" not in request.headers:
-        raise invalid_argument("The request misses x-oss-object-acl.", "", "x-oss-object-acl")
+        raise invalid_argument("The request misses x-oss-object-acl.", "0017-00000105", "x-oss-object-acl")
     acl, bucket = acl_of(request.headers), request.bucket.name
     stored = find(objects, bucket, request.key)
     await asyncio.to_thread(objects.update, bucket, replace(stored, acl=acl))

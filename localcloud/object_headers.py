@@ -5,6 +5,7 @@ See: https://help.aliyun.com/zh/oss/developer-reference/putobject
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from localcloud.oss_errors import OssError, invalid_argument, not_implemented
@@ -14,8 +15,23 @@ _META = "x-oss-meta-"
 ENCRYPTION = "x-oss-server-side-encryption"
 _MAX_META_BYTES = 8 * 1024
 _ACLS = ("default", "private", "public-read", "public-read-write")
-_STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
+ARCHIVES = ("Archive", "ColdArchive", "DeepColdArchive")
+"""The storage classes whose objects must be restored before they can be read."""
+_STORAGE_CLASSES = ("Standard", "IA", *ARCHIVES)
 DEFAULT_TYPE = "application/octet-stream"
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""What no value of a header may contain. A form and a query can."""
+
+
+def check_header(name: str, value: str) -> str:
+    """Return the value. Raise InvalidArgument if no response could have it as a header.
+
+    See: https://help.aliyun.com/zh/oss/user-guide/0017-00000205
+    """
+    if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        raise invalid_argument("The parameter contains invalid characters.", "0017-00000205", ascii(name), ascii(value))
+    return value
 
 
 def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
@@ -24,7 +40,9 @@ def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
     Raise MetadataTooLarge, or `OssError` for an encryption that does not exist or is not implemented.
     """
     named = {name.lower(): value for name, value in sent.items()}
-    kept = {name: value for name, value in named.items() if name in _STORED or name.startswith(_META)}
+    kept = {
+        name: check_header(name, value) for name, value in named.items() if name in _STORED or name.startswith(_META)
+    }
     if sum(len((name + value).encode()) for name, value in kept.items() if name.startswith(_META)) > _MAX_META_BYTES:
         raise OssError(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.")
     if ENCRYPTION in named:
@@ -48,10 +66,14 @@ def _encryption(algorithm: str) -> str:
 
 
 def acl_of(sent: Mapping[str, str]) -> str:
-    """Return the ACL. Raise InvalidArgument if there is no such ACL."""
+    """Return the ACL. Raise InvalidArgument if there is no such ACL.
+
+    See: https://help.aliyun.com/zh/oss/support/0017-00000104 and .../0017-00000105
+    """
     acl = sent.get("x-oss-object-acl", "default")
     if acl not in _ACLS:
-        raise invalid_argument("no such object acl", "0006-00000103", "x-oss-object-acl", acl)
+        ec = "0017-00000104" if acl else "0017-00000105"
+        raise invalid_argument("no such object acl", ec, "x-oss-object-acl", acl)
     return acl
 
 

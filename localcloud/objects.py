@@ -9,7 +9,6 @@ import os
 import shutil
 import uuid
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -128,7 +127,3 @@ class Incoming:
     ) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def http_date(iso_text: str) -> str:
-    return datetime.fromisoformat(iso_text).astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud.addressing import bucket_and_key, check_key, host_of, is_address, query_of
+from localcloud.addressing import bucket_and_key, check_encoding, check_key, host_of, is_address, query_of
 from localcloud.append_object import append_object
 from localcloud.bucket_queries import check_endpoint, check_public_endpoint, get_bucket_info, get_bucket_location
 from localcloud.buckets import get_bucket_acl, list_buckets, new_bucket, put_bucket
@@ -106,6 +106,7 @@ class Oss:
         name, key = bucket_and_key(request, self._world)
         response: web.StreamResponse
         try:
+            check_encoding(request)
             response = await self._run(request, name, key)
         except OssError as error:
             response = error_response(error, request_id, request.host)

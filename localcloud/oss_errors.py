@@ -53,8 +53,8 @@ def error_response(error: OssError, request_id: str, host: str) -> web.Response:
     if error.ec:
         members |= {"EC": error.ec, "RecommendDoc": f"https://api.aliyun.com/troubleshoot?q={error.ec}"}
     body = "".join(f"\n  <{name}>{escape(value)}</{name}>" for name, value in members.items())
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}\n</Error>\n'
+    # The host and the value of an argument may have bytes that are not UTF-8.
     return web.Response(
-        status=error.status,
-        text=f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}\n</Error>\n',
-        content_type="application/xml",
+        status=error.status, body=text.encode(errors="replace"), content_type="application/xml", charset="utf-8"
     )

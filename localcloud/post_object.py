@@ -1,6 +1,7 @@
 """PostObject: parses the multipart form as a stream and writes the file to disk.
 
 See: https://help.aliyun.com/zh/oss/developer-reference/postobject
+See: https://help.aliyun.com/zh/oss/support/0006-00000103 and .../0006-00000107
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
     already_exists,
+    check_header,
     forbids_overwrite,
     storage_class_of,
     stored_headers,
@@ -38,6 +40,8 @@ _MAX_NAME_BYTES = 8 * 1024
 _MAX_VALUE_BYTES = 2 * 2**20
 _MAX_VALUES_BYTES = 8 * 2**20
 _CHUNK_BYTES = 256 * 1024
+_UNREADABLE = (ValueError, RuntimeError, HttpProcessingError)
+"""What aiohttp raises for a body that is no form."""
 _FIELDS = frozenset(
     {
         "x-oss-signature-version",
@@ -67,14 +71,17 @@ class Form:
 async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_request: OssRequest) -> web.Response:
     request, bucket = oss_request.http, oss_request.bucket
     if request.content_type != "multipart/form-data":
-        raise OssError(412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
+        message = "Bucket POST must be of the enclosure-type multipart/form-data."
+        raise OssError(400, "RequestIsNotMultiPartContent", message)
+    if "Content-MD5" in request.headers:
+        raise not_implemented("The header Content-MD5 of PostObject", "Content-MD5")
     try:
         reader = await request.multipart()
         form, part = await _fields(reader)
     except LineTooLong:
         # aiohttp's limit for a header line of a part, 8190 bytes, is just below OSS's own.
         raise OssError(400, "FieldItemTooLong", "Your form field is too long.") from None
-    except (ValueError, HttpProcessingError):
+    except _UNREADABLE:
         raise _malformed() from None
     request[CALL].who = _key(form)
     signer, policy, key = _check_form(request, world, form, bucket)
@@ -82,6 +89,7 @@ async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_
     callback = parse_callback(form.fields["callback"], variables) if form.fields.get("callback") else None
     with objects.incoming(bucket.name) as incoming:
         await _receive(part, incoming, *policy.size_range)
+        await _check_end(reader)
         # OSS checks the expiration when the complete request has arrived.
         check_expiration(policy, world.now())
         verify(world, form.fields, bucket)
@@ -98,11 +106,19 @@ async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_
 
 def _malformed() -> OssError:
     message = "The body of your POST request is not well-formed multipart/form-data."
-    return OssError(400, "MalformedPOSTRequest", message)
+    return OssError(400, "MalformedPOSTRequest", message, "0006-00000103")
+
+
+def _not_one_file(ec: str = "") -> OssError:
+    message = "POST requires exactly one file upload per request."
+    return OssError(400, "IncorrectNumberOfFilesInPOSTRequest", message, ec)
 
 
 async def _fields(reader: MultipartReader) -> tuple[Form, BodyPartReader]:
-    """Return everything before the file, and the file part. OSS ignores later fields."""
+    """Return everything before the file, and the file part.
+
+    OSS does not document which value of a repeated field counts: the form is refused.
+    """
     fields: dict[str, str] = {}
     total = 0
     while (part := await reader.next()) is not None:
@@ -113,6 +129,8 @@ async def _fields(reader: MultipartReader) -> tuple[Form, BodyPartReader]:
             raise OssError(400, "FieldItemTooLong", "Your form field is too long.")
         if name == "file":
             return Form(fields, part.filename or "", part.headers.get("Content-Type")), part
+        if name in fields:
+            raise _malformed()
         value = await _value(part)
         total += len(value)
         if total > _MAX_VALUES_BYTES:
@@ -121,8 +139,19 @@ async def _fields(reader: MultipartReader) -> tuple[Form, BodyPartReader]:
             fields[name] = value.decode("utf-8")
         except UnicodeDecodeError:
             raise _malformed() from None
-    message = "POST requires exactly one file upload per request."
-    raise OssError(400, "IncorrectNumberOfFilesInPOSTRequest", message)
+    raise _not_one_file("0006-00000107")
+
+
+async def _check_end(reader: MultipartReader) -> None:
+    """Raise `OssError` if a field follows the file. Samples of the documentation send `submit` there."""
+    try:
+        while (part := await reader.next()) is not None:
+            name = part.name.lower() if isinstance(part, BodyPartReader) and part.name else ""
+            if name != "submit":
+                raise _not_one_file() if name == "file" else _malformed()
+            await part.release()
+    except _UNREADABLE:
+        raise _malformed() from None
 
 
 async def _value(part: BodyPartReader) -> bytes:
@@ -142,7 +171,7 @@ def _check_form(request: web.Request, world: World, form: Form, bucket: Bucket) 
             "The bucket POST must contain the specified 'key'. "
             "If it is specified, please check the order of the fields."
         )
-        raise invalid_argument(message, "0006-00000101", "key")
+        raise invalid_argument(message, "", "key")
     signer = verify(world, fields, bucket)
     policy = parse_policy(fields["policy"])
     check_expiration(policy, world.now())
@@ -151,12 +180,16 @@ def _check_form(request: web.Request, world: World, form: Form, bucket: Bucket) 
     check_key(key)
     signer.check_permission("oss:PutObject", bucket.name, key)
     stored_headers(fields)
+    _content_type(form)
+    check_header("success_action_redirect", fields.get("success_action_redirect", ""))
     acl_of(_acl_source(request, fields))
     storage_class_of(fields)
     if "x-oss-tagging" in fields:
-        raise invalid_argument("x-oss-tagging is not allowed in POST.", "0006-00000104", "x-oss-tagging")
+        raise invalid_argument("x-oss-tagging is not allowed in POST.", "", "x-oss-tagging")
     for name in fields:
-        if name.startswith("x-oss-") and not name.startswith("x-oss-meta-") and name not in _FIELDS:
+        is_foreign = name.startswith("x-oss-") and not name.startswith("x-oss-meta-") and name not in _FIELDS
+        # `acl` is a field of forms as for Amazon S3, which OSS accepts too.
+        if is_foreign or name == "acl" or name.startswith("x-amz-"):
             raise not_implemented(f"The form field {name}", name)
     return signer, policy, key
 
@@ -172,11 +205,17 @@ async def _receive(part: BodyPartReader, incoming: Incoming, minimum: int, maxim
             if incoming.size_bytes > maximum:
                 message = "Your proposed upload exceeds the maximum allowed size."
                 raise OssError(400, "EntityTooLarge", message, "0006-00000003")
-    except (ValueError, HttpProcessingError):
+    except _UNREADABLE:
         raise _malformed() from None
     if incoming.size_bytes < minimum:
         message = "Your proposed upload is smaller than the minimum allowed size."
         raise OssError(400, "EntityTooSmall", message, "0006-00000004")
+
+
+def _content_type(form: Form) -> str:
+    fields = form.fields
+    found = fields.get("x-oss-content-type") or fields.get("content-type") or form.content_type
+    return check_header("Content-Type", found or DEFAULT_TYPE)
 
 
 def _acl_source(request: web.Request, fields: Mapping[str, str]) -> Mapping[str, str]:
@@ -187,11 +226,10 @@ def _acl_source(request: web.Request, fields: Mapping[str, str]) -> Mapping[str,
 def _stored(form: Form, request: web.Request, key: str, incoming: Incoming, now: str) -> StoredObject:
     """The ETag of a posted object is a UUID, not its MD5."""
     fields = form.fields
-    content_type = fields.get("x-oss-content-type") or fields.get("content-type") or form.content_type
     return StoredObject(
         key=key,
         size_bytes=incoming.size_bytes,
-        content_type=content_type or DEFAULT_TYPE,
+        content_type=_content_type(form),
         etag=f'"{uuid.uuid4().hex.upper()}"',
         crc64=str(incoming.crc64),
         last_modified=now,

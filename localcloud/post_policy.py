@@ -65,8 +65,10 @@ def parse_policy(encoded: str) -> Policy:
     if "conditions" not in document:
         raise _invalid("missing conditions.", "0006-00000207")
     conditions = document["conditions"]
-    if not isinstance(conditions, list) or not conditions:
+    if not isinstance(conditions, list):
         raise _invalid("conditions must be a list.", "0006-00000214")
+    if not conditions:
+        raise _invalid("conditions must not be empty.", "0006-00000215")
     return Policy(
         _expiration(document["expiration"]),
         tuple(_condition(each) for each in conditions),
@@ -89,7 +91,7 @@ def _condition(item: Any) -> tuple[str, str, Any]:
     if isinstance(item, dict):
         if len(item) != 1:
             message = "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
-            raise _invalid(message, "0006-00000226")
+            raise _invalid(message, "")
         [(name, value)] = item.items()
         if not isinstance(value, str):
             raise _invalid("Invalid Simple-Condition: the value must be a string.", "0006-00000224")
@@ -131,7 +133,8 @@ def check_conditions(policy: Policy, fields: Mapping[str, str], bucket: str) -> 
     values = {**fields, "bucket": bucket}
     for (mode, name, expected), text in zip(policy.conditions, policy.texts, strict=True):
         if mode != "range" and not _holds(mode, values.get(name), expected):
-            raise denied(f"Invalid according to Policy: Policy Condition failed: {text}", "0006-00000227")
+            ec = "0006-00000227" if name in values else "0006-00000226"
+            raise denied(f"Invalid according to Policy: Policy Condition failed: {text}", ec)
     named = {name for _, name, _ in policy.conditions}
     for name in NEED_CONDITIONS:
         if name in fields and name not in named:

@@ -16,10 +16,11 @@ from localcloud.control import Control
 from localcloud.douyin import Douyin
 from localcloud.faults import Faults
 from localcloud.grants import Grants
+from localcloud.http_dates import http_date
 from localcloud.media_check import MediaChecks
 from localcloud.metadata import Metadata
 from localcloud.multipart_store import MultipartUploads
-from localcloud.objects import Objects, http_date
+from localcloud.objects import Objects
 from localcloud.oss import Oss
 from localcloud.sts import Sts
 from localcloud.wechat import WeChat

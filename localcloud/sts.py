@@ -8,10 +8,15 @@ from aiohttp import web
 
 from localcloud.assume_role import assume_role
 from localcloud.caller_identity import caller_identity
+from localcloud.form_parameters import parameters_of
 from localcloud.oidc import assume_role_with_oidc
 from localcloud.sts_errors import StsError, refusal_response
 from localcloud.sts_signature import Authenticator
 from localcloud.world import World
+
+_VERSION = "2015-04-01"
+_NOT_IMPLEMENTED = frozenset({"AssumeRoleWithSAML", "SourceIdentity"})
+"""Actions and parameters of the real STS. It ignores unknown parameters."""
 
 
 class Sts:
@@ -24,11 +29,11 @@ class Sts:
 
     async def named(self, request: web.Request) -> tuple[str, str]:
         """Return the action and the role ARN, for `/-/calls`."""
-        parameters = await _parameters(request)
+        parameters = await parameters_of(request)
         return _action(request, parameters), parameters.get("RoleArn", "")
 
     async def call(self, request: web.Request) -> web.Response:
-        parameters = await _parameters(request)
+        parameters = await parameters_of(request)
         action = _action(request, parameters)
         self._world.counts[f"sts.{action}"] += 1
         request_id = str(uuid.uuid4()).upper()
@@ -39,6 +44,10 @@ class Sts:
         return web.json_response({"RequestId": request_id, **body}, headers={"x-acs-request-id": request_id})
 
     def _run(self, action: str, parameters: dict[str, str], request: web.Request, body: bytes) -> dict[str, object]:
+        for name in _NOT_IMPLEMENTED & {action, *parameters}:
+            raise StsError(501, "NotImplemented", f"{name} is not implemented by the local cloud.")
+        if _version(request, parameters) != _VERSION:
+            raise StsError(400, "InvalidVersion", "Specified parameter Version is not valid.")
         if action == "AssumeRoleWithOIDC":
             return assume_role_with_oidc(self._world, parameters)
         caller = self._authenticator.caller(request, parameters, body)
@@ -50,9 +59,8 @@ class Sts:
         raise StsError(404, "InvalidAction.NotFound", message)
 
 
-async def _parameters(request: web.Request) -> dict[str, str]:
-    """Return the parameters of the query and of a posted form."""
-    return {name: str(value) for name, value in {**request.query, **await request.post()}.items()}
+def _version(request: web.Request, parameters: dict[str, str]) -> str:
+    return request.headers.get("x-acs-version") or parameters.get("Version", "")
 
 
 def _action(request: web.Request, parameters: dict[str, str]) -> str:

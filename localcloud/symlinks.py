@@ -13,6 +13,7 @@ from aiohttp import web
 
 from localcloud.addressing import check_key
 from localcloud.get_object import find
+from localcloud.http_dates import http_date
 from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
@@ -22,7 +23,7 @@ from localcloud.object_headers import (
     stored_headers,
 )
 from localcloud.object_tags import tags_of
-from localcloud.objects import Objects, StoredObject, http_date
+from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.oss_request import OssRequest
 from localcloud.world import World, iso

@@ -10,18 +10,19 @@ import base64
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from aiohttp import web
 
+from localcloud.http_dates import parse_http_date
+from localcloud.integers import parse_integer
 from localcloud.oss_errors import OssError, denied, invalid_argument
 from localcloud.post_signature import Signer, signer_of
 from localcloud.world import Bucket, World
 
 SCHEME = "OSS "
-URL_PARAMETERS = frozenset({"OSSAccessKeyId", "Expires", "Signature"})
 
 _SKEW = timedelta(minutes=15)
+_MAX_INTEGER = 2**63 - 1
 _MAX_SECONDS = 10**11
 """A time in the year 5138: every later one can be formatted no more."""
 _SIGNED_PARAMETERS = frozenset(
@@ -112,14 +113,17 @@ def verify_header(world: World, request: web.Request, query: Mapping[str, str], 
 def verify_url(world: World, request: web.Request, query: Mapping[str, str], bucket: Bucket, key: str) -> Signer:
     """Return the signer of a URL with OSSAccessKeyId, Expires and Signature. Raise `OssError` as OSS does."""
     _check_account(world)
-    for name in ("OSSAccessKeyId", "Expires", "Signature"):
-        if not query.get(name):
-            raise denied(f"The URL misses {name}, which a V1 signature needs.", "")
+    for name, ec in (("OSSAccessKeyId", ""), ("Expires", "0002-00000067"), ("Signature", "")):
+        if name not in query:
+            raise denied(f"The URL misses {name}, which a V1 signature needs.", ec)
+        if not query[name]:
+            raise denied(f"The parameter {name} of the URL is blank.", "0002-00000068" if ec else "")
     expires = query["Expires"]
-    if not expires.isdecimal() or not expires.isascii():
-        raise denied("Invalid date (should be seconds since epoch).", "")
-    if world.now() > datetime.fromtimestamp(min(int(expires[:12]), _MAX_SECONDS), UTC):
-        raise denied("Request has expired.", "")
+    seconds = parse_integer(expires, _MAX_INTEGER)
+    if seconds is None:
+        raise denied("Invalid date (should be seconds since epoch).", "0002-00000070")
+    if world.now() > datetime.fromtimestamp(min(seconds, _MAX_SECONDS), UTC):
+        raise denied("Request has expired.", "0002-00000069")
     signer = signer_of(world, query["OSSAccessKeyId"], query.get("security-token"), world.now())
     _compare(request, query, bucket, key, signer, expires, query["Signature"])
     return signer
@@ -166,7 +170,7 @@ def _compare(
 
 
 def _moment(date: str) -> datetime:
-    try:
-        return parsedate_to_datetime(date).astimezone(UTC)
-    except ValueError:
-        raise denied("OSS authentication requires a valid Date.", "0002-00000503") from None
+    moment = parse_http_date(date)
+    if moment is None:
+        raise denied("OSS authentication requires a valid Date.", "0002-00000503")
+    return moment

@@ -67,6 +67,7 @@ async def test_the_documented_answers(alipay: LocalAlipay, keys: Keys, tmp_path:
         (caller.sign(app_id="2021", code=code), "isv.invalid-app-id"),
         (caller.sign(app_id=other, code=foreign), "isv.invalid-signature"),
         ({**caller.sign(app_id=app, code=code), "code": "changed"}, "isv.invalid-signature"),
+        (caller.sign(app_id=app, code=code, timestamp="now"), "isv.invalid-timestamp"),
         (caller.sign(app_id=app, code=code, grant_type="password"), "isv.grant-type-invalid"),
         (caller.sign(app_id=app, code="never-given"), "isv.code-invalid"),
         (caller.sign(app_id=app, code=foreign), "isv.unmatched-app-id"),
@@ -90,6 +91,11 @@ async def test_what_is_not_implemented_is_501(alipay: LocalAlipay, keys: Keys, t
         {"sign_type": "RSA"},
         {"grant_type": "refresh_token"},
         {"app_auth_token": "x"},
+        {"version": "2.0"},
+        {"format": "XML"},
+        {"charset": "GBK"},
+        {"encrypt_type": "AES"},
+        {"app_cert_sn": "x"},
     ):
         assert (await alipay.call(caller.sign(app_id=app, **changes)))[0] == 501
 

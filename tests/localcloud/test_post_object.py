@@ -54,6 +54,13 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
         "InvalidPolicyDocument",
         "0006-00000214",
     ),
+    (
+        "no condition",
+        {"policy": '{"expiration": "2030-01-01T00:00:00Z", "conditions": []}'},
+        400,
+        "InvalidPolicyDocument",
+        "0006-00000215",
+    ),
     ("two properties", {"conditions": [{"a": "b", "c": "d"}]}, 400, "InvalidPolicyDocument", ""),
     ("no mode", {"conditions": [[]]}, 400, "InvalidPolicyDocument", "0006-00000216"),
     ("too many items", {"conditions": [["eq", "$key", "a", "b"]]}, 400, "InvalidPolicyDocument", "0006-00000218"),
@@ -72,13 +79,15 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("starts-with", {"conditions": [["starts-with", "$key", "b"]]}, 403, "AccessDenied", "0006-00000227"),
     ("in", {"conditions": [["in", "$key", ["b", "c"]]]}, 403, "AccessDenied", "0006-00000227"),
     ("not-in", {"conditions": [["not-in", "$key", ["a.txt"]]]}, 403, "AccessDenied", "0006-00000227"),
-    ("absent", {"conditions": [["starts-with", "$x-oss-meta-a", ""]]}, 403, "AccessDenied", "0006-00000227"),
+    ("absent", {"conditions": [["starts-with", "$x-oss-meta-a", ""]]}, 403, "AccessDenied", "0006-00000226"),
     ("extra auth", {"fields": {"x-oss-security-token": "CAIS"}}, 403, "InvalidSecurityToken", ""),
     ("too large", {"conditions": [["content-length-range", 0, 4]]}, 400, "EntityTooLarge", "0006-00000003"),
     ("too small", {"conditions": [["content-length-range", 6, 9]]}, 400, "EntityTooSmall", "0006-00000004"),
     ("no key", {"drop": ("key",)}, 400, "InvalidArgument", ""),
-    ("leading slash", {"fields": {"key": "/a"}}, 400, "InvalidObjectName", ""),
-    ("long key", {"fields": {"key": "k" * 1024}}, 400, "InvalidObjectName", ""),
+    ("leading slash", {"fields": {"key": "/a"}}, 400, "InvalidObjectName", "0016-00000005"),
+    ("long key", {"fields": {"key": "k" * 1024}}, 400, "InvalidObjectName", "0016-00000002"),
+    ("a field of Amazon S3", {"fields": {"acl": "public-read"}}, 501, "NotImplemented", ""),
+    ("no x-oss- field", {"fields": {"x-oss-traffic-limit": "819200"}}, 501, "NotImplemented", ""),
     ("tagging", {"fields": {"x-oss-tagging": "a=b"}}, 400, "InvalidArgument", ""),
     ("acl", {"fields": {"x-oss-object-acl": "public"}}, 400, "InvalidArgument", ""),
     ("meta too long", {"fields": {"x-oss-meta-a": "m" * 9000}}, 400, "MetadataTooLarge", ""),
@@ -193,7 +202,7 @@ async def test_overwriting_can_be_forbidden(cloud: Cloud, session: aiohttp.Clien
 @pytest.mark.parametrize(
     ("content_type", "data", "status", "code"),
     [
-        ("application/json", b"{}", 412, "PreconditionFailed"),
+        ("application/json", b"{}", 400, "RequestIsNotMultiPartContent"),
         ("multipart/form-data", b"x", 400, "MalformedPOSTRequest"),
         ("multipart/form-data; boundary=b", b"no boundary here", 400, "MalformedPOSTRequest"),
         ("multipart/form-data; boundary=b", b"--b--\r\n", 400, "IncorrectNumberOfFilesInPOSTRequest"),
@@ -204,6 +213,63 @@ async def test_a_malformed_body_is_rejected(
 ) -> None:
     async with session.post(f"{cloud.oss}/photos", data=data, headers={"Content-Type": content_type}) as answer:
         assert (answer.status, f"<Code>{code}</Code>" in await answer.text()) == (status, True), await answer.text()
+
+
+def field(name: str, value: str) -> tuple[bytes, bytes]:
+    return f'Content-Disposition: form-data; name="{name}"'.encode(), value.encode()
+
+
+FILE = (b'Content-Disposition: form-data; name="file"; filename="a.txt"', b"hello")
+FILE_OF_BYTES = (b'Content-Disposition: form-data; name="file"; filename="\xff.txt"', b"hello")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status", "code"),
+    [
+        ((), (FILE,), 204, ""),
+        ((), (FILE, field("submit", "Upload")), 204, ""),
+        ((), (FILE, FILE), 400, "IncorrectNumberOfFilesInPOSTRequest"),
+        ((), (FILE, field("x-oss-object-acl", "public-read")), 400, "MalformedPOSTRequest"),
+        ((field("key", "b.txt"),), (FILE,), 400, "MalformedPOSTRequest"),
+        ((field("KEY", "b.txt"),), (FILE,), 400, "MalformedPOSTRequest"),
+        ((field("_charset_", "x" * 50),), (FILE,), 400, "MalformedPOSTRequest"),
+        ((field("x-oss-meta-a b", "x"),), (FILE,), 400, "InvalidArgument"),
+        *(
+            ((field(name, "x\r\nx-evil: 1"),), (FILE,), 400, "InvalidArgument")
+            for name in ("x-oss-meta-a", "Cache-Control", "x-oss-content-type", "success_action_redirect")
+        ),
+    ],
+)
+async def test_fields_that_count_twice_or_not_at_all_are_refused(
+    before: tuple[tuple[bytes, bytes], ...],
+    after: tuple[tuple[bytes, bytes], ...],
+    status: int,
+    code: str,
+    cloud: Cloud,
+    session: aiohttp.ClientSession,
+) -> None:
+    parts = [*before, *(field(*each) for each in signed_form().items()), *after]
+    body = b"".join(b"--b\r\n" + head + b"\r\n\r\n" + value + b"\r\n" for head, value in parts) + b"--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with session.post(f"{cloud.oss}/photos", data=body, headers=headers) as answer:
+        text = await answer.text()
+        assert (answer.status, f"<Code>{code}</Code>" in text) == (status, bool(code)), text
+    assert len(await cloud.objects("photos")) == (status == 204)
+
+
+async def test_a_file_name_that_is_not_utf8_gives_no_key(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    parts = [*(field(*each) for each in signed_form(fields={"key": "${filename}"}).items()), FILE_OF_BYTES]
+    body = b"".join(b"--b\r\n" + head + b"\r\n\r\n" + value + b"\r\n" for head, value in parts) + b"--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with session.post(f"{cloud.oss}/photos", data=body, headers=headers) as answer:
+        assert (answer.status, "InvalidObjectName" in await answer.text()) == (400, True)
+
+
+async def test_the_digest_of_a_form_is_not_ignored(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    data = aiohttp.FormData(signed_form())
+    data.add_field("file", b"hello", filename="a.txt")
+    async with session.post(f"{cloud.oss}/photos", data=data, headers={"Content-MD5": "AAAA"}) as answer:
+        assert (answer.status, "Content-MD5" in await answer.text()) == (501, True)
 
 
 async def test_no_key_leaves_the_data_directory(session: aiohttp.ClientSession, tmp_path: Path) -> None:

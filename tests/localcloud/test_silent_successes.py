@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -12,6 +13,7 @@ from yarl import URL
 
 from tests.harness.local_cloud import Cloud
 from tests.localcloud.presigned import presigned
+from tests.localcloud.signed_call import signed_assume_role
 
 PUT_CASES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
     ("PUT", {"worm": ""}, {}, "worm"),
@@ -96,3 +98,63 @@ async def test_a_slash_within_a_key_is_part_of_it(cloud: Cloud, sdk: AsyncClient
         await sdk.put_object(oss.PutObjectRequest(bucket="photos", key=key, body=key.encode()))
     assert {each["key"] for each in await cloud.objects("photos")} == {"a//b", "a/", "a", "x" * 1023}
     assert await cloud.content("photos", "a//b") == b"a//b"
+
+
+async def test_a_repeated_parameter_is_refused(cloud: Cloud, sdk: AsyncClient, session: aiohttp.ClientSession) -> None:
+    await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="a.txt", body=b"first"))
+    url = presigned(cloud.oss, "GET", "a.txt", {"response-content-type": "text/x"}, {})
+    async with session.get(URL(f"{url}&response-content-type=text/x", encoded=True)) as answer:
+        assert (answer.status, "response-content-type" in await answer.text()) == (501, True)
+
+
+@pytest.mark.parametrize("query", ["x-oss-signature-version=OSS4-HMAC-SHA256", "Expires=1", "security-token=CAIS"])
+async def test_only_one_signature_counts(cloud: Cloud, session: aiohttp.ClientSession, query: str) -> None:
+    url = URL(f"{cloud.oss}/photos/a.txt?{query}", encoded=True)
+    async with session.get(url, headers={"Authorization": "OSS LTAI-local:x"}) as answer:
+        assert (answer.status, "0002-00000039" in await answer.text()) == (400, True)
+    async with session.get(url) as answer:
+        assert answer.status in (400, 403), await answer.text()
+
+
+@pytest.mark.parametrize("storage_class", ["Archive", "ColdArchive", "DeepColdArchive"])
+async def test_an_archived_object_cannot_be_read(
+    cloud: Cloud, sdk: AsyncClient, session: aiohttp.ClientSession, storage_class: str
+) -> None:
+    headers = {"x-oss-storage-class": storage_class}
+    async with session.put(
+        presigned(cloud.oss, "PUT", "a", {}, headers), headers=headers, data=b"x", skip_auto_headers=["Content-Type"]
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+    for headers in ({}, {"x-oss-copy-source": "/photos/a"}):
+        method = "PUT" if headers else "GET"
+        url = presigned(cloud.oss, method, "b" if headers else "a", {}, headers)
+        async with session.request(method, url, headers=headers, skip_auto_headers=["Content-Type"]) as answer:
+            text = await answer.text()
+            assert (answer.status, "InvalidObjectState" in text, "0016-00000404" in text) == (403, True, True)
+    assert (await sdk.head_object(oss.HeadObjectRequest(bucket="photos", key="a"))).storage_class == storage_class
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"hello" * 100), b"no gzip"])
+async def test_an_encoded_body_is_stored_as_it_is(cloud: Cloud, session: aiohttp.ClientSession, body: bytes) -> None:
+    headers = {"content-encoding": "gzip"}
+    url = presigned(cloud.oss, "PUT", "a.txt", {}, headers)
+    async with session.put(url, headers=headers, data=body, skip_auto_headers=["Content-Type"]) as answer:
+        assert answer.status == 200, await answer.text()
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as plain,
+        plain.get(f"{cloud.oss}/photos/a.txt") as answer,
+    ):
+        assert (await answer.read(), answer.headers["Content-Encoding"]) == (body, "gzip")
+
+
+async def test_a_proxy_gets_no_metadata_token(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    ttl = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
+    for headers, status in ((ttl, 200), (ttl | {"X-Forwarded-For": "192.0.2.1"}, 403)):
+        async with session.put(f"{cloud.metadata}/latest/api/token", headers=headers) as answer:
+            assert answer.status == status
+
+
+async def test_an_unsigned_header_of_sts_is_refused(cloud: Cloud, session: aiohttp.ClientSession) -> None:
+    url, headers = signed_assume_role(cloud.sts)
+    async with session.post(url, headers={**headers, "x-acs-anything": "1"}) as answer:
+        assert (answer.status, (await answer.json())["Code"]) == (400, "IncompleteSignature")

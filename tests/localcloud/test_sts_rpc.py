@@ -91,6 +91,10 @@ async def test_a_v3_caller_learns_who_it_is(cloud: Cloud) -> None:
         ({"SignatureMethod": "HMAC-SHA256"}, 400, "InvalidParameter.SignatureMethod"),
         ({"Format": None}, 501, "NotImplemented"),
         ({"Action": "GetFederationToken"}, 404, "InvalidAction.NotFound"),
+        ({"Action": "AssumeRoleWithSAML"}, 501, "NotImplemented"),
+        ({"Action": "AssumeRole", "SourceIdentity": "anna"}, 501, "NotImplemented"),
+        ({"Version": "2014-01-01"}, 400, "InvalidVersion"),
+        ({"Version": None}, 400, "InvalidVersion"),
     ],
 )
 async def test_what_sts_refuses(cloud: Cloud, changes: dict[str, Any], status: int, code: str) -> None:
