@@ -1,6 +1,6 @@
 """Measures everything in about a quarter of an hour: `python -m bench`
 
-Each part prints its figures as soon as it has them and writes bench/results/NAME.json; all bounds come at the end.
+Each part prints its figures as soon as it has them and writes bench/results/NAME.json; all bounds are at the end.
 """
 
 from __future__ import annotations

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class CannotMeasure(Exception):
-    """A program is missing, or a server did not start or respond; the text says what to do."""
+    """A program is missing, or a server did not start or respond; the text contains the fix."""

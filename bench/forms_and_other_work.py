@@ -1,6 +1,6 @@
 """Measures whether other work of the signer delays forms: windows with and without that work take turns.
 
-wrk requests forms at a steady rate in all windows. The signer has one core, and wrk goes first on the other one: the
+wrk requests forms at a steady rate in all windows. The signer has one core, and wrk has priority on the other one: the
 local cloud and the client that sends the other work run while wrk waits, so that they do not delay what it measures.
 Run as root on a machine that does other work: the signer and wrk then have real-time priority.
 """

@@ -119,7 +119,7 @@ def signer(
     python: Sequence[str] = (sys.executable,),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Signer]:
-    """Run `python run.py serve` and yield it when it is ready; its log goes to a file, as in production.
+    """Run `python run.py serve` and yield it when it is ready; its log is written to a file, as in production.
 
     Args:
         definitions: Their text, or their path or http:// address.

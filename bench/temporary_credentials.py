@@ -34,7 +34,7 @@ from signer.credentials.caller_credentials import MAX_CREDENTIALS, CallerCredent
 from signer.signing.v4 import Credential
 
 _API_KEY = "the-key-of-the-bench"
-_LIFE = timedelta(minutes=15)
+_LIFETIME = timedelta(minutes=15)
 _TOKEN_BYTES = 540
 """A security token of STS has some 720 characters."""
 
@@ -96,7 +96,7 @@ class _InstantSource:
             f"STS.{secrets.token_hex(12)}",
             secrets.token_urlsafe(32),
             f"CAIS{secrets.token_urlsafe(_TOKEN_BYTES)}",
-            datetime.now(UTC) + _LIFE,
+            datetime.now(UTC) + _LIFETIME,
         )
 
 
@@ -107,7 +107,7 @@ async def fill_cache(callers: int) -> Figures:
 
     async def issue(first: int, end: int) -> float:
         for number in range(first, end):
-            request = CallerRequest("photos", ("photos", f"o6zAJs5xTYvS1kVwdB7f{number:08}"), _LIFE, _InstantSource)
+            request = CallerRequest("photos", ("photos", f"o6zAJs5xTYvS1kVwdB7f{number:08}"), _LIFETIME, _InstantSource)
             await credentials.get(request)
         return _memory_mib() - before
 

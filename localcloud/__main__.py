@@ -50,7 +50,7 @@ def main() -> int:
         metavar="CA_FILE",
         help="serve STS, OSS and WeChat over HTTPS, and write the certificate of their authority to this file",
     )
-    parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, whatever the request says")
+    parser.add_argument("--token-seconds", type=int, help="lifetime of every issued token, not the requested one")
     parser.add_argument(
         "--callback-seconds", type=float, default=5.0, help="time limit of an upload callback (default: 5, as OSS)"
     )

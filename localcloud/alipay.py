@@ -48,7 +48,7 @@ PATH = "/gateway.do"
 _METHOD = "alipay.system.oauth.token"
 _APP_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
-_CODE_LIFE = timedelta(hours=24)
+_CODE_LIFETIME = timedelta(hours=24)
 _MAX_CODES = 100_000
 _REQUIRED = {
     "app_id": "isv.missing-app-id",
@@ -128,7 +128,7 @@ class Alipay:
 
     def _token(self, app_id: str, app: _App, text: str) -> web.Response:
         code = self._codes.get(text)
-        if code is None or self._world.now() - code.given_at > _CODE_LIFE:
+        if code is None or self._world.now() - code.given_at > _CODE_LIFETIME:
             return _invalid("isv.code-invalid")
         if code.app_id != app_id:
             return _invalid("isv.unmatched-app-id")

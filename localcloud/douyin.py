@@ -36,7 +36,7 @@ from localcloud.world import World
 
 PATH = "/api/apps/v2/jscode2session"
 _APP_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
-_CODE_LIFE = timedelta(minutes=3)
+_CODE_LIFETIME = timedelta(minutes=3)
 _MAX_CODES = 100_000
 
 
@@ -83,7 +83,7 @@ class Douyin:
         if secret != self._secrets[app_id]:
             return _error(40017, "bad secret")
         code = self._codes.get(text)
-        if code is None or code.app_id != app_id or self._world.now() - code.given_at > _CODE_LIFE:
+        if code is None or code.app_id != app_id or self._world.now() - code.given_at > _CODE_LIFETIME:
             return _error(40018, "bad code")
         del self._codes[text]
         return _response(

@@ -6,7 +6,7 @@
 | expired        | what metadata or STS issues has already ended                       |                  |
 | nearly_expired | what metadata or STS issues ends very soon                          | seconds          |
 | revoked        | every token issued until now is invalid from now on                 |                  |
-| latency        | each answer comes late                                              | seconds          |
+| latency        | each answer is delayed                                              | seconds          |
 | hang           | no answer at all                                                    |                  |
 | reset          | the connection is dropped                                           |                  |
 | status         | an error of that status with an HTML body, as a broken proxy's      | status           |
@@ -15,7 +15,7 @@
 | truncated      | half of the answer, then the connection is closed                   |                  |
 
 A server may have several faults, as a list: `{"sts": [{"kind": "latency", "seconds": 2}, {"kind": "clock",
-"offset_seconds": 600}]}`. Of those that apply to a request, the first four kinds come first. The others follow in the
+"offset_seconds": 600}]}`. Of those that apply to a request, the first four kinds apply first. The others follow in the
 order of the list, until one of them responds. So `[{"kind": "reset", "times": 2}, {"kind": "status",
 "status": 500, "times": 1}]` drops two connections, then responds 500 once, then works.
 

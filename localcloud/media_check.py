@@ -38,7 +38,7 @@ from localcloud.world import World
 _TOKEN_SECONDS = 7200
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _MAX_FILE_BYTES = 10 * 2**20
-_VISIT_LIFE = timedelta(hours=2)
+_VISIT_LIFETIME = timedelta(hours=2)
 _LABELS = {"pass": 100, "review": 20002, "risky": 20002}
 """The label of each suggestion: 100 is normal, 20002 is pornographic."""
 _FETCH_FAILED = -1008
@@ -108,7 +108,7 @@ class MediaChecks:
         if body["version"] != 2:
             return _not_implemented("a version other than 2")
         visited_at = self._wechat.visits.get(body["openid"])
-        if visited_at is None or self._world.now() - visited_at > _VISIT_LIFE:
+        if visited_at is None or self._world.now() - visited_at > _VISIT_LIFETIME:
             return _refuse(61010, "code is expired")
         trace_id = f"{int(time.time()):x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
         suggest = self._suggestions.get(app_id, "pass")

@@ -94,12 +94,12 @@ class Metadata:
         if role is not None and not trusts(role.trust_policy, "Service", "ecs.aliyuncs.com", {}):
             return web.Response(status=404, text="404 - Not Found")
         now = self._world.now()
-        life = self._world.token_seconds or _MAX_TTL_SECONDS
-        rotate = min(_ROTATE_SECONDS, life / 2)
+        lifetime_seconds = self._world.token_seconds or _MAX_TTL_SECONDS
+        rotate = min(_ROTATE_SECONDS, lifetime_seconds / 2)
         arn = role_arn(self._world.instance_role, DEFAULT_ACCOUNT)
         is_current = self._issued is not None and self._issued.id in self._world.tokens and self._issued.role_arn == arn
         if not is_current or self._issued is None or (self._issued.expiration - now).total_seconds() < rotate:
-            self._issued = self._world.issue(role_arn=arn, session_name=_INSTANCE, seconds=life)
+            self._issued = self._world.issue(role_arn=arn, session_name=_INSTANCE, seconds=lifetime_seconds)
         return web.json_response(
             {
                 "Code": "Success",

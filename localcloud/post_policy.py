@@ -142,7 +142,7 @@ def check_conditions(policy: Policy, fields: Mapping[str, str], bucket: str) -> 
 
 
 def _holds(mode: str, value: str | None, expected: Any) -> bool:
-    # The documentation does not say whether not-in holds for an absent field: the stricter reading applies.
+    # The documentation leaves open whether not-in holds for an absent field: the stricter reading applies.
     if value is None:
         return False
     if mode == "eq":

@@ -44,7 +44,7 @@ from localcloud.control_json import bad_request, read_json
 from localcloud.world import World
 
 _APP_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
-_CODE_LIFE = timedelta(minutes=5)
+_CODE_LIFETIME = timedelta(minutes=5)
 _CODE_CHARACTERS = string.ascii_letters + string.digits
 _LOGINS_A_MINUTE = 100
 _MAX_CODES = 100_000
@@ -117,7 +117,7 @@ class WeChat:
             raise WeChatError(40002, "invalid grant_type")
         app = self.verify_secret(given("appid"), given("secret"))
         code = self._codes.get(given("js_code"))
-        if code is None or code.app_id != given("appid") or self._world.now() - code.given_at > _CODE_LIFE:
+        if code is None or code.app_id != given("appid") or self._world.now() - code.given_at > _CODE_LIFETIME:
             raise WeChatError(40029, "invalid code")
         if code.used:
             raise WeChatError(40163, "code been used")

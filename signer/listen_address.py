@@ -28,7 +28,7 @@ class ListenAddress:
 
     @classmethod
     def parse(cls, text: str) -> ListenAddress:
-        """Parse the text of an address, or raise a ValueError that says how to write it."""
+        """Parse the text of an address, or raise a ValueError whose text is how to write it."""
         match = re.fullmatch(PATTERN, text, re.ASCII)
         if text.startswith(_UNIX_PREFIX):
             if match is None:

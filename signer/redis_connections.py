@@ -45,7 +45,7 @@ class HostContexts:
 
 
 class _HostContext(ssl.SSLContext):
-    """Expects a certificate of one host, whichever of its addresses the connection goes to."""
+    """Expects a certificate of one host, whichever of its addresses the connection is to."""
 
     host_name = ""
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 _DEADLINE_STEPS = 5
 _DENIED_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
-"""How Redis 6 and Redis 7 and newer say that the user must not run a command of a script."""
+"""The errors of Redis 6, and of Redis 7 and newer, for a command of a script that the user must not run."""
 
 
 class RedisUnavailable(Exception):

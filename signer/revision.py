@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from signer.credentials.sources.assume_role import RoleCredentials
     from signer.signing.upload_token import UploadTokens
 
-_BASE_ROLE_LIFE = timedelta(minutes=5)
+_BASE_ROLE_LIFETIME = timedelta(minutes=5)
 """The lifetime that a token needs if its only use is to assume other roles."""
 
 _KEY_MEMBERS = ("access_key_id", "access_key_secret", "security_token")
@@ -77,14 +77,16 @@ class RolePlanner:
         `credentials` is where a role finds the token of the role that it is assumed with.
         """
         roles = {key: registry.roles[key] for key in registry.longest_expires()}
-        required_lives = dict(registry.longest_expires())
+        required_lifetimes = dict(registry.longest_expires())
         for role in list(roles.values()):
             base = role.source
             while base is not None:
                 roles[base.name] = base
-                required_lives[base.name] = max(required_lives.get(base.name, _BASE_ROLE_LIFE), _BASE_ROLE_LIFE)
+                required_lifetimes[base.name] = max(
+                    required_lifetimes.get(base.name, _BASE_ROLE_LIFETIME), _BASE_ROLE_LIFETIME
+                )
                 base = base.source
-        return {key: self._plan(role, required_lives[key], credentials) for key, role in roles.items()}
+        return {key: self._plan(role, required_lifetimes[key], credentials) for key, role in roles.items()}
 
     def _plan(self, role: Role, required_lifetime: timedelta, credentials: RoleCredentials) -> RolePlan:
         return RolePlan(
@@ -99,7 +101,7 @@ class RolePlanner:
     def narrowed_source(
         self, role: Role, credentials: RoleCredentials, session_policy: str, duration: timedelta
     ) -> Source:
-        """Return the source of another token of a role of STS, with less permissions and another lifetime."""
+        """Return the source of another token of a role of STS, with fewer permissions and another lifetime."""
         entry = role.entry.model_copy(update={"duration": duration})
         return self._source(replace(role, entry=entry, session_policy=session_policy), credentials)
 

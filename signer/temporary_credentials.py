@@ -104,7 +104,7 @@ class TemporaryCredentialService:
     async def credential_for_reading(
         self, context: Context, app: App, access: CallerAccess, caller: Caller, *, until: datetime
     ) -> Credential:
-        """Return the credential to sign a caller's downloads with; an earlier one if it lives until the time given."""
+        """Return the credential to sign a caller's downloads with; an earlier one if it is valid until then."""
         return await self._credential(context, app, access, caller, until=until)
 
     async def _credential(

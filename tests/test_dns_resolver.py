@@ -1,4 +1,4 @@
-"""Names are resolved as the system's configuration says, also after it has changed."""
+"""Names are resolved by the system's configuration, also after it has changed."""
 
 from __future__ import annotations
 

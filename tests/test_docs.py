@@ -55,7 +55,7 @@ ENVIRON = {
 
 
 def whole(text: str, files: Path) -> list[str]:
-    """What a block says as whole definitions; a part of some gets the rest, and the files that it names."""
+    """A block as whole definitions; a part of some gets the rest, and the files that it names."""
     for path in re.findall(r"\$\{file:([^}]+)\}", text):
         text = text.replace(path, str(files / Path(path).name))
     if "version:" in text:

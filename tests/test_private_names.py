@@ -1,4 +1,4 @@
-"""Only files that say so use names of other packages that are not public: any release may change those."""
+"""Only documented exceptions use names of other packages that are not public: any release may change those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a TLS connection to Redis may hang: the event loop goes on, and the command fails in time."""
+"""The files of a TLS connection to Redis may hang: the event loop continues, and the command fails in time."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class _Page:
         yield "\n## callers\n"
         for kind, name in _kinds(caller_model.CallersEntry).items():
             entry = self._defined[name]
-            # Inherited keys come before a model's own in the schema.
+            # Inherited keys are before a model's own in the schema.
             keys = sorted(entry["properties"], key=lambda key: key not in entry["required"])
             yield f"\n### callers: {kind}\n\n{self._intro_and_table(_only(entry, keys))}"
         for title, name in _SECTIONS:

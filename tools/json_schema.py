@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, _schema: Any) -> bool:
-        """Return False: a title that repeats the key says nothing, and the value types have their own titles."""
+        """Return False: a title that repeats the key has no information, and the value types have their own titles."""
         return False
 
     def nullable_schema(self, schema: Any) -> Schema:
@@ -53,7 +53,7 @@ def json_schema() -> str:
 
 
 def schema() -> Schema:
-    """Return the JSON Schema; `x-unit` says what a plain number means."""
+    """Return the JSON Schema; `x-unit` is the unit of a plain number."""
     document = model.Definitions.model_json_schema(schema_generator=_Generator)
     definitions = document["$defs"]
     for entry in model.all_models():

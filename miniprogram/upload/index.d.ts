@@ -1,7 +1,7 @@
 /**
  * An error of an upload. Codes of the signer are passed on (docs/http.md), such as `too_large`, `unsupported_type`,
  * `unauthenticated`, `rate_limited`, `forbidden`, `unknown_app`; and `quota_exceeded`: the file has more bytes than the
- * caller or the app has left, and `retryAfterSeconds` says when it is accepted. Codes of the library:
+ * caller or the app has left, and `retryAfterSeconds` is the time until it is accepted. Codes of the library:
  *
  * - `cancelled`: cancelled by the signal or by `abort()`
  * - `network`, `timeout`: no response, after all retries

@@ -38,7 +38,7 @@ def readyz_handler(service: Service) -> Handler:
 
 
 def ready_only(readyz: Handler) -> Handler:
-    """Return a handler whose reply says only whether the signer is ready, and nothing about its roles."""
+    """Return a handler whose reply is only whether the signer is ready, without its roles."""
 
     async def handler(context: Context) -> Reply:
         reply = await readyz(context)

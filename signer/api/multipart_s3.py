@@ -1,7 +1,8 @@
 """`/v1/apps/{app_id}/multipart/s3`: multipart uploads for clients that speak Amazon S3, such as Uppy 6.
 
-Such a client gets the URL of each request from a function. Start, list, completion and abort come here, with the same
-checks as in `multipart`; only parts get URLs of OSS. GET and DELETE have no body, so the token is in a header.
+Such a client gets the URL of each request from a function. Start, list, completion and abort have the URL of this
+endpoint, with the same checks as in `multipart`; only parts get URLs of OSS. GET and DELETE have no body, so the token
+is in a header.
 
 See: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 See: https://uppy.io/docs/aws-s3/

@@ -16,7 +16,7 @@ _MIN_BITS = 2048
 
 
 class InvalidPrivateKey(ValueError):
-    """A text is not a private key for RSA2; the message says how to fix it and contains nothing of the text."""
+    """A text is not a private key for RSA2; the message contains the fix and nothing of the text."""
 
 
 def read_private_key(text: str) -> RSAPrivateKey:

@@ -91,7 +91,7 @@ class CodeLogin(ABC):
 
         Args:
             errcode: the platform's number or name of the error, as the platform sent it.
-            wrong: what is wrong and how its operator fixes it, where the error says so.
+            wrong: what is wrong and how its operator fixes it, if the error allows a conclusion.
         """
         shown = printable_errcode(errcode)
         log.error("%s rejected the app", self.platform, extra={"platform_app": self.app_id, "errcode": shown})

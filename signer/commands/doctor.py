@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from signer.doctor.checkup import diagnose
     from signer.doctor.report import any_failed, as_json, as_text
 
-    # The findings say everything that the service would log.
+    # The findings contain everything that the service would log.
     logging.getLogger("oss_signer").setLevel(logging.CRITICAL + 1)
     findings = event_loop.run(
         diagnose(

@@ -55,7 +55,7 @@ class CallerRequest:
     source: Callable[[], Source]
     """Returns the source of a new credential."""
     until: datetime | None = None
-    """A cached credential that lives until then is returned, however little that is of its life."""
+    """A cached credential that is valid until then is returned, also below half of its lifetime."""
 
 
 class CallerCredentials:
@@ -95,9 +95,9 @@ class CallerCredentials:
         return len(self._cache)
 
     async def get(self, request: CallerRequest) -> Credential:
-        """Return the caller's credential, which lives for at least `MIN_LIFETIME`; raise `CredentialsUnavailable`.
+        """Return the caller's credential, which is valid for at least `MIN_LIFETIME`; raise `CredentialsUnavailable`.
 
-        Below half of its life, wait for another one. If there is none in time, return the earlier one.
+        Below half of its lifetime, wait for another one. If there is none in time, return the earlier one.
         """
         cached = self._cache.get(request.key)
         if cached is not None and self._is_sufficient(cached, request):

@@ -34,7 +34,7 @@ class FairPacer:
         self._next_start_at = -inf
         """In the time of the event loop."""
         self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
-        """Those with fetches that wait or are under way; the one that comes next is first."""
+        """Those with fetches that wait or are under way; the next one is first."""
         self._timer: asyncio.TimerHandle | None = None
 
     def seconds_until_start(self, name: Hashable) -> float:

@@ -1,4 +1,4 @@
-"""Decides which credential is fetched next, and when: the most wanted first, at the pace that the account allows.
+"""Decides which credential is fetched next, and when: the most urgent first, at the pace that the account allows.
 
 STS allows an account 100 calls per second, shared with everything else that the account runs.
 

@@ -123,9 +123,9 @@ class Issuer:
         return min(rank for rank, added in self._added.items() if added > self._gone[rank])
 
     def next_turn(self) -> Turn:
-        """Return the turn that goes first; there must be one.
+        """Return the next turn; there must be one.
 
-        While the circuit is open, that is the one that has waited longest: the most wanted role may be a broken one.
+        While the circuit is open, that is the one that has waited longest: the most urgent role may be a broken one.
         """
         while _is_outdated(self._queue[0]):
             heapq.heappop(self._queue)

@@ -85,7 +85,7 @@ class RoleState:
     fetched_at: datetime | None
     """None if no token was fetched yet, or the current one was fetched with an earlier AccessKey."""
     required_lifetime: timedelta
-    """The life that the role's apps need of a token; it is refreshed before less than this remains."""
+    """The lifetime that the role's apps need of a token; it is refreshed before less than this remains."""
     is_pending: bool = False
     """Whether it has no usable token, but no fetch failed: its token is fetched at the first request at the latest."""
 

@@ -88,7 +88,7 @@ def set_metadata_host(provider: EcsRamRoleCredentialsProvider, host: str) -> Non
 
 
 def last_used_provider(chain: DefaultCredentialsProvider) -> Any:
-    """Return the provider that the chain's last credential came from."""
+    """Return the provider of the chain's last credential."""
     return chain._DefaultCredentialsProvider__last_used_provider
 
 

@@ -1,4 +1,4 @@
-"""The models of `credentials`: where the tokens come from that uploads are signed with."""
+"""The models of `credentials`: the sources of the tokens that sign uploads."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -32,7 +32,7 @@ class UnresolvedReference:
 
 
 class BadReference(ValueError):
-    """References that cannot be resolved; the text says why and how to fix them, and contains no value."""
+    """References that cannot be resolved; the text contains the reason and the fix, and no value."""
 
     def __init__(self, unresolved: list[UnresolvedReference]) -> None:
         super().__init__("; ".join(each.reason for each in unresolved))

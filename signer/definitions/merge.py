@@ -24,7 +24,7 @@ class Document:
     """The file of each top-level key, and of each entry of the merged sections."""
 
     def owner(self, path: KeyPath) -> SourceFile:
-        """Return the file that the value at a path comes from."""
+        """Return the file that contains the value at a path."""
         return self.owners.get(path[:2]) or self.owners.get(path[:1]) or self.files[0]
 
     def written_path(self, path: KeyPath) -> KeyPath:

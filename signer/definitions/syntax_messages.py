@@ -1,4 +1,4 @@
-"""What libyaml found wrong, in words that say where the mistake really is and how to fix it."""
+"""What libyaml found wrong, described with the real place of the mistake and the fix."""
 
 import re
 import unicodedata

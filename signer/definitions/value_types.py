@@ -71,7 +71,7 @@ def _schema(title: str, pattern: str, *examples: str | int, unit: str = "") -> d
 class _Text:
     """The annotation of a text type: its title, pattern and examples for editors, and how it is validated.
 
-    Without a function that validates, the value must match the pattern, and the hint says what to write.
+    Without a function that validates, the value must match the pattern, and the hint is what to write.
     """
 
     def __init__(self, title: str, pattern: str, validate_or_hint: Callable[[str], str] | str, *examples: str) -> None:

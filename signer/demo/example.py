@@ -11,7 +11,7 @@ _FILES = {
 
 
 class CannotWriteExample(Exception):
-    """The directory cannot be created; the text says why."""
+    """The directory cannot be created; the text gives the reason."""
 
 
 def write_example(directory: Path) -> None:

@@ -23,7 +23,7 @@ _PROJECT = Path(__file__).resolve().parents[2]
 
 
 class CannotStart(Exception):
-    """The demo cannot start; the text says why."""
+    """The demo cannot start; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The command `doctor`: checks a machine step by step and says how to fix what is wrong."""
+"""The command `doctor`: checks a machine step by step and prints how to fix what is wrong."""

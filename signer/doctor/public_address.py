@@ -1,4 +1,4 @@
-"""What OSS's refusals say about the address that phones upload to, and how to fix it.
+"""What OSS's refusals show about the address that phones upload to, and how to fix it.
 
 See: https://help.aliyun.com/zh/oss/user-guide/access-buckets-via-custom-domain-names
 """

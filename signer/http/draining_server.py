@@ -39,7 +39,7 @@ class DrainingServer(web.Server):
         """Accepted, and not ready for requests yet: the TLS handshake is in progress."""
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._idle_since: dict[web.RequestHandler, float] = {}
-        """Those whose last request was answered, with the event loop's time; the oldest come first."""
+        """Those whose last request was answered, with the event loop's time; the oldest are first."""
         self._unused_since: dict[web.RequestHandler, float] = {}
         """The same of those whose first request has not arrived yet."""
         self._loop_time = asyncio.get_running_loop().time

@@ -12,10 +12,10 @@ from signer.admission import Admission, audit_members, enabled_app
 from signer.callers.caller import Caller
 from signer.definitions.registry import App
 from signer.errors import Forbidden, UploadGone
+from signer.multipart.active_rules import check_active_rules, check_bucket
 from signer.multipart.oss_results import NoSuchUpload, StoredPart
 from signer.multipart.part_comparison import compare_parts
 from signer.multipart.role_calls import RoleCalls, bucket_address
-from signer.multipart.rules_in_effect import check_bucket, check_rules_in_effect
 from signer.multipart.step_limits import Step, limits_before_identification, limits_of_step, limits_to_give_back
 from signer.multipart.step_results import CompletedUpload, StartedUpload, StepResult
 from signer.revision import Context
@@ -143,7 +143,7 @@ class MultipartUploads:
         return StepResult(completed, caller)
 
     async def abort(self, context: Context, token: str) -> StepResult[None]:
-        """Delete an upload and its parts; one that is gone is deleted already."""
+        """Delete an upload and its parts; one that does not exist counts as deleted."""
         with self._admission.counted_failures(context):
             app, caller, upload = await self._open(context, Step.ABORT, token)
             credential = await context.revision.credential(app)
@@ -202,7 +202,7 @@ class MultipartUploads:
         if step is Step.ABORT:
             check_bucket(app, upload)
         else:
-            check_rules_in_effect(app, upload, self._now())
+            check_active_rules(app, upload, self._now())
         return app, caller, upload
 
     async def _list(

@@ -38,7 +38,7 @@ TlsFile = Literal["certificate", "key"]
 
 
 class CannotUseCertificate(Exception):
-    """One of the two files cannot be used; the text says why and how to fix it, and quotes nothing of the file."""
+    """One of the two files cannot be used; the text gives the reason and the fix, and quotes nothing of the file."""
 
     def __init__(self, file: TlsFile, reason: str, *, is_transient: bool = False) -> None:
         super().__init__(f"server.tls.{file}: {reason}")

@@ -31,7 +31,7 @@ _TCP_INFO_UNACKED = struct.Struct("24xI")
 
 
 class CannotListen(Exception):
-    """An address cannot be served; the text says why and how to fix it."""
+    """An address cannot be served; the text gives the reason and the fix."""
 
 
 @contextlib.contextmanager

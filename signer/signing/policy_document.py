@@ -82,7 +82,7 @@ class PolicyHead:
     def complete(self, conditions: bytes, key: str, *, is_exact_key: bool) -> tuple[bytes, str]:
         """Return what completes `base64` to a policy, and the signature of that policy.
 
-        `conditions` come from `serialize_conditions`.
+        `conditions` are from `serialize_conditions`.
         """
         key_condition = b'["eq","$key",' if is_exact_key else b'["starts-with","$key",'
         rest = b"%b%b%b%b]]}" % (self.unencoded, conditions, key_condition, orjson.dumps(key))

@@ -1,7 +1,7 @@
 """The token of a multipart upload: its whole state, encrypted and authenticated.
 
 So nothing is stored, and each signer with the same secret can continue the upload. Fernet (AES-128-CBC and HMAC-SHA256)
-comes from the package cryptography. Its key is derived from `server.secret`.
+is from the package cryptography. Its key is derived from `server.secret`.
 
 See: https://github.com/fernet/spec/blob/master/Spec.md
 See: https://www.rfc-editor.org/rfc/rfc5869

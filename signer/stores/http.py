@@ -2,7 +2,7 @@
 
 The URL is polled every 10 s, with If-None-Match if the server sends ETags. The revision is a hash of the body, so that
 a change is found without ETags too. The option `poll` is in the fragment, which is not sent to the server:
-`https://host/path#poll=5s`. Request headers come from the environment.
+`https://host/path#poll=5s`. The environment contains the request headers.
 """
 
 import asyncio

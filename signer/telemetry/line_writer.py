@@ -86,7 +86,7 @@ class LineWriter:
         """Have the gathered lines written now. Call it in the thread of the event loop."""
         self._timer = None
         if self._gathered:
-            # Replaced first: joining may run a destructor that logs, and comes here, too.
+            # Replaced first: joining may run a destructor that logs, and so calls this method, too.
             lines, self._gathered = self._gathered, []
             self._append(b"".join(lines))
 

@@ -1,4 +1,4 @@
-"""The metrics of one process for Prometheus; docs/monitoring.md says why workers do not share theirs.
+"""The metrics of one process for Prometheus; docs/monitoring.md describes why workers do not share theirs.
 
 Only counters have the label `app`, and its values are ids of existing apps, so that no client can create series.
 """
@@ -50,7 +50,7 @@ class Metrics:
         """Create the metrics; other packages add their values with the `expose_` methods."""
         self._registry = CollectorRegistry()
         self._existing: dict[str, Callable[[], Collection[str]]] = {}
-        """By label, the values that exist now. Series of apps and roles that are gone are not exposed."""
+        """By label, the values that exist now. Series of removed apps and roles are not exposed."""
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
         self._gauge("oss_signer_build_info", "Always 1; the labels are the versions.", ["version", "python"]).labels(
@@ -250,7 +250,8 @@ class Metrics:
             "oss_signer_callback_queue_available", "1 if the callback queue works, 0 if callbacks are rejected."
         ).set_function(is_available)
         self._gauge(
-            "oss_signer_dead_letters", "Callbacks whose delivery was given up, until an operator retries or drops them."
+            "oss_signer_dead_letters",
+            "Callbacks that are not delivered any more until an operator retries or drops them.",
         ).set_function(dead_letters)
         self._gauge(
             "oss_signer_callback_queue_corrupt_files", "Corrupt files of the callback queue that were moved aside."
@@ -259,7 +260,7 @@ class Metrics:
     def signature_counts(self) -> tuple[list[tuple[str, ...]], array[float]]:
         """Return the labels (app, outcome) of all series, and their counts in the same order.
 
-        Series are never removed, and new ones come last.
+        Series are never removed, and new ones are last.
         """
         counts = dict(self._signatures.counts)
         return list(counts), array("d", counts.values())

@@ -190,7 +190,7 @@ def test_a_role_is_a_row_with_its_time_left(snapshot: StatusSnapshot, state: Rol
 
 
 def test_further_roles_are_counted(snapshot: StatusSnapshot) -> None:
-    assert "and 12 more; roles with problems come first" in status_page(replace(snapshot, matching_roles=13))
+    assert "and 12 more; roles with problems are first" in status_page(replace(snapshot, matching_roles=13))
 
 
 def test_apps_with_callbacks_have_a_chart_of_their_queue(snapshot: StatusSnapshot) -> None:

@@ -85,7 +85,7 @@ class Checks:
         return JwtBearerCheck(Jwks(self.outbound, self.issuer.url), JwtRules())
 
     def problem(self, check: CallerCheck, context: RequestContext) -> Problem | None:
-        """What the check says; anything but a `Problem` comes out of here."""
+        """The result of the check; anything but a `Problem` is raised here."""
         check.has_credential(context)
         try:
             self.runner.run(check.identify(context))

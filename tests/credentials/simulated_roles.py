@@ -18,7 +18,7 @@ from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TOKEN_LIFE = timedelta(minutes=20)
+TOKEN_LIFETIME = timedelta(minutes=20)
 EXPIRES = timedelta(minutes=5)
 TIMEOUT_SECONDS = 10.0
 UNREACHABLE = FetchFailed("STS refused the connection", concerns_issuer=True)
@@ -37,7 +37,7 @@ class SimulatedSts:
     latency_seconds: float = 0.1
     error: FetchFailed | None = None
     hangs: bool = False
-    life: timedelta = TOKEN_LIFE
+    lifetime: timedelta = TOKEN_LIFETIME
     reissued: Credential | None = None
     """Returned by all fetches, if set."""
     calls: list[tuple[float, str]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class SimulatedSts:
             raise error
         if self.reissued is not None:
             return self.reissued
-        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + self.life)
+        return Credential(f"STS.{len(self.calls)}", "secret", "token", START + timedelta(seconds=now()) + self.lifetime)
 
 
 @dataclass(frozen=True)

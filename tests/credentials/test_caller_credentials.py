@@ -17,7 +17,7 @@ from signer.errors import CredentialsUnavailable
 from signer.signing.v4 import Credential
 from tests.harness.virtual_time import virtual_time
 
-LIFE = timedelta(minutes=15)
+LIFETIME = timedelta(minutes=15)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -35,7 +35,7 @@ class Sts:
 
     seconds: float = 0.1
     error: FetchFailed | None = None
-    life: timedelta = LIFE
+    lifetime: timedelta = LIFETIME
     calls: list[tuple[float, str]] = field(default_factory=list)
     """When each call started, and for whom."""
     issued: int = 0
@@ -44,7 +44,7 @@ class Sts:
         return lambda: Source(self, caller)
 
     def request(self, caller: str, app: str = "a") -> CallerRequest:
-        return CallerRequest(app, (app, caller), LIFE, self.source_of(f"{app}/{caller}"))
+        return CallerRequest(app, (app, caller), LIFETIME, self.source_of(f"{app}/{caller}"))
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Source:
         if self.sts.error is not None:
             raise self.sts.error
         self.sts.issued += 1
-        expiration = START + timedelta(seconds=now()) + self.sts.life
+        expiration = START + timedelta(seconds=now()) + self.sts.lifetime
         return Credential(f"STS.{self.sts.issued}", "secret", "token", expiration)
 
 
@@ -86,7 +86,7 @@ async def test_requests_of_one_caller_share_a_fetch_and_then_its_credential() ->
 
 
 @virtual_time
-async def test_a_credential_is_renewed_below_half_of_its_life() -> None:
+async def test_a_credential_is_renewed_below_half_of_its_lifetime() -> None:
     sts, issued = Sts(seconds=0), credentials()
     assert await outcome(issued.get(sts.request("ann"))) == "STS.1"
     await asyncio.sleep(7.4 * 60)
@@ -108,7 +108,7 @@ async def test_an_earlier_credential_is_used_while_sts_fails_until_five_minutes_
 
 @virtual_time
 async def test_a_credential_that_ends_within_five_minutes_is_not_returned() -> None:
-    sts = Sts(life=timedelta(minutes=5))
+    sts = Sts(lifetime=timedelta(minutes=5))
     assert isinstance(await outcome(credentials().get(sts.request("ann"))), int)
 
 

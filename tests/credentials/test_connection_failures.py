@@ -1,4 +1,4 @@
-"""What a failed fetch says when STS or the metadata service cannot be reached, with real connections."""
+"""The error of a failed fetch when STS or the metadata service cannot be reached, with real connections."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class Clock:
 class FakeSource:
     """Issues credentials of a given lifetime while its gate is open, or fails."""
 
-    def __init__(self, clock: Clock, life: timedelta | None = timedelta(hours=1)) -> None:
+    def __init__(self, clock: Clock, lifetime: timedelta | None = timedelta(hours=1)) -> None:
         self.clock = clock
-        self.life = life
+        self.lifetime = lifetime
         self.fetches = 0
         self.error: Exception | None = None
         self.gate = asyncio.Event()
@@ -48,7 +48,7 @@ class FakeSource:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        expiration = None if self.life is None else self.clock.time + self.life
+        expiration = None if self.lifetime is None else self.clock.time + self.lifetime
         return Credential(f"STS.{self.fetches}", "secret", "token", expiration)
 
 
@@ -132,7 +132,7 @@ async def test_equal_roles_share_a_token(pool: Pool, clock: Clock) -> None:
 
 
 async def test_a_token_is_refreshed_while_it_is_fresh(pool: Pool, clock: Clock) -> None:
-    """Its life is 1 s longer than required, and no request triggers the refresh."""
+    """Its lifetime is 1 s longer than required, and no request triggers the refresh."""
     required_lifetime = timedelta(minutes=15)
     source = FakeSource(clock, required_lifetime + timedelta(seconds=1))
     pool.activate({"r": plan(source, required_lifetime)})
@@ -307,7 +307,7 @@ async def test_a_longer_expires_refreshes_the_token_at_once(pool: Pool, clock: C
     source = FakeSource(clock, timedelta(minutes=20))
     pool.activate({"r": plan(source)})
     await pool.get("r")
-    source.life = timedelta(hours=2)
+    source.lifetime = timedelta(hours=2)
     pool.activate({"r": plan(source, required_lifetime=timedelta(hours=1))})
     await wait_until(lambda: source.fetches == 2)
     assert pool.attempts[-1].reason in ("start", "mandatory")
@@ -318,7 +318,7 @@ async def test_a_token_that_expires_before_the_current_one_is_rejected(pool: Poo
     source = FakeSource(clock, required_lifetime + timedelta(seconds=0.2))
     pool.activate({"r": plan(source, required_lifetime)})
     first = await pool.get("r")
-    source.life = timedelta(minutes=2)
+    source.lifetime = timedelta(minutes=2)
     await wait_until(lambda: source.fetches > 2)
     assert await pool.get("r") is first
     assert "before the current one" in str(pool.states()[0].last_error)

@@ -12,7 +12,7 @@ import pytest
 from signer.credentials.keeper import MAX_WAIT_SECONDS
 from tests.credentials.simulated_roles import (
     FORBIDDEN,
-    TOKEN_LIFE,
+    TOKEN_LIFETIME,
     UNREACHABLE,
     Answer,
     SimulatedRoles,
@@ -24,7 +24,7 @@ from tests.credentials.simulated_roles import (
 )
 from tests.harness.virtual_time import virtual_time
 
-LIFE_SECONDS = TOKEN_LIFE.total_seconds()
+LIFETIME_SECONDS = TOKEN_LIFETIME.total_seconds()
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ async def test_the_most_wanted_roles_are_fetched_first() -> None:
 
 @virtual_time
 async def test_no_request_waits_longer_than_three_seconds_and_retry_after_is_true() -> None:
-    """400 roles that are requested at once need 13 s. Each client repeats its request when Retry-After says so."""
+    """400 roles that are requested at once need 13 s. Each client repeats its request after Retry-After."""
     sts = SimulatedSts()
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(400), sts))
@@ -156,11 +156,11 @@ async def test_after_an_outage_the_roles_in_demand_recover_first() -> None:
         await until(60)
         wanted = names(400)[::4]
         sts.error = UNREACHABLE
-        await until(2 * LIFE_SECONDS)
+        await until(2 * LIFETIME_SECONDS)
         assert roles.usable() == set()
         before = len(sts.calls)
         async with demand(roles, wanted) as answers:
-            await until(2 * LIFE_SECONDS + 60)
+            await until(2 * LIFETIME_SECONDS + 60)
             assert len(sts.calls) - before < 200
             assert all(answer.retry_after_seconds for each in answers.values() for answer in each)
             sts.error = None
@@ -209,7 +209,7 @@ async def test_an_outage_of_one_issuer_delays_no_role_of_another() -> None:
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(400, "broken"), broken) | dict.fromkeys(names(100, "healthy"), healthy))
         async with demand(roles, names(100, "broken") + names(20, "healthy"), pause_seconds=10) as answers:
-            await until(LIFE_SECONDS)
+            await until(LIFETIME_SECONDS)
     for role in names(20, "healthy"):
         assert all(answer.retry_after_seconds is None for answer in answers[role]), role
         assert sum(answer.waited_seconds > 0 for answer in answers[role]) == 1
@@ -225,7 +225,7 @@ async def test_broken_roles_delay_no_healthy_role_of_the_same_issuer() -> None:
         async with demand(roles, names(40, "broken"), pause_seconds=3):
             await until(30)
             async with demand(roles, names(10, "healthy"), pause_seconds=10) as answers:
-                await until(2 * LIFE_SECONDS)
+                await until(2 * LIFETIME_SECONDS)
             late = await roles.request("healthy19")
     assert late.retry_after_seconds is None
     for role in names(10, "healthy"):
@@ -240,7 +240,7 @@ async def test_two_roles_whose_fetches_time_out_do_not_open_the_circuit_of_their
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(["a", "b", "c"], sts))
         async with demand(roles, ["a", "b", "c"], pause_seconds=5) as answers:
-            await until(LIFE_SECONDS)
+            await until(LIFETIME_SECONDS)
             assert all(answer.retry_after_seconds is None for answer in answers["c"])
             roles.activate(dict.fromkeys(["a", "b", "c", "new"], sts))
             answer = await roles.request("new")
@@ -256,7 +256,7 @@ async def test_tokens_in_use_are_refreshed_before_idle_ones_when_the_pace_does_n
         roles.activate(dict.fromkeys(names(400), sts))
         used = names(400)[::20]
         async with demand(roles, used, pause_seconds=20) as answers:
-            await until(3 * LIFE_SECONDS)
+            await until(3 * LIFETIME_SECONDS)
             states = {state.role: state for state in roles.roles.states()}
     assert {states[role].token_state for role in used} == {"fresh"}
     assert all(answer.retry_after_seconds is None for role in used for answer in answers[role][20:])
@@ -269,8 +269,8 @@ async def test_a_token_that_nobody_uses_is_still_refreshed_in_time() -> None:
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(600), sts))
         await until(60)
-        for half_lives in range(1, 10):
-            await until(half_lives * LIFE_SECONDS / 2)
+        for half_lifetimes in range(1, 10):
+            await until(half_lifetimes * LIFETIME_SECONDS / 2)
             assert len(roles.usable()) == 600
 
 
@@ -289,7 +289,7 @@ async def test_a_request_hastens_the_retry_of_a_rarely_used_role() -> None:
     sts = SimulatedSts(error=FORBIDDEN)
     async with simulated_roles() as roles:
         roles.activate({"r": sts})
-        await until(LIFE_SECONDS)
+        await until(LIFETIME_SECONDS)
         failed_at = sts.calls[-1][0] + sts.latency_seconds
         sts.error = None
         answer = await roles.request("r")

@@ -1,6 +1,6 @@
 """Tokens that an operator or STS has declared invalid: who still gets them, and what replaces them. The clock is virtual.
 
-Each fetch takes 0.1 s, and requests come every 0.05 s.
+Each fetch takes 0.1 s, and there is a request every 0.05 s.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ async def test_a_replacement_may_end_sooner() -> None:
         roles.activate({"r": (sts := SimulatedSts())})
         await key_id(roles.roles)
         before = roles.roles.states()[0]
-        sts.life = timedelta(minutes=6)
+        sts.lifetime = timedelta(minutes=6)
         assert await roles.replace("r") == ["replaced"]
         after = roles.roles.states()[0]
         assert before.expires_at is not None and after.expires_at is not None
@@ -93,7 +93,7 @@ async def test_keep_uses_the_old_token_until_the_source_works_again() -> None:
         sts.error = UNREACHABLE
         outcomes, found = await asyncio.gather(roles.replace("r", keep=True), key_ids(roles, 2))
         assert (outcomes, set(found)) == (["failed"], {"STS.1"})
-        sts.error, sts.life = None, timedelta(minutes=6)
+        sts.error, sts.lifetime = None, timedelta(minutes=6)
         await asyncio.sleep(60)
         assert await key_id(roles.roles) != "STS.1"
 
@@ -265,7 +265,7 @@ async def test_a_token_that_sts_rejects_is_discarded() -> None:
         roles.activate({"r": (base := SimulatedSts())})
         source = (sts := RejectingSts()).source(roles.roles)
         await source.fetch()
-        sts.code, base.life = "InvalidSecurityToken.Expired", timedelta(minutes=6)
+        sts.code, base.lifetime = "InvalidSecurityToken.Expired", timedelta(minutes=6)
         with pytest.raises(StsRejected):
             await source.fetch()
         assert roles.roles.current("r") is None

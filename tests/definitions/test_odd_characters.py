@@ -1,4 +1,4 @@
-"""Invisible characters at the ends of secrets and files are ignored, and `check` says so."""
+"""Invisible characters at the ends of secrets and files are ignored, and `check` warns of them."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ async def test_retried_dead_letter_comes_before_newer_events_of_its_object(queue
 
 
 async def test_event_in_flight_ends_before_a_retried_dead_letter(queue: EventQueue) -> None:
-    """If it fails, the dead letter comes first, as always; if it is accepted, the dead letter is late."""
+    """If it fails, the dead letter is first, as always; if it is accepted, the dead letter is late."""
     first, second, third = (event("a.jpg", number) for number in range(3))
     await put(queue, first, second, third)
     await bury(queue, first)
@@ -181,7 +181,7 @@ async def test_newer_event_that_became_a_dead_letter_is_not_late(queue: EventQue
 
 
 async def test_dead_letter_without_newer_events_stays_in_order(queue: EventQueue) -> None:
-    """A newer upload that arrives after the retry comes after it."""
+    """A newer upload that arrives after the retry is delivered after it."""
     first, second = event("a.jpg", 1), event("a.jpg", 2)
     await put(queue, first)
     await bury(queue, first)

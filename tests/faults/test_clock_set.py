@@ -81,7 +81,7 @@ async def test_no_event_is_sent_twice_at_a_time_when_the_clock_is_set(
     clock: SettableClock,
     tmp_path: Path,
 ) -> None:
-    """Two signers have the same queue, and every event is in flight. No attempt is over before the test says so."""
+    """Two signers have the same queue, and every event is in flight. The test decides when the attempts end."""
     path = tmp_path / "q.db"
     apps = {"a": {"key_prefix": "a/", "notify": app_server.target}}
     names = [f"{number}.jpg" for number in range(16)]

@@ -1,4 +1,4 @@
-"""The signer is started with closed standard streams: no other file takes their place, and it says what is missing."""
+"""The signer is started with closed standard streams: no other file gets their descriptors, and it reports what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of the callback queue is damaged: the signer moves it aside, keeps what can be read, and goes on."""
+"""The file of the callback queue is damaged: the signer moves it aside, keeps what can be read, and continues."""
 
 from __future__ import annotations
 

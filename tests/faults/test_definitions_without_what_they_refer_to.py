@@ -1,4 +1,4 @@
-"""An edit, or a renewed certificate, comes before what it needs: it becomes active by itself when that is there."""
+"""An edit, or a renewed certificate, arrives before what it needs: it becomes active by itself when that exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disk of the audit log is full: signing goes on, the file has whole lines only, and each lost line is counted.
+"""The disk of the audit log is full: signing continues, the file has whole lines only, and each lost line is counted.
 
 Two workers append to the file, on a small tmpfs in a mount namespace.
 """

@@ -1,4 +1,4 @@
-"""The disk of the callback queue is full, at the start and later: the signer signs, says so, and recovers by itself."""
+"""The disk of the callback queue is full, at the start and later: the signer signs, reports it, and recovers by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of the signer hangs at the end: the process ends nevertheless, and says what hangs."""
+"""A part of the signer hangs at the end: the process ends nevertheless, and logs what hangs."""
 
 from __future__ import annotations
 

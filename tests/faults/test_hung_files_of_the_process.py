@@ -1,4 +1,4 @@
-"""All files of a signer but its program hang: it goes on, each command ends with the reason, and so does the process."""
+"""All files of a signer but its program hang: it continues, each command ends with the reason, and so does the process."""
 
 from __future__ import annotations
 

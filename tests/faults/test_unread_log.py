@@ -1,4 +1,4 @@
-"""No process reads the log: everything else works, and lines are lost only when 32 MB of them wait."""
+"""No process reads the log: everything else continues, and lines are lost only when 32 MB of them wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No process reads stdout, to which the audit log is written: signing works, and the losses are counted in the log."""
+"""No process reads stdout, to which the audit log is written: signing continues, and the losses are counted in the log."""
 
 from __future__ import annotations
 

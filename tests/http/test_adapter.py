@@ -1,4 +1,4 @@
-"""Which HTTP adapter runs, and the log line that says why."""
+"""Which HTTP adapter runs, and the log line with the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_fast_adapter_runs_with_a_verified_aiohttp(
         ({}, "3.99.0", "the fast adapter is not verified with aiohttp 3.99.0"),
     ],
 )
-def test_the_standard_adapter_runs_otherwise_and_the_log_says_why(
+def test_the_standard_adapter_runs_otherwise_and_the_reason_is_logged(
     environ: dict[str, str], version: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -463,7 +463,7 @@ async def test_old_uploads_give_back_only_what_has_not_refilled(cloud: Cloud, ag
         upload = await signer.start(300_000)
         later = timedelta(hours=age_hours)
         assert (await signer.post("multipart/abort", {"upload": upload.body["upload"]})).status == 204
-        # The limiter counts by the monotonic clock, which goes on as it does.
+        # The limiter counts by the monotonic clock, which the test does not stop.
         assert left - 1000 <= await signer.left() <= left + 1000
 
 

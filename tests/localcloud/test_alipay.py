@@ -1,4 +1,4 @@
-"""The local cloud's Alipay answers as its documentation says; signatures are made by openssl."""
+"""The local cloud's Alipay answers as documented; signatures are made by openssl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local cloud's Douyin answers as its documentation says."""
+"""The local cloud's Douyin answers as documented."""
 
 from __future__ import annotations
 

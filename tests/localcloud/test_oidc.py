@@ -55,8 +55,8 @@ async def test_the_token_of_a_pod_gives_a_usable_credential(cloud: Cloud, sessio
     assert body.assumed_role_user.arn == f"acs:ram::{ACCOUNT}:role/oss-upload/oss-signer"
     assert body.assumed_role_user.assumed_role_id.endswith(":oss-signer")
     assert body.request_id
-    life = datetime.fromisoformat(body.credentials.expiration) - datetime.now(UTC)
-    assert timedelta(seconds=600) < life <= timedelta(seconds=900)
+    lifetime = datetime.fromisoformat(body.credentials.expiration) - datetime.now(UTC)
+    assert timedelta(seconds=600) < lifetime <= timedelta(seconds=900)
     for name, status in (("mine/a", 204), ("theirs/a", 403)):
         form = signed_form(key_of(body), fields={"key": name})
         assert (await post_object(session, f"{cloud.oss}/photos", form, b"x"))[0] == status

@@ -1,4 +1,4 @@
-"""Signers end, secrets rotate and the YAML changes during an upload: it goes on, or the client learns why not."""
+"""Signers end, secrets rotate and the YAML changes during an upload: it continues, or the client gets the reason."""
 
 from __future__ import annotations
 

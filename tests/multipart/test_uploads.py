@@ -1,4 +1,4 @@
-"""A file goes to OSS in parts and becomes one object, with the rules of the app."""
+"""A file is sent to OSS in parts and becomes one object, with the rules of the app."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ async def test_push_prints_warnings_and_changes(file: StoreFile, source: Path) -
     assert remark.out.splitlines()[0] == "no setting changes, only the text"
 
 
-async def test_push_removes_apps_only_if_that_is_agreed(file: StoreFile, source: Path) -> None:
+async def test_push_removes_apps_only_if_that_is_confirmed(file: StoreFile, source: Path) -> None:
     await file.put(before := definitions("a", "b"))
     refused = await command("push", source, "--config", file.url)
     assert refused.status == 1

@@ -265,7 +265,7 @@ async def test_after_an_error_the_lines_are_written_again(sink: Sink, caplog: py
 
 
 async def test_the_end_counts_what_an_error_leaves_unwritten(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
-    """The last attempt comes at once, and not after the usual pause."""
+    """The last attempt is made at once, and not after the usual pause."""
     writer = LineWriter("audit", sink.write, retry_seconds=3600)
     sink.error = OSError(28, "No space left on device")
     writer.add(b"first\n")

@@ -30,7 +30,7 @@ const MESSAGES = {
  * one file of several has a status, but no headers of its own: the problem itself has their values.
  */
 export const failure = (code, detail = '', [status, headers = {}] = []) => {
-  // A response that is neither success nor a refusal comes from a proxy in between.
+  // A response that is neither success nor a refusal is from a proxy in between.
   const broken = status >= 500 || status < 400
   const isLimit = status === 429
   const usual = isLimit ? 'rate_limited' : broken ? 'server' : 'refused'

@@ -48,7 +48,7 @@ export const createLine = (timeoutMs, now) => {
     /** Resolves when a part may be sent. */
     _enter: () => new Promise((resolve) => next(queue.push(resolve))),
 
-    /** `ms`: the duration of a part; undefined if it says nothing of the connection. */
+    /** `ms`: the duration of a part; undefined if it does not depend on the connection alone. */
     _leave(ms, isStored) {
       sending--
       if (isStored) usualMs = ms

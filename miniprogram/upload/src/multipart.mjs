@@ -11,7 +11,7 @@ const MAX_SIGNED = 50
 const PAUSED = {}
 
 export const createMultipart = (platform, multipartThreshold, signer, timeoutMs) => {
-  const { _ask: ask, _base: base } = signer
+  const { _call: callSigner, _base: base } = signer
   const line = createLine(timeoutMs, platform._now)
   const records = createRecords(platform)
   const active = new Set()
@@ -64,7 +64,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       while (pause.paused) await step(() => closed)
     }
 
-    const send = (path, more, member) => ask('multipart' + path, assign({ upload: record && record.upload }, more), member)
+    const send = (path, more, member) => callSigner('multipart' + path, assign({ upload: record && record.upload }, more), member)
     const showWaiting = (error) => show('waiting', error)
     const call = (...request) => {
       const attempt = async () => {
@@ -80,10 +80,10 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       sent[number] = bytes
       job._progress(loaded / size)
     }
-    const tell = (number, state) => onPart({ number, count: record.part_count, state })
+    const notify = (number, state) => onPart({ number, count: record.part_count, state })
     const store = (number, etag) => {
       etags[number] = etag
-      tell(number, 'stored')
+      notify(number, 'stored')
       report(number, bytesOf(number))
     }
 
@@ -100,23 +100,23 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       const todo = []
       const known = urls // those of a new upload are others
       const current = new Set()
-      let asking
+      let signing
       let failed
       let sending = 0
       for (let number = 1; number <= record.part_count; number++) if (!(number in etags)) todo.push(number)
 
       const lives = (number) => known[number] && known[number]._batch._ends > platform._now()
       const urlOf = async (number) => {
-        for (let isAsked; !lives(number); ) {
-          if (!asking) {
-            if (isAsked) throw failure('server')
-            isAsked = true
+        for (let isRequested; !lives(number); ) {
+          if (!signing) {
+            if (isRequested) throw failure('server')
+            isRequested = true
             const numbers = [...current, ...todo].filter((each) => !lives(each)).slice(0, MAX_SIGNED)
-            asking = send('/parts', { part_numbers: numbers }, 'parts').then((signed) => keep(signed, known))
-            const over = () => (asking = undefined)
-            asking.then(over, over)
+            signing = send('/parts', { part_numbers: numbers }, 'parts').then((signed) => keep(signed, known))
+            const end = () => (signing = undefined)
+            signing.then(end, end)
           }
-          await asking
+          await signing
         }
         return known[number]
       }
@@ -141,7 +141,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
           began = platform._now()
           sending++
           show('uploading', record)
-          tell(number, 'sending')
+          notify(number, 'sending')
           try {
             const answer = await guarded(() => platform._put(
               url, body, line._limitMs(failures),
@@ -155,11 +155,11 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
             sending--
           }
         } catch (error) {
-          // A connection that breaks says nothing of how much it can carry.
+          // A connection that breaks shows nothing about how much it can carry.
           if (!/^(timeout|server)$/.test(error.code)) began = undefined
           if (abort) {
             report(number, 0)
-            tell(number, 'waiting')
+            notify(number, 'waiting')
           }
           if (error === PAUSED) return attempt(number, failures)
           if (!failed) throw error
@@ -284,9 +284,9 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
   return async (job, isTooLarge) => {
     const { _file: file, _name: name, _request: request } = job
     const { size } = request
-    const { _threshold: told } = signer // by the newest form of the app
-    const least = multipartThreshold || (isTooLarge ? 1 : told || THRESHOLD_BYTES)
-    if ((isOff && !told) || size < least || !(await platform._canSlice(file, size))) return undefined
+    const { _threshold: appThreshold } = signer // by the newest form of the app
+    const minBytes = multipartThreshold || (isTooLarge ? 1 : appThreshold || THRESHOLD_BYTES)
+    if ((isOff && !appThreshold) || size < minBytes || !(await platform._canSlice(file, size))) return undefined
     const id = JSON.stringify([base, file.lastModified, request])
     const isFree = !!name && !active.has(id)
     if (!isFree) return run(job)

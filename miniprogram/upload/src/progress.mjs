@@ -4,16 +4,16 @@ import { nothing } from './failure.mjs'
 const percentOf = (loaded, total) => Math.min(99, (loaded / total) * 100 | 0)
 
 /** The progress of all files since the uploader was last idle. Returns three functions: enter, follow and leave a file. */
-export const createTotal = (tell = nothing) => {
+export const createTotal = (report = nothing) => {
   let loaded
   let total
   let percent
   let files = 0
   let finished = 0
 
-  const say = () => {
+  const update = () => {
     percent = finished < files ? Math.max(percent, percentOf(loaded, total)) : 100
-    tell({ loaded, total, percent, files, finished })
+    report({ loaded, total, percent, files, finished })
   }
 
   const enter = () => {
@@ -22,24 +22,24 @@ export const createTotal = (tell = nothing) => {
   }
 
   /** The progress of one file. Returns a function of the sent share and, at the end, whether the file is stored. */
-  const follow = (size, tellFile = nothing) => {
-    let most = 0
+  const follow = (size, reportFile = nothing) => {
+    let max = 0
     total += size
     return (share, isStored) => {
       const now = Math.floor(Math.min(1, share) * size)
-      const over = isStored !== undefined
-      if (now > most || over) {
-        loaded += now - most
-        most = now
-        if (isStored !== false) tellFile({ loaded: now, total: size, percent: over ? 100 : percentOf(now, size) })
-        say()
+      const isFinished = isStored !== undefined
+      if (now > max || isFinished) {
+        loaded += now - max
+        max = now
+        if (isStored !== false) reportFile({ loaded: now, total: size, percent: isFinished ? 100 : percentOf(now, size) })
+        update()
       }
     }
   }
 
   const leave = () => {
     finished++
-    say()
+    update()
   }
 
   return [enter, follow, leave]

@@ -40,14 +40,14 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
   }
 
   /** Returns the response, which has this member. `again`: after a 401 response to the session `refused`. */
-  const ask = async (path, request, member, again, refused) => {
+  const call = async (path, request, member, again, refused) => {
     await loggingIn // one login serves all files
     const used = session
     const answer = await (canLogIn && again && used === refused
       ? logIn(path, request)
       : post(path, request, used && { 'X-Session': used }, again))
     const [status, , body] = answer
-    if (status === 401 && !again) return ask(path, request, member, true, used)
+    if (status === 401 && !again) return call(path, request, member, true, used)
     let content = {}
     try {
       content = JSON.parse(body) || content
@@ -57,8 +57,8 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
   }
 
   /** Returns a new form as {_form, _ends}. One request serves all files that need a form now: at most 10 and MAX_EARLY. */
-  const askForm = async (request) => {
-    if (!files[0]) batch = sleep().then(() => ask('uploads', { files: files.splice(0), compact: true }, 'uploads'))
+  const requestForm = async (request) => {
+    if (!files[0]) batch = sleep().then(() => call('uploads', { files: files.splice(0), compact: true }, 'uploads'))
     const index = files.push(assign({ reuse: true }, request)) - 1
     // Each file has an error of its own, which gets its key.
     const { uploads, common_fields: common } = await batch.catch((error) => {
@@ -77,15 +77,15 @@ export const createSigner = (platform, { endpoint, appId, login, headers }, time
     const id = JSON.stringify([type || (filename || '').replace(/.*(?=\.)/, ''), vars, meta])
     const promise = kept[id]
     const signed = await promise
-    // Only the signer knows whether an empty file is allowed.
-    if (!size || (signed && signed._form.key)) return askForm(request)
+    // The signer decides whether an empty file is allowed.
+    if (!size || (signed && signed._form.key)) return requestForm(request)
     if (lives(signed)) return signed
     if (kept[id] !== promise) return sign(request) // another file has requested one meanwhile
-    const asked = askForm(request)
-    kept[id] = asked.catch(nothing) // the refusal may concern that file only
-    return asked
+    const requested = requestForm(request)
+    kept[id] = requested.catch(nothing) // the refusal may concern that file only
+    return requested
   }
 
-  const signer = { _lives: lives, _sign: sign, _ask: ask, _base: base }
+  const signer = { _lives: lives, _sign: sign, _call: call, _base: base }
   return signer
 }

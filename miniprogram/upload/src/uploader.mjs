@@ -36,7 +36,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
     let { size = file.size } = options
     const named = filename || file.name
     const name = named || (file.charAt ? file.replace(/.*\//, '') : '') // a Blob has no name
-    const type = contentType || file.type || undefined // else the signer knows it by the name
+    const type = contentType || file.type || undefined // else the signer finds it by the name
     const request = { filename: name || undefined, content_type: type, vars, meta }
     let { _signed: signed, _key: key, _doubt: doubt } = tries.get(options.retryOf) || {}
     let early // a form for the first attempt, requested together with those of other files
@@ -154,7 +154,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
       job._progress = progress = follow(size, options.onProgress)
       onState('queued')
       if (!signed && queue.length < MAX_EARLY && !(size >= (multipartThreshold || signer._threshold))) {
-        // A file that is refused while it waits asks again when it is its turn.
+        // A file that is refused while it waits is requested again in its turn.
         ;(early = sign(request)).catch(() => (early = 0))
       }
       await step(() => new Promise((resolve) => {

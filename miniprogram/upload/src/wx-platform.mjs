@@ -12,7 +12,7 @@ export const call = (method, options, code, use = nothing, owner = host()) =>
 /** Calls a method of the file system. */
 export const callFiles = (method, options) => call(method, options, 'file', nothing, filesWith(method))
 
-/** Header names come in any case, and on some phones only before the response. */
+/** Header names have any case; some phones pass them only before the response. */
 const answered = ({ statusCode, header, data }, before) => {
   const headers = {}
   const all = assign({}, before, header)

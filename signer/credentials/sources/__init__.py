@@ -1,1 +1,1 @@
-"""Where credentials come from: one module for each `type` of `credentials:`."""
+"""The sources of credentials: one module for each `type` of `credentials:`."""

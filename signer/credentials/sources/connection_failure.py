@@ -1,4 +1,4 @@
-"""Says in words why no response came from a service that issues credentials.
+"""Describes why a service that issues credentials did not respond.
 
 The SDKs replace the errors of connections by their own `RetryError`, which has the original one only as its context.
 The texts are ours: those of the SDKs can quote requests and their tokens.

@@ -83,7 +83,7 @@ def _check_reference(path: KeyPath, document: Document, allowed: Allowed) -> Ite
 
 
 def _check_credentials(path: KeyPath, entry: Mapping[str, Any], variables: Variables) -> Iterator[Violation]:
-    """Check where a request that is signed with a credential of this machine goes, and which file it contains."""
+    """Check the receiver of a request that is signed with a credential of this machine, and the file in it."""
     if variables.allowed is not None and entry.get("type") in ("assume_role", "oidc"):
         yield from _check_url((*path, "endpoint"), entry.get("endpoint"), variables.allowed, _STS_HOST)
     token_file = entry.get("token_file")

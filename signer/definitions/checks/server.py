@@ -29,8 +29,8 @@ def check_server(server: model.Server) -> Iterator[Violation]:
         yield Violation(("callback_timeout",), message)
     fetches, seconds = server.credential_fetch_rate
     if fetches > ACCOUNT_CALLS_PER_SECOND * seconds:
-        rate, most = format_rate(server.credential_fetch_rate), f"{ACCOUNT_CALLS_PER_SECOND}/s"
-        message = f"{rate} is more than STS allows an account; write at most {most}"
+        rate, max_rate = format_rate(server.credential_fetch_rate), f"{ACCOUNT_CALLS_PER_SECOND}/s"
+        message = f"{rate} is more than STS allows an account; write at most {max_rate}"
         yield Violation(("credential_fetch_rate",), message)
     elif "temporary_credential_rate" in server.model_fields_set:
         temporary, temporary_seconds = server.temporary_credential_rate

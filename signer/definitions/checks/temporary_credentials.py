@@ -49,7 +49,7 @@ def check_temporary_credentials(app_id: str, app: model.AppEntry, entries: Entri
         if longest > temporary.duration / 2 and longest <= MAX_EXPIRES:
             message = (
                 f"{format_duration(temporary.duration)} is too short: downloads are signed with these credentials, "
-                "which are renewed below half of their life, and a URL is valid for "
+                "which are renewed below half of their lifetime, and a URL is valid for "
                 f"{format_duration(longest)}, window and expires together; write at least "
                 f"{format_duration(longest * 2)}, or shorten downloads.expires"
             )

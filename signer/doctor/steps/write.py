@@ -88,7 +88,7 @@ def _refused(prefix: PrefixUse, refusal: OssRefusal) -> tuple[str, str]:
 async def _delete(
     client: OssProbe, prefix: PrefixUse, url: str, key: str, version_id: str | None, credentials: list[Credential]
 ) -> str | None:
-    """Delete the object, or its version in a versioned bucket. Return why it remains, or None if it is gone.
+    """Delete the object, or its version in a versioned bucket. Return why it remains, or None if it is deleted.
 
     A proxy or CDN at the public address may not pass DELETE on, so the region's endpoint is used, too.
     """

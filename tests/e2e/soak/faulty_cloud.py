@@ -60,7 +60,7 @@ HARMLESS: list[Fault] = [
 ]
 """During one of these, every form is still available."""
 REVOKED: Fault = {"kind": "revoked"}
-LONGEST_LIFE = timedelta(seconds=TOKEN_SECONDS + 10)
+LONGEST_LIFETIME = timedelta(seconds=TOKEN_SECONDS + 10)
 """The longest lifetime of a token: a clock that is ahead issued it."""
 
 

@@ -19,7 +19,7 @@ from tests.e2e.soak.faulty_cloud import (
     BLOCKING,
     DEPENDENT_APPS,
     HARMLESS,
-    LONGEST_LIFE,
+    LONGEST_LIFETIME,
     REVOKED,
     Fault,
     FaultyCloud,
@@ -85,7 +85,7 @@ async def _soak(cloud: FaultyCloud, rng: random.Random, end: float, history: lis
         history.append(f"{clock.now():%H:%M:%S} for {seconds:.0f} s: {faults or 'no fault'}")
         load.counts.clear()
         if [REVOKED] in faults.values():
-            await load.revoke_tokens(next(iter(faults)), LONGEST_LIFE)
+            await load.revoke_tokens(next(iter(faults)), LONGEST_LIFETIME)
         else:
             await load.set_faults(**faults)
         async with load.running():

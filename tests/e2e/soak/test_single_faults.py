@@ -15,7 +15,7 @@ from tests.e2e.soak.faulty_cloud import (
     BLOCKING,
     DEPENDENT_APPS,
     HARMLESS,
-    LONGEST_LIFE,
+    LONGEST_LIFETIME,
     REVOKED,
     TOKEN_OWNERS,
     Fault,
@@ -68,7 +68,7 @@ async def _survive(server: str, fault: Fault, cloud: FaultyCloud) -> None:
     await cloud.wait_until_accepted()
     load.counts.clear()
     if fault == REVOKED:
-        await load.revoke_tokens(server, LONGEST_LIFE)
+        await load.revoke_tokens(server, LONGEST_LIFETIME)
     else:
         await load.set_faults(**{server: fault})
     async with load.running():

@@ -1,6 +1,6 @@
 """A gentle load that verifies every response by docs/http.md, and every form by uploading with it to the local cloud.
 
-A form is used twice: at once, and in the last second of its life, when OSS reveals whether its token lives as long.
+A form is used twice: at once, and in the last second of its lifetime, when OSS shows whether its token is valid as long.
 """
 
 from __future__ import annotations
@@ -84,14 +84,14 @@ class VerifiedLoad:
         await self._cloud.set_faults(**faults)
         self._faults = faults
 
-    async def revoke_tokens(self, server: str, longest_life: timedelta) -> None:
+    async def revoke_tokens(self, server: str, longest_lifetime: timedelta) -> None:
         """Revoke all tokens once; the signer may use the ones that it has cached for as long as they live."""
         await self.verify_last_moments()
         self._accepted_keys.clear()
         await self.set_faults(**{server: {"kind": "revoked"}})
         # The fault happens whenever it is set, so it must not stay among the faults.
         await self.set_faults()
-        self._revoked_until = self._clock.now() + longest_life
+        self._revoked_until = self._clock.now() + longest_lifetime
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

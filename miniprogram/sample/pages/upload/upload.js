@@ -50,9 +50,9 @@ Page({
     return this.choose(chooseChatFiles)
   },
 
-  async choose(ask) {
+  async choose(pick) {
     try {
-      this.add(await ask())
+      this.add(await pick())
     } catch ({ errMsg = '' }) {
       // A closed picker needs no message; other errors do, such as an API that the privacy guide does not name.
       if (!errMsg.includes('cancel')) wx.showModal({ title: '无法选择文件', content: errMsg, showCancel: false })

@@ -14,7 +14,7 @@ def check_bucket(app: App, upload: PendingUpload) -> None:
         raise UploadGone("the app uses another bucket now; start a new upload")
 
 
-def check_rules_in_effect(app: App, upload: PendingUpload, now: datetime) -> None:
+def check_active_rules(app: App, upload: PendingUpload, now: datetime) -> None:
     """Raise `UploadGone` if the upload has expired, or if the app does not allow it any more."""
     check_bucket(app, upload)
     if upload.expires_at <= now:
