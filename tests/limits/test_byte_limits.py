@@ -299,6 +299,15 @@ async def test_what_is_left_after_a_batch_includes_the_bytes_of_its_refused_file
         assert (remaining(response, "caller-bytes"), remaining(response, "caller")) == (90, 7)
 
 
+async def test_a_file_whose_key_would_be_too_long_uses_no_bytes(cloud: Cloud) -> None:
+    text = definitions(cloud, "{per_caller_bytes: 100B/d}", key='"{stem}/{stem}/{stem}/{stem}/{filename}"')
+    long = {"filename": "a" * 250 + ".jpg"}
+    async with signer_of(cloud, text) as signer:
+        assert (await signer.form(60, **long)).outcome == "invalid_request"
+        assert (await batch(signer, {"size": 60, **long}, {"size": 40}))[0] == ["invalid_request", 40]
+        assert await signer.left() == 60
+
+
 async def test_a_batch_takes_as_many_requests_as_its_limits_allow(cloud: Cloud) -> None:
     text = definitions(cloud, "{per_address: 5/d, per_caller: 3/d, per_caller_bytes: 100B/d}")
     async with signer_of(cloud, text) as signer:
