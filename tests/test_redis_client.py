@@ -125,7 +125,7 @@ async def test_each_response_of_a_wrong_server_closes_all_connections(error: str
     assert len(connections) == 2
 
 
-async def test_a_server_that_is_gone_is_reported(tmp_path: Path) -> None:
+async def test_a_server_that_has_ended_is_reported(tmp_path: Path) -> None:
     async with redis_server(tmp_path) as server, client(server.address) as running:
         await put(running, "before")
         await server.stop()

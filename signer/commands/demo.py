@@ -120,5 +120,5 @@ def _free_port(host: str, port: int) -> int:
         with listening_socket(ListenAddress(host.strip("[]"), port)):
             return port
     except CannotListen:
-        print(f"port {port} is in use, so another one is taken", file=sys.stderr, flush=True)
+        print(f"port {port} is in use; using another one", file=sys.stderr, flush=True)
         return 0

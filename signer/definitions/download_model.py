@@ -33,7 +33,7 @@ def _check_process(value: str) -> str:
 def _check_also(value: str) -> str:
     """Return a prefix below which every caller may read.
 
-    RAM takes `*` and `?` in the resource of a session policy for wildcards.
+    RAM treats `*` and `?` in the resource of a session policy as wildcards.
     See: https://help.aliyun.com/zh/ram/policy-elements
     """
     if any(character in value for character in _WILDCARDS):

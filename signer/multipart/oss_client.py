@@ -189,7 +189,7 @@ class OssClient:
         attempts: int = 1,
         deadline_seconds: float = _DEADLINE_SECONDS,
     ) -> T:
-        """Return the result of a call. The SDK takes any page with status 200 for OSS's; `is_valid` does not."""
+        """Return the result of a call. The SDK accepts any page with status 200 as OSS's; `is_valid` does not."""
 
         async def run() -> T:
             try:

@@ -134,7 +134,7 @@ def _is_media_type(text: str) -> bool:
 def content_type_condition(rules: UploadRules, request: UploadRequest) -> Condition:
     """Return a condition on `x-oss-content-type`, the field that decides the stored type when it is present.
 
-    It names whole types: OSS stores the text `image/png,text/html` as it is, and browsers take it for HTML. Raises as
+    It names whole types: OSS stores the text `image/png,text/html` as it is, and browsers treat it as HTML. Raises as
     `choose_content_type` does.
     """
     if request.content_type is None:

@@ -95,7 +95,7 @@ async def test_retried_events_are_queued_again_at_once(queue: Queue) -> None:
     assert [each.event for each in await claim(queue.events)] == [first]
 
 
-async def test_dropped_events_are_gone(queue: Queue) -> None:
+async def test_dropped_events_are_deleted(queue: Queue) -> None:
     first, second = event("a.jpg"), event("b.jpg")
     await queue.add_dead_letters(first, second)
     assert await queue.post("drop", {"ids": [first.id]}) == {"dropped": 1, "missing": []}

@@ -48,7 +48,7 @@ async def test_json_has_the_state_of_process_roles_and_apps(start_admin: StartAd
     }
 
 
-async def test_each_app_says_what_it_signs_for_whom_and_where(start_admin: StartAdmin) -> None:
+async def test_each_app_shows_what_it_signs_for_whom_and_where(start_admin: StartAdmin) -> None:
     admin = await start_admin(RICH_APP)
     document = await admin.get_json("/status")
     [app] = document["busiest_apps"]
@@ -60,7 +60,7 @@ async def test_each_app_says_what_it_signs_for_whom_and_where(start_admin: Start
         assert f">{text}</td>" in page
 
 
-async def test_requests_count_by_outcome_and_the_busiest_app_comes_first(start_admin: StartAdmin) -> None:
+async def test_requests_count_by_outcome_and_the_busiest_app_is_first(start_admin: StartAdmin) -> None:
     admin = await start_admin(APP + "  b: {}\n")
     for outcome in ("signed", "signed", "rate_limited", "internal"):
         admin.service.metrics.count_signature("b", outcome)

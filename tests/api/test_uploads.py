@@ -116,7 +116,7 @@ async def test_a_request_that_is_refused_gets_a_problem(client: Client, app_id: 
     assert (await problem_of(client, "POST", path(app_id), status))["code"] == code
 
 
-async def test_a_refusal_for_lack_of_a_credential_says_when_to_retry(client: Client) -> None:
+async def test_a_refusal_for_lack_of_a_credential_has_the_time_to_retry(client: Client) -> None:
     async with client.post(path("no-credential")) as response:
         assert int(response.headers["Retry-After"]) >= 1
 

@@ -245,15 +245,15 @@ async def test_the_keys_of_an_error_response_are_ignored(users: JwtBearerCheck, 
 async def test_there_is_only_one_fetch_at_a_time(users: JwtBearerCheck, issuer: Stub, clock: Clock, keys: Keys) -> None:
     issuer.answer = gate = Gate(document({"keys": [jwk(keys.ec, "e")]}))
     token = bearer_request(signed(keys.ec, "ES256", "e"))
-    asking = [asyncio.create_task(caller_id(users, token))]
+    checks = [asyncio.create_task(caller_id(users, token))]
     async with deadline():
         await gate.reached.wait()
         for _ in range(3):
             clock.seconds += 20
-            asking.append(asyncio.create_task(caller_id(users, token)))
+            checks.append(asyncio.create_task(caller_id(users, token)))
             await asyncio.sleep(0)
         gate.open()
-        assert await asyncio.gather(*asking) == ["anna"] * 4
+        assert await asyncio.gather(*checks) == ["anna"] * 4
     assert issuer.requests == 1
 
 

@@ -70,7 +70,7 @@ async def test_a_code_is_preferred_to_a_session(wechat: LocalWeChat, outbound: a
     await assert_rejected(users, stale, Unauthenticated, AGAIN)
 
 
-async def test_without_code_and_session_the_error_says_what_to_send(outbound: aiohttp.ClientSession) -> None:
+async def test_without_code_and_session_the_error_names_what_to_send(outbound: aiohttp.ClientSession) -> None:
     users = check(outbound, "http://127.0.0.1:1", "wx1")
     for nothing in (request(), request(("X-Session", ""), ("X-WX-Code", "")), request(code="")):
         assert not users.has_credential(nothing)
@@ -235,11 +235,11 @@ async def _all_are_refused(users: WeChatCheck, count: int) -> None:
     assert {type(each) for each in found} == {IdentityUnavailable}
 
 
-async def _until(ask: Callable[[], Awaitable[None]], wechat: LocalWeChat, app: str, calls: int) -> None:
+async def _until(request: Callable[[], Awaitable[None]], wechat: LocalWeChat, app: str, calls: int) -> None:
     async def are_called() -> bool:
         if len(await wechat.calls(app)) >= calls:
             return True
-        await ask()
+        await request()
         return False
 
     await wait_until(are_called)

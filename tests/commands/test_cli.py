@@ -174,7 +174,7 @@ def test_the_definitions_may_be_an_argument(config: Path, command: str, capsys: 
     assert capsys.readouterr().out.startswith(VALID if command == "pull" else f"{config}: 1 app ")
 
 
-def test_sign_takes_the_app_and_then_the_definitions(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sign_accepts_the_app_and_then_the_definitions(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "a", str(config)]) == 0
     assert re.fullmatch("[0-9a-f]{32}", json.loads(capsys.readouterr().out)["answer"]["fields"]["key"])
 

@@ -95,7 +95,7 @@ async def test_list_prints_json(admin: AdminListener) -> None:
     assert admin.queries == ["app=wx1", "app=wx1&after=5"]
 
 
-async def test_empty_list_is_said(admin: AdminListener) -> None:
+async def test_an_empty_list_is_reported(admin: AdminListener) -> None:
     listed = await events("list", "--app", "nobody", "--admin", admin.url)
     assert (listed.status, listed.out) == (0, "no dead letters\n")
 

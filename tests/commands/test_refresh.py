@@ -82,7 +82,7 @@ async def test_an_unchanged_key_and_a_removed_role_are_reported(admin: AdminList
     assert "removed by a reload" in ended.out
 
 
-async def test_a_failure_says_whether_the_old_token_is_used(admin: AdminListener) -> None:
+async def test_a_failure_shows_whether_the_old_token_is_used(admin: AdminListener) -> None:
     admin.status, admin.document = 503, {"succeeded": False, "roles": [FAILED, ENDED | {"outcome": "waiting"}]}
     for keep, said in (((), "not used any more"), (("--keep",), "used until then")):
         ended = await refresh(*keep, "--admin", admin.url)
@@ -143,7 +143,7 @@ async def test_without_a_running_signer_the_option_is_named(tmp_path: Path) -> N
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run a command as another user")
 @pytest.mark.parametrize("is_directory", [False, True])
-async def test_a_record_of_another_user_asks_for_root(tmp_path: Path, is_directory: bool) -> None:
+async def test_a_record_of_another_user_requires_root(tmp_path: Path, is_directory: bool) -> None:
     """As a signer of systemd writes it."""
     path = ReloadRecord.path(tmp_path, 1)
     ReloadRecord(os.getpid()).write(path)

@@ -139,10 +139,10 @@ async def test_a_crowd_is_fetched_for_at_the_pace_and_beyond_it_refused_with_the
         on_request=lambda app, result: requests.append((app, str(result))),
         on_fetch=lambda app, succeeded: fetches.append((app, succeeded)),
     )
-    asking = [asyncio.create_task(outcome(issued.get(sts.request(f"caller-{number}")))) for number in range(1000)]
+    waiting = [asyncio.create_task(outcome(issued.get(sts.request(f"caller-{number}")))) for number in range(1000)]
     await asyncio.sleep(0)
     assert issued.waiting == 20
-    outcomes = await asyncio.gather(*asking)
+    outcomes = await asyncio.gather(*waiting)
     refusals = [each for each in outcomes if isinstance(each, int)]
     assert (len(refusals), set(refusals)) == (979, {3})
     starts = [at for at, _ in sts.calls]

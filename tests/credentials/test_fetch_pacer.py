@@ -29,7 +29,7 @@ async def starts(pacer: FetchPacer, ranks: list[Rank]) -> list[tuple[float, Rank
     return started
 
 
-def test_fetches_start_at_even_intervals_and_the_most_urgent_go_first() -> None:
+def test_fetches_start_at_even_intervals_and_the_most_urgent_are_first() -> None:
     ranks = [IDLE, IDLE, RETRIED, IN_USE, REQUESTED, (Urgency.REQUESTED, -9)]
     started = run_in_virtual_time(starts(FetchPacer(10), ranks))
     assert [rank for _, rank in started] == [IDLE, (Urgency.REQUESTED, -9), REQUESTED, IN_USE, RETRIED, IDLE]

@@ -55,7 +55,7 @@ async def demand(
 
 
 @virtual_time
-async def test_a_cold_role_is_fetched_before_those_that_nobody_asks_for() -> None:
+async def test_a_cold_role_is_fetched_before_those_that_no_request_needs() -> None:
     sts = SimulatedSts()
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(600), sts))
@@ -264,7 +264,7 @@ async def test_tokens_in_use_are_refreshed_before_idle_ones_when_the_pace_does_n
 
 
 @virtual_time
-async def test_a_token_that_nobody_uses_is_still_refreshed_in_time() -> None:
+async def test_an_unused_token_is_still_refreshed_in_time() -> None:
     sts = SimulatedSts()
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(names(600), sts))
@@ -314,7 +314,7 @@ async def test_a_removed_role_uses_no_fetch() -> None:
 
 
 @virtual_time
-async def test_a_role_that_was_rejected_once_does_not_wait_for_those_that_nobody_asks_for() -> None:
+async def test_a_role_that_was_rejected_once_does_not_wait_for_those_that_no_request_needs() -> None:
     """Its permission has been granted since."""
     sts = SimulatedSts(errors={"r": FORBIDDEN})
     async with simulated_roles() as roles:

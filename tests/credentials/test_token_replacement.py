@@ -177,7 +177,7 @@ async def test_a_token_that_the_source_returns_again_is_used_again() -> None:
 
 
 @virtual_time
-async def test_a_request_comes_before_the_next_retry() -> None:
+async def test_a_request_is_served_before_the_next_retry() -> None:
     async with simulated_roles() as roles:
         roles.activate({"r": (sts := SimulatedSts(error=FORBIDDEN))})
         await asyncio.sleep(300)
@@ -217,7 +217,7 @@ async def test_all_roles_are_replaced_those_in_demand_first() -> None:
 
 
 @virtual_time
-async def test_a_role_that_nobody_requests_is_replaced_before_those_that_wait() -> None:
+async def test_a_role_that_no_request_needs_is_replaced_before_those_that_wait() -> None:
     """300 roles without requests need 10 s; one of them is queued, and the other has a token."""
     async with simulated_roles() as roles:
         roles.activate({"old": (sts := SimulatedSts())})
@@ -230,7 +230,7 @@ async def test_a_role_that_nobody_requests_is_replaced_before_those_that_wait() 
 
 
 @virtual_time
-async def test_a_name_stands_for_the_roles_of_its_apps() -> None:
+async def test_a_name_includes_the_roles_of_its_apps() -> None:
     async with simulated_roles() as roles:
         roles.activate(dict.fromkeys(("partner/a", "partner/b", "partner2", "other"), SimulatedSts()))
         await asyncio.sleep(1)

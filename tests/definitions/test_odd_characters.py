@@ -26,7 +26,7 @@ def secret_of(text: str, environ: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("odd", [f"{BOM}abc", f"abc{ZERO_WIDTH_SPACE}", f"{BOM}abc{BOM}"])
-def test_a_secret_has_no_invisible_ends_wherever_it_comes_from(odd: str, tmp_path: Path) -> None:
+def test_a_secret_has_no_invisible_ends_whatever_its_source(odd: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{odd}\n", encoding="utf-8")
     for written in (odd, "${WX}", f"${{file:{file}}}"):

@@ -53,7 +53,7 @@ def test_another_failure_always_counts_against_the_server(server: AppServer) -> 
     assert server.is_failing
 
 
-def test_rejected_events_take_no_slots_from_others(server: AppServer) -> None:
+def test_rejected_events_use_no_slots_of_others(server: AppServer) -> None:
     server.record_acceptance()
     for _ in range(100):
         server.record_failure(REJECTED)

@@ -285,10 +285,10 @@ async def test_many_unknown_key_urls_cause_few_requests(
     assert 1 < publisher.requests <= 31
     await verifier.verify(good, [TARGET], BODY)
     clock.now += 61
-    asked = publisher.requests
+    fetched = publisher.requests
     with pytest.raises(KeyUnavailable):
         await verifier.verify(headers(f"{publisher.url}/keys/new.pem"), [TARGET], BODY)
-    assert publisher.requests == asked + 1
+    assert publisher.requests == fetched + 1
 
 
 async def test_extra_key_url_ends_with_a_slash(outbound: aiohttp.ClientSession, publisher: Stub) -> None:

@@ -94,7 +94,7 @@ async def test_failure_that_does_not_count_keeps_the_rejections(queue: EventQueu
     assert (claimed.failures, claimed.rejections) == (2, Rejections(1, 5.0, 5.0))
 
 
-async def test_retried_dead_letter_comes_before_newer_events_of_its_object(queue: EventQueue) -> None:
+async def test_retried_dead_letter_is_before_newer_events_of_its_object(queue: EventQueue) -> None:
     """The newer one waits for its next attempt, and was never accepted, so the order stays."""
     events = [event("a.jpg", number) for number in range(4)]
     await put(queue, *events)
@@ -131,7 +131,7 @@ async def test_event_in_flight_ends_before_a_retried_dead_letter(queue: EventQue
     assert (claimed.event, claimed.is_late) == (third, False)
 
 
-async def test_released_event_lets_a_retried_dead_letter_go_first(queue: EventQueue) -> None:
+async def test_released_event_is_delivered_after_a_retried_dead_letter(queue: EventQueue) -> None:
     first, second = event("a.jpg", 1), event("a.jpg", 2)
     await put(queue, first, second)
     await bury(queue, first)
@@ -190,7 +190,7 @@ async def test_dead_letter_without_newer_events_stays_in_order(queue: EventQueue
     assert [(await deliver(queue)).event for _ in range(2)] == [first, second]
 
 
-async def test_dropped_dead_letter_is_gone(queue: EventQueue) -> None:
+async def test_dropped_dead_letter_is_deleted(queue: EventQueue) -> None:
     poison = event("a.jpg")
     await put(queue, poison)
     await bury(queue, poison)
@@ -246,7 +246,7 @@ async def test_without_a_free_place_the_event_itself_is_dropped(address: str) ->
         assert queue.depth() == 0
 
 
-async def test_dead_letters_take_no_place_of_waiting_events(address: str) -> None:
+async def test_dead_letters_use_no_place_of_waiting_events(address: str) -> None:
     async with opened(address, max_events=10) as queue:
         for number in range(8):
             await put(queue, event(f"{number}.jpg"))

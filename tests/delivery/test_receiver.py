@@ -147,7 +147,7 @@ async def test_limits_apply_before_the_signature_is_verified(receiving: Receivin
     assert receiving.outcomes == {"a forbidden": 1, "a rate_limited": 1}
 
 
-async def test_without_notify_the_signature_comes_before_the_limit(receiving: Receiving) -> None:
+async def test_without_notify_the_signature_is_checked_before_the_limit(receiving: Receiving) -> None:
     """Such a callback has no proof, so a forged one must not count."""
     app = rules(notify=False)
     with pytest.raises(Forbidden):

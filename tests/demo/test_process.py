@@ -59,12 +59,12 @@ async def test_each_port_can_be_set() -> None:
         assert running.oss == f"http://127.0.0.1:{oss}"
 
 
-async def test_a_port_in_use_is_replaced_and_that_is_said() -> None:
+async def test_a_port_in_use_is_replaced_and_that_is_printed() -> None:
     async with demo() as first:
         taken = first.page.rstrip("/").rpartition(":")[2]
         async with demo("--port", taken) as second:
             assert second.page != first.page
-            assert f"port {taken} is in use, so another one is taken" in "".join(second.process.errors)
+            assert f"port {taken} is in use; using another one" in "".join(second.process.errors)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])

@@ -102,7 +102,7 @@ async def test_a_caller_deletes_its_own_object(deleting: Deleting) -> None:
     assert mine not in stored and other in stored
 
 
-async def test_an_object_that_is_gone_is_deleted_already(deleting: Deleting) -> None:
+async def test_an_object_that_does_not_exist_counts_as_deleted(deleting: Deleting) -> None:
     key = await deleting.upload()
     assert [await deleting.delete(key) for _ in range(2)] == [(204, {}), (204, {})]
     assert await deleting.delete("album/anna/never-stored.jpg") == (204, {})
@@ -193,7 +193,7 @@ async def test_a_page_that_a_proxy_sends_instead_of_oss_deletes_nothing(deleting
     assert await deleting.delete(key) == (204, {})
 
 
-async def test_only_known_callers_of_apps_with_deletes_delete(deleting: Deleting) -> None:
+async def test_only_identified_callers_of_apps_with_deletes_delete(deleting: Deleting) -> None:
     key = await deleting.upload(app="none")
     status, problem = await deleting.delete(key, app="none")
     assert (status, problem["code"]) == (403, "forbidden")

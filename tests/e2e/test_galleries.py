@@ -313,7 +313,7 @@ async def test_a_gallery_counts_once_in_the_rate_limit(gallery: Gallery) -> None
     assert (status, problem["code"]) == (429, "rate_limited")
 
 
-async def test_only_apps_with_downloads_and_known_callers_get_urls(gallery: Gallery) -> None:
+async def test_only_apps_with_downloads_and_identified_callers_get_urls(gallery: Gallery) -> None:
     status, problem = await gallery.post({"keys": ["none/anna/a.jpg"]}, "none")
     assert (status, problem["code"]) == (403, "forbidden")
     status, problem = await gallery.post({"keys": ["album/anna/a.jpg"]}, headers={})

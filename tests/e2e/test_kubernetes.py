@@ -145,7 +145,7 @@ def test_the_image_copies_only_existing_files() -> None:
     assert user == f"{pod()['securityContext']['runAsUser']}:{pod()['securityContext']['runAsGroup']}"
 
 
-async def test_the_dockerfile_is_clean_and_its_health_check_tells_whether_a_signer_runs() -> None:
+async def test_the_dockerfile_is_clean_and_its_health_check_shows_whether_a_signer_runs() -> None:
     dockerfile = HERE / "Dockerfile"
     linted = await run(Path(sys.executable).with_name("hadolint"), dockerfile)
     assert (linted.status, linted.out) == (0, "")

@@ -259,7 +259,7 @@ async def test_headers_can_be_neither_changed_nor_dropped_nor_added(puts: Puts, 
 @pytest.mark.parametrize(
     "query", ["&x-oss-process=image/info", "&append&position=0", "&acl", "&callback=e30=", "&tagging"]
 )
-async def test_the_url_takes_no_further_parameter(puts: Puts, query: str) -> None:
+async def test_the_url_accepts_no_further_parameter(puts: Puts, query: str) -> None:
     await refused(puts, "open", query=query)
 
 

@@ -277,7 +277,7 @@ async def test_a_request_ends_when_its_client_disconnects(running: Signer) -> No
     assert entry["milliseconds"] < BODY_SECONDS * 1000, "the request ended only with the time limit"
 
 
-async def test_a_client_that_waits_for_100_continue_is_asked_to_send_its_body(running: Signer) -> None:
+async def test_a_client_that_waits_for_100_continue_gets_it(running: Signer) -> None:
     async with connection(running) as (reader, writer):
         writer.write(
             b"POST /v1/apps/a/uploads HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
@@ -290,7 +290,7 @@ async def test_a_client_that_waits_for_100_continue_is_asked_to_send_its_body(ru
 
 
 @pytest.mark.parametrize(("path", "length", "status"), [("/nowhere", 2, 404), ("/v1/apps/a/uploads", 300_000, 413)])
-async def test_no_body_is_asked_for_that_is_not_needed(running: Signer, path: str, length: int, status: int) -> None:
+async def test_no_body_is_requested_that_is_not_needed(running: Signer, path: str, length: int, status: int) -> None:
     async with connection(running) as (reader, writer):
         head = f"POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
         writer.write(head.encode())

@@ -63,7 +63,7 @@ async def test_the_signer_logs_and_audits(config: Path, environ: dict[str, str])
     assert running.log("stopped")
 
 
-async def test_what_needs_docstrings_says_so() -> None:
+async def test_what_needs_docstrings_reports_it() -> None:
     for tool in ("configuration_docs", "json_schema", "openapi"):
         completed = await run(sys.executable, "-m", f"tools.{tool}", environ={"PYTHONOPTIMIZE": "2"})
         assert completed.status == 1

@@ -21,7 +21,7 @@ MAX_AHEAD = 60
 """How many tokens the signer may have fetched before the first requests arrive, and those under way."""
 
 
-async def test_roles_that_are_asked_for_are_fetched_first(tmp_path: Path) -> None:
+async def test_roles_that_requests_need_are_fetched_first(tmp_path: Path) -> None:
     """The requested apps are the last ones of the definitions, and each has 10 clients."""
     requested = [f"r{number}" for number in range(ROLES - REQUESTED, ROLES)]
     async with aiohttp.ClientSession() as session, local_cloud(session) as cloud:

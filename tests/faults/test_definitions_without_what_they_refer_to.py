@@ -18,7 +18,7 @@ from tests.https.certificates import Authority, Certbot
 pytestmark = pytest.mark.slow
 
 
-async def test_a_secret_and_a_variable_that_come_later(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_a_secret_and_a_variable_that_appear_later(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     config, secret, env_file = tmp_path / "signer.yaml", tmp_path / "secret", tmp_path / "env"
     replace(config, revision(1))
     replace(env_file, "OTHER=x\n")

@@ -25,7 +25,7 @@ def tls_definitions(files: Certbot, *, size: int = 1) -> str:
     return revision(size).replace("server: {", f"server: {{{tls}, ")
 
 
-async def test_the_signer_goes_on_and_ends(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_the_signer_continues_and_ends(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     authority = Authority()
     async with hanging_directory(tmp_path) as mount:
         (mount.path / "tls").mkdir()

@@ -20,7 +20,7 @@ from tests.faults.unread_output import (
 pytestmark = pytest.mark.slow
 
 
-async def test_requests_reloads_credentials_and_the_shutdown_go_on(tmp_path: Path) -> None:
+async def test_requests_reloads_credentials_and_the_shutdown_continue(tmp_path: Path) -> None:
     async with running_signer(tmp_path) as running:
         await running.block(running.signer.process.stderr, "log")
         await running.check_requests_and_reloads()

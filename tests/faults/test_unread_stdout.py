@@ -14,7 +14,7 @@ SIGNATURES = 300
 """Their lines take more than the pipe and the buffers of the test's reader hold."""
 
 
-async def test_signing_goes_on_and_all_lines_are_written_once_they_are_read(tmp_path: Path) -> None:
+async def test_signing_continues_and_all_lines_are_written_once_they_are_read(tmp_path: Path) -> None:
     async with running_signer(tmp_path, "audit: stdout") as running:
         stdout = running.signer.process.stdout
         await running.block(stdout, "audit")

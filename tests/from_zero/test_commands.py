@@ -116,7 +116,7 @@ def test_the_site_of_nginx_has_the_lines_to_change() -> None:
     assert "one address: write it twice, with `max_fails=0`" in https
 
 
-async def test_curl_prints_what_the_page_says(place: Place) -> None:
+async def test_curl_prints_what_the_page_shows(place: Place) -> None:
     of_bucket, of_signer = [line for line in COMMANDS if line.startswith("curl ")]
     host = UPLOAD.removeprefix("https://")
     for bound, answer in ((True, "<EC>0003-00000001</EC>"), (False, "<EC>0015-00000101</EC>")):

@@ -94,7 +94,7 @@ async def test_a_declared_length_above_the_limit_is_refused_before_it_arrives(st
         (HttpVersion10, "100-continue", b""),
     ],
 )
-async def test_a_client_that_waits_is_asked_to_continue(
+async def test_a_client_that_waits_gets_100_continue(
     stream: StreamReader, version: HttpVersion, expect: str, written: bytes
 ) -> None:
     transport = Transport()

@@ -272,7 +272,7 @@ async def test_each_file_of_a_batch_counts(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("bad", [{"content_type": "text/html"}, {"meta": {"x": "y"}}, {"method": "PUT"}])
 @pytest.mark.parametrize("bad_count", [1, 3])
-async def test_a_refused_file_of_a_batch_takes_nothing_from_the_others(
+async def test_a_refused_file_of_a_batch_costs_the_others_nothing(
     cloud: Cloud, bad: Mapping[str, Any], bad_count: int
 ) -> None:
     text = definitions(cloud, "{per_caller: 100/d, per_caller_bytes: 100B/d}", content_types="[image/jpeg]")
@@ -308,7 +308,7 @@ async def test_a_file_whose_key_would_be_too_long_uses_no_bytes(cloud: Cloud) ->
         assert await signer.left() == 60
 
 
-async def test_a_batch_takes_as_many_requests_as_its_limits_allow(cloud: Cloud) -> None:
+async def test_a_batch_uses_as_many_requests_as_its_limits_allow(cloud: Cloud) -> None:
     text = definitions(cloud, "{per_address: 5/d, per_caller: 3/d, per_caller_bytes: 100B/d}")
     async with signer_of(cloud, text) as signer:
         outcomes, response = await batch(signer, *[{"size": 10}] * 4)
@@ -360,7 +360,7 @@ async def test_a_refused_request_uses_no_bytes(cloud: Cloud) -> None:
         ({"vars": {"order": "$"}}, "invalid_request"),
     ],
 )
-async def test_what_is_wrong_with_a_file_comes_before_its_bytes(
+async def test_what_is_wrong_with_a_file_is_checked_before_its_bytes(
     cloud: Cloud, members: Mapping[str, Any], code: str
 ) -> None:
     """A wait would not help it, so `quota_exceeded` would be the wrong answer."""
@@ -384,7 +384,7 @@ async def test_what_is_wrong_with_a_file_comes_before_its_bytes(
         assert await signer.left() == 200
 
 
-async def test_headers_that_no_put_can_have_come_before_its_bytes(cloud: Cloud) -> None:
+async def test_headers_that_no_put_can_have_are_checked_before_its_bytes(cloud: Cloud) -> None:
     text = definitions(
         cloud,
         "{per_caller_bytes: 900B/d}",

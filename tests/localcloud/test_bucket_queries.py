@@ -95,8 +95,12 @@ async def test_the_first_matching_cors_rule_applies(cloud: Cloud, session: aioht
     ]
     async with session.put(f"{cloud.oss}/-/buckets/photos/cors", json=rules) as answer:
         assert answer.status == 200
-    ask = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-Oss-Meta-A"}
-    async with session.options(f"{cloud.oss}/photos/key", headers=ask) as answer:
+    preflight = {
+        "Origin": PAGE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "X-Oss-Meta-A",
+    }
+    async with session.options(f"{cloud.oss}/photos/key", headers=preflight) as answer:
         assert answer.status == 200
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
         assert answer.headers["Access-Control-Expose-Headers"] == "ETag"
@@ -106,7 +110,7 @@ async def test_the_first_matching_cors_rule_applies(cloud: Cloud, session: aioht
         {"Access-Control-Request-Method": "PUT"},
         {"Origin": "https://other.example.org", "Access-Control-Request-Headers": "X-Oss-Meta-A"},
     ):
-        async with session.options(f"{cloud.oss}/photos/key", headers=ask | change) as answer:
+        async with session.options(f"{cloud.oss}/photos/key", headers=preflight | change) as answer:
             assert answer.status == 403, change
     sync = oss.Client(
         oss.Config(
@@ -115,8 +119,8 @@ async def test_the_first_matching_cors_rule_applies(cloud: Cloud, session: aioht
             credentials_provider=oss.credentials.StaticCredentialsProvider("LTAI-local", "local-secret"),
         )
     )
-    told = await asyncio.to_thread(sync.get_bucket_cors, oss.GetBucketCorsRequest(bucket="photos"))
-    assert [rule.allowed_methods for rule in told.cors_configuration.cors_rules] == [["GET"], ["POST"], ["POST"]]
+    stored = await asyncio.to_thread(sync.get_bucket_cors, oss.GetBucketCorsRequest(bucket="photos"))
+    assert [rule.allowed_methods for rule in stored.cors_configuration.cors_rules] == [["GET"], ["POST"], ["POST"]]
     async with session.put(f"{cloud.oss}/-/buckets/photos/cors", json=[]):
         pass
     with pytest.raises(oss.exceptions.OperationError) as caught:
@@ -161,11 +165,11 @@ async def test_the_role_of_the_instance_can_be_replaced_or_removed(
     cloud: Cloud, session: aiohttp.ClientSession
 ) -> None:
     place = f"{cloud.metadata}/latest/meta-data/ram/security-credentials/"
-    for name, told in (("other", "other"), (None, "404 - Not Found")):
+    for name, expected in (("other", "other"), (None, "404 - Not Found")):
         async with session.put(f"{cloud.metadata}/-/instance-role", json={"name": name}):
             pass
         async with session.get(place) as answer:
-            assert (await answer.text()) == told
+            assert (await answer.text()) == expected
 
 
 def trust(**members: object) -> dict[str, object]:

@@ -26,9 +26,9 @@ def test_the_table_has_the_operations() -> None:
 
 
 async def test_the_table_has_the_options() -> None:
-    told = (await run(sys.executable, "-m", "localcloud", "--help")).out
+    help_text = (await run(sys.executable, "-m", "localcloud", "--help")).out
     internal = {"--help", "--stop-with-stdin"}
-    assert set(re.findall(r"--[a-z-]+", told)) - internal == set(re.findall(r"`(--[a-z-]+)", PAGE)) - internal
+    assert set(re.findall(r"--[a-z-]+", help_text)) - internal == set(re.findall(r"`(--[a-z-]+)", PAGE)) - internal
 
 
 async def test_the_example_runs(cloud: Cloud, session: aiohttp.ClientSession) -> None:

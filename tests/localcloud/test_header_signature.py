@@ -37,8 +37,8 @@ async def get(cloud: Cloud, key: Key = Key(), name: str = KEY, **options: Any) -
         wanted = oss.GetObjectRequest(bucket="photos", key=name)
         found = await asyncio.to_thread(client(cloud, key, **options).get_object, wanted)
     except oss.exceptions.OperationError as error:
-        told = error.unwrap()
-        return told.status_code, told.code, told.ec
+        refusal = error.unwrap()
+        return refusal.status_code, refusal.code, refusal.ec
     return found.body.content
 
 
@@ -47,8 +47,8 @@ async def put(cloud: Cloud, key: Key = Key(), name: str = KEY, body: bytes = b"h
         wanted = oss.PutObjectRequest(bucket="photos", key=name, body=body, **members)
         return await asyncio.to_thread(client(cloud, key).put_object, wanted)
     except oss.exceptions.OperationError as error:
-        told = error.unwrap()
-        return told.status_code, told.code, told.ec
+        refusal = error.unwrap()
+        return refusal.status_code, refusal.code, refusal.ec
 
 
 async def test_the_sdk_puts_reads_lists_and_deletes(cloud: Cloud) -> None:
@@ -111,12 +111,12 @@ async def test_policies_limit_a_token(cloud: Cloud) -> None:
     assert await get(cloud, token, "other") == refused
     assert await put(cloud, token, "p/a.txt") == refused
     sdk = client(cloud, token)
-    for ask, wanted in (
+    for call, wanted in (
         (sdk.delete_object, oss.DeleteObjectRequest(bucket="photos", key="p/a.txt")),
         (sdk.list_objects_v2, oss.ListObjectsV2Request(bucket="photos")),
     ):
         with pytest.raises(oss.exceptions.OperationError, match="AccessDenied"):
-            await asyncio.to_thread(ask, wanted)
+            await asyncio.to_thread(call, wanted)
     assert await get(cloud, name="p/a.txt") == b"hello"
 
 

@@ -64,7 +64,7 @@ async def test_nothing_is_visible_before_complete_and_parts_that_are_not_listed_
         assert (await refused(call))[:2] == (404, "NoSuchUpload")
 
 
-async def test_an_aborted_upload_is_gone(cloud: Cloud, sdk: AsyncClient) -> None:
+async def test_an_aborted_upload_is_deleted(cloud: Cloud, sdk: AsyncClient) -> None:
     upload = await Uploading(sdk).start()
     await upload.put(1)
     assert (await upload.abort()).status_code == 204

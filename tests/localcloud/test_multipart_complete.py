@@ -25,7 +25,7 @@ from tests.localcloud.uploading import KEY, LAST, PART, Uploading, etag
 VARIABLES = base64.b64encode(json.dumps({"x:mine": "a&b=ü"}).encode()).decode()
 
 
-async def test_complete_all_takes_every_part_and_no_list(cloud: Cloud, sdk: AsyncClient) -> None:
+async def test_complete_all_uses_every_part_and_no_list(cloud: Cloud, sdk: AsyncClient) -> None:
     upload = await Uploading(sdk).start()
     await upload.put(7, LAST)
     await upload.put(2)

@@ -108,14 +108,14 @@ describe('authentication', () => {
   })
 
   test('custom headers are sent, and requested again after 401', async () => {
-    const asked = []
+    const requested = []
     const headers = async (refused) => {
-      asked.push(!!refused)
+      requested.push(!!refused)
       return { 'X-Api-Key': refused ? API_KEY : 'an old key' }
     }
     const app = uploader('keyed', { headers, login: false })
     assert.match((await app.upload(photo())).key, /^keyed\//)
-    assert.deepEqual(asked, [false, true])
+    assert.deepEqual(requested, [false, true])
     assert.equal(device.logins(), 0)
   })
 })

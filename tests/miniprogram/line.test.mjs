@@ -66,7 +66,7 @@ test('half as many after a timeout, also if all parts had one', async () => {
   assert.deepEqual(await phone.send(3, () => TIMEOUT_MS, false), [4, 2, 1])
 })
 
-test('as many as before after a break, which says nothing of what the connection carries', async () => {
+test('as many as before after a break, which shows nothing about what the connection carries', async () => {
   const phone = createPhone()
   await phone.send(40, fast)
   assert.deepEqual(await phone.send(3, () => undefined, false), [4, 4, 4])

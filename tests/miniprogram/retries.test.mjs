@@ -86,7 +86,7 @@ describe('retries', () => {
     assert.equal(device.forms(), 3)
   })
 
-  test('a file that exceeds a limit in a request of several waits as long as its own problem says', async () => {
+  test('a file that exceeds a limit in a request of several waits for the seconds of its own problem', async () => {
     signer.next({ response: raw(200, '{"uploads": [{"code": "rate_limited", "status": 429, "retry_after": 1}]}') })
     const waits = []
     const { key } = await uploader('exact').upload(photo(), {

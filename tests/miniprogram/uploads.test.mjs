@@ -38,12 +38,12 @@ describe('one file', () => {
 
   test('has the given type, or the one of its extension', async () => {
     const app = uploader('typed')
-    const said = await app.upload(photo('no-extension'), { contentType: 'image/png' })
+    const uploaded = await app.upload(photo('no-extension'), { contentType: 'image/png' })
     const guessed = await app.upload(photo('picture.png'))
     const types = Object.fromEntries((await objects('typed/')).map((each) => [each.key, each.content_type]))
-    assert.equal(types[said.key], 'image/png')
+    assert.equal(types[uploaded.key], 'image/png')
     assert.equal(types[guessed.key], 'image/png')
-    assert.match(said.key, /^typed\/\w+$/)
+    assert.match(uploaded.key, /^typed\/\w+$/)
   })
 })
 
@@ -53,7 +53,7 @@ describe('the type of a path', () => {
     return (await objects(`${app}/`)).find((each) => each.key === key).content_type
   }
 
-  test('comes from its extension, also where the app accepts certain types only', async () => {
+  test('is that of its extension, also where the app accepts certain types only', async () => {
     assert.equal(await storedType('pictures', 'tmp_1.webp'), 'image/webp')
     assert.equal(await storedType('pictures', 'tmp_1.HEIC'), 'image/heic')
     const word = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
@@ -210,10 +210,10 @@ describe('forms', () => {
 describe('before anything is sent', () => {
   test('a too large file is rejected by the signer, or by a cached form', async () => {
     const app = uploader('free')
-    const asked = await failureOf(app.upload(photo(), { size: 2 ** 20 + 1 }))
-    assert.deepEqual([asked.code, asked.status, asked.retryable], ['too_large', 413, false])
-    assert.match(asked.detail, /1048577 bytes/)
-    assert.match(asked.requestId, /^\w{8,}/)
+    const refused = await failureOf(app.upload(photo(), { size: 2 ** 20 + 1 }))
+    assert.deepEqual([refused.code, refused.status, refused.retryable], ['too_large', 413, false])
+    assert.match(refused.detail, /1048577 bytes/)
+    assert.match(refused.requestId, /^\w{8,}/)
     await app.upload(photo())
     const known = await failureOf(app.upload(photo('large.jpg', 2 ** 20 + 1)))
     assert.deepEqual([known.code, known.message, known.retryable], ['too_large', '文件太大，不能超过 1.0 MB', false])

@@ -45,7 +45,7 @@ async def test_parts_are_listed_and_signed_again(videos: VideoSigner) -> None:
     assert await videos.cloud.content("videos", upload["key"]) == CONTENT
 
 
-async def test_an_aborted_upload_is_gone(videos: VideoSigner) -> None:
+async def test_an_aborted_upload_is_deleted(videos: VideoSigner) -> None:
     upload = await videos.start()
     await videos.put_all(upload)
     token = {"upload": upload["upload"]}
@@ -65,7 +65,7 @@ async def test_a_repeated_completion_finds_the_object(videos: VideoSigner) -> No
     assert again.body == first.body
 
 
-async def test_a_repeated_completion_does_not_take_another_object_for_its_own(cloud: Cloud) -> None:
+async def test_a_repeated_completion_does_not_return_another_object_as_its_own(cloud: Cloud) -> None:
     async with video_signer(cloud, definitions(cloud, key='"{stem}.{ext}"')) as videos:
         uploads = [await videos.start(filename="same.mp4") for _ in range(2)]
         for upload in uploads:
@@ -88,7 +88,7 @@ async def test_the_first_parts_are_few(videos: VideoSigner) -> None:
     assert (len(upload["parts"]), upload["part_count"]) == (8, 10)
 
 
-async def test_a_form_tells_from_which_size_parts_are_better(videos: VideoSigner) -> None:
+async def test_a_form_has_the_size_from_which_parts_are_better(videos: VideoSigner) -> None:
     headers = {"X-Api-Key": "the-key-of-the-shop", "X-Caller": "ann"}
     async with videos.client.post("/v1/apps/other/uploads", headers=headers) as response:
         assert (await response.json())["multipart_threshold"] == 1

@@ -12,7 +12,7 @@ from tests.harness.log_file import log_file
 from tests.harness.waiting import DEADLINE_SECONDS
 
 
-def test_the_process_ends_after_the_time_and_says_what_hangs(tmp_path: Path) -> None:
+def test_the_process_ends_after_the_time_and_logs_what_hangs(tmp_path: Path) -> None:
     ends: queue.SimpleQueue[int] = queue.SimpleQueue()
     may_end = threading.Event()
     hanging = threading.Thread(target=may_end.wait, name="hanging thread")

@@ -45,7 +45,7 @@ def test_the_last_extension_gives_the_type(name: str, content_type: str | None) 
 
 
 @pytest.mark.parametrize("extension", ON_PHONES.split())
-def test_a_wildcard_stands_for_the_types_of_phones(extension: str) -> None:
+def test_a_wildcard_includes_the_types_of_phones(extension: str) -> None:
     content_type = content_type_by_name(f"a.{extension}")
     assert content_type is not None
     kind = content_type.partition("/")[0]

@@ -92,7 +92,7 @@ async def test_a_wildcard_signs_safe_types_only(cloud: Cloud, sent: str, sample:
 
 
 @pytest.mark.parametrize("kind", WILDCARD_KINDS)
-async def test_no_wildcard_stands_for_a_type_that_runs_script(kind: str) -> None:
+async def test_no_wildcard_includes_a_type_that_runs_script(kind: str) -> None:
     types = expand_wildcards([f"{kind}/*"])
     assert len(types) > 3
     assert not [each for each in types if runs_script(each) or not each.startswith(f"{kind}/")]

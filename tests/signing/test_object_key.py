@@ -143,10 +143,10 @@ def test_invalid_template_is_rejected_with_its_reason(text: str, reason: str) ->
 def test_cached_prefix_belongs_to_its_app_caller_and_day() -> None:
     naming = KeyNaming(Template.parse("{app}/{caller}/{dd}/", PREFIX_PLACEHOLDERS))
     day = datetime(2026, 3, 9, 23, 59, tzinfo=UTC)
-    asked = [("a", "anna", 0), ("a", "anna", 1), ("b", "anna", 0), ("a", "bert", 0), ("a", "anna", 0)]
+    requests = [("a", "anna", 0), ("a", "anna", 1), ("b", "anna", 0), ("a", "bert", 0), ("a", "anna", 0)]
     found = [
         naming.keys(app_id=app, caller=caller, filename=None, now=day + timedelta(days=days))[0]
-        for app, caller, days in asked
+        for app, caller, days in requests
     ]
     assert found == ["a/anna/09/", "a/anna/10/", "b/anna/09/", "a/bert/09/", "a/anna/09/"]
     with pytest.raises(InvalidRequest, match="caller"):

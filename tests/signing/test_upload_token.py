@@ -22,7 +22,7 @@ def decode(tokens: UploadTokens, token: str) -> PendingUpload:
 
 
 @given(key=TEXTS, upload_id=TEXTS, variables=st.dictionaries(TEXTS, TEXTS, max_size=3))
-def test_an_upload_comes_back_as_it_was(key: str, upload_id: str, variables: dict[str, str]) -> None:
+def test_an_upload_is_decrypted_as_it_was(key: str, upload_id: str, variables: dict[str, str]) -> None:
     tokens = UploadTokens([NEW])
     upload = replace(UPLOAD, key=key, upload_id=upload_id, vars=variables)
     assert decode(tokens, tokens.encode(upload)) == upload

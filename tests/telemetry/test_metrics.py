@@ -164,7 +164,7 @@ def test_lost_lines_of_the_log_and_the_audit_log() -> None:
     assert found["oss_signer_log_blocked_seconds", (("sink", "audit"),)] > 0
 
 
-def test_series_of_apps_and_roles_that_are_gone_are_not_exposed() -> None:
+def test_series_of_removed_apps_and_roles_are_not_exposed() -> None:
     metrics = Metrics()
     apps, roles = {"a", "b"}, {"r", "s"}
     metrics.expose_state(

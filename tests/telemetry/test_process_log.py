@@ -76,7 +76,7 @@ def test_warnings_of_libraries(tmp_path: Path) -> None:
     assert "a function is deprecated" in entry["message"]
 
 
-def test_what_is_printed_comes_line_by_line_and_in_order(tmp_path: Path) -> None:
+def test_what_is_printed_is_logged_line_by_line_and_in_order(tmp_path: Path) -> None:
     with logged(tmp_path) as lines:
         log.info("first")
         print("second, ", end="", file=sys.stderr)

@@ -42,7 +42,7 @@ async def test_the_urls_of_a_window_are_the_same_and_have_the_token_of_the_calle
         assert document["AccessKeyId"] not in of_bob["url"]
 
 
-async def test_every_caller_reads_below_the_shared_prefixes_and_nobody_writes_there(cloud: Cloud) -> None:
+async def test_every_caller_reads_below_the_shared_prefixes_and_none_writes_there(cloud: Cloud) -> None:
     async with account_client(cloud) as account:
         await account.put_object(oss.PutObjectRequest(bucket="photos", key=SHARED, body=b"for all"))
     async with credential_signer(cloud, definitions(cloud, downloads="{also: [banners/]}")) as photos:

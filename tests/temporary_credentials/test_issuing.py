@@ -149,7 +149,7 @@ async def test_while_sts_fails_forms_and_cached_credentials_work(cloud: Cloud, p
         ("credentials", {"data": "[]"}, 400, "invalid_request"),
     ],
 )
-async def test_a_request_that_is_refused_calls_nobody(
+async def test_a_request_that_is_refused_makes_no_call(
     photos: CredentialSigner, path: str, options: dict[str, str], status: int, code: str
 ) -> None:
     before = await photos.assumed()

@@ -18,7 +18,7 @@ from tests.harness.waiting import wait_until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_two_thousand_apps_are_paged_and_the_busiest_come_first(page: Page, tmp_path: Path) -> None:
+async def test_two_thousand_apps_are_paged_and_the_busiest_are_first(page: Page, tmp_path: Path) -> None:
     apps = "".join(f"  app-{number:04}: {{}}\n" for number in range(2000))
     credentials = f"credentials: {{r: {{type: static, access_key_id: LTAI, access_key_secret: {SECRET}}}}}\n"
     head = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'

@@ -21,7 +21,7 @@ APP = "version: 1\napps:\n  first: {key_prefix: first/, bucket: photos, region: 
 CREDENTIALS = "credentials: {r: {type: ecs_ram_role}}\n"
 
 
-async def test_the_message_goes_when_the_signer_is_back(page: Page) -> None:
+async def test_the_message_is_removed_when_the_signer_is_back(page: Page) -> None:
     port = ("--port", str(reserve_port()))
     notice = page.locator("#notice")
     async with demo(*port) as running:
