@@ -30,8 +30,8 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class MultipartStartBody(_Body):
-    """The file that the client wants to upload in parts."""
+class MultipartStartQuery(_Body):
+    """What a client sends that starts an upload with a query."""
 
     filename: Filename | None = None
     content_type: ContentType | None = None
@@ -39,6 +39,11 @@ class MultipartStartBody(_Body):
     part_size: int | None = Field(
         None, ge=1, le=2**53, description="A proposed size of the parts in bytes; the response has the chosen one."
     )
+
+
+class MultipartStartBody(MultipartStartQuery):
+    """The file that the client wants to upload in parts."""
+
     vars: dict[str, str] | None = Field(None, description="Variables of the upload callback.")
     meta: dict[str, str] | None = Field(None, description="Metadata of the object.")
     code: Code = None
@@ -104,9 +109,9 @@ def parse_start_query(context: Context) -> tuple[UploadRequest, int | None]:
         if _NUMBER.fullmatch(query.get(name, "")):
             query[name] = int(query[name])
     try:
-        body = MultipartStartBody.model_validate(query)
+        body = MultipartStartQuery.model_validate(query)
     except ValidationError as error:
-        raise invalid_body(error, MultipartStartBody, context.headers) from None
+        raise invalid_body(error, MultipartStartQuery, context.headers) from None
     return UploadRequest(body.filename, body.content_type, body.size), body.part_size
 
 

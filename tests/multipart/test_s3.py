@@ -91,6 +91,8 @@ async def test_an_aborted_upload_of_an_s3_client(videos: VideoSigner) -> None:
         ({**START, "size": "2000000"}, 413),
         ({**START, "content_type": "text/html"}, 415),
         ({**START, "key": "v/x"}, 400),
+        ({**START, "code": "of wx.login"}, 400),
+        ({**START, "meta": "{}"}, 400),
     ],
 )
 async def test_a_start_has_the_same_checks(videos: VideoSigner, query: Mapping[str, str], status: int) -> None:
@@ -105,6 +107,8 @@ async def test_a_start_has_the_same_checks(videos: VideoSigner, query: Mapping[s
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
         "<CompleteMultipartUpload>{part}{part}</CompleteMultipartUpload>",
         "<CompleteMultipartUpload>{part}<Other/></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload>{part}</CompleteMultipartUpload>{part}",
+        "<CompleteMultipartUpload>{part}",
         '<!DOCTYPE x [<!ENTITY e "1">]><CompleteMultipartUpload>{part}</CompleteMultipartUpload>',
         "\x00",
     ],
@@ -115,6 +119,20 @@ async def test_a_body_that_is_no_list_of_parts_is_refused(videos: VideoSigner, b
     response = await s3(videos, "POST", token=token, body=body.format(part=part))
     assert response.status == 400
     assert len(texts((await s3(videos, "GET", token=token)).body, "PartNumber")) == 3
+
+
+async def test_the_time_for_a_body_is_linear_in_its_length(videos: VideoSigner) -> None:
+    """A megabyte of spaces would take half an hour, and needs no token that is valid."""
+    body = f"<CompleteMultipartUpload>{' ' * 1_000_000}x"
+    assert (await s3(videos, "POST", token="x", body=body)).status == 400
+
+
+async def test_a_completion_may_have_a_declaration_and_spaces(videos: VideoSigner) -> None:
+    token, parts = await start_and_put(videos)
+    start = '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    body = completion(parts).replace("<CompleteMultipartUpload>", start).replace("><", ">\n  <")
+    done = await s3(videos, "POST", token=token, body=f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n')
+    assert done.status == 200, done.body
 
 
 async def test_a_completion_with_other_parts_is_refused(videos: VideoSigner) -> None:
