@@ -115,6 +115,8 @@ class OssClient:
             credential,
             "CompleteMultipartUpload",
             lambda client: client.complete_multipart_upload(request),
+            # OSS responds with the response of the callback, so HeadObject shows whether there is an object.
+            is_valid=lambda result: bool(result.etag) or request.callback is not None,
             deadline_seconds=_COMPLETION_SECONDS,
         )
         if request.callback is None:
@@ -157,7 +159,7 @@ class OssClient:
                 credential,
                 "HeadObject",
                 lambda client: client.head_object(request),
-                is_valid=lambda result: bool(result.etag),
+                is_valid=lambda result: bool(result.etag) and result.content_length is not None,
                 attempts=_ATTEMPTS,
             )
         except NoSuchObject:
@@ -194,7 +196,9 @@ class OssClient:
         async def run() -> T:
             try:
                 result = await call(AsyncClient(self._config(address, credential, attempts)))
-            except oss.exceptions.BaseError as error:
+            except OssFailure:
+                raise
+            except Exception as error:  # The SDK raises its own errors, and any other for a response it cannot parse.
                 raise translate(error, operation, address.bucket) from None
             if not is_valid(result):
                 raise _unusable(operation)

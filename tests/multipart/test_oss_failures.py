@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from tests.harness.local_cloud import Cloud
 from tests.multipart.video_signer import API_KEY, CONTENT, VideoSigner, definitions, video_signer
@@ -125,12 +126,17 @@ async def test_a_wrong_endpoint_of_one_app_does_not_stop_another_app_with_the_sa
         assert (await videos.post("", body, app="other")).status == 201
 
 
-@pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", ""])
-@pytest.mark.parametrize("step", ["", "/list", "/complete", "/abort"])
+@pytest.mark.parametrize("page", ["<html><body>Log in</body></html>", "", "Log in", "<Part><Size>x</Size></Part>"])
+@pytest.mark.parametrize("step", ["", "/list", "/complete", "completion", "/abort"])
 async def test_the_page_of_a_proxy_is_no_response_of_oss(cloud: Cloud, step: str, page: str) -> None:
-    """It has the status 200, as the login page of a network has, and is well-formed."""
+    """It has the status 200, as the login page of a network has; it answers all calls, or only CompleteMultipartUpload."""
 
-    async def respond(_: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
+        if step == "completion" and request.method != "POST":
+            url = URL(f"{cloud.oss}{request.raw_path}", encoded=True)
+            headers = {name: value for name, value in request.headers.items() if name != "Host"}
+            async with cloud.session.request(request.method, url, headers=headers) as response:
+                return web.Response(body=await response.read(), status=response.status)
         return web.Response(text=page, content_type="application/xml")
 
     proxy = web.Application()
@@ -140,7 +146,8 @@ async def test_the_page_of_a_proxy_is_no_response_of_oss(cloud: Cloud, step: str
         await videos.put_all(upload)
         token = {"upload": upload["upload"]}
         await videos.redefine(definitions(cloud, oss_endpoint=str(server.make_url("/videos"))))
-        problem = await videos.refusal(503, step, token if step else {"filename": "a.mp4", "size": 1000})
+        path = "/complete" if step == "completion" else step
+        problem = await videos.refusal(503, path, token if step else {"filename": "a.mp4", "size": 1000})
         assert problem["code"] == "oss_unavailable"
         await videos.redefine(definitions(cloud))
         assert (await videos.post("/complete", token)).status == 200
