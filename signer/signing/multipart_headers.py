@@ -72,7 +72,8 @@ def object_headers(rules: UploadRules, request: UploadRequest) -> dict[str, str]
     Raises `InvalidRequest` as `initiate_headers` does.
     """
     fixed = fixed_headers(rules)
-    meta, variables = metadata(rules, request.meta), callback_variables(rules, request.vars)
+    meta = _as_headers(metadata(rules, request.meta))
+    variables = callback_variables(rules, request.vars)
     _variables_header(variables)  # Refuses now what the headers of the callback would refuse.
     unmet = unmet_condition(rules, {**fixed, **meta, **variables})
     if unmet is not None:
@@ -123,7 +124,12 @@ def _checked(value: str) -> str:
 def fixed_headers(rules: UploadRules) -> dict[str, str]:
     """Return the headers that the app fixes, in lower case, with the same defaults as in full forms."""
     given = {name.lower(): value for name, value in rules.fields_with_one_value().items()}
-    return {**_DEFAULTS, **given, **rules.headers}
+    return _as_headers({**_DEFAULTS, **given, **rules.headers})
+
+
+def _as_headers(values: Mapping[str, str]) -> dict[str, str]:
+    """Return values without the spaces around them, which are no part of an HTTP header, and which the SDK signs."""
+    return {name: value.strip() for name, value in values.items()}
 
 
 def unmet_condition(rules: UploadRules, fields: Mapping[str, str]) -> Condition | None:

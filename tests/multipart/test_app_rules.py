@@ -43,6 +43,13 @@ async def test_fixed_fields_become_headers(cloud: Cloud) -> None:
     assert found == {name: fields[name] for name in ("Cache-Control", "Content-Disposition", "x-oss-meta-origin")}
 
 
+async def test_spaces_around_a_value_are_no_part_of_a_header(cloud: Cloud) -> None:
+    text = definitions(cloud, headers='{x-oss-meta-origin: " app "}', conditions="[[starts-with, $x-oss-meta-team, r]]")
+    async with video_signer(cloud, text) as videos:
+        _, stored = await complete(videos, meta={"team": "\u3000red  team "})
+    assert (stored["headers"]["x-oss-meta-origin"], stored["headers"]["x-oss-meta-team"]) == ("app", "red  team")
+
+
 @pytest.mark.parametrize(
     ("condition", "team", "is_allowed"),
     [
