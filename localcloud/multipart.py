@@ -69,14 +69,14 @@ class Multipart:
             content_md5 = await receive(request.http, incoming)
             await asyncio.to_thread(incoming.finish, durable=False)
             # It may have been completed or aborted meanwhile.
-            upload = self._uploads.find(bucket.name, key, query["uploadId"], _NO_UPLOAD)
-            part = self._uploads.add_part(upload, number, incoming, iso(self._world.now()))
+            async with self._uploads.hold(bucket.name, key, query["uploadId"], _NO_UPLOAD) as upload:
+                part = self._uploads.add_part(upload, number, incoming, iso(self._world.now()))
         headers = {"ETag": part.etag, "x-oss-hash-crc64ecma": str(part.crc64), "Content-MD5": content_md5}
         return web.Response(headers=headers)
 
     async def abort(self, request: OssRequest) -> web.Response:
-        upload = self._uploads.find(request.bucket.name, request.key, request.query["uploadId"])
-        self._uploads.remove(upload)
+        async with self._uploads.hold(request.bucket.name, request.key, request.query["uploadId"]) as upload:
+            self._uploads.remove(upload)
         await asyncio.to_thread(delete_parts, upload)
         return web.Response(status=204)
 

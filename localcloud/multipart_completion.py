@@ -37,25 +37,25 @@ class MultipartCompletion:
         encode, encoding = encoder(query)
         callback, acl = callback_of(sent, query), acl_of(sent)
         body = await read_body(request.http, _MAX_BODY_BYTES)
-        upload = self._uploads.find(bucket.name, key, query["uploadId"])
-        parts = _chosen_parts(sent.get("x-oss-complete-all"), body, upload)
-        if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
-            raise already_exists("0042-00000214")
-        self._uploads.remove(upload)
-        stored = StoredObject(
-            key=key,
-            size_bytes=sum(part.size_bytes for part in parts),
-            content_type=upload.content_type,
-            etag=etag_of(parts),
-            crc64=str(await asyncio.to_thread(combine, [(part.crc64, part.size_bytes) for part in parts])),
-            last_modified=iso(self._world.now()),
-            acl=acl,
-            storage_class=upload.storage_class,
-            object_type="Multipart",
-            headers=upload.headers,
-            tags=upload.tags,
-        )
-        await asyncio.to_thread(self._store, upload, parts, stored)
+        async with self._uploads.hold(bucket.name, key, query["uploadId"]) as upload:
+            parts = _chosen_parts(sent.get("x-oss-complete-all"), body, upload)
+            if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
+                raise already_exists("0042-00000214")
+            stored = StoredObject(
+                key=key,
+                size_bytes=sum(part.size_bytes for part in parts),
+                content_type=upload.content_type,
+                etag=etag_of(parts),
+                crc64=str(await asyncio.to_thread(combine, [(part.crc64, part.size_bytes) for part in parts])),
+                last_modified=iso(self._world.now()),
+                acl=acl,
+                storage_class=upload.storage_class,
+                object_type="Multipart",
+                headers=upload.headers,
+                tags=upload.tags,
+            )
+            await asyncio.to_thread(self._store, upload, parts, stored)
+            self._uploads.remove(upload)
         if callback is not None:
             return await self._callbacks.send(request.http, "CompleteMultipartUpload", callback, bucket.name, stored)
         members = elements(

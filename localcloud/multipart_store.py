@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
@@ -40,6 +43,8 @@ class MultipartUpload:
     headers: dict[str, str]
     tags: dict[str, str]
     parts: dict[int, Part] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the upload changes: one of two requests that complete or abort it finds it gone."""
 
 
 class MultipartUploads:
@@ -64,6 +69,12 @@ class MultipartUploads:
             )
             raise OssError(404, "NoSuchUpload", message, ec, more=(("UploadId", upload_id),))
         return upload
+
+    @contextlib.asynccontextmanager
+    async def hold(self, bucket: str, key: str, upload_id: str, ec: str = "") -> AsyncIterator[MultipartUpload]:
+        """Return the upload, which no other request changes meanwhile. Raise as `find` does."""
+        async with self.find(bucket, key, upload_id, ec).lock:
+            yield self.find(bucket, key, upload_id, ec)
 
     def list(self, bucket: str) -> list[MultipartUpload]:
         """Return the uploads to a bucket by key, then by id."""

@@ -125,8 +125,8 @@ def _max_quota_bytes(limits: model.RateLimit) -> float:
 
 
 def _multipart_rules(multipart: Multipart, max_form_bytes: int, max_quota_bytes: float) -> MultipartRules:
-    """Return the rules; a file that is too large for a form is above the threshold."""
-    threshold = min(multipart.threshold, max_form_bytes + 1)
+    """Return the rules; a file that is too large for a form is above the threshold, and an empty one below it."""
+    threshold = max(1, min(multipart.threshold, max_form_bytes + 1))
     max_size_bytes = int(min(multipart.max_size, max_quota_bytes))
     return MultipartRules(threshold, multipart.part_size, max_size_bytes, multipart.expires)
 

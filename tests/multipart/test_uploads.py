@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.harness.local_cloud import Cloud
@@ -65,6 +67,26 @@ async def test_a_repeated_completion_finds_the_object(videos: VideoSigner) -> No
     assert again.body == first.body
 
 
+async def test_completions_at_the_same_time_find_the_object_that_one_of_them_made(videos: VideoSigner) -> None:
+    for _ in range(20):
+        upload = await videos.start()
+        await videos.put_all(upload)
+        done = await asyncio.gather(*(videos.post("/complete", {"upload": upload["upload"]}) for _ in range(4)))
+        assert [response.status for response in done] == [200] * 4, done
+        assert len({response.body["etag"] for response in done}) == 1
+
+
+async def test_a_completion_and_an_abort_at_the_same_time_agree(videos: VideoSigner) -> None:
+    for _ in range(20):
+        upload = await videos.start()
+        await videos.put_all(upload)
+        token = {"upload": upload["upload"]}
+        done, aborted = await asyncio.gather(videos.post("/complete", token), videos.post("/abort", token))
+        assert aborted.status == 204
+        assert done.status in (200, 409)
+        assert (upload["key"] in await videos.stored()) == (done.status == 200)
+
+
 async def test_a_repeated_completion_does_not_return_another_object_as_its_own(cloud: Cloud) -> None:
     async with video_signer(cloud, definitions(cloud, key='"{stem}.{ext}"')) as videos:
         uploads = [await videos.start(filename="same.mp4") for _ in range(2)]
@@ -97,3 +119,6 @@ async def test_a_form_has_the_size_from_which_parts_are_better(videos: VideoSign
     body = {"content_type": "video/mp4"}
     async with videos.client.post("/v1/apps/video/uploads", headers=headers, json=body) as response:
         assert (await response.json())["multipart_threshold"] == 64 * 1024 + 1
+    await videos.redefine(definitions(videos.cloud, multipart="{threshold: 0}"))
+    async with videos.client.post("/v1/apps/video/uploads", headers=headers, json=body) as response:
+        assert (await response.json())["multipart_threshold"] == 1, "an empty file has no parts"
