@@ -448,6 +448,14 @@ describe('pause', () => {
     assert.equal(stub.objects.size, 1)
   })
 
+  test('may end in the report of its state', async () => {
+    const pause = createPause()
+    const onState = (state) => state === 'paused' && pause.resume()
+    const onPart = ({ number, state }) => state === 'sending' && number % 3 === 0 && pause.pause()
+    await uploader().upload(video(), { pause, onState, onPart })
+    assert.equal(stub.objects.size, 1)
+  })
+
   test('then cancel', async () => {
     stub.plan('put', undefined, 'stall')
     const [pause, cancel] = [createPause(), createCancel()]
@@ -473,6 +481,31 @@ describe('cancelling', () => {
     await waitUntil(() => stub.uploads.size === 0 && device.requests.running === 0)
     assert.deepEqual(records(), [])
     await app.upload(video())
+  })
+
+  test('while the last part is read, ends the upload', async () => {
+    const cancel = createCancel()
+    const { readFile } = device.fileSystem
+    device.fileSystem.readFile = (options) => {
+      if (options.length > 1) cancel.abort()
+      setTimeout(readFile, 0, options)
+    }
+    const upload = uploader({ multipartThreshold: 1 }).upload(video(PART_BYTES), { signal: cancel.signal })
+    assert.equal((await failureOf(upload)).code, 'cancelled')
+    await waitUntil(() => stub.count('abort') === 1)
+    assert.equal(stub.count('put'), 0)
+  })
+
+  test('during the start, aborts the upload when it has started', async () => {
+    stub.plan('start', 'stall')
+    const cancel = createCancel()
+    const upload = failureOf(uploader().upload(video(), { signal: cancel.signal }))
+    await waitUntil(() => stub.held() === 1)
+    cancel.abort()
+    assert.equal((await upload).code, 'cancelled')
+    stub.release()
+    await waitUntil(() => stub.count('abort') === 1)
+    assert.deepEqual([stub.uploads.size, records()], [0, []])
   })
 
   test('leaves places on the line for other files', async () => {

@@ -33,10 +33,10 @@ MAX_BYTES = {
     "h5.mjs": 8000,
     "h5-multipart.mjs": 12000,
     "my.js": 8000,
-    "uni.mjs": 8800,
-    "uni-multipart.mjs": 13600,
-    "taro.mjs": 8900,
-    "taro-multipart.mjs": 13700,
+    "uni.mjs": 9000,
+    "uni-multipart.mjs": 14000,
+    "taro.mjs": 9000,
+    "taro-multipart.mjs": 14000,
 }
 """The sizes of the built files: forms only, and with multipart uploads. Those of frameworks contain the code for web pages too."""
 BUILT = {name: LIBRARY / name for name in MAX_BYTES}

@@ -24,6 +24,13 @@ export const send = (method, url, body, headers, timeoutMs, onSent, onStart) =>
     xhr.send(body)
   })
 
+/** Sends a file, or a part of one. One that was changed after it was chosen fails like a connection. */
+export const sendFile = (file, ...request) =>
+  send(...request).catch(async (error) => {
+    await new Response(file.slice(0, 1)).arrayBuffer().catch(() => (error = failure('file')))
+    throw error
+  })
+
 /** Returns the bytes of base64. */
 const decode = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
 
@@ -47,6 +54,6 @@ export const platform = {
     const all = assign({}, fields, { key })
     for (const name in all) body.append(name, all[name])
     body.append(field, file) // OSS ignores fields after the file
-    return send('POST', url, body, {}, timeoutMs, onSent, onStart)
+    return sendFile(file, 'POST', url, body, {}, timeoutMs, onSent, onStart)
   },
 }

@@ -35,6 +35,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     let reason // of the interruption
     let open // ends the wait of `gate`
     let closed
+    let newest // response of the signer
 
     const show = (state, about) => {
       if (state !== shown) job._onState((shown = state), about)
@@ -53,8 +54,8 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     const onPause = () => {
       if (pause.paused) {
         closed = new Promise((resolve) => (open = resolve))
-        show('paused')
         stop(PAUSED)
+        show('paused') // last, because the app may resume in it
       } else {
         renewHalt()
         open()
@@ -64,12 +65,14 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       while (pause.paused) await step(() => closed)
     }
 
-    const send = (path, more, member) => callSigner('multipart' + path, assign({ upload: record && record.upload }, more), member)
+    const send = (path, more, member) =>
+      callSigner('multipart' + path, assign(record ? { upload: record.upload } : {}, more), member)
+    const abort = ({ upload }) => callSigner('multipart/abort', { upload }).catch(nothing)
     const showWaiting = (error) => show('waiting', error)
     const call = (...request) => {
       const attempt = async () => {
         await gate()
-        return step(() => send(...request))
+        return step(() => (newest = send(...request)))
       }
       return retry(attempt, nothing, showWaiting, true)
     }
@@ -90,8 +93,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     const keep = ({ parts }, known = urls) => {
       const batch = {} // its signatures end with the same token
       for (const part of parts) {
-        const [, seconds] = /x-oss-expires=(\d+)/.exec(part.url) || []
-        batch._ends = endOf(platform, (seconds || 60) * 1000)
+        batch._ends = endOf(platform, /x-oss-expires=(\d+)/.exec(part.url)[1] * 1000)
         known[part.part_number] = assign(part, { _batch: batch })
       }
     }
@@ -113,7 +115,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
             isRequested = true
             const numbers = [...current, ...todo].filter((each) => !lives(each)).slice(0, MAX_SIGNED)
             signing = send('/parts', { part_numbers: numbers }, 'parts').then((signed) => keep(signed, known))
-            const end = () => (signing = undefined)
+            const end = () => (signing = 0)
             signing.then(end, end)
           }
           await signing
@@ -156,7 +158,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
           }
         } catch (error) {
           // A connection that breaks shows nothing about how much it can carry.
-          if (!/^(timeout|server)$/.test(error.code)) began = undefined
+          if (!/^(timeout|server)$/.test(error.code)) began = NaN
           if (abort) {
             report(number, 0)
             notify(number, 'waiting')
@@ -190,7 +192,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
 
     const drop = () => {
       if (id) records._drop(id)
-      record = undefined
+      record = 0
     }
 
     const complete = async () => {
@@ -199,11 +201,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       const { key, url, etag, callback } = await call('/complete', isKnown && { parts }, 'key')
       drop()
       return {
-        key,
-        url,
-        etag: etagOf([0, { etag }]),
-        status: callback === null ? 203 : 200,
-        body: JSON.stringify(callback) || '',
+        key, url, etag: etagOf([0, { etag }]), status: callback === null ? 203 : 200, body: JSON.stringify(callback) || '',
       }
     }
 
@@ -222,12 +220,11 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     }
 
     renewHalt()
-    job._onCancel(() => stop(PAUSED))
+    job._onCancel(stop)
     pause._listeners.add(onPause)
     if (pause.paused) onPause()
     try {
-      record = (id && records._load(id)) || undefined
-      isResumed = !!record
+      isResumed = record = id && records._load(id)
       for (let isAgain; ; isAgain = true) {
         urls = {}
         sent = {}
@@ -270,9 +267,12 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
         error.key = record.key
         // After a login, or a fix of the permissions, the upload can continue.
         if (error.code === 'cancelled' || !(error.retryable || /^40[13]$/.test(error.status))) {
-          send('/abort').catch(nothing)
+          abort(record)
           drop()
         }
+      } else if (newest) {
+        // The upload may start after it was cancelled, and its bytes count in the limits.
+        newest.then(abort, nothing)
       }
       throw error
     } finally {
@@ -288,8 +288,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     const minBytes = multipartThreshold || (isTooLarge ? 1 : appThreshold || THRESHOLD_BYTES)
     if ((isOff && !appThreshold) || size < minBytes || !(await platform._canSlice(file, size))) return undefined
     const id = JSON.stringify([base, file.lastModified, request])
-    const isFree = !!name && !active.has(id)
-    if (!isFree) return run(job)
+    if (!name || active.has(id)) return run(job)
     active.add(id)
     try {
       // Another page may be uploading the same file: then this one makes no record.

@@ -48,9 +48,10 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
 
     const cancelled = new Promise((_, reject) => {
       cancel = () => {
+        const error = failure('cancelled')
         over = true
-        if (end) end()
-        reject(failure('cancelled'))
+        if (end) end(error)
+        reject(error)
       }
     })
     cancelled.catch(nothing)

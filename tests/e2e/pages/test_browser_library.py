@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,10 +59,6 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
     requests: list[Any] = []
     delayed: list[asyncio.Event] = []
 
-    async def source(route: Route) -> None:
-        name = urlsplit(route.request.url).path.rpartition("/")[2]
-        await route.fulfill(path=SOURCES / name, content_type="text/javascript")
-
     async def disturb(route: Route) -> None:
         request = route.request
         if request.method != "POST":
@@ -76,7 +74,7 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
             return await route.abort()
         return await route.continue_()
 
-    await page.route("**/src/*.mjs", source)
+    await page.route("**/src/*.mjs", send_source)
     await page.goto(demo)
     await expect(page.locator("#file")).to_be_enabled()
     await page.route(re.compile(rf"/{app['bucket']}$|/uploads$"), disturb)
@@ -120,6 +118,63 @@ async def test_every_line_that_a_browser_needs_is_covered(page: Page, demo: str)
     share = covered_share(coverage, "/src/h5-platform.mjs", SOURCES / "h5-platform.mjs")
     print(f"coverage of h5-platform.mjs: {share:.1%}")
     assert share > MIN_COVERAGE
+
+
+UPLOAD_CHOSEN = """async ({ endpoint, appId }) => {
+  const { createUploader } = await import("/src/h5-multipart.mjs");
+  const uploader = createUploader({ endpoint, appId, retryDelayMs: 5, multipartThreshold: 300_000 });
+  const [file] = document.querySelector("#chosen").files;
+  return uploader.upload(file).then(({ url }) => ({ url }), ({ code, message }) => ({ code, message }));
+}"""
+
+
+def replace(path: Path) -> None:
+    path.write_bytes(b"y" * path.stat().st_size)
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize(("size", "change"), [(1000, Path.unlink), (300_000, Path.unlink), (300_000, replace)])
+async def test_a_file_that_is_gone_or_changed_cannot_be_read(
+    page: Page, demo: str, tmp_path: Path, size: int, change: Callable[[Path], None]
+) -> None:
+    app = await open_video_page(page, demo)
+    path = tmp_path / "trip.mp4"
+    path.write_bytes(b"x" * size)
+    await page.set_input_files("#chosen", path)
+    # The browser reads the size when it is first used.
+    assert await page.evaluate("document.querySelector('#chosen').files[0].size") == size
+    change(path)
+    result = await page.evaluate(UPLOAD_CHOSEN, {"endpoint": demo, "appId": app["id"]})
+    assert result == {"code": "file", "message": "无法读取文件"}
+
+
+async def test_a_page_whose_storage_is_blocked_uploads_in_parts(page: Page, demo: str, tmp_path: Path) -> None:
+    """As in a sandboxed frame, or with cookies blocked: the browser refuses locks too."""
+    await page.add_init_script(
+        """const refuse = () => { throw new DOMException("Access is denied", "SecurityError"); };
+        LockManager.prototype.request = async () => refuse();
+        Object.defineProperty(window, "localStorage", { get: refuse });"""
+    )
+    app = await open_video_page(page, demo)
+    path = tmp_path / "trip.mp4"
+    path.write_bytes(os.urandom(1_300_000))
+    await page.set_input_files("#chosen", path)
+    result = await page.evaluate(UPLOAD_CHOSEN, {"endpoint": demo, "appId": app["id"]})
+    async with aiohttp.ClientSession() as http, http.get(result["url"]) as response:
+        assert await response.read() == path.read_bytes()
+
+
+async def open_video_page(page: Page, demo: str) -> dict[str, Any]:
+    """Open a page that can load the library from its sources, and return the app for videos."""
+    await page.route("**/src/*.mjs", send_source)
+    await page.goto(demo)
+    await page.set_content('<input type="file" id="chosen">')
+    return next(each for each in await apps(demo) if each["multipart"])
+
+
+async def send_source(route: Route) -> None:
+    name = urlsplit(route.request.url).path.rpartition("/")[2]
+    await route.fulfill(path=SOURCES / name, content_type="text/javascript")
 
 
 def covered_share(coverage: list[dict[str, Any]], end: str, source: Path) -> float:
