@@ -51,7 +51,7 @@ class CircuitBreaker:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the circuit is open and its delay is not over."""
+        """Whether the circuit is open and its delay has not passed."""
         return self.seconds_until_call() > 0
 
     def seconds_until_call(self) -> float:

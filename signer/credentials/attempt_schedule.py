@@ -13,9 +13,9 @@ class AttemptSchedule:
         self._changed = asyncio.Event()
         self._finished: asyncio.Future[None] | None = None
         """Resolved when the attempt that is due now has ended; None if none is due."""
-        self.forced = 0
+        self.forced_count = 0
         """How many attempts were forced."""
-        self._forced_finished = 0
+        self._finished_forced_count = 0
         """How many of them have ended."""
 
     @property
@@ -26,7 +26,7 @@ class AttemptSchedule:
     @property
     def is_forced(self) -> bool:
         """Whether the attempt that is due was forced."""
-        return self._forced_finished < self.forced
+        return self._finished_forced_count < self.forced_count
 
     def seconds_until_due(self) -> float:
         """Return the seconds until the next attempt is due, 0.0 if it is; safe in any thread."""
@@ -40,7 +40,7 @@ class AttemptSchedule:
 
     def force(self) -> None:
         """Make an attempt due that starts from now on. One under way has to be repeated instead of finished."""
-        self.forced += 1
+        self.forced_count += 1
         self.make_due()
 
     def bring_forward(self, seconds: float) -> None:
@@ -50,7 +50,7 @@ class AttemptSchedule:
     def finish(self, delay_seconds: float = 0.0) -> None:
         """End the attempt that is due, and plan the next one."""
         finished, self._finished = self._finished, None
-        self._forced_finished = self.forced
+        self._finished_forced_count = self.forced_count
         if finished is not None and not finished.done():
             finished.set_result(None)
         self._plan_at(self._loop.time() + delay_seconds)
@@ -63,10 +63,10 @@ class AttemptSchedule:
 
     async def wait_until_forced_finished(self, timeout_seconds: float) -> bool:
         """Wait for the end of the attempt that was forced last; return whether it ended before the timeout."""
-        number, ends_at = self.forced, self._loop.time() + timeout_seconds
-        while self._forced_finished < number and self._loop.time() < ends_at:
+        number, ends_at = self.forced_count, self._loop.time() + timeout_seconds
+        while self._finished_forced_count < number and self._loop.time() < ends_at:
             await self.wait_until_finished(ends_at - self._loop.time())
-        return self._forced_finished >= number
+        return self._finished_forced_count >= number
 
     async def wait_until_due_or_changed(self) -> None:
         """Wait for the planned time, or for an earlier end by `make_due`, `bring_forward` or `wake`."""

@@ -45,7 +45,7 @@ class FairPacer:
         return max(0.0, self._next_start_at - asyncio.get_running_loop().time()) + before * self._interval_seconds
 
     def queue(self, name: Hashable) -> "LaneTurn":
-        """Add a fetch of a lane; wait for its turn with `async with`. A turn that is not entered is never over."""
+        """Add a fetch of a lane; wait for its turn with `async with`. A turn that is not entered never ends."""
         lane = self._lanes.setdefault(name, _Lane())
         turn = LaneTurn(self, name, asyncio.get_running_loop().create_future())
         lane.waiting.append(turn.started)

@@ -80,7 +80,7 @@ class Issuer:
         """A heap. An entry whose turn has another rank or does not wait any more is outdated."""
         self._added: Counter[Rank] = Counter()
         """The number of turns of each rank that were added since the start."""
-        self._gone: Counter[Rank] = Counter()
+        self._removed: Counter[Rank] = Counter()
         """The number of those that do not wait any more."""
         self._attempts: dict[asyncio.Timeout, float] = {}
         """When each attempt under way started."""
@@ -104,7 +104,7 @@ class Issuer:
     def discard(self, turn: Turn) -> None:
         """Remove a turn that started, or that is not waited for any more. Its entry in the heap is outdated."""
         self.waiting -= 1
-        self._gone[turn.rank] += 1
+        self._removed[turn.rank] += 1
 
     def raise_rank(self, turn: Turn, rank: Rank) -> None:
         """Move a waiting turn forward."""
@@ -113,14 +113,14 @@ class Issuer:
         self.push(turn)
 
     def count_before(self, rank: Rank, turn: Turn | None = None) -> int:
-        """Return how many turns go before a turn of this rank, which has not been added if it is None."""
-        lower = sum(self._added[each] - self._gone[each] for each in self._added if each < rank)
+        """Return how many turns are before a turn of this rank, which has not been added if it is None."""
+        lower = sum(self._added[each] - self._removed[each] for each in self._added if each < rank)
         number = self._added[rank] if turn is None else turn.number
-        return lower + max(number - self._gone[rank], 0)
+        return lower + max(number - self._removed[rank], 0)
 
     def next_rank(self) -> Rank:
         """Return the lowest rank of the turns that wait; there must be one."""
-        return min(rank for rank, added in self._added.items() if added > self._gone[rank])
+        return min(rank for rank, added in self._added.items() if added > self._removed[rank])
 
     def next_turn(self) -> Turn:
         """Return the next turn; there must be one.

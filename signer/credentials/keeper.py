@@ -128,7 +128,7 @@ class Keeper:
         self._schedule.wake()
         if self._turn is not None and not self.demand and self._task is not None:
             self._task.cancel()
-            self._task = None  # It refers to this keeper, and garbage collection may not find such a circle.
+            self._task = None  # Its traceback refers to this keeper, and `gc.freeze` would keep this cycle forever.
 
     async def close(self) -> None:
         """Cancel the task and the fetch under way, and wait until it has ended."""
@@ -222,7 +222,7 @@ class Keeper:
             await self._pacer.wait(self._turn)
         finally:
             self._turn = None
-        forced = self._schedule.forced
+        forced_count = self._schedule.forced_count
         self._started_at = self._loop.time()
         try:
             async with self._issuer.attempt():
@@ -231,7 +231,7 @@ class Keeper:
             return  # The issuer responded to a later attempt, so it cancelled this one. `_run` repeats it now.
         finally:
             started_at, self._started_at = self._started_at, None
-        if forced != self._schedule.forced:
+        if forced_count != self._schedule.forced_count:
             return  # `replace` was called meanwhile, and this token may be older. `_run` fetches again now.
         reason = RefreshReason.FORCED if self._schedule.is_forced else self._reason
         attempt = RefreshAttempt(

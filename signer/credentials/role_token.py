@@ -55,7 +55,7 @@ class RoleToken:
             self._pinned[start, end] = token
 
     def apply(self, windows: RefreshWindows) -> None:
-        """Let the current token end by other windows."""
+        """Apply other windows, which decide how long the current token is usable."""
         self.windows = windows
         token = self.current()
         if token is not None:

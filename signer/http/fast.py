@@ -79,7 +79,7 @@ class FastServer(DrainingServer):
 class FastConnection(web.RequestHandler):
     """One connection: reads requests with aiohttp's parser and answers them in turn."""
 
-    __slots__ = ("_handle", "_peer", "_server", "_stream")
+    __slots__ = ("_body_stream", "_handle", "_peer", "_server")
 
     def __init__(
         self, server: FastServer, handle: RequestFunction, *, loop: asyncio.AbstractEventLoop, **options: Any
@@ -88,7 +88,7 @@ class FastConnection(web.RequestHandler):
         self._server = server
         self._handle = handle
         self._peer = ""
-        self._stream: StreamReader | None = None
+        self._body_stream: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Record the client's address. The base class starts the task that runs `start`."""
@@ -99,13 +99,13 @@ class FastConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Wake the handler that waits for the rest of a body."""
         super().connection_lost(exc)
-        if self._stream is not None:
-            self._stream.set_exception(ConnectionResetError("the client disconnected"))
+        if self._body_stream is not None:
+            self._body_stream.set_exception(ConnectionResetError("the client disconnected"))
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the client."""
         super().data_received(data)
-        stream = self._stream
+        stream = self._body_stream
         if stream is not None and self._messages and not stream.is_eof():
             # A message before the body's end can only be a parser error, and aiohttp does not wake the body's reader.
             stream.set_exception(ConnectionError("the body is malformed"))
@@ -145,7 +145,7 @@ class FastConnection(web.RequestHandler):
         """Answer one message; return whether the connection stays open."""
         self._request_in_progress = True
         self._server.mark_busy(self)
-        self._stream = stream
+        self._body_stream = stream
         try:
             if isinstance(message, RawRequestMessage):
                 method = message.method
@@ -178,7 +178,7 @@ class FastConnection(web.RequestHandler):
             log.exception("response not sent")
             return False
         finally:
-            self._stream = None
+            self._body_stream = None
             self._request_in_progress = False
             self._server.mark_idle(self)
             if self._handler_waiter is not None:

@@ -69,7 +69,7 @@ async def serve(
     )
     server = service.current.registry.server
     guard = None if server.admin_token is None else TokenGuard(server.admin_token)
-    # A second signal is handled until everything is closed, and a first one only when the start is over.
+    # Signals are handled from the end of the start until everything is closed.
     async with contextlib.AsyncExitStack() as signal_stack, contextlib.AsyncExitStack() as stack:
         stack.callback(lambda: log.info("stopped", extra={"reason": signals.stop_signal or "an error"}))
         sockets = _open_sockets(stack, server, worker or 1)

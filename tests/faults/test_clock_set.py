@@ -51,7 +51,7 @@ async def test_callbacks_are_delivered_although_the_clock_was_set_back(
     clock: SettableClock,
     tmp_path: Path,
 ) -> None:
-    """Long before 50 minutes are over: the test itself waits for two minutes at most."""
+    """Long before 50 minutes have passed: the test itself waits for two minutes at most."""
     path = tmp_path / "q.db"
     apps = {"a": {"key_prefix": "a/", "notify": app_server.target}}
     names = [f"{number}.jpg" for number in range(WAITING)]
