@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from signer.commands.definition_options import add_definition_options, load_registry
 from signer.commands.domains import APIS, domains_of
-from signer.doctor.bucket_rules import Rules, as_xml, cors_rules, lifecycle_rules
+from signer.doctor.bucket_rules import Rules, as_xml, cors_rules, days_until_abandoned, lifecycle_rules
 from signer.doctor.grants import MAX_POLICIES, Identity, as_json, identities
 from signer.doctor.plan import BucketUse, Plan, make_plan
 from signer.doctor.remedies import RAM_CONSOLE, bucket_page
@@ -72,14 +72,15 @@ def _buckets(plan: Plan) -> dict[str, Bucket]:
 def _bucket(plan: Plan, uses: list[BucketUse]) -> Bucket:
     origins = sorted({origin for use in uses for origin in plan.origins.get(use, ())})
     methods = _distinct(plan.methods[use, origin] for use in uses for origin in plan.origins.get(use, ()))
-    parts = [plan.part_prefixes(use) for use in uses]
-    prefixes = sorted({prefix for found, _ in parts for prefix in found})
+    lifetimes = [each for use in uses for each in plan.part_lifetimes(use).items()]
+    prefixes = sorted({prefix for prefix, _ in lifetimes})
+    days = days_until_abandoned(lifetime for _, lifetime in lifetimes)
     apps = [plan.registry.apps[app_id] for use in uses for app_id in plan.buckets[use]]
     domains = [domains_of(app) for app in apps]
     return Bucket(
         region=uses[0].region,
         cors=cors_rules(origins, methods) if origins else None,
-        lifecycle=lifecycle_rules(prefixes, max(days for _, days in parts)) if prefixes else None,
+        lifecycle=lifecycle_rules(prefixes, days) if prefixes else None,
         domains={api: _distinct(each[place] for each in domains) for place, api in enumerate(APIS)},
     )
 

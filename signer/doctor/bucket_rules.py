@@ -6,7 +6,8 @@ See: https://help.aliyun.com/zh/oss/developer-reference/putbucketcors
 See: https://help.aliyun.com/zh/oss/developer-reference/putbucketlifecycle
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -23,6 +24,11 @@ def cors_rules(origins: Sequence[str], methods: Sequence[str]) -> Rules:
         "MaxAgeSeconds": 600,
     }
     return {"CORSConfiguration": {"CORSRule": [rule]}}
+
+
+def days_until_abandoned(lifetimes: Iterable[timedelta]) -> int:
+    """Return after how many days no upload can be continued any more; `lifetimes` are how long each can."""
+    return max([2, *(lifetime.days + 1 for lifetime in lifetimes)])
 
 
 def lifecycle_rules(prefixes: Sequence[str], days: int) -> Rules:

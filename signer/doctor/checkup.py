@@ -221,8 +221,8 @@ class Checkup:
             yield subject, self._check_signed_in_bucket(subject, multipart.use, check_multipart, multipart)
         for use, user_ids in users.items():
             subject = Subject("lifecycle", str(use), tuple(user_ids))
-            prefixes, days = plan.part_prefixes(use)
-            yield subject, self._check_signed_in_bucket(subject, use, check_lifecycle, use, prefixes, days)
+            lifetimes = plan.part_lifetimes(use)
+            yield subject, self._check_signed_in_bucket(subject, use, check_lifecycle, use, lifetimes)
 
     async def _check_signed_in_bucket(
         self, subject: Subject, use: BucketUse, check: Callable[..., Coroutine[Any, Any, Finding]], *arguments: object

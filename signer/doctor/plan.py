@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -21,7 +22,20 @@ _METHODS_OF_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "oss:GetObject": ("GET", "HEAD"),
     }
 )
+RequestHeaders = tuple[str, ...]
+COMPONENT_HEADERS: RequestHeaders = ("Content-Type", "X-Requested-With")
+"""What browsers ask for with a form or a part; common upload components add the second one."""
+SDK_HEADERS: RequestHeaders = (
+    "Authorization",
+    "Content-Type",
+    "x-oss-content-sha256",
+    "x-oss-date",
+    "x-oss-security-token",
+    "x-oss-user-agent",
+)
+"""What ali-oss sends in a browser with a temporary credential."""
 K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +127,21 @@ class Plan:
     domains: Mapping[DomainUse, AppIds]
     prefixes: Mapping[PrefixUse, AppIds]
     multipart: Mapping[MultipartUse, AppIds]
-    methods: Mapping[tuple[BucketUse, str], tuple[str, ...]]
-    """By origin of web pages, the methods of the requests that they send to OSS."""
+    methods: Mapping[tuple[BucketUse, str], Mapping[str, RequestHeaders]]
+    """By origin of web pages, the methods of the requests that they send to OSS, with the headers that need CORS."""
     objects: Mapping[ObjectsUse, AppIds]
     wechat: Mapping[WeChatUse, AppIds]
     callbacks: AppIds
 
-    def part_prefixes(self, use: BucketUse) -> tuple[list[str], int]:
-        """Return below which prefixes parts of a bucket may be left, and after how many days they are abandoned."""
-        found = {multipart: apps for multipart, apps in self.multipart.items() if multipart.use == use}
-        rules = [self.registry.apps[app_id].rules.multipart for apps in found.values() for app_id in apps]
-        days = max([2, *(rule.expires.days + 1 for rule in rules if rule is not None)])
-        return sorted({multipart.fixed for multipart in found}), days
+    def part_lifetimes(self, use: BucketUse) -> dict[str, timedelta]:
+        """Return how long a multipart upload to a bucket can be continued, by the prefix of its key."""
+        found: dict[str, timedelta] = {}
+        for multipart, apps in self.multipart.items():
+            for app_id in apps if multipart.use == use else ():
+                rule = self.registry.apps[app_id].rules.multipart
+                if rule is not None:
+                    found[multipart.fixed] = max(found.get(multipart.fixed, timedelta()), rule.expires)
+        return dict(sorted(found.items()))
 
     def registry_of_shared_roles(self) -> Registry:
         """Return the registry with each app on its entry's shared role, without session policies."""
@@ -160,12 +177,12 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
             if app.rules.multipart is not None
         ),
         methods={
-            origin: tuple(method for method in _METHODS if method in found)
+            origin: {method: _headers(method, found) for method in _METHODS if method in dict(found)}
             for origin, found in _group(
-                ((use, origin), method)
+                ((use, origin), request)
                 for app, use in uses
                 for origin in sorted(app.cors_origins)
-                for method in _methods(app)
+                for request in _requests(app)
             ).items()
         },
         objects=_group((objects, app.id) for app, use in uses for objects in _objects_uses(app, use)),
@@ -179,14 +196,19 @@ def make_plan(registry: Registry, app_id: str | None) -> Plan:
     )
 
 
-def _methods(app: App) -> Iterator[str]:
-    """Yield the methods with which web pages call OSS: for forms, parts, and what an SDK does with a credential."""
-    yield "POST"
+def _requests(app: App) -> Iterator[tuple[str, RequestHeaders]]:
+    """Yield the methods and headers of web pages: for forms, for parts, and of an SDK that has a credential."""
+    yield "POST", COMPONENT_HEADERS
     if app.rules.multipart is not None:
-        yield "PUT"
+        yield "PUT", COMPONENT_HEADERS
     if app.caller_access is not None:
         for action in app.caller_access.actions:
-            yield from _METHODS_OF_ACTIONS[action]
+            for method in _METHODS_OF_ACTIONS[action]:
+                yield method, SDK_HEADERS
+
+
+def _headers(method: str, requests: Iterable[tuple[str, RequestHeaders]]) -> RequestHeaders:
+    return tuple(dict.fromkeys(name for each, headers in requests if each == method for name in headers))
 
 
 def _objects_uses(app: App, use: BucketUse) -> Iterator[ObjectsUse]:
@@ -218,9 +240,9 @@ def _with_sources(role: Role | None) -> Iterator[Role]:
         role = role.source
 
 
-def _group(pairs: Iterable[tuple[K, str]]) -> dict[K, tuple[str, ...]]:
+def _group(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:
     """Return the different second items for each first item."""
-    found: dict[K, dict[str, None]] = {}
+    found: dict[K, dict[V, None]] = {}
     for key, value in pairs:
         found.setdefault(key, {})[value] = None
     return {key: tuple(values) for key, values in found.items()}
