@@ -166,15 +166,18 @@ async def test_a_client_can_drop_no_field_of_a_full_form(cloud: Cloud, dropped: 
     assert await upload(cloud, form, {}) is not None
 
 
+@pytest.mark.parametrize("name", ["x:more", "X:More"])
 @pytest.mark.parametrize("body_type", [FORM_BODY, JSON_BODY])
-async def test_variables_that_a_request_leaves_out_are_not_in_the_callback(cloud: Cloud, body_type: str) -> None:
+async def test_variables_that_a_request_leaves_out_are_not_in_the_callback(
+    cloud: Cloud, body_type: str, name: str
+) -> None:
     text = {
         FORM_BODY: "order=${x:order}&more=${x:more}&key=${object}",
         JSON_BODY: '{"order": ${x:order}, "more": ${x:more}, "key": ${object}}',
     }[body_type]
     callback = CallbackField(("http://127.0.0.1:1/",), text, body_type)
     form = sign(cloud, UploadRequest(vars={"order": "1"}), sample=False, callback=callback)
-    assert await upload(cloud, form, {"x:more": "theirs", "X:More": "theirs"}) is not None
+    assert await upload(cloud, form, {name: "theirs"}) is not None
     async with cloud.session.get(f"{cloud.oss}/-/callbacks") as response:
         sent = (await response.json())[-1]["body"]
     parsed = dict(parse_qsl(sent, keep_blank_values=True)) if body_type == FORM_BODY else json.loads(sent)
