@@ -131,10 +131,10 @@ def _signatures(cloud: Cloud) -> Figures:
                 write_log()
 
             write_log()
-            anew = cycle([open_app_request(running.public, app) for app in apps])
+            others = cycle([open_app_request(running.public, app) for app in apps])
             with callgrind.Counter(running.pid, Path(name)) as counter:
                 return {
-                    "first of its second": _cost(counter, client, anew, next_second),
+                    "first of its second": _cost(counter, client, others, next_second),
                     "cached": _cost(counter, client, repeat(open_app_request(running.public)), write_log),
                     "uploads": _cost(counter, client, repeat(upload_request(running.public)), write_log),
                     "nine files": _cost(counter, client, repeat(batch_request(running.public)), write_log),

@@ -39,7 +39,7 @@ def limit(query: Mapping[str, str], name: str, default: int = 1000, ec: str = ""
 
 @dataclass(slots=True)
 class Page(Generic[Entry]):
-    """Entries and common prefixes, which count alike."""
+    """Entries and common prefixes, which count the same."""
 
     entries: list[Entry] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)

@@ -48,7 +48,7 @@ class Allowed:
 class Variables(dict[str, str]):
     """Variables by name, and the files that definitions may refer to.
 
-    Each file is read once, so that a parse never mixes two versions of it. Create it anew for each parse and fetch.
+    Each file is read once, so that a parse never mixes two versions of it. Create a new one for each parse and fetch.
     """
 
     def __init__(self, values: Mapping[str, str], allowed: Allowed | None = None, *, can_change: bool = False) -> None:
@@ -148,7 +148,7 @@ class Environment:
     """For definitions from a remote store; None allows everything."""
 
     def read(self) -> Variables:
-        """Read the file anew and return the current variables; raise `CannotReadEnvironment` if it is unusable.
+        """Read the file again and return the current variables; raise `CannotReadEnvironment` if it is unusable.
 
         Blocks until the file system responds, for some seconds at most.
         """

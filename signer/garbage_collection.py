@@ -14,7 +14,7 @@ def without_garbage_collection() -> Iterator[None]:
 
     Ten thousand apps are a million objects that stay; searching them for cycles would stop all requests.
     """
-    # Garbage that is excluded would stay for ever, such as the mistakes of a rejected edit, and the connections that
+    # Garbage that is excluded would stay forever, such as the mistakes of a rejected edit, and the connections that
     # clients close during the block.
     gc.collect()
     gc.disable()

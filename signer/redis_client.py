@@ -28,7 +28,7 @@ class RedisClient:
     """Runs commands, each on one of a bounded number of connections.
 
     A connection that fails or leads to a replica may be the sign of a failover. All connections are then closed, and
-    the next command resolves the host name, or queries the sentinels, anew.
+    the next command resolves the host name, or queries the sentinels, again.
 
     A master that was replaced while it works accepts writes, and loses them, until a sentinel demotes it seconds later.
     While commands run, the sentinels are therefore queried once a second.

@@ -67,7 +67,7 @@ class RolePlanner:
     """Plans how to fetch the credentials of roles."""
 
     def __init__(self, sdk: SdkThread, environment: Environment) -> None:
-        """Create a planner; `environment` resolves the `${...}` references of AccessKeys, anew for each fetch."""
+        """Create a planner; `environment` resolves the `${...}` references of AccessKeys, for each fetch again."""
         self._sdk = sdk
         self._environment = environment
 

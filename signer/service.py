@@ -79,7 +79,7 @@ class Service:
         """Create a service.
 
         Args:
-            environment: resolves the `${...}` references of AccessKeys, anew for each fetch.
+            environment: resolves the `${...}` references of AccessKeys, for each fetch again.
             workers: the number of signers on this machine, which share the rate of credential fetches.
         """
         self.clock_skew = ClockSkew()

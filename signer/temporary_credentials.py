@@ -59,7 +59,7 @@ class TemporaryCredentialService:
         """Create the issuer of this process.
 
         Args:
-            environment: resolves the `${...}` references of AccessKeys, anew for each fetch.
+            environment: resolves the `${...}` references of AccessKeys, for each fetch again.
             observe: gets the Date of each response of STS.
             per_second: the maximum rate of calls to STS.
         """

@@ -31,7 +31,7 @@ def test_the_objects_of_the_block_are_excluded_from_later_collections() -> None:
 
 
 def test_garbage_from_before_the_block_is_freed() -> None:
-    """Each rejected edit leaves some, and the next valid edit would keep it for ever."""
+    """Each rejected edit leaves some, and the next valid edit would keep it forever."""
     garbage = weakref.ref(Node())
     with without_garbage_collection():
         pass

@@ -1,7 +1,7 @@
 // Command go_signer does the signer's job for open apps with Go's standard library, to compare the two.
 //
 // It answers GET /generate_signature?app_id=ID with the same bytes as the signer does with the same credential in the
-// same second. Each response is signed anew. The credential is an ECS instance role's, fetched from the metadata
+// same second. Each response is signed separately. The credential is an ECS instance role's, fetched from the metadata
 // service and refreshed before it expires. Each request is counted and logged to standard error.
 //
 // Usage: go_signer FD METADATA_URL BUCKET APP_ID...

@@ -98,7 +98,7 @@ def _ending(upload: SignedUpload) -> bytes:
 def _beginning(upload: SignedUpload, is_compact: bool) -> bytes:
     """Return the JSON that all forms with this head have in common, up to the tail of the policy.
 
-    It is most of each response, and making it anew for each one takes as long as signing.
+    It is most of each response, and making it again for each one takes as long as signing.
     """
     head, rules = upload.head, upload.rules
     shared = head.base_fields if is_compact else {}

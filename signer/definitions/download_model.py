@@ -44,7 +44,7 @@ def _check_also(value: str) -> str:
         raise ValueError(f"not a prefix: it {error}; write one like banners/ or {{app}}/public/") from None
     if not value.endswith("/") or len(value) < 2:
         fix = f"write {value}/" if value.strip("/") else "write one like banners/"
-        raise ValueError(f"not a prefix that ends with /, so it would include other names that begin alike; {fix}")
+        raise ValueError(f"not a prefix that ends with /, so it would include longer names too; {fix}")
     return value
 
 

@@ -8,7 +8,7 @@ MAX_REJECTIONS = 20
 """With the delays between attempts, they take about an hour."""
 MAX_REJECTED_SECONDS = 86400.0
 _MAX_GAP_SECONDS = 6 * 3600.0
-"""After a longer time the count begins anew: the server accepted nothing meanwhile, so it may be misconfigured."""
+"""After a longer time the count starts again: the server accepted nothing meanwhile, so it may be misconfigured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class RedisLimiter:
             self._record_failure(str(error))
             return None
         except Exception as error:
-            # The requests must not wait for ever, whatever the client raises.
+            # The requests must not wait forever, whatever the client raises.
             self._record_failure(type(error).__name__)
             return None
         if self.error is not None:

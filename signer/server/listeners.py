@@ -16,7 +16,7 @@ _USER_TIMEOUT_MILLISECONDS = 10_000
 _SOCKET_BUFFER_BYTES = 64 * 1024
 _SHUTDOWN_SECONDS = 5.0
 _SKIP_SECONDS = 0.01
-"""With 0, aiohttp would wait for ever."""
+"""With 0, aiohttp would wait forever."""
 _SHUTDOWN_WAITS = 2
 """aiohttp waits for the request in progress, and then as long again for its connection."""
 

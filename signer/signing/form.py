@@ -181,7 +181,7 @@ class Forms:
             fields, conditions = more, serialize_conditions(exact_match_conditions(more))
         if rules.counts_bytes and request.size_bytes is not None:
             conditions += serialize_conditions([_size_condition(request.size_bytes, request.size_bytes)])
-        # With ${filename}, clients that name each file alike overwrite their own objects.
+        # With ${filename}, clients that give each file the same name overwrite their own objects.
         suggested = unique_key(prefix, request.filename) if exact_key is None and not request.reuse else None
         upload = self._sign(head, prefix, exact_key, fields, conditions, suggested_key=suggested)
         if rules.counts_bytes:

@@ -76,7 +76,7 @@ def signing_key(access_key_secret: str, day: str, region: str) -> bytes:
 
 
 class CommonHeadSigner:
-    """Sign texts that begin alike with HMAC-SHA256, hashing their common head only once.
+    """Signs texts that have a common head with HMAC-SHA256, and hashes this head only once.
 
     This computes the two hashes of RFC 2104 itself, because copying an `hmac.HMAC` costs half as much again.
 

@@ -1,6 +1,6 @@
 """Reads files without mixing two versions of them, and detects changes by polling.
 
-Polling finds all of them alike: files that are replaced, the links of a Kubernetes ConfigMap, and edits made on another
+Polling finds all changes: in files that are replaced, in the links of a Kubernetes ConfigMap, and those made on another
 machine, for which a network file system sends no events.
 """
 

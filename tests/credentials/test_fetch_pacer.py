@@ -42,7 +42,7 @@ def test_a_burst_is_for_fetches_that_requests_need() -> None:
     assert [at for at, _ in started] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 1, 2, 7, 8])
 
 
-def test_the_start_of_a_fetch_is_foretold() -> None:
+def test_the_start_of_a_fetch_is_estimates() -> None:
     async def foretell() -> None:
         pacer, issuer, other = FetchPacer(10), *(Issuer(asyncio.get_running_loop().time) for _ in range(2))
         pacer.queue(other, REQUESTED)
@@ -50,8 +50,8 @@ def test_the_start_of_a_fetch_is_foretold() -> None:
             pacer.queue(other, REQUESTED)
         turns = [pacer.queue(issuer, REQUESTED) for _ in range(3)]
         idle = pacer.queue(issuer, IDLE)
-        foretold = [pacer.seconds_until_start(issuer, turn.rank, turn) for turn in [*turns, idle]]
-        assert foretold == pytest.approx([0.6, 0.7, 0.8, 0.9])
+        estimates = [pacer.seconds_until_start(issuer, turn.rank, turn) for turn in [*turns, idle]]
+        assert estimates == pytest.approx([0.6, 0.7, 0.8, 0.9])
         assert pacer.seconds_until_start(issuer, REQUESTED) == pytest.approx(0.9)
         assert pacer.seconds_until_start(issuer, (Urgency.REQUESTED, -9)) == pytest.approx(0.1)
         pacer.raise_rank(idle, (Urgency.REQUESTED, -9))

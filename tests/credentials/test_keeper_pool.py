@@ -376,7 +376,7 @@ async def test_a_removed_role_loses_its_token_but_running_requests_keep_it(pool:
 
 
 async def test_roles_that_are_removed_before_they_are_fetched_leave_no_garbage(clock: Clock) -> None:
-    """An edit may exclude all objects from garbage collection, so circles of references would stay for ever."""
+    """An edit may exclude all objects from garbage collection, so circles of references would stay forever."""
     pool = Pool(clock, fetches_per_second=0.001)
     pool.activate({name: plan(FakeSource(clock), identity=name) for name in ("first", "second", "third")})
     await pool.get("first")

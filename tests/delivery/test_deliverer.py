@@ -271,7 +271,7 @@ async def test_dropped_dead_letter_is_logged_with_its_content(
 
 
 class PoisonServer:
-    """Rejects the events of some objects for ever."""
+    """Rejects the events of some objects forever."""
 
     def __init__(self, poison: set[str], status: int = 400) -> None:
         self.poison = poison

@@ -93,7 +93,7 @@ async def test_setting_the_clock_changes_no_lease(machine: Machine, minutes: int
 
 @pytest.mark.parametrize("uptime_seconds", [0.0, 100.0])
 async def test_events_are_due_after_a_boot(machine: Machine, uptime_seconds: float) -> None:
-    """The monotonic clock begins anew, and whatever was in flight is not."""
+    """The monotonic clock starts again, and whatever was in flight is not."""
     async with closing(machine.open()) as queue:
         await put(queue, event("a.jpg"), event("b.jpg"), event("c.jpg"))
         first, _ = await claim(queue, 2)
@@ -130,7 +130,7 @@ async def test_redis_moves_its_times_along_when_its_clock_is_set_back(redis: Red
 
 
 async def test_redis_keeps_leases_when_its_clock_is_set_back(redis: RedisServer, client: Any) -> None:
-    """They begin anew, so that a dead signer's events are claimed soon."""
+    """The leases start again, so that a dead signer's events are claimed soon."""
     async with opened(redis.address) as dead, opened(redis.address, lease_seconds=5.0) as other:
         await put(dead, event("a.jpg"))
         held = await claim_one(dead)

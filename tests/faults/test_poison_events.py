@@ -1,4 +1,4 @@
-"""An app's server rejects the events of some objects for ever: all others are delivered, and an operator decides."""
+"""An app's server rejects the events of some objects forever: all others are delivered, and an operator decides."""
 
 from __future__ import annotations
 

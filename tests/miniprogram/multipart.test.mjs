@@ -258,7 +258,7 @@ describe('after a restart', () => {
     assert.deepEqual(records(), [])
   })
 
-  test('another file, type, variable or app starts anew', async () => {
+  test('another file, type, variable or app starts again', async () => {
     const path = video()
     await restart(path, { vars: { order: '1' } })
     await uploader().upload(path, { vars: { order: '2' } })
@@ -331,7 +331,7 @@ describe('after a restart', () => {
 })
 
 describe('an upload that no longer exists', () => {
-  test('starts anew, once', async () => {
+  test('starts again, once', async () => {
     const path = video()
     stub.plan('put', undefined, [404, ossError('NoSuchUpload', 'no')])
     stub.plan('complete', [409, { code: 'upload_gone' }])

@@ -128,8 +128,8 @@ def change_character(token: str, index: int) -> str:
     return token[:index] + other + token[index + 1 :]
 
 
-def retold(**changes: Any) -> Callable[[str], str]:
-    """Return a function that encrypts a token anew with the signer's own secret, with changes."""
+def changed_token(**changes: Any) -> Callable[[str], str]:
+    """Return a function that encrypts a changed token with the signer's own secret."""
 
     def change(token: str) -> str:
         tokens = UploadTokens([SECRET])
@@ -153,12 +153,12 @@ TOKENS: Mapping[str, Callable[[str], str]] = {
     "one of another secret": lambda token: UploadTokens(["x" * 32]).encode(
         UploadTokens([SECRET]).decode(token, app_id="video", caller="ann")
     ),
-    "one that has expired": retold(expires_at=datetime.now(UTC) - timedelta(seconds=1)),
-    "one of another bucket": retold(bucket="archive"),
-    "one of another region": retold(region="cn-shanghai"),
-    "one of another app": retold(app_id="other"),
-    "one of another caller": retold(caller="bob"),
-    "one of no caller": retold(caller=None),
+    "one that has expired": changed_token(expires_at=datetime.now(UTC) - timedelta(seconds=1)),
+    "one of another bucket": changed_token(bucket="archive"),
+    "one of another region": changed_token(region="cn-shanghai"),
+    "one of another app": changed_token(app_id="other"),
+    "one of another caller": changed_token(caller="bob"),
+    "one of no caller": changed_token(caller=None),
 }
 
 

@@ -41,7 +41,7 @@ Attack = Callable[[AsyncClient], Any]
 ATTACKS: dict[str, Attack] = {
     "write for another caller": lambda sdk: sdk.put_object(oss.PutObjectRequest(bucket="photos", key=SECRET, body=b"")),
     "read of another caller": lambda sdk: sdk.get_object(oss.GetObjectRequest(bucket="photos", key=SECRET)),
-    "write for a caller whose id begins alike": lambda sdk: sdk.put_object(
+    "write for a caller whose id begins the same": lambda sdk: sdk.put_object(
         oss.PutObjectRequest(bucket="photos", key="p/anna/a", body=b"")
     ),
     "write above the prefix": lambda sdk: sdk.put_object(oss.PutObjectRequest(bucket="photos", key="p/a", body=b"")),
