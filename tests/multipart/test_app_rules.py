@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,14 @@ async def test_variables_that_are_too_large_for_oss_are_refused_before_the_uploa
     assert problem["detail"] == "the callback of this upload is larger than OSS accepts; send less in vars"
 
 
+async def test_a_callback_that_is_too_large_for_oss_is_refused_before_the_upload(cloud: Cloud) -> None:
+    body = "key=${object}&" + "x" * 3800
+    text = definitions(cloud, callback=f'{{url: "https://example.com/done", body: "{body}"}}')
+    async with video_signer(cloud, text) as videos:
+        problem = await videos.refusal(400, "", {"filename": "a.mp4", "size": 1000})
+    assert "larger than OSS accepts" in problem["detail"]
+
+
 async def test_an_upload_counts_once_in_the_rate_limit(cloud: Cloud) -> None:
     async with video_signer(cloud, definitions(cloud, rate_limit="{per_caller: 2/d}")) as videos:
         done, _ = await complete(videos)
@@ -128,13 +137,34 @@ async def test_an_upload_counts_once_in_the_rate_limit(cloud: Cloud) -> None:
         assert (await videos.refusal(429, "", {"filename": "a.mp4", "size": 1000}))["code"] == "rate_limited"
 
 
-@pytest.mark.parametrize(("step", "limit"), [("/list", 30), ("/complete", 30), ("/abort", 10)])
-async def test_steps_have_limits_of_their_own(videos: VideoSigner, step: str, limit: int) -> None:
+@pytest.mark.parametrize(("step", "limit"), [("/parts", 120), ("/list", 30), ("/complete", 30), ("/abort", 10)])
+async def test_steps_have_limits_for_each_upload(videos: VideoSigner, step: str, limit: int) -> None:
     upload, other = [await videos.start() for _ in range(2)]
-    statuses = [(await videos.post(step, {"upload": upload["upload"]})).status for _ in range(limit + 2)]
+    members = {"part_numbers": [1]} if step == "/parts" else {}
+    body = {"upload": upload["upload"], **members}
+    statuses = [(await videos.post(step, body)).status for _ in range(limit + 20)]
     assert 429 not in statuses[:limit]
     assert statuses[-1] == 429
-    assert (await videos.post(step, {"upload": other["upload"]})).status != 429
+    assert (await videos.post(step, {"upload": other["upload"], **members})).status != 429
+
+
+async def test_steps_have_limits_for_each_caller(videos: VideoSigner) -> None:
+    tokens = [(await videos.start())["upload"] for _ in range(6)]
+    other = (await videos.post("", {"filename": "a.mp4", "size": 1000}, caller="bob")).body["upload"]
+    statuses = [(await videos.post("/list", {"upload": token})).status for token in tokens for _ in range(25)]
+    assert 429 not in statuses[:120]
+    assert statuses[-1] == 429
+    assert (await videos.post("/list", {"upload": other}, caller="bob")).status == 200
+
+
+async def test_steps_have_limits_for_each_address_before_the_caller_is_identified(videos: VideoSigner) -> None:
+    async def guess(number: int) -> int:
+        return (await videos.post("/list", {"upload": "x"}, key=f"key {number}")).status
+
+    statuses = [status for _ in range(30) for status in await asyncio.gather(*map(guess, range(100)))]
+    assert set(statuses[:2400]) == {401}
+    assert 429 in statuses[2400:]
+    assert (await videos.post("", {"filename": "a.mp4", "size": 1000})).status == 201
 
 
 async def test_uploads_are_audited_and_counted(cloud: Cloud, tmp_path: Path) -> None:
