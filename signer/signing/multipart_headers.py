@@ -117,7 +117,7 @@ def _variables_header(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _checked(value: str) -> str:
     if len(value) > _MAX_CALLBACK_BYTES:
-        raise InvalidRequest("the callback of this upload is larger than OSS accepts; send less in vars")
+        raise InvalidRequest("the callback is larger than OSS accepts; send less in vars, or a shorter filename")
     return value
 
 

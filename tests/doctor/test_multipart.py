@@ -47,6 +47,17 @@ def lifecycle_rules(prefix: str) -> oss.PutBucketLifecycleRequest:
     )
 
 
+def rules_without_effect(bucket: str) -> oss.PutBucketLifecycleRequest:
+    """Return rules that delete no parts of uploads to `bare/`."""
+    abort = oss.LifecycleRuleAbortMultipartUpload(days=4)
+    rules = [
+        oss.LifecycleRule(prefix="bare/", status="Enabled", expiration=oss.LifecycleRuleExpiration(days=30)),
+        oss.LifecycleRule(prefix="bare/", status="Disabled", abort_multipart_upload=abort),
+        oss.LifecycleRule(prefix="bare/a", status="Enabled", abort_multipart_upload=abort),
+    ]
+    return oss.PutBucketLifecycleRequest(bucket, lifecycle_configuration=oss.LifecycleConfiguration(rules=rules))
+
+
 async def test_role_and_bucket_are_checked_for_multipart_uploads(tmp_path: Path) -> None:
     config = tmp_path / "signer.yaml"
     config.touch(mode=0o600)
@@ -61,7 +72,8 @@ async def test_role_and_bucket_are_checked_for_multipart_uploads(tmp_path: Path)
         policy = allow(["oss:PutObject", "oss:GetObject"], ["*"])
         async with session.put(f"{cloud.oss}/-/roles/oss-narrow", json={"policy": policy}) as response:
             assert response.status < 300
-        await asyncio.to_thread(client(cloud).put_bucket_lifecycle, lifecycle_rules("good/"))
+        for rules in (lifecycle_rules("good/"), rules_without_effect("bare")):
+            await asyncio.to_thread(client(cloud).put_bucket_lifecycle, rules)
         report = await doctor("--config", config, "--oss-endpoint", cloud.oss, "--json")
         assert await cloud.objects("videos") == []
 

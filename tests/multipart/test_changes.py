@@ -115,3 +115,18 @@ async def test_the_role_of_an_upload_gets_another_token(cloud: Cloud) -> None:
         assert token[1] not in signed[0]["url"]
         await videos.put_all({**upload, "parts": signed})
         assert (await videos.post("/complete", {"upload": upload["upload"]})).status == 200
+
+
+async def test_requests_during_a_refusal_of_every_token_do_not_each_fetch_one(cloud: Cloud) -> None:
+    text = definitions(cloud).replace(
+        "{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}",
+        f"{{type: ecs_ram_role, endpoint: '{cloud.metadata}'}}",
+    )
+    async with video_signer(cloud, text) as videos:
+        upload = await videos.start()
+        before = (await cloud.counts())["metadata.credentials"]
+        for _ in range(10):
+            await cloud.set_faults(oss={"kind": "revoked"})
+            assert (await videos.post("/list", {"upload": upload["upload"]})).status == 503
+        await cloud.set_faults()
+        assert (await cloud.counts())["metadata.credentials"] <= before + 1
