@@ -50,7 +50,7 @@ def invalid_body(
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     member = ".".join(str(step)[:_MAX_NAME_CHARACTERS] for step in first["loc"])
     if first["type"] == "json_invalid":
-        return InvalidRequest("the body is not valid JSON")
+        return InvalidRequest("the body is not valid JSON; send a JSON object")
     if first["type"] in ("model_type", "model_attributes_type") and not member:
         required = [name for name, field in model.model_fields.items() if field.is_required()]
         members = ", ".join(required) if required else f"{', '.join(model.model_fields)}, all optional"
@@ -59,6 +59,6 @@ def invalid_body(
         known = model.model_fields if len(first["loc"]) == 1 else parts.get(str(first["loc"][0]), model.model_fields)
         return InvalidRequest(f"unknown member {member!r}; known: {', '.join(known)}")
     if first["type"] == "missing":
-        return InvalidRequest(f"{member} is missing")
+        return InvalidRequest(f"{member} is missing; send it")
     reason = first["msg"].replace(" after validation", "")
     return InvalidRequest(f"{member}: {reason[:1].lower()}{reason[1:]}")

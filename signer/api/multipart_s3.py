@@ -83,7 +83,7 @@ def _token(context: Context) -> str:
     if token is None:
         raise InvalidRequest(f"the header {TOKEN_HEADER} is missing; send the UploadId of the start in it")
     if len(token) > MAX_TOKEN_CHARACTERS:
-        raise InvalidRequest(f"the header {TOKEN_HEADER} is too long")
+        raise InvalidRequest(f"the header {TOKEN_HEADER} is too long; send the UploadId of the start in it")
     return token
 
 

@@ -79,7 +79,7 @@ def key_refusal(key: str) -> Problem:
         return InvalidRequest(f"key is longer than {MAX_KEY_BYTES:,} bytes, the limit of OSS; no object has it")
     if _DOT_SEGMENT.search(key):
         return Forbidden("key has a segment . or .., which HTTP clients remove from URLs; send the key of an object")
-    return Forbidden("key is not below the prefix of this caller")
+    return Forbidden("key is not below the prefix of this caller; send a key that its upload returned")
 
 
 def _is_readable_below(key: str, prefix_length: int) -> bool:

@@ -93,7 +93,9 @@ def sign_parts(
     """
     for number in numbers:
         if not 1 <= number <= upload.part_count:
-            raise InvalidRequest(f"part_numbers: this upload has the parts 1 to {upload.part_count}")
+            raise InvalidRequest(
+                f"part_numbers: {number} does not exist; this upload has the parts 1 to {upload.part_count}"
+            )
     signed_at = now.replace(microsecond=0)
     if upload.expires_at <= signed_at:
         raise expired()

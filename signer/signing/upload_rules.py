@@ -117,7 +117,7 @@ def find_content_type(rules: UploadRules, request: UploadRequest) -> str | None:
     if content_type is None and len(rules.content_types) == 1:
         content_type = rules.content_types[0]
     if content_type is not None and content_type.partition(";")[0].lower() not in rules.content_types:
-        raise UnsupportedType(f"this app allows {', '.join(rules.content_types)}")
+        raise UnsupportedType(f"{content_type} is not allowed; this app allows {', '.join(rules.content_types)}")
     return content_type
 
 
@@ -178,7 +178,7 @@ def callback_variables(rules: UploadRules, variables: Mapping[str, str]) -> dict
     if variables and rules.callback is None:
         raise InvalidRequest("vars are for the upload callback, and this app has none; leave them out")
     if len(variables) > MAX_VARS:
-        raise InvalidRequest(f"vars has more than {MAX_VARS} members")
+        raise InvalidRequest(f"vars has more than {MAX_VARS} members; send fewer")
     for name, value in variables.items():
         if not _VAR_NAME.fullmatch(name):
             raise InvalidRequest("a name in vars is not valid; use 1 to 64 of a-z 0-9 _ -")
@@ -206,5 +206,5 @@ def metadata(rules: UploadRules, meta: Mapping[str, str]) -> dict[str, str]:
         if f"x-oss-meta-{name}" in fixed:
             raise InvalidRequest(f"meta.{name} has a fixed value in this app; leave it out")
     if sum(len((name + value).encode()) for name, value in meta.items()) > MAX_META_BYTES:
-        raise InvalidRequest(f"meta has more than {MAX_META_BYTES} bytes in all")
+        raise InvalidRequest(f"meta has more than {MAX_META_BYTES} bytes in all; send shorter values")
     return {f"x-oss-meta-{name}": value for name, value in meta.items()}

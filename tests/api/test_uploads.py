@@ -68,13 +68,13 @@ async def test_the_prefix_contains_the_caller(client: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        (b"{", "the body is not valid JSON"),
+        (b"{", "the body is not valid JSON; send a JSON object"),
         (b"[]", "the body is not a JSON object; send one with filename"),
         (b'{"name": "a.jpg"}', "unknown member 'name'; known: filename, content_type"),
         (b'{"reuse": "true"}', "reuse: input should be a valid boolean"),
         (b'{"size": "1"}', "size: input should be a valid integer"),
         (b'{"filename": ""}', "filename: string should have at least 1 character"),
-        (gzip.compress(b"{}", mtime=0), "the body is not valid JSON"),
+        (gzip.compress(b"{}", mtime=0), "the body is not valid JSON; send a JSON object"),
     ],
 )
 async def test_a_malformed_body_gets_a_problem_that_names_the_member(client: Client, body: bytes, detail: str) -> None:

@@ -174,7 +174,11 @@ async def test_the_callback_belongs_to_the_object_and_has_the_variables_of_the_r
         ({"size": None}, "invalid_request", "size is missing"),
         ({"content_type": None}, "invalid_request", "content_type is missing"),
         ({"content_type": "image/jpeg\r\nx-oss-object-acl: public-read-write"}, "invalid_request", "content_type is"),
-        ({"content_type": "text/html"}, "unsupported_type", "this app allows image/jpeg, image/png"),
+        (
+            {"content_type": "text/html"},
+            "unsupported_type",
+            "text/html is not allowed; this app allows image/jpeg, image/png",
+        ),
         ({"size": 1025}, "too_large", "the file has 1025 bytes; this app allows at most 1024"),
         ({"size": 2}, "invalid_request", "the file has 2 bytes; this app needs at least 3"),
         ({"reuse": True}, "invalid_request", "reuse is for forms"),

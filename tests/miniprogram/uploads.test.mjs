@@ -225,7 +225,7 @@ describe('before anything is sent', () => {
     const error = await failureOf(uploader('typed').upload(photo('a.gif')))
     assert.deepEqual([error.code, error.status, error.retryable], ['unsupported_type', 415, false])
     assert.match(error.message, CHINESE)
-    assert.match(error.detail, /: this app allows image\/png/)
+    assert.match(error.detail, /; this app allows image\/png/)
     assert.equal(device.sends(), 0)
   })
 

@@ -312,4 +312,4 @@ async def test_an_app_without_multipart_uploads_starts_none(videos: VideoSigner)
 async def test_a_token_in_the_url_is_not_read(videos: VideoSigner) -> None:
     upload = await videos.start()
     problem = await videos.refusal(400, f"/list?upload={quote(upload['upload'])}", {})
-    assert problem["detail"] == "upload is missing"
+    assert problem["detail"] == "upload is missing; send it"
