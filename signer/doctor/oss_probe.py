@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _WRONG_SIGNING_REGION = ("0002-00000226", "0002-00000228", "0002-00000715")
 _OTHER_ENDPOINT = "must be addressed using the specified endpoint"
+_NOT_OSS = "does not respond as OSS does; a proxy may have responded"
 
 
 class OssRefusal(Exception):
@@ -118,6 +119,8 @@ class OssProbe:
             while isinstance(inner, oss.exceptions.OperationError):
                 inner = inner.unwrap()
             if not isinstance(inner, oss.exceptions.ServiceError):
+                if isinstance(inner, oss.exceptions.DeserializationError):
+                    raise NoResponse(_NOT_OSS) from None
                 raise NoResponse(connection_error(inner.unwrap() if hasattr(inner, "unwrap") else inner)) from None
             server = urlsplit(self.endpoint.url(use.region)).netloc
             self.http.record_date(server, (inner.headers or {}).get("Date"), sent_at)
@@ -126,6 +129,8 @@ class OssProbe:
             raise OssRefusal(inner.status_code, code, ec, message, endpoint) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoResponse(connection_error(error)) from None
+        except (ElementTree.ParseError, LookupError):  # The SDK parses any response with status 200.
+            raise NoResponse(_NOT_OSS) from None
 
     async def get_absent_object(self, use: BucketUse, credential: Credential, url: str | None = None) -> None:
         """Request an absent object. OSS always refuses; only the right bucket gives NoSuchKey or denies it."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from signer.doctor.oss_probe import parse_refusal
+from tests.doctor.reports import doctor
 
 ENDPOINT = (
     '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>The bucket you are attempting to '
@@ -27,3 +32,26 @@ ENDPOINT = (
 def test_where_a_bucket_is(text: str, elsewhere: bool, region: str | None, denied: bool) -> None:
     found = parse_refusal(403, text)
     assert (found.is_other_region, found.region, found.is_denied) == (elsewhere, region, denied)
+
+
+@pytest.mark.parametrize("page", ["Log in", "<html><body>Log in</body></html>"])
+async def test_the_page_of_a_proxy_is_no_response_of_oss(tmp_path: Path, page: str) -> None:
+    async def respond(_: web.Request) -> web.Response:
+        return web.Response(text=page)
+
+    proxy = web.Application()
+    proxy.router.add_route("*", "/{path:.*}", respond)
+    async with TestServer(proxy) as server:
+        endpoint = str(server.make_url("")).rstrip("/")
+        config = tmp_path / "signer.yaml"
+        config.touch(mode=0o600)
+        config.write_text(
+            "version: 1\n"
+            "credentials: {key: {type: static, access_key_id: LTAI-local, access_key_secret: local-secret}}\n"
+            "defaults: {region: cn-hangzhou, credentials: key, bucket: photos}\n"
+            f'apps: {{one: {{key_prefix: a/, domain: "{endpoint}/photos"}}}}\n',
+            encoding="utf-8",
+        )
+        report = await doctor("--config", config, "--oss-endpoint", endpoint, "--json")
+    what = "does not respond as OSS does; a proxy may have responded"
+    assert [each["what"] for each in report.of("bucket", "failed")] == [what]
