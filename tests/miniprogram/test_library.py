@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,6 +92,28 @@ def test_nobody_installs_the_library_by_its_name() -> None:
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.h5.json"])
 async def test_the_declarations_fit_wechats_typings_and_those_of_browsers(tools: Path, project: str) -> None:
     result = await run(tools / "tsc", "--project", Path(__file__).parent / "types" / project)
+    assert result.status == 0, result.out
+
+
+@pytest.mark.parametrize("options", [("nodenext", "nodenext"), ("esnext", "bundler")])
+@pytest.mark.parametrize("entry", ["h5", "h5-multipart"])
+async def test_the_files_that_the_readme_copies_are_enough(
+    tools: Path, tmp_path: Path, entry: str, options: tuple[str, str]
+) -> None:
+    readme = (LIBRARY / "README.md").read_text(encoding="utf-8")
+    [paragraph] = [each for each in readme.split("\n\n") if f"copy `{entry}.mjs`" in each.replace("\n", " ")]
+    for name in {f"{entry}.mjs", *re.findall(r"`([\w.-]+\.d\.m?ts)`", paragraph)}:
+        shutil.copy(LIBRARY / name, tmp_path)
+    page = tmp_path / "page.mts"
+    page.write_text(
+        f"import {{ createUploader, type UploadResult }} from './{entry}.mjs'\n"
+        "const stored: Promise<UploadResult> = createUploader({ endpoint: '', appId: '' }).upload(new Blob([]))\n"
+        "export default stored\n",
+        encoding="utf-8",
+    )
+    module_kind, resolution = options
+    settings = ("--strict", "--noEmit", "--target", "es2020", "--lib", "es2020,dom", "--module", module_kind)
+    result = await run(tools / "tsc", *settings, "--moduleResolution", resolution, page)
     assert result.status == 0, result.out
 
 
