@@ -39,19 +39,19 @@ class Callback:
 def callback_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Callback | None:
     """Return the callback in the headers or in the query of a PutObject or CompleteMultipartUpload request."""
     given = [
-        (source[name], source.get(variables))
+        (source.get(name, ""), source.get(variables))
         for source, name, variables in (
             (headers, "x-oss-callback", "x-oss-callback-var"),
             (query, "callback", "callback-var"),
         )
-        if source.get(name)
+        if name in source or variables in source
     ]
     if len(given) > 1:
         raise _invalid("The callback is both in the headers and in the query.", "", "")
     if not given:
         return None
     encoded, encoded_variables = given[0]
-    return parse_callback(encoded, _parse_variables(encoded_variables) if encoded_variables else {})
+    return parse_callback(encoded, {} if encoded_variables is None else _parse_variables(encoded_variables))
 
 
 def parse_callback(encoded: str, variables: Mapping[str, str]) -> Callback:

@@ -17,7 +17,7 @@ from localcloud.http_dates import http_date, parse_http_date
 from localcloud.image_process import PARAMETER, parse_process, process_image
 from localcloud.object_headers import ARCHIVES, check_header
 from localcloud.objects import Objects, StoredObject
-from localcloud.oss_errors import OssError
+from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.oss_request import OssRequest
 from localcloud.symlink_target import follow
 from localcloud.world import World
@@ -138,7 +138,11 @@ def _span(request: OssRequest, size_bytes: int) -> tuple[int, int] | None:
     See: https://help.aliyun.com/zh/oss/user-guide/range-download
     """
     match = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-    is_standard = request.headers.get("x-oss-range-behavior", "").lower() == "standard"
+    behavior = request.headers.get("x-oss-range-behavior")
+    is_standard = behavior is not None and behavior.lower() == "standard"
+    if behavior is not None and not is_standard:
+        message = "The x-oss-range-behavior must be standard."
+        raise invalid_argument(message, "", "x-oss-range-behavior", behavior)
     if match is None:
         return None
     if match[3] is not None:

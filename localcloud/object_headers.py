@@ -86,7 +86,15 @@ def storage_class_of(sent: Mapping[str, str]) -> str:
 
 
 def forbids_overwrite(sent: Mapping[str, str]) -> bool:
-    return sent.get("x-oss-forbid-overwrite", "").lower() == "true"
+    return is_true(sent, "x-oss-forbid-overwrite")
+
+
+def is_true(given: Mapping[str, str], name: str) -> bool:
+    """Return whether a value is `true`; it is `false` by default. Raise InvalidArgument for any other."""
+    value = given.get(name, "false")
+    if value.lower() not in ("true", "false"):
+        raise invalid_argument(f"The {name} must be true or false.", "", name, value)
+    return value.lower() == "true"
 
 
 def already_exists(ec: str) -> OssError:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from localcloud.listing import Page, encoder, limit, page_of
+from localcloud.object_headers import is_true
 from localcloud.objects import Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument
 from localcloud.oss_request import OssRequest
@@ -61,7 +62,7 @@ async def list_objects_v2(objects: Objects, request: OssRequest) -> web.Response
         "ContinuationToken": token,
         "NextContinuationToken": _encode(_last_key(page)) if page.is_truncated else None,
     }
-    return _response(elements(members), page, encode, with_owner=query.get("fetch-owner") == "true")
+    return _response(elements(members), page, encode, with_owner=is_true(query, "fetch-owner"))
 
 
 def _page(objects: Objects, request: OssRequest, most: int, after: str) -> Page[StoredObject]:

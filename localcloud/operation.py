@@ -46,6 +46,7 @@ class Operation:
     """The `x-oss-` headers that have no effect, as on OSS: the SDKs send those of an object with each call."""
     accepts_metadata: bool = False
     """Whether it accepts or, as on OSS, ignores `x-oss-meta-` headers."""
+    accepts_body: bool = False
     permission: str = ""
     """The RAM action, without `oss:`; "" if it is the operation's name."""
     is_public: bool = False

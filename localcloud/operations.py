@@ -43,16 +43,19 @@ _COPY_SOURCE = frozenset(
 
 
 def _on_bucket(name: str, method: str, selector: str) -> Operation:
-    return Operation(name, method, on_object=False, selectors=frozenset({selector}))
+    return Operation(name, method, on_object=False, selectors=frozenset({selector}), accepts_body=method == "PUT")
 
 
-def _on_object(name: str, method: str, selector: str, *headers: str, permission: str = "") -> Operation:
+def _on_object(
+    name: str, method: str, selector: str, *headers: str, accepts_body: bool = False, permission: str = ""
+) -> Operation:
     return Operation(
         name,
         method,
         on_object=True,
         selectors=frozenset({selector}),
         headers=frozenset(headers),
+        accepts_body=accepts_body,
         permission=permission,
     )
 
@@ -60,11 +63,19 @@ def _on_object(name: str, method: str, selector: str, *headers: str, permission:
 PREFLIGHT = Operation("OptionObject", "OPTIONS", on_object=True)
 
 OPERATIONS = (
-    Operation("PostObject", "POST", on_object=False, headers=frozenset({"x-oss-object-acl"}), permission="PutObject"),
+    Operation(
+        "PostObject",
+        "POST",
+        on_object=False,
+        accepts_body=True,
+        headers=frozenset({"x-oss-object-acl"}),
+        permission="PutObject",
+    ),
     Operation(
         "PutObject",
         "PUT",
         on_object=True,
+        accepts_body=True,
         parameters=_CALLBACK_PARAMETERS,
         headers=_CALLBACK_HEADERS | _OBJECT,
         accepts_metadata=True,
@@ -82,6 +93,7 @@ OPERATIONS = (
         "AppendObject",
         "POST",
         on_object=True,
+        accepts_body=True,
         selectors=frozenset({"append"}),
         parameters=frozenset({"position"}),
         headers=frozenset({"x-oss-object-acl", "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-tagging"}),
@@ -120,12 +132,13 @@ OPERATIONS = (
     _on_object("GetObjectAcl", "GET", "acl"),
     _on_object("PutObjectAcl", "PUT", "acl", "x-oss-object-acl"),
     _on_object("GetObjectTagging", "GET", "tagging"),
-    _on_object("PutObjectTagging", "PUT", "tagging"),
+    _on_object("PutObjectTagging", "PUT", "tagging", accepts_body=True),
     _on_object("DeleteObjectTagging", "DELETE", "tagging"),
     Operation(
         "DeleteMultipleObjects",
         "POST",
         on_object=False,
+        accepts_body=True,
         selectors=frozenset({"delete"}),
         parameters=frozenset({"encoding-type"}),
         permission="DeleteObject",
@@ -147,7 +160,7 @@ OPERATIONS = (
         permission="ListObjects",
         is_public=True,
     ),
-    Operation("PutBucket", "PUT", on_object=False, headers=frozenset({"x-oss-acl"})),
+    Operation("PutBucket", "PUT", on_object=False, accepts_body=True, headers=frozenset({"x-oss-acl"})),
     _on_bucket("GetBucketAcl", "GET", "acl"),
     _on_bucket("GetBucketInfo", "GET", "bucketInfo"),
     _on_bucket("GetBucketLocation", "GET", "location"),
@@ -172,6 +185,7 @@ OPERATIONS = (
         "UploadPart",
         "PUT",
         on_object=True,
+        accepts_body=True,
         selectors=frozenset({"partNumber", "uploadId"}),
         ignored=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite", "x-oss-tagging"},
         accepts_metadata=True,
@@ -181,6 +195,7 @@ OPERATIONS = (
         "CompleteMultipartUpload",
         "POST",
         on_object=True,
+        accepts_body=True,
         selectors=frozenset({"uploadId"}),
         parameters=_CALLBACK_PARAMETERS | {"encoding-type"},
         headers=_CALLBACK_HEADERS | {"x-oss-object-acl", "x-oss-forbid-overwrite", "x-oss-complete-all"},

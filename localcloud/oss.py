@@ -5,6 +5,7 @@ The Host names the bucket (`bucket.oss-<region>.…`, or a custom domain), or th
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -34,7 +35,7 @@ from localcloud.object_tags import delete_object_tagging, get_object_tagging, pu
 from localcloud.objects import Objects, StoredObject
 from localcloud.operation import Operation
 from localcloud.operations import LIST_BUCKETS, PREFLIGHT, find_operation
-from localcloud.oss_errors import OssError, error_response
+from localcloud.oss_errors import OssError, error_response, not_implemented
 from localcloud.oss_request import OssRequest
 from localcloud.post_object import post_object
 from localcloud.public_access import check_public_read
@@ -104,12 +105,15 @@ class Oss:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         request_id = request[REQUEST_ID] = uuid.uuid4().hex[:24].upper()
         name, key = bucket_and_key(request, self._world)
-        response: web.StreamResponse
+        response: web.Response | web.StreamResponse
         try:
             check_encoding(request)
             response = await self._run(request, name, key)
         except OssError as error:
             response = error_response(error, request_id, request.host)
+            if request.method == "HEAD" and isinstance(response.body, bytes):
+                # SDKs read it there, because the response to HEAD has no body.
+                response.headers["x-oss-err"] = base64.b64encode(response.body).decode()
             if error.ec:
                 response.headers["x-oss-ec"] = error.ec
         response.headers["x-oss-request-id"] = request_id
@@ -133,6 +137,8 @@ class Oss:
         if signer is None and not is_form:
             check_public_read(self._world, self._objects, bucket, key)
         operation.check(query, request.headers)
+        if not operation.accepts_body and request.body_exists and await request.content.readany():
+            raise not_implemented(f"The body of {operation.name}", operation.name)
         if operation.on_object:
             check_key(key)
         return await self._handlers[operation.name](OssRequest(request, query, bucket, key, signer))

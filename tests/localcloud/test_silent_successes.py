@@ -30,7 +30,19 @@ PUT_CASES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "query", "headers", "name"), PUT_CASES)
+NO_VALUES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
+    ("PUT", {}, {"x-oss-forbid-overwrite": "1"}, "x-oss-forbid-overwrite"),
+    ("PUT", {}, {"x-oss-callback-var": "e30="}, "callback"),
+    ("PUT", {"callback": ""}, {}, "callback"),
+    ("GET", {}, {"x-oss-range-behavior": "strict"}, "x-oss-range-behavior"),
+]
+"""Values that a parameter or header does not have."""
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "name", "status"),
+    [*((*case, 501) for case in PUT_CASES), *((*case, 400) for case in NO_VALUES)],
+)
 async def test_what_is_not_implemented_is_named_and_changes_nothing(
     cloud: Cloud,
     sdk: AsyncClient,
@@ -39,13 +51,14 @@ async def test_what_is_not_implemented_is_named_and_changes_nothing(
     query: dict[str, str],
     headers: dict[str, str],
     name: str,
+    status: int,
 ) -> None:
     await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="a.txt", body=b"first"))
     url = presigned(cloud.oss, method, "a.txt", query, headers)
     async with session.request(
         method, url, headers=headers, data=b"" if method == "PUT" else None, skip_auto_headers=["Content-Type"]
     ) as answer:
-        assert answer.status == 501, await answer.text()
+        assert answer.status == status, await answer.text()
         assert name in await answer.text()
     assert await cloud.content("photos", "a.txt") == b"first"
     [stored] = await cloud.objects("photos")
@@ -158,3 +171,36 @@ async def test_an_unsigned_header_of_sts_is_refused(cloud: Cloud, session: aioht
     url, headers = signed_assume_role(cloud.sts)
     async with session.post(url, headers={**headers, "x-acs-anything": "1"}) as answer:
         assert (answer.status, (await answer.json())["Code"]) == (400, "IncompleteSignature")
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers"),
+    [
+        ("PUT", {}, {"x-oss-copy-source": "/photos/a.txt"}),
+        ("PUT", {"acl": ""}, {"x-oss-object-acl": "private"}),
+        ("POST", {"uploads": ""}, {}),
+        ("GET", {}, {}),
+        ("DELETE", {}, {}),
+    ],
+)
+async def test_a_body_that_nothing_reads_is_refused(
+    cloud: Cloud,
+    sdk: AsyncClient,
+    session: aiohttp.ClientSession,
+    method: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+) -> None:
+    await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="a.txt", body=b"first"))
+    url = presigned(cloud.oss, method, "a.txt", query, headers)
+    async with session.request(method, url, headers=headers, data=b"x", skip_auto_headers=["Content-Type"]) as answer:
+        assert (answer.status, "The body of " in await answer.text()) == (501, True)
+    assert await cloud.content("photos", "a.txt") == b"first"
+
+
+async def test_the_sdk_knows_the_error_of_a_head_request(cloud: Cloud, sdk: AsyncClient) -> None:
+    with pytest.raises(oss.exceptions.OperationError) as found:
+        await sdk.head_object(oss.HeadObjectRequest(bucket="photos", key="none"))
+    refusal = found.value.unwrap()
+    assert isinstance(refusal, oss.exceptions.ServiceError)
+    assert (refusal.code, refusal.ec) == ("NoSuchKey", "0026-00000001")
