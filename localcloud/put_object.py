@@ -61,7 +61,12 @@ async def put_object(world: World, objects: Objects, callbacks: Callbacks, reque
 
 
 async def receive(request: web.Request, incoming: Incoming) -> str:
-    """Write the body to the file, and return the Base64 of its MD5. Raise EntityTooLarge or InvalidDigest."""
+    """Write the body to the file, and return the Base64 of its MD5.
+
+    Raise MissingContentLength, EntityTooLarge or InvalidDigest.
+    """
+    if "Content-Length" not in request.headers and "Transfer-Encoding" not in request.headers:
+        raise OssError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
     async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
         await incoming.write(chunk)
         if incoming.size_bytes > _MAX_BYTES:

@@ -108,6 +108,13 @@ async def test_a_header_that_is_not_utf8(cloud: Cloud, session: aiohttp.ClientSe
     assert (await send(cloud.oss, "GET /photos/a.txt", f"{name}: {value}")).startswith("HTTP/1.1 501 ")
 
 
+async def test_a_body_needs_a_length(cloud: Cloud) -> None:
+    url = presigned(cloud.oss, "PUT", "a.txt", {}, {})
+    answer = await send(cloud.oss, f"PUT {url.raw_path_qs}", "Accept: */*")
+    assert (answer[:13], "MissingContentLength" in answer) == ("HTTP/1.1 411 ", True)
+    assert await cloud.objects("photos") == []
+
+
 async def send(address: str, request: str, header: str) -> str:
     """Send bytes that no client library sends, and return the response."""
     host, _, port = address.removeprefix("http://").partition(":")
