@@ -1,10 +1,19 @@
-"""`GET /v1/apps/{app_id}/downloads`."""
+"""`GET` and `POST /v1/apps/{app_id}/downloads`."""
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
+from typing import cast
 
-from tests.api.conftest import API_KEY, Client, problem_of
+import pytest
+from pytest_aiohttp import AiohttpClient
+
+from signer.api.routes import public_routes
+from signer.clock import utc_now
+from signer.delivery.receiver import CallbackReceiver
+from signer.signing.v4 import Credential
+from tests.api.conftest import API_KEY, DEFINITIONS, Client, problem_of
+from tests.harness.http_service import ADAPTERS, HttpTestServer, running_service
 
 HEADERS = {"X-Api-Key": API_KEY, "X-Caller": "ann"}
 
@@ -46,6 +55,30 @@ async def test_a_gallery_that_is_refused_gets_a_problem(
     client: Client, path: str, body: object, status: int, code: str
 ) -> None:
     assert (await problem_of(client, "POST", path, status, headers=HEADERS, json=body))["code"] == code
+
+
+async def test_the_urls_of_a_window_stay_while_the_token_is_replaced(aiohttp_client: AiohttpClient) -> None:
+    moment = utc_now()
+    text = DEFINITIONS.replace("downloads: {expires: 10m}", "downloads: {expires: 10m, window: 10m}")
+    async with running_service(text, now=lambda: moment) as service:
+        token = service.current.roles.keepers["key"].token
+        client: Client = await aiohttp_client(
+            HttpTestServer(service, public_routes(service, cast(CallbackReceiver, None)), ADAPTERS["fast"])
+        )
+
+        async def responses() -> tuple[str, str]:
+            found = []
+            for path, body in (("downloads", {"keys": ["users/ann/a.jpg"]}), ("uploads", {})):
+                async with client.post(f"/v1/apps/backend/{path}", json=body, headers=HEADERS) as response:
+                    found.append(await response.text())
+            return found[0], found[1]
+
+        token.record_fetch(Credential("STS.first", "secret", "token", moment + timedelta(hours=1)))
+        urls, form = await responses()
+        token.record_fetch(Credential("STS.second", "secret", "token", moment + timedelta(hours=2)))
+        later_urls, later_form = await responses()
+        assert ("STS.first" in form, "STS.second" in later_form) == (True, True)
+        assert later_urls == urls
 
 
 async def test_a_gallery_has_a_url_or_a_problem_for_each_key_in_order(client: Client) -> None:

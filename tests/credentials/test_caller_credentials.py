@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,6 +93,15 @@ async def test_a_credential_is_renewed_below_half_of_its_lifetime() -> None:
     assert await outcome(issued.get(sts.request("ann"))) == "STS.1"
     await asyncio.sleep(0.2 * 60)
     assert await outcome(issued.get(sts.request("ann"))) == "STS.2"
+
+
+@virtual_time
+async def test_a_credential_that_lives_until_the_requested_time_is_not_renewed() -> None:
+    sts, issued = Sts(seconds=0), credentials()
+    await issued.get(sts.request("ann"))
+    await asyncio.sleep(9 * 60)
+    assert await outcome(issued.get(replace(sts.request("ann"), until=START + LIFETIME))) == "STS.1"
+    assert await outcome(issued.get(replace(sts.request("ann"), until=START + LIFETIME * 1.1))) == "STS.2"
 
 
 @virtual_time

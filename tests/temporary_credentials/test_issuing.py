@@ -164,6 +164,16 @@ async def test_requests_count_in_the_rate_limit(cloud: Cloud) -> None:
     assert statuses == [200, 200, 429]
 
 
+async def test_new_callers_beyond_the_rate_wait_for_their_turn(cloud: Cloud) -> None:
+    text = definitions(cloud, top="server: {temporary_credential_rate: 1/h}")
+    async with credential_signer(cloud, text) as photos:
+        await photos.issue("ann")
+        refused = await photos.request("POST", "credentials", caller="bob")
+        assert (refused.status, 3500 < int(refused.headers["Retry-After"]) <= 3600) == (503, True)
+        assert (await photos.request("POST", "uploads", caller="bob")).status == 201
+        await photos.issue("ann")
+
+
 async def test_a_credential_is_audited_and_counted_without_its_secrets(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "audit.log"
     async with credential_signer(cloud, definitions(cloud, top=f"audit: {file}")) as photos:
