@@ -160,6 +160,15 @@ async def test_a_body_above_the_size_limit_is_rejected(site: Site) -> None:
             assert response.status == 201, await response.text()
 
 
+@pytest.mark.parametrize("resource", ["downloads", "multipart/complete", "multipart/s3"])
+async def test_lists_of_keys_and_parts_reach_a_signer(site: Site, resource: str) -> None:
+    async with site.session() as session:
+        async with session.post(f"/v1/apps/a/{resource}", data=b"x" * 200_000) as response:
+            problem = await response.json()
+            assert (response.status, problem["code"]) == (400, "invalid_request")
+        await site.log_entry(problem["request_id"])
+
+
 async def test_a_slow_body_times_out_before_it_reaches_a_signer(site: Site) -> None:
     parts = urlsplit(site.nginx.https)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=site.client_context)
