@@ -80,7 +80,7 @@ class StreamBody:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"the body has more than {max_bytes} bytes; send only the request, and the file to OSS")
+    return TooLarge(f"the body has more than {max_bytes} bytes; send fewer files or keys, and their content to OSS")
 
 
 async def skip_body(stream: StreamReader) -> bool:
