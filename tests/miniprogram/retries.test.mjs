@@ -78,7 +78,7 @@ describe('retries', () => {
     signer.next({ response: raw(429, problem, { 'Retry-After': 8640 }) })
     const error = await failureOf(uploader('free').upload(photo()))
     assert.deepEqual([error.code, error.retryAfterSeconds, error.retryable], ['quota_exceeded', 8640, true])
-    assert.equal(error.message, '上传额度已用完，请重试')
+    assert.equal(error.message, '上传额度不足，请稍后重试')
     assert.equal(error.detail, 'Quota exceeded: the file has 11 bytes')
     assert.equal(device.forms(), 1)
     signer.next({ response: raw(429, problem, { 'Retry-After': 1 }) })

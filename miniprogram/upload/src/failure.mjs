@@ -15,7 +15,7 @@ const MESSAGES = {
   unauthenticated: '请重新登录',
   app_disabled: '上传已关闭',
   rate_limited: '操作太频繁',
-  quota_exceeded: '上传额度已用完',
+  quota_exceeded: '上传额度不足',
   too_large: '文件太大',
   too_small: '文件太小',
   unsupported_type: '不支持此类型',
@@ -36,7 +36,7 @@ export const failure = (code, detail = '', [status, headers = {}] = []) => {
   const usual = isLimit ? 'rate_limited' : broken ? 'server' : 'refused'
   code = code || usual
   const passes = broken || isLimit || /^(network|timeout|login|expired)$/.test(code)
-  return assign(new Error((MESSAGES[code] || MESSAGES[usual]) + (passes ? '，请重试' : '')), {
+  return assign(new Error((MESSAGES[code] || MESSAGES[usual]) + (passes ? '，请稍后重试' : '')), {
     code,
     detail,
     retryable: passes || code === 'cancelled',
