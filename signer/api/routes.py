@@ -33,7 +33,6 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
     for method, path, handler, app_naming in (
         ("GET", "/generate_signature", sample_signature_handler(service), app_of_sample_request),
         ("POST", "/v1/apps/{app_id}/uploads", upload_handler(service), app_in_path),
-        ("POST", "/v1/apps/{app_id}/credentials", credential_handler(service), app_in_path),
         ("GET", "/v1/apps/{app_id}/downloads", download_handler(service), app_in_path),
         ("POST", "/v1/apps/{app_id}/downloads", downloads_handler(service), app_in_path),
     ):
@@ -57,8 +56,13 @@ def public_routes(service: Service, receiver: CallbackReceiver) -> Router:
         ("OPTIONS", preflight),
     ):
         router.add(method, "/v1/apps/{app_id}/multipart/s3", handler, app_naming=app_in_path, is_timed=False)
-    for method, handler in (("DELETE", delete_handler(service)), ("OPTIONS", preflight)):
-        router.add(method, "/v1/apps/{app_id}/objects", handler, app_naming=app_in_path, is_timed=False)
+    # These wait for OSS and STS, too.
+    for method, path, handler in (
+        ("DELETE", "/v1/apps/{app_id}/objects", delete_handler(service)),
+        ("POST", "/v1/apps/{app_id}/credentials", credential_handler(service)),
+    ):
+        router.add(method, path, handler, app_naming=app_in_path, is_timed=False)
+        router.add("OPTIONS", path, preflight)
     router.add("POST", "/v1/apps/{app_id}/callback", callback_handler(receiver), app_naming=app_in_path)
     router.add("GET", "/openapi.json", openapi_handler())
     return router

@@ -68,7 +68,8 @@ class Metrics:
         """Count several of them."""
         self._request_duration = self._histogram(
             "oss_signer_request_duration_seconds",
-            "Time from receiving a request on the public address to its response, without multipart uploads.",
+            "Time from receiving a request on the public address to its response, without multipart uploads, deletes "
+            "and requests for temporary credentials.",
             _REQUEST_BOUNDS_SECONDS,
         )
         self.observe_request: Callable[[float], None] = self._request_duration.add

@@ -190,6 +190,7 @@ async def test_a_credential_is_audited_and_counted_without_its_secrets(cloud: Cl
         'oss_signer_temporary_credential_fetches_total{app="photos",outcome="failure"} 1.0',
         "oss_signer_temporary_credential_fetches_waiting 0.0",
         "oss_signer_temporary_credentials_cached 1.0",
+        "oss_signer_request_duration_seconds_count 0.0",
     ):
         assert f"{line}\n" in text
     written = file.read_text(encoding="utf-8")
