@@ -90,6 +90,14 @@ describe('a large file', () => {
     assert.equal((await failureOf(app.upload(video()))).code, 'too_large')
   })
 
+  test('is stored whole if the app gives a wrong size', async () => {
+    for (const size of [SIZE - 1, SIZE + 1]) {
+      const path = video()
+      const { key } = await uploader().upload(path, { size })
+      assert.deepEqual(stub.objects.get(key), contentOf(path))
+    }
+  })
+
   test('is sent as a form if the phone reads whole files only', async () => {
     device = phone({ readsSlices: false })
     await failureOf(uploader({ retries: 0 }).upload(video()))

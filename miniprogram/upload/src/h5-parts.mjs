@@ -10,7 +10,7 @@ const tryStorage = (use) => {
 }
 
 export const platform = assign({}, base, {
-  _canSlice: () => true,
+  _sliceableBytes: (file) => file.size,
   _slice: (file, start, size) => file.slice(start, start + size),
 
   _put: ({ method, url, headers }, body, timeoutMs, onSent, onStart) =>
@@ -19,7 +19,7 @@ export const platform = assign({}, base, {
   _load: (key) => tryStorage((storage) => JSON.parse(storage.getItem(key))),
   _save: (key, data) => tryStorage((storage) => storage.setItem(key, JSON.stringify(data))),
   _remove: (key) => tryStorage((storage) => storage.removeItem(key)),
-  _keys: () => tryStorage(Object.keys) || [],
+  _keys: () => tryStorage(Object.keys),
 
   /**
    * Calls `run` with a lock of all tabs, or with null if another tab has it. Browsers have locks with https only, and

@@ -49,7 +49,6 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
       reason = error
       interrupt(error)
       aborts.forEach((abort) => abort())
-      aborts.clear()
     }
     const onPause = () => {
       if (pause.paused) {
@@ -208,12 +207,11 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
     const prepare = async () => {
       if (isResumed) {
         const { parts } = await call('/list', {}, 'parts')
-        for (const part of parts) {
-          if (part.size === bytesOf(part.part_number)) store(part.part_number, part.etag)
+        for (const { part_number: number, size: bytes, etag } of parts) {
+          if (bytes === bytesOf(number)) store(number, etag)
         }
       } else {
-        record = await call('', request, 'upload')
-        keep(record)
+        keep((record = await call('', request, 'upload')))
         delete record.parts
         if (id) records._save(id, record)
       }
@@ -283,10 +281,12 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
   /** Resolves with undefined if the file is to be sent as a form. `isTooLarge`: it is too large for one. */
   return async (job, isTooLarge) => {
     const { _file: file, _name: name, _request: request } = job
-    const { size } = request
     const { _threshold: appThreshold } = signer // by the newest form of the app
     const minBytes = multipartThreshold || (isTooLarge ? 1 : appThreshold || THRESHOLD_BYTES)
-    if ((isOff && !appThreshold) || size < minBytes || !(await platform._canSlice(file, size))) return undefined
+    const isForm = (isOff && !appThreshold) || request.size < minBytes
+    const size = !isForm && (await platform._sliceableBytes(file))
+    if (!size) return undefined
+    request.size = size // what the app gave may be wrong
     const id = JSON.stringify([base, file.lastModified, request])
     if (!name || active.has(id)) return run(job)
     active.add(id)

@@ -15,7 +15,7 @@ export const createRecords = (platform) => {
 
     _save(id, record) {
       // A wrong clock only costs the continuation of another upload.
-      for (const key of platform._keys()) {
+      for (const key of platform._keys() || []) {
         if (!key.indexOf(PREFIX) && !(Date.parse((platform._load(key) || {}).expires_at) > Date.now())) drop(key)
       }
       platform._save(PREFIX + id, (memory[PREFIX + id] = record))

@@ -33,7 +33,7 @@ export const makeUploader = (platform, config, createMultipart = nothing) => {
   const upload = async (input, options = {}) => {
     const file = platform._wrap(input)
     const { filename, contentType, vars, meta, signal = createCancel().signal, onState = nothing } = options
-    let { size = file.size } = options
+    let { size = options.size } = file
     const named = filename || file.name
     const name = named || (file.charAt ? file.replace(/.*\//, '') : '') // a Blob has no name
     const type = contentType || file.type || undefined // else the signer finds it by the name

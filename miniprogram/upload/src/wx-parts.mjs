@@ -10,8 +10,8 @@ const read = async (filePath, position, length) => {
 }
 
 export const platform = assign({}, base, {
-  /** Base libraries before 2.10.0 read whole files only. */
-  _canSlice: (file, size) => read(file, size - 1, 1).then(() => 1, nothing),
+  /** Returns undefined if the file cannot be sliced: base libraries before 2.10.0 read whole files only. */
+  _sliceableBytes: (file) => base._size(file).then((size) => read(file, size - 1, 1).then(() => size, nothing)),
   _slice: read,
 
   _put: ({ method, url, headers }, data, timeout, onSent, onStart) =>
@@ -22,9 +22,7 @@ export const platform = assign({}, base, {
   _keys() {
     try {
       return host().getStorageInfoSync().keys
-    } catch (_) {
-      return []
-    }
+    } catch (_) {}
   },
 
   /** There are no other pages of the same mini-program. */
