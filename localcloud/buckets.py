@@ -15,10 +15,11 @@ from localcloud.oss_errors import OssError, invalid_argument, malformed_xml, not
 from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, parse_xml, read_body, xml_response
 from localcloud.ownership import OWNER, access_control_policy
+from localcloud.public_access import WRITABLE
 from localcloud.world import Bucket, World
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_ACLS = ("private", "public-read", "public-read-write")
+_ACLS = ("private", "public-read")
 _MAX_BODY_BYTES = 64 * 1024
 
 
@@ -57,6 +58,8 @@ async def put_bucket(world: World, request: OssRequest) -> web.Response:
     """Create a bucket in the region of the signature, or change the ACL of an own one."""
     known = world.buckets.get(request.bucket.name, request.bucket)
     acl = request.headers.get("x-oss-acl", known.acl)
+    if acl == WRITABLE:
+        raise not_implemented("The ACL public-read-write of a bucket", "x-oss-acl")
     if acl not in _ACLS:
         raise invalid_argument("no such bucket access control exists", "0015-00000204", "x-oss-acl", acl)
     body = await read_body(request.http, _MAX_BODY_BYTES)

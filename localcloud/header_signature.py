@@ -57,7 +57,7 @@ def authorize(
         bucket = replace(bucket, region=region_of_host(request.host) or signing_region(request, query) or bucket.region)
     signer = _verify(world, request, query, bucket, key)
     if signer is None:
-        if not operation.is_public:
+        if not operation.is_public and not operation.is_publicly_writable:
             raise denied("You have no right to access this object because of bucket acl.", "0003-00000001")
     elif operation.on_object:
         signer.check_permission(operation.ram_action, bucket.name, key)

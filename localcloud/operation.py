@@ -51,6 +51,8 @@ class Operation:
     """The RAM action, without `oss:`; "" if it is the operation's name."""
     is_public: bool = False
     """Whether a request without a signature may do it, if the ACL lets everybody read."""
+    is_publicly_writable: bool = False
+    """Whether it may do it if the ACL of the object lets everybody write."""
 
     @property
     def ram_action(self) -> str:

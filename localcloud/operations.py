@@ -79,6 +79,7 @@ OPERATIONS = (
         parameters=_CALLBACK_PARAMETERS,
         headers=_CALLBACK_HEADERS | _OBJECT,
         accepts_metadata=True,
+        is_publicly_writable=True,
     ),
     Operation(
         "CopyObject",
@@ -99,6 +100,7 @@ OPERATIONS = (
         headers=frozenset({"x-oss-object-acl", "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-tagging"}),
         accepts_metadata=True,
         permission="PutObject",
+        is_publicly_writable=True,
     ),
     Operation(
         "GetObject",
@@ -128,7 +130,7 @@ OPERATIONS = (
     ),
     _on_object("GetSymlink", "GET", "symlink", permission="GetObject"),
     _on_object("GetObjectMeta", "HEAD", "objectMeta", permission="GetObject"),
-    Operation("DeleteObject", "DELETE", on_object=True),
+    Operation("DeleteObject", "DELETE", on_object=True, is_publicly_writable=True),
     _on_object("GetObjectAcl", "GET", "acl"),
     _on_object("PutObjectAcl", "PUT", "acl", "x-oss-object-acl"),
     _on_object("GetObjectTagging", "GET", "tagging"),

@@ -38,7 +38,7 @@ from localcloud.operations import LIST_BUCKETS, PREFLIGHT, find_operation
 from localcloud.oss_errors import OssError, error_response, not_implemented
 from localcloud.oss_request import OssRequest
 from localcloud.post_object import post_object
-from localcloud.public_access import check_public_read
+from localcloud.public_access import check_public_read, check_public_write
 from localcloud.put_object import delete_object, put_object
 from localcloud.symlinks import get_symlink, put_symlink
 from localcloud.world import Bucket, World
@@ -134,7 +134,9 @@ class Oss:
         # A form has its own signature.
         is_form = operation.name == "PostObject"
         signer = None if is_form else authorize(self._world, request, query, bucket, key, operation)
-        if signer is None and not is_form:
+        if signer is None and operation.is_publicly_writable:
+            check_public_write(self._objects, bucket, key)
+        elif signer is None and not is_form:
             check_public_read(self._world, self._objects, bucket, key)
         operation.check(query, request.headers)
         if not operation.accepts_body and request.body_exists and await request.content.readany():

@@ -1,4 +1,4 @@
-"""What a request without a signature may read."""
+"""What a request without a signature may read and write."""
 
 from __future__ import annotations
 
@@ -55,3 +55,24 @@ async def test_a_public_bucket_is_not_public_for_writing(cloud: Cloud, sdk: Asyn
     async with cloud.session.put(f"{cloud.oss}/public/a", data=b"x") as answer:
         assert answer.status == 403
     assert await cloud.objects("public") == []
+
+
+async def test_an_object_that_everybody_may_write(cloud: Cloud, sdk: AsyncClient) -> None:
+    for acl in ("default", "private", "public-read", "public-read-write"):
+        await sdk.put_object(oss.PutObjectRequest(bucket="photos", key=acl, body=b"x", acl=acl))
+        status = 200 if acl == "public-read-write" else 403
+        async with cloud.session.put(f"{cloud.oss}/photos/{acl}", data=b"y") as answer:
+            assert answer.status == status, await answer.text()
+    async with cloud.session.put(
+        f"{cloud.oss}/photos/public-read-write?acl", headers={"x-oss-object-acl": "private"}
+    ) as answer:
+        assert answer.status == 403
+    await sdk.put_object(oss.PutObjectRequest(bucket="photos", key="shared", body=b"x", acl="public-read-write"))
+    for status in (204, 403):
+        async with cloud.session.delete(f"{cloud.oss}/photos/shared") as answer:
+            assert answer.status == status, await answer.text()
+
+
+async def test_a_bucket_that_everybody_may_write_is_not_implemented(cloud: Cloud, sdk: AsyncClient) -> None:
+    with pytest.raises(oss.exceptions.OperationError, match="public-read-write"):
+        await sdk.put_bucket(oss.PutBucketRequest(bucket="open", acl="public-read-write"))
