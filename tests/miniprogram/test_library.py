@@ -188,7 +188,7 @@ async def test_the_library_in_node(tools: Path, environ: dict[str, str]) -> None
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
     coverage = Path(environ["FILES"]) / "coverage.lcov"
     ended = await run(
-        *("node", "--test", "--test-concurrency=1", "--test-force-exit", "--experimental-test-coverage"),
+        *("node", "--test", "--test-concurrency=1", "--experimental-test-coverage"),
         *("--test-reporter=spec", "--test-reporter-destination=stdout"),
         *("--test-reporter=lcov", f"--test-reporter-destination={coverage}", *tests),
         environ=environ,
