@@ -33,7 +33,7 @@ Domains = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 class DomainProblem(NamedTuple):
-    """Why WeChat refuses a domain, or what to be careful about."""
+    """Why WeChat refuses a domain, or a warning about it."""
 
     text: str
     is_refused: bool
@@ -146,7 +146,7 @@ def _as_text(
             lines += [f"  {f'{api}合法域名':<20} {domain}" for domain in shown]
         lines.append("")
     for domain, found in problems.items():
-        lines += [f"{'refused' if each.is_refused else 'careful'}: {domain}: {each.text}" for each in found]
+        lines += [f"{'refused' if each.is_refused else 'warning'}: {domain}: {each.text}" for each in found]
     if not problems:
         lines.append("every domain uses https; each needs its own ICP filing (aliyuncs.com has Alibaba's)")
     return "\n".join(lines)
@@ -154,13 +154,13 @@ def _as_text(
 
 def _as_json(groups: Mapping[Domains, list[str]], problems: Mapping[str, list[DomainProblem]]) -> str:
     refused: dict[str, list[str]] = {}
-    careful: dict[str, list[str]] = {}
+    warnings: dict[str, list[str]] = {}
     for domain, found in problems.items():
         for problem in found:
-            (refused if problem.is_refused else careful).setdefault(domain, []).append(problem.text)
+            (refused if problem.is_refused else warnings).setdefault(domain, []).append(problem.text)
     listed = [
         {"apps": apps, "domains": {api: [*each] for api, each in zip(APIS, domains, strict=True)}}
         for domains, apps in groups.items()
     ]
-    document = {"console": CONSOLE, "groups": listed, "unfit": refused, "careful": careful}
+    document = {"console": CONSOLE, "groups": listed, "refused": refused, "warnings": warnings}
     return json.dumps(document, indent=2, ensure_ascii=False)

@@ -104,7 +104,7 @@ def _as_text(roles: Mapping[str, Identity], buckets: Mapping[str, Bucket]) -> It
     for name, role in roles.items():
         yield f"credentials.{name}: {role.what}"
         if len(role.policies) > MAX_POLICIES:
-            yield f"careful: RAM attaches at most {MAX_POLICIES} policies of your own; give apps a common prefix"
+            yield f"warning: RAM attaches at most {MAX_POLICIES} policies of your own; give apps a common prefix"
         for number, policy in enumerate(role.policies, 1):
             of_several = f" {number} of {len(role.policies)}" if len(role.policies) > 1 else ""
             yield f"\npolicy{of_several}: {RAM_CONSOLE}/policies/new > JSON, then grant it\n{as_json(policy)}"

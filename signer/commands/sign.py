@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     except Problem as problem:
         print(f"{problem.code}: {problem.detail}", file=sys.stderr)
         return 1
-    output = {"answer": json.loads(form_json(upload)), "policy": upload.policy_document()}
+    output = {"response": json.loads(form_json(upload)), "policy": upload.policy_document()}
     print(json.dumps(output, indent=2, ensure_ascii=False))
     return 0
 

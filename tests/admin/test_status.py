@@ -26,7 +26,7 @@ async def test_json_has_the_state_of_process_roles_and_apps(start_admin: StartAd
     assert document["version"] and document["python"] and document["host"]
     assert document["worker"] is None
     assert document["pid"] > 0 and document["memory_bytes"] > 0
-    assert 0 < document["open_files"] <= document["most_open_files"]
+    assert 0 < document["open_files"] <= document["max_open_files"]
     assert document["uptime_seconds"] >= 0 and document["event_loop_lag_seconds"] >= 0
     assert document["ready"] is False
     assert document["troubles"] == [{"text": "gone: no usable token; 1 app cannot sign", "severe": True}]

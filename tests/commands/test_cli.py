@@ -176,7 +176,7 @@ def test_the_definitions_may_be_an_argument(config: Path, command: str, capsys: 
 
 def test_sign_accepts_the_app_and_then_the_definitions(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "a", str(config)]) == 0
-    assert re.fullmatch("[0-9a-f]{32}", json.loads(capsys.readouterr().out)["answer"]["fields"]["key"])
+    assert re.fullmatch("[0-9a-f]{32}", json.loads(capsys.readouterr().out)["response"]["fields"]["key"])
 
 
 def test_the_definitions_are_given_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

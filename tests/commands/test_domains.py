@@ -67,9 +67,9 @@ def test_apps_are_grouped_by_their_domains(config: str, capsys: pytest.CaptureFi
             "domains": {"request": sign, "uploadFile": ["http://upload.example.com"], "downloadFile": []},
         },
     ]
-    assert list(document["unfit"]) == ["http://upload.example.com"]
-    assert [each.partition(";")[0] for each in document["careful"][PHOTOS]] == [CLOSED]
-    assert len(document["careful"]) == 1
+    assert list(document["refused"]) == ["http://upload.example.com"]
+    assert [each.partition(";")[0] for each in document["warnings"][PHOTOS]] == [CLOSED]
+    assert len(document["warnings"]) == 1
 
 
 def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_the_text_has_the_names_of_the_console(config: str, capsys: pytest.Captu
     assert lines[2] == "wx1:"
     assert lines[3].split() == ["request合法域名", "(set", "it", "with", "--public-url)"]
     assert lines[4].split() == ["uploadFile合法域名", PHOTOS]
-    assert lines[-1].startswith(f"careful: {PHOTOS}: {CLOSED}; write a domain of your own")
+    assert lines[-1].startswith(f"warning: {PHOTOS}: {CLOSED}; write a domain of your own")
 
 
 def test_the_domain_of_parts_is_a_request_domain(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +101,7 @@ def test_the_text_lists_refused_domains(config: str, capsys: pytest.CaptureFixtu
     assert main(["domains", "--config", config, "--app", "plain", "--public-url", "sign.example.com:8443"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(";")[0] for line in lines[-2:]] == [
-        "careful: https://sign.example.com:8443: has a port",
+        "warning: https://sign.example.com:8443: has a port",
         "refused: http://upload.example.com: not https, which mini-programs require",
     ]
 
@@ -112,7 +112,7 @@ def test_an_unknown_app_is_an_error(config: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("domain", "refused", "careful"),
+    ("domain", "refused", "warnings"),
     [
         ("https://upload.example.com", 0, 0),
         (PHOTOS, 0, 0),
@@ -129,6 +129,6 @@ def test_an_unknown_app_is_an_error(config: str, capsys: pytest.CaptureFixture[s
         ("https://上传.example.com", 0, 1),
     ],
 )
-def test_wechat_accepts_only_public_https_domains(domain: str, refused: int, careful: int) -> None:
+def test_wechat_accepts_only_public_https_domains(domain: str, refused: int, warnings: int) -> None:
     found = [problem.is_refused for problem in domain_problems(domain)]
-    assert (found.count(True), found.count(False)) == (refused, careful)
+    assert (found.count(True), found.count(False)) == (refused, warnings)

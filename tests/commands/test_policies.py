@@ -357,4 +357,4 @@ def test_a_long_policy_is_split(tmp_path: Path, capsys: pytest.CaptureFixture[st
     resources = [each for policy in policies for statement in policy["Statement"] for each in statement["Resource"]]
     assert sorted(resources) == sorted(["acs:oss:*:*:photos", *(f"acs:oss:*:*:photos/p{n}/*" for n in range(2000))])
     assert main(["policies", "--config", str(path)]) == 0
-    assert "careful: RAM attaches at most 10 policies of your own" in capsys.readouterr().out
+    assert "warning: RAM attaches at most 10 policies of your own" in capsys.readouterr().out

@@ -132,7 +132,7 @@ apps:
     )
     assert result.status == 0, result.err
     shown = json.loads(result.out)
-    assert shown["answer"]["key"] == "u/ann/照片.jpg"
+    assert shown["response"]["key"] == "u/ann/照片.jpg"
     assert ["eq", "$key", "u/ann/照片.jpg"] in shown["policy"]["conditions"]
     assert {"x-oss-security-token": "***"} in shown["policy"]["conditions"]
     for arguments, message in ((("a",), "invalid_request"), (("b",), "unknown_app")):

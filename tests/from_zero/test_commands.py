@@ -81,7 +81,7 @@ async def test_domains_prints_those_of_the_page(place: Place) -> None:
     printed = await place.run_ours(ours("domains"), place.documented)
     assert re.search(rf"request合法域名 +{SIGN}\n +uploadFile合法域名 +{UPLOAD}\n", printed)
     assert "refused" not in printed
-    assert "careful" not in printed
+    assert "warning" not in printed
 
 
 async def test_doctor_finds_nothing_that_fails(place: Place) -> None:

@@ -187,14 +187,15 @@ apps:
 async def test_the_library_in_node(tools: Path, environ: dict[str, str]) -> None:
     tests = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
     coverage = Path(environ["FILES"]) / "coverage.lcov"
-    ended = await run(
-        *("node", "--test", "--test-concurrency=1", "--experimental-test-coverage"),
-        *("--test-reporter=spec", "--test-reporter-destination=stdout"),
-        *("--test-reporter=lcov", f"--test-reporter-destination={coverage}", *tests),
-        environ=environ,
-    )
+    options = ["--test-concurrency=1", "--test-reporter=spec", "--test-reporter-destination=stdout"]
+    has_lcov = int((await run("node", "--version")).out.strip("v").partition(".")[0]) >= 20
+    if has_lcov:
+        options += ["--experimental-test-coverage", "--test-reporter=lcov", f"--test-reporter-destination={coverage}"]
+    ended = await run("node", "--test", *options, *tests, environ=environ)
     text = ended.out + ended.err
     assert ended.status == 0, text
+    if not has_lcov:
+        pytest.skip("the tests passed; Node.js 18 does not report their coverage")
     covered = line_coverage(coverage.read_text(encoding="utf-8"))
     shares = {name: 100 * hit / found for name, (hit, found) in covered.items()}
     print(f"coverage of lines: {shares}", file=sys.stderr)
