@@ -141,13 +141,18 @@ async def test_a_batch_leaves_to_others_what_it_does_not_need(client: Client) ->
 
 
 async def test_each_form_is_in_the_audit_log(client: Client, service: Service, tmp_path: Path) -> None:
-    uploads = (await batch(client, "exact", PHOTO, {**PHOTO, "size": 2**30}, PHOTO))["uploads"]
+    files = (PHOTO, {**PHOTO, "size": 2**30}, {**PHOTO, "method": "PUT"})
+    uploads = (await batch(client, "exact", *files))["uploads"]
     for writer in service.line_writers:
         writer.flush()
     await service.close()
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text("utf-8").splitlines()]
     assert [line["key"] for line in lines] == [uploads[0]["key"], uploads[2]["key"]]
     assert {(line["event"], line["app"]) for line in lines} == {("signature", "exact")}
+    form, put = lines
+    assert (form["max_size"], "method" in form) == (2**20, False)
+    assert (put["method"], put["size"], put["content_type"]) == ("PUT", 3, "image/jpeg")
+    assert put["expires_at"][:19] == uploads[2]["expires_at"][:19]
 
 
 @pytest.mark.parametrize(

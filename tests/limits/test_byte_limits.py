@@ -532,13 +532,14 @@ async def test_two_signers_share_a_quota_in_redis(cloud: Cloud, tmp_path: Path) 
             assert outcomes == [201, 201, 201, *["quota_exceeded"] * 3]
             last = await other.form(10)
             assert (remaining(last, "caller-bytes"), remaining(last, "caller")) == (0, 96)
-            async with redis.client() as client:
-                # As if half of a day had passed.
-                bucket = "oss-signer:limit:a:caller-bytes:ann"
-                since = float(await client.hget(bucket, "since") or "nan")
-                await client.hset(bucket, "since", str(since - DAY / 2))
-            assert (await one.form(51)).outcome == "quota_exceeded"
-            assert (await other.form(50)).status == 201
+            for days, size in ((0.5, 50), (10, 100)):
+                async with redis.client() as client:
+                    # As if this time had passed.
+                    bucket = "oss-signer:limit:a:caller-bytes:ann"
+                    since = float(await client.hget(bucket, "since") or "nan")
+                    await client.hset(bucket, "since", str(since - days * DAY))
+                assert (await one.form(size)).status == 201
+                assert (await other.form(1)).outcome == "quota_exceeded"
             await redis.stop()
             refused = await one.form(1)
             assert (refused.outcome, refused.headers["Retry-After"]) == ("rate_limited", "1")
