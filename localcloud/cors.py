@@ -88,7 +88,9 @@ def _parse(given: Any) -> CorsRule:
     for name, values in texts.items():
         if not isinstance(values, list) or not all(isinstance(each, str) and each.count("*") <= 1 for each in values):
             raise ValueError(f"{name} must be a list of texts with at most one *")
-    if set(texts["allowed_methods"]) - set(METHODS):
+    if not texts["allowed_origins"] or not all(texts["allowed_origins"]):
+        raise ValueError("allowed_origins must not be empty")
+    if not texts["allowed_methods"] or set(texts["allowed_methods"]) - set(METHODS):
         raise ValueError(f"allowed_methods must be of {', '.join(METHODS)}")
     if any("*" in each for each in texts["expose_headers"]):
         raise ValueError("expose_headers must not contain *")
@@ -142,7 +144,7 @@ async def parse_request(request: web.Request) -> Rules:
     """Return the rules of PutBucketCors. Raise MalformedXML if OSS would refuse them."""
     root = parse_xml(await read_body(request, _MAX_BODY_BYTES), "CORSConfiguration")
     rules = root.findall("CORSRule")
-    if {child.tag for child in root} - {"CORSRule", "ResponseVary"}:
+    if not rules or {child.tag for child in root} - {"CORSRule", "ResponseVary"}:
         raise malformed_xml()
     if (root.findtext("ResponseVary") or "false").lower() != "false":
         raise not_implemented("The element ResponseVary of PutBucketCors", "ResponseVary")

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from localcloud.addressing import check_key
 from localcloud.listing import encoder
 from localcloud.objects import Objects
 from localcloud.oss_errors import OssError, malformed_xml, not_implemented
@@ -28,7 +29,10 @@ async def delete_multiple_objects(objects: Objects, request: OssRequest) -> web.
         raise OssError(400, "MissingArgument", message, "0016-00000606")
     root = parse_xml(await read_body(request.http, _MAX_BODY_BYTES), "Delete")
     listed = root.findall("Object")
-    if not 1 <= len(listed) <= _MAX_OBJECTS:
+    quiet = root.findtext("Quiet", "false").lower()
+    if not 1 <= len(listed) <= _MAX_OBJECTS or quiet not in ("true", "false"):
+        raise malformed_xml()
+    if {child.tag for child in root} - {"Object", "Quiet"}:
         raise malformed_xml()
     if any(each.find("VersionId") is not None for each in listed):
         raise not_implemented("The element VersionId of DeleteMultipleObjects", "VersionId")
@@ -37,12 +41,14 @@ async def delete_multiple_objects(objects: Objects, request: OssRequest) -> web.
         keys = [unquote(key) for key in keys]
     if not all(keys):
         raise malformed_xml()
+    for key in keys:
+        check_key(key)
     if request.signer is not None:
         for key in keys:
             request.signer.check_permission("oss:DeleteObject", request.bucket.name, key)
     for key in keys:
         await asyncio.to_thread(objects.delete, request.bucket.name, key)
-    if (root.findtext("Quiet") or "").lower() == "true":
+    if quiet == "true":
         return web.Response()
     deleted = "".join(f"<Deleted>{elements({'Key': encode(key)})}</Deleted>" for key in keys)
     return xml_response(f"<DeleteResult>{elements({'EncodingType': encoding})}{deleted}</DeleteResult>")

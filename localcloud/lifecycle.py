@@ -6,8 +6,10 @@ Each EC has a page of its own, such as https://help.aliyun.com/zh/oss/user-guide
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from xml.etree import ElementTree
 
 from aiohttp import web
@@ -20,6 +22,8 @@ from localcloud.oss_xml import parse_xml, read_body, xml_response
 _MAX_BODY_BYTES = 2 * 2**20
 _MAX_RULES = 1000
 _MAX_DAYS = 2**31 - 1
+_DAYS, _DATES = ("Days", "NoncurrentDays"), ("CreatedBeforeDate", "Date")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.0+)?Z", re.ASCII)
 _ACTIONS = frozenset(
     {
         "Expiration",
@@ -65,10 +69,32 @@ def _check_rule(rule: ElementTree.Element) -> None:
     if rule.findtext("Status") not in ("Enabled", "Disabled") or not tags & _ACTIONS:
         raise malformed_xml()
     for action in rule.findall("AbortMultipartUpload"):
-        _check_abort([child.tag for child in action], action)
+        _check_abort([child.tag for child in action])
+    for action in rule:
+        if action.tag in _ACTIONS:
+            _check_age(action)
 
 
-def _check_abort(tags: Iterable[str], action: ElementTree.Element) -> None:
+def _check_age(action: ElementTree.Element) -> None:
+    """Raise MalformedXML unless all days and dates of an action are valid. A date is the beginning of a day in UTC."""
+    if not len(action):
+        raise malformed_xml()
+    for child in action:
+        text = (child.text or "").strip()
+        if child.tag in _DAYS and not parse_integer(text, _MAX_DAYS):
+            raise malformed_xml()
+        if child.tag in _DATES and not _is_date(text):
+            raise malformed_xml()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(_DATE.fullmatch(text) and datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _check_abort(tags: Iterable[str]) -> None:
     found = sorted(tags)
     if set(found) - {"Days", "CreatedBeforeDate"}:
         raise malformed_xml("0014-00000071")
@@ -76,9 +102,6 @@ def _check_abort(tags: Iterable[str], action: ElementTree.Element) -> None:
         raise malformed_xml("0014-00000073")
     if len(found) > 1:
         raise malformed_xml("0014-00000074")
-    days = action.findtext("Days")
-    if days is not None and not parse_integer(days, _MAX_DAYS):
-        raise malformed_xml()
 
 
 def _new_id() -> ElementTree.Element:

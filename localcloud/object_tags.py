@@ -44,7 +44,7 @@ async def get_object_tagging(objects: Objects, request: OssRequest) -> web.Respo
 async def put_object_tagging(objects: Objects, request: OssRequest) -> web.Response:
     root = parse_xml(await read_body(request.http, _MAX_BODY_BYTES), "Tagging")
     listed = root.find("TagSet")
-    if listed is None:
+    if listed is None or {child.tag for child in listed} - {"Tag"}:
         raise malformed_xml()
     pairs = [(tag.findtext("Key"), tag.findtext("Value") or "") for tag in listed.findall("Tag")]
     await _set(objects, request, _checked([(name or "", value) for name, value in pairs]))

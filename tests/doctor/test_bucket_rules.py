@@ -92,7 +92,7 @@ MULTIPART = """\
   long: {{key_prefix: long/, multipart: {{expires: 7d}}}}
   short: {{key_prefix: short/, multipart: {{expires: 1d}}}}
 """
-NOW = datetime.now(UTC)
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def deleting(prefix: str, *, days: int | None = None, before: datetime | None = None) -> oss.LifecycleRule:
@@ -117,11 +117,11 @@ def deleting(prefix: str, *, days: int | None = None, before: datetime | None = 
         ([deleting("long/", days=8), deleting("short/", days=1)], "a rule deletes the parts"),
         ([deleting("long/", days=8)], "no rule deletes the parts of abandoned uploads below short/*"),
         (
-            [deleting("", before=NOW - timedelta(days=100))],
+            [deleting("", before=TODAY - timedelta(days=100))],
             "no rule deletes the parts of abandoned uploads below long/*",
         ),
-        ([deleting("", days=8), deleting("", before=NOW - timedelta(days=5))], "long/* that were created before"),
-        ([deleting("", days=8), deleting("", before=NOW + timedelta(days=5))], "short/* that were created before"),
+        ([deleting("", days=8), deleting("", before=TODAY - timedelta(days=5))], "long/* that were created before"),
+        ([deleting("", days=8), deleting("", before=TODAY + timedelta(days=5))], "short/* that were created before"),
         ([deleting("elsewhere/", days=1), deleting("", days=8)], "a rule deletes the parts"),
     ],
 )

@@ -64,6 +64,10 @@ def rule(text: str) -> str:
             "0014-00000074",
         ),
         (rule("<AbortMultipartUpload><Days>0</Days></AbortMultipartUpload>"), 400, ""),
+        (rule("<AbortMultipartUpload><CreatedBeforeDate>now</CreatedBeforeDate></AbortMultipartUpload>"), 400, ""),
+        (rule("<Expiration><Days>-1</Days></Expiration>"), 400, ""),
+        (rule("<Expiration><Date>2026-13-01T00:00:00.000Z</Date></Expiration>"), 400, ""),
+        (rule("<Expiration/>"), 400, ""),
         (rule(""), 400, ""),
         (rule("<Expiration><Days>1</Days></Expiration><Unknown/>"), 501, ""),
     ],
@@ -112,6 +116,8 @@ async def test_invalid_cors_rules_are_refused(cloud: Cloud, session: aiohttp.Cli
         (one % "<Unknown/>", 400),
         (one % "<MaxAgeSeconds>x</MaxAgeSeconds>", 400),
         ("<CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule>", 400),
+        ("<CORSRule><AllowedOrigin></AllowedOrigin><AllowedMethod>PUT</AllowedMethod></CORSRule>", 400),
+        ("", 400),
         (one % "" + "<ResponseVary>true</ResponseVary>", 501),
     ):
         body = f"<CORSConfiguration>{text}</CORSConfiguration>"

@@ -176,6 +176,9 @@ async def test_each_deletion_needs_its_permission(cloud: Cloud, sdk: AsyncClient
     [
         ("<Delete/>", True, 400, "MalformedXML"),
         ("<Delete><Object><Key></Key></Object></Delete>", True, 400, "MalformedXML"),
+        ("<Delete><Object><Key>/a</Key></Object></Delete>", True, 400, "InvalidObjectName"),
+        ("<Delete><Quiet>maybe</Quiet><Object><Key>a</Key></Object></Delete>", True, 400, "MalformedXML"),
+        ("<Delete><Unknown/><Object><Key>a</Key></Object></Delete>", True, 400, "MalformedXML"),
         ("<Delete><Object><Key>a</Key><VersionId>1</VersionId></Object></Delete>", True, 501, "VersionId"),
         ("<Delete><Object><Key>a</Key></Object></Delete>", False, 400, "MissingArgument"),
     ],
