@@ -334,7 +334,15 @@ describe('after a restart', () => {
       throw new Error('fail')
     }
     device.wx.setStorage = ({ fail }) => fail({ errMsg: 'setStorage:fail' })
-    await uploader().upload(video())
+    stub.plan('put', undefined, undefined, ...Array(4).fill('reset'))
+    const app = uploader({ retries: 0 })
+    const path = video()
+    await failureOf(app.upload(path))
+    stub.unplan('put')
+    await app.upload(path)
+    assert.equal(stub.count('start'), 1)
+    await uploader().upload(path)
+    assert.equal(stub.count('start'), 2)
   })
 })
 
@@ -404,7 +412,12 @@ describe('the same file twice at the same time', () => {
   test('is two uploads that do not disturb each other', async () => {
     const app = uploader()
     const path = video()
-    const [one, two] = await Promise.all([app.upload(path), app.upload(path)])
+    stub.plan('put', undefined, undefined, 'stall')
+    const first = app.upload(path)
+    await waitUntil(() => stub.held() === 1)
+    const two = await app.upload(path)
+    stub.release()
+    const one = await first
     assert.notEqual(one.key, two.key)
     for (const { key } of [one, two]) assert.deepEqual(stub.objects.get(key), contentOf(path))
     assert.deepEqual(records(), [])

@@ -158,10 +158,7 @@ export const createMultipart = (platform, multipartThreshold, signer, timeoutMs)
         } catch (error) {
           // A connection that breaks shows nothing about how much it can carry.
           if (!/^(timeout|server)$/.test(error.code)) began = NaN
-          if (abort) {
-            report(number, 0)
-            notify(number, 'waiting')
-          }
+          if (abort) notify(number, 'waiting')
           if (error === PAUSED) return attempt(number, failures)
           if (!failed) throw error
         } finally {
