@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.image_resize import Resize, parse_resize
+from localcloud.image_resize import MAX_RESIZED_SIDE_PIXELS, Resize, parse_resize
 from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 
 try:
@@ -96,6 +96,8 @@ def _processed(image: Image.Image, process: ImageProcess) -> tuple[bytes, str]:
 
 def _resized(image: Image.Image, resize: Resize) -> Image.Image:
     scaled, canvas = resize.sizes(image.size)
+    if max(scaled) > MAX_RESIZED_SIDE_PIXELS:
+        raise OssError(400, "ImageTooLarge", f"A side of the resized image exceeds {MAX_RESIZED_SIDE_PIXELS} pixels.")
     if scaled == image.size and canvas is None:
         return image
     colourful = image.convert("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else image

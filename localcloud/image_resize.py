@@ -12,7 +12,7 @@ from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 
 _MODES = ("lfit", "mfit", "fill", "pad", "fixed")
 _BOXED = ("fill", "pad", "fixed")
-_MAX_SIDE_PIXELS = 16_384
+MAX_RESIZED_SIDE_PIXELS = 16_384
 _MAX_PERCENT = 1000
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 
@@ -73,8 +73,8 @@ def parse_resize(arguments: list[str]) -> Resize:
         raise _invalid("limit", limit)
     if not _COLOR.fullmatch(color):
         raise _invalid("color", color)
-    width, height = (_number(given, name, _MAX_SIDE_PIXELS) for name in "wh")
-    longest, shortest = (_number(given, name, _MAX_SIDE_PIXELS) for name in "ls")
+    width, height = (_number(given, name, MAX_RESIZED_SIDE_PIXELS) for name in "wh")
+    longest, shortest = (_number(given, name, MAX_RESIZED_SIDE_PIXELS) for name in "ls")
     percent = _number(given, "p", _MAX_PERCENT)
     if {width, height, longest, shortest, percent} == {None}:
         raise OssError(400, "MissingArgument", "Missing w, h, l, s or p of resize.")

@@ -82,6 +82,7 @@ async def test_formats(cloud: Cloud, sdk: AsyncClient, session: aiohttp.ClientSe
         ("image/resize,w_x", 400, "InvalidArgument"),
         ("image/resize,q_1,w_1", 400, "InvalidArgument"),
         ("image/resize", 400, "MissingArgument"),
+        ("image" + "/resize,p_1000,limit_0" * 4, 400, "ImageTooLarge"),
         ("image/format,exe", 400, "InvalidArgument"),
         ("image/format,avif", 501, "NotImplemented"),
         ("image/resize,m_fill,w_1", 501, "NotImplemented"),

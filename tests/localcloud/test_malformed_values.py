@@ -70,6 +70,17 @@ async def test_a_query(
     assert (found, f"<Code>{code}</Code>" in text) == (status, True), text
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["<Tagging/>", "<Tagging><TagSet><Unknown/></TagSet></Tagging>", "<Tagging><TagSet>" + "<Tag>" * 50_000],
+)
+async def test_tags(cloud: Cloud, session: aiohttp.ClientSession, body: str) -> None:
+    assert (await outcome(session, "PUT", presigned(cloud.oss, "PUT", "a.txt", {}, {})))[0] == 200
+    url = presigned(cloud.oss, "PUT", "a.txt", {"tagging": ""}, {})
+    async with session.put(url, data=body, skip_auto_headers=["Content-Type"]) as answer:
+        assert answer.status == 400, await answer.text()
+
+
 async def test_dates(cloud: Cloud, session: aiohttp.ClientSession) -> None:
     assert (await outcome(session, "PUT", presigned(cloud.oss, "PUT", "a.txt", {}, {})))[0] == 200
     v4 = {
