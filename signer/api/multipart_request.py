@@ -77,8 +77,12 @@ class MultipartCompletionBody(_Body):
     """The upload to complete."""
 
     upload: Token
+    # The response names the first malformed part only, and errors of all would take most of a second.
     parts: list[UploadedPart] | None = Field(
-        None, max_length=MAX_PARTS, description="All parts; the signer compares their ETags with those at OSS."
+        None,
+        max_length=MAX_PARTS,
+        fail_fast=True,
+        description="All parts; the signer compares their ETags with those at OSS.",
     )
     code: Code = None
 

@@ -263,6 +263,13 @@ async def test_a_completion_with_other_parts_is_refused(videos: VideoSigner, nam
     assert upload["key"] not in await videos.stored()
 
 
+async def test_the_first_malformed_part_ends_the_validation(videos: VideoSigner) -> None:
+    """Collecting the errors of all parts would block the event loop for most of a second."""
+    upload = await videos.start()
+    problem = await videos.refusal(400, "/complete", {"upload": upload["upload"], "parts": [{}] * 10_001})
+    assert problem["detail"] == "parts.0.part_number is missing"
+
+
 @pytest.mark.parametrize("missing", [1, 2, 3])
 async def test_an_incomplete_upload_is_refused(videos: VideoSigner, missing: int) -> None:
     upload = await videos.start()
