@@ -267,7 +267,7 @@ async def test_the_first_malformed_part_ends_the_validation(videos: VideoSigner)
     """Collecting the errors of all parts would block the event loop for most of a second."""
     upload = await videos.start()
     problem = await videos.refusal(400, "/complete", {"upload": upload["upload"], "parts": [{}] * 10_001})
-    assert problem["detail"] == "parts.0.part_number is missing"
+    assert problem["detail"] == "parts.0.part_number is missing; send it"
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
