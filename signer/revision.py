@@ -52,7 +52,7 @@ class Revision:
     checks: Mapping[str, CallerCheck]
     """The caller check of each enabled app, by app id."""
     upload_tokens: UploadTokens | None = None
-    """Of multipart uploads; None if no app has them."""
+    """Of multipart uploads; None without `server.secret`."""
 
     async def credential(self, app: App) -> Credential:
         """Return the credential of the app's role, once it is fetched; raise `CredentialsUnavailable` without one."""
@@ -167,9 +167,12 @@ def _issuer(role: Role) -> Hashable:
 
 
 def build_upload_tokens(registry: Registry) -> UploadTokens | None:
-    """Return the tokens of multipart uploads, or None if no app has them."""
+    """Return the tokens of multipart uploads, or None without a secret.
+
+    An upload can be aborted when no app has multipart uploads any more.
+    """
     secrets = registry.server.secret
-    if not secrets or all(app.rules.multipart is None for app in registry.apps.values()):
+    if not secrets:
         return None
     from signer.signing.upload_token import UploadTokens
 

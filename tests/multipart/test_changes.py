@@ -74,6 +74,24 @@ async def test_an_upload_that_the_app_does_not_allow_any_more_is_gone(
     assert upload["key"] not in await videos.stored()
 
 
+async def test_an_upload_can_be_aborted_when_no_app_has_multipart_uploads_any_more(videos: VideoSigner) -> None:
+    upload = await videos.start()
+    text = definitions(videos.cloud, multipart="null").replace(", multipart: {threshold: 1}", "")
+    await videos.redefine(text)
+    assert (await videos.post("/abort", {"upload": upload["upload"]})).status == 204
+    await videos.redefine(definitions(videos.cloud))
+    assert (await videos.refusal(409, "/list", {"upload": upload["upload"]}))["detail"].startswith("OSS has no such")
+
+
+async def test_a_signer_without_a_secret_answers_that_an_upload_is_gone(videos: VideoSigner) -> None:
+    upload = await videos.start()
+    text = definitions(videos.cloud, multipart="null").replace(", multipart: {threshold: 1}", "")
+    await videos.redefine(text.replace("server:", "server: {} #"))
+    for step, members in (("/parts", {"part_numbers": [1]}), ("/list", {}), ("/complete", {}), ("/abort", {})):
+        problem = await videos.refusal(409, step, {"upload": upload["upload"], **members})
+        assert problem["code"] == "upload_gone"
+
+
 async def test_a_disabled_app_completes_no_upload(videos: VideoSigner) -> None:
     upload = await videos.start()
     await videos.put_all(upload)
