@@ -86,7 +86,7 @@ async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_
     request[CALL].who = _key(form)
     signer, policy, key = _check_form(request, world, form, bucket)
     variables = {name: value for name, value in form.fields.items() if name.startswith("x:")}
-    callback = parse_callback(form.fields["callback"], variables) if form.fields.get("callback") else None
+    callback = parse_callback(form.fields["callback"], variables) if "callback" in form.fields else None
     with objects.incoming(bucket.name) as incoming:
         await _receive(part, incoming, *policy.size_range)
         await _check_end(reader)

@@ -86,6 +86,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("no key", {"drop": ("key",)}, 400, "InvalidArgument", ""),
     ("leading slash", {"fields": {"key": "/a"}}, 400, "InvalidObjectName", "0016-00000005"),
     ("long key", {"fields": {"key": "k" * 1024}}, 400, "InvalidObjectName", "0016-00000002"),
+    ("blank callback", {"fields": {"callback": ""}}, 400, "InvalidArgument", "0007-00000003"),
     ("a field of Amazon S3", {"fields": {"acl": "public-read"}}, 501, "NotImplemented", ""),
     ("no x-oss- field", {"fields": {"x-oss-traffic-limit": "819200"}}, 501, "NotImplemented", ""),
     ("tagging", {"fields": {"x-oss-tagging": "a=b"}}, 400, "InvalidArgument", ""),
