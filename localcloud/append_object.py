@@ -35,8 +35,6 @@ async def append_object(world: World, objects: Objects, request: OssRequest) -> 
             await asyncio.to_thread(incoming.append, objects.file(bucket, key))
         await receive(request.http, incoming)
         await asyncio.to_thread(incoming.finish)
-        if _appendable(objects, bucket, key, position) != earlier:
-            raise _wrong_position(position)
         before = earlier or new
         stored = replace(
             before,
@@ -46,7 +44,12 @@ async def append_object(world: World, objects: Objects, request: OssRequest) -> 
             crc64=str(combine([(int(before.crc64), before.size_bytes), (incoming.crc64, incoming.size_bytes)])),
             last_modified=new.last_modified,
         )
-        await asyncio.to_thread(objects.store, bucket, incoming.path, stored)
+
+        def check(current: StoredObject | None) -> None:
+            if current != earlier:
+                raise _wrong_position(position)
+
+        await asyncio.to_thread(objects.store, bucket, incoming.path, stored, check)
     return web.Response(
         headers={
             "ETag": stored.etag,

@@ -18,14 +18,13 @@ from localcloud.object_headers import (
     DEFAULT_TYPE,
     ENCRYPTION,
     acl_of,
-    already_exists,
     encryption_header,
-    forbids_overwrite,
+    overwrite_check,
     storage_class_of,
     stored_headers,
 )
 from localcloud.object_tags import tags_of
-from localcloud.objects import Objects, StoredObject
+from localcloud.objects import Check, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, oss_time, xml_response
@@ -40,8 +39,7 @@ async def copy_object(world: World, objects: Objects, request: OssRequest) -> we
     source = _readable_source(world, objects, request, source_bucket, source_key)
     _check_conditions(sent, source)
     check_readable(objects, source_bucket, source_key)
-    if forbids_overwrite(sent) and objects.find(bucket.name, key):
-        raise already_exists("0026-00000002")
+    check_overwrite = overwrite_check(sent, "0026-00000002")
     is_same = (source_bucket, source_key) == (bucket.name, key)
     replaces = _replaces(sent, "x-oss-metadata-directive")
     if source.object_type == "Appendable" and not is_same:
@@ -58,7 +56,7 @@ async def copy_object(world: World, objects: Objects, request: OssRequest) -> we
         headers=copied if ENCRYPTION in given else {name: copied[name] for name in copied if name != ENCRYPTION},
         tags=tags_of(request) if _replaces(sent, "x-oss-tagging-directive") else source.tags,
     )
-    await asyncio.to_thread(_copy, objects, source_bucket, source_key, bucket.name, stored)
+    await asyncio.to_thread(_copy, objects, source_bucket, source_key, bucket.name, stored, check_overwrite)
     members = elements({"LastModified": oss_time(stored.last_modified), "ETag": stored.etag})
     return xml_response(
         f"<CopyObjectResult>{members}</CopyObjectResult>",
@@ -66,11 +64,13 @@ async def copy_object(world: World, objects: Objects, request: OssRequest) -> we
     )
 
 
-def _copy(objects: Objects, source_bucket: str, source_key: str, bucket: str, stored: StoredObject) -> None:
+def _copy(
+    objects: Objects, source_bucket: str, source_key: str, bucket: str, stored: StoredObject, check: Check
+) -> None:
     with objects.incoming(bucket) as incoming:
         incoming.append(objects.file(source_bucket, source_key))
         incoming.finish()
-        objects.store(bucket, incoming.path, stored)
+        objects.store(bucket, incoming.path, stored, check)
 
 
 def _source(text: str) -> tuple[str, str]:

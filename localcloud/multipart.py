@@ -17,9 +17,8 @@ from localcloud.listing import encoder
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, delete_parts
 from localcloud.object_headers import (
     DEFAULT_TYPE,
-    already_exists,
     encryption_header,
-    forbids_overwrite,
+    overwrite_check,
     storage_class_of,
     stored_headers,
 )
@@ -42,8 +41,7 @@ class Multipart:
     async def initiate(self, request: OssRequest) -> web.Response:
         encode, encoding = encoder(request.query)
         sent, bucket, key = request.headers, request.bucket, request.key
-        if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
-            raise already_exists("")
+        overwrite_check(sent, "")(self._objects.find(bucket.name, key))
         upload = MultipartUpload(
             id=self._uploads.new_id(),
             bucket=bucket.name,

@@ -16,8 +16,8 @@ from localcloud.crc64 import combine
 from localcloud.listing import encoder
 from localcloud.multipart import part_number
 from localcloud.multipart_store import MultipartUpload, MultipartUploads, Part, delete_parts, etag_of
-from localcloud.object_headers import acl_of, already_exists, encryption_header, forbids_overwrite
-from localcloud.objects import Objects, StoredObject
+from localcloud.object_headers import acl_of, encryption_header, overwrite_check
+from localcloud.objects import Check, Objects, StoredObject
 from localcloud.oss_errors import OssError, invalid_argument, malformed_xml
 from localcloud.oss_request import OssRequest
 from localcloud.oss_xml import elements, parse_xml, read_body, xml_response
@@ -39,8 +39,8 @@ class MultipartCompletion:
         body = await read_body(request.http, _MAX_BODY_BYTES)
         async with self._uploads.hold(bucket.name, key, query["uploadId"]) as upload:
             parts = _chosen_parts(sent.get("x-oss-complete-all"), body, upload)
-            if forbids_overwrite(sent) and self._objects.find(bucket.name, key):
-                raise already_exists("0042-00000214")
+            check_overwrite = overwrite_check(sent, "0042-00000214")
+            check_overwrite(self._objects.find(bucket.name, key))
             stored = StoredObject(
                 key=key,
                 size_bytes=sum(part.size_bytes for part in parts),
@@ -54,7 +54,7 @@ class MultipartCompletion:
                 headers=upload.headers,
                 tags=upload.tags,
             )
-            await asyncio.to_thread(self._store, upload, parts, stored)
+            await asyncio.to_thread(self._store, upload, parts, stored, check_overwrite)
             self._uploads.remove(upload)
         if callback is not None:
             return await self._callbacks.send(request.http, "CompleteMultipartUpload", callback, bucket.name, stored)
@@ -76,13 +76,13 @@ class MultipartCompletion:
             },
         )
 
-    def _store(self, upload: MultipartUpload, parts: list[Part], stored: StoredObject) -> None:
+    def _store(self, upload: MultipartUpload, parts: list[Part], stored: StoredObject, check: Check) -> None:
         with self._objects.incoming(upload.bucket) as incoming:
             for part in parts:
                 incoming.append(part.file)
             # Waiting for the disk would take seconds for a large object.
             incoming.finish(durable=False)
-            self._objects.store(upload.bucket, incoming.path, stored)
+            self._objects.store(upload.bucket, incoming.path, stored, check)
         delete_parts(upload)
 
 

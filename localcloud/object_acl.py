@@ -6,7 +6,6 @@ See: https://help.aliyun.com/zh/oss/developer-reference/putobjectacl, .../getobj
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -23,8 +22,8 @@ async def put_object_acl(objects: Objects, request: OssRequest) -> web.Response:
     if "x-oss-object-acl" not in request.headers:
         raise invalid_argument("The request misses x-oss-object-acl.", "0017-00000105", "x-oss-object-acl")
     acl, bucket = acl_of(request.headers), request.bucket.name
-    stored = find(objects, bucket, request.key)
-    await asyncio.to_thread(objects.update, bucket, replace(stored, acl=acl))
+    find(objects, bucket, request.key)
+    await asyncio.to_thread(objects.update, bucket, request.key, acl=acl)
     return web.Response()
 
 

@@ -6,7 +6,7 @@ See: https://help.aliyun.com/zh/oss/developer-reference/putobject
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 
@@ -85,10 +85,6 @@ def storage_class_of(sent: Mapping[str, str]) -> str:
     return storage_class
 
 
-def forbids_overwrite(sent: Mapping[str, str]) -> bool:
-    return is_true(sent, "x-oss-forbid-overwrite")
-
-
 def is_true(given: Mapping[str, str], name: str) -> bool:
     """Return whether a value is `true`; it is `false` by default. Raise InvalidArgument for any other."""
     value = given.get(name, "false")
@@ -97,7 +93,13 @@ def is_true(given: Mapping[str, str], name: str) -> bool:
     return value.lower() == "true"
 
 
-def already_exists(ec: str) -> OssError:
-    """Return the error of x-oss-forbid-overwrite for a key that exists."""
-    message = "The object you specified already exists and can not be overwritten."
-    return OssError(409, "FileAlreadyExists", message, ec)
+def overwrite_check(sent: Mapping[str, str], ec: str) -> Callable[[object], None]:
+    """Return the check of x-oss-forbid-overwrite: it raises FileAlreadyExists for an object that exists."""
+    is_forbidden = is_true(sent, "x-oss-forbid-overwrite")
+
+    def check(current: object) -> None:
+        if is_forbidden and current is not None:
+            message = "The object you specified already exists and can not be overwritten."
+            raise OssError(409, "FileAlreadyExists", message, ec)
+
+    return check

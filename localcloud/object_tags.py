@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from urllib.parse import unquote_plus
 
 from aiohttp import web
@@ -58,8 +57,8 @@ async def delete_object_tagging(objects: Objects, request: OssRequest) -> web.Re
 
 async def _set(objects: Objects, request: OssRequest, tags: dict[str, str]) -> None:
     bucket = request.bucket.name
-    stored = find(objects, bucket, request.key)
-    await asyncio.to_thread(objects.update, bucket, replace(stored, tags=tags))
+    find(objects, bucket, request.key)
+    await asyncio.to_thread(objects.update, bucket, request.key, tags=tags)
 
 
 def _checked(pairs: list[tuple[str, str]]) -> dict[str, str]:

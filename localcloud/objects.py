@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import uuid
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from localcloud.crc64 import crc64
 
@@ -36,9 +38,14 @@ class StoredObject:
     """The key that a symbolic link points to; None: it is no link."""
 
 
+Check = Callable[[StoredObject | None], None]
+"""Receives the object that another one is to replace, and raises an error if it may not."""
+
+
 class Objects:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._lock = threading.Lock()
         self._index: dict[str, dict[str, StoredObject]] = {}
         for file in directory.glob("*/*.json"):
             stored = StoredObject(**json.loads(file.read_text(encoding="utf-8")))
@@ -59,26 +66,32 @@ class Objects:
         directory.mkdir(parents=True, exist_ok=True)
         return Incoming(directory / f"{uuid.uuid4().hex}.part")
 
-    def store(self, bucket: str, content: Path, stored: StoredObject) -> None:
-        """Make this file the object of this key, atomically."""
-        self._describe(bucket, stored)
-        content.replace(self.file(bucket, stored.key))
-        self._index.setdefault(bucket, {})[stored.key] = stored
+    def store(self, bucket: str, content: Path, stored: StoredObject, check: Check | None = None) -> None:
+        """Make this file the object of this key, atomically, unless `check` raises an error. Blocking."""
+        with self._lock:
+            if check is not None:
+                check(self.find(bucket, stored.key))
+            self._describe(bucket, stored)
+            content.replace(self.file(bucket, stored.key))
+            self._index.setdefault(bucket, {})[stored.key] = stored
 
-    def update(self, bucket: str, stored: StoredObject) -> None:
-        """Change what is kept with the content of an object."""
-        self._describe(bucket, stored)
-        self._index[bucket][stored.key] = stored
+    def update(self, bucket: str, key: str, **changes: Any) -> None:
+        """Change what is kept with the content of an object, if it exists. Blocking."""
+        with self._lock:
+            if (current := self.find(bucket, key)) is not None:
+                self._index[bucket][key] = replace(current, **changes)
+                self._describe(bucket, self._index[bucket][key])
 
     def _describe(self, bucket: str, stored: StoredObject) -> None:
         text = json.dumps(asdict(stored), ensure_ascii=False)
         self.file(bucket, stored.key).with_suffix(".json").write_text(text, encoding="utf-8")
 
     def delete(self, bucket: str, key: str) -> None:
-        if self._index.get(bucket, {}).pop(key, None) is not None:
-            path = self.file(bucket, key)
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
+        with self._lock:
+            if self._index.get(bucket, {}).pop(key, None) is not None:
+                path = self.file(bucket, key)
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
 
 
 class Incoming:

@@ -23,9 +23,8 @@ from localcloud.calls import CALL
 from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
-    already_exists,
     check_header,
-    forbids_overwrite,
+    overwrite_check,
     storage_class_of,
     stored_headers,
 )
@@ -94,11 +93,10 @@ async def post_object(world: World, objects: Objects, callbacks: Callbacks, oss_
         check_expiration(policy, world.now())
         verify(world, form.fields, bucket)
         signer.check_permission("oss:PutObject", bucket.name, key)
-        if forbids_overwrite(form.fields) and objects.find(bucket.name, key):
-            raise already_exists("")
         await asyncio.to_thread(incoming.finish)
         stored = _stored(form, request, key, incoming, iso(world.now()))
-        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
+        check_overwrite = overwrite_check(form.fields, "")
+        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored, check_overwrite)
     if callback is not None:
         return await callbacks.send(request, "PostObject", callback, bucket.name, stored)
     return _success(request, form.fields, bucket, stored)

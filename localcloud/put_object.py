@@ -15,9 +15,8 @@ from localcloud.callbacks import Callbacks
 from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
-    already_exists,
     encryption_header,
-    forbids_overwrite,
+    overwrite_check,
     storage_class_of,
     stored_headers,
 )
@@ -33,8 +32,8 @@ _MAX_BYTES = 5 * 2**30
 
 async def put_object(world: World, objects: Objects, callbacks: Callbacks, request: OssRequest) -> web.Response:
     sent, bucket, key = request.headers, request.bucket, request.key
-    if forbids_overwrite(sent) and objects.find(bucket.name, key):
-        raise already_exists("0026-00000002")
+    check_overwrite = overwrite_check(sent, "0026-00000002")
+    check_overwrite(objects.find(bucket.name, key))
     callback = callback_of(sent, request.query)
     acl, storage_class, headers = acl_of(sent), storage_class_of(sent), stored_headers(sent)
     tags = tags_of(request)
@@ -53,7 +52,7 @@ async def put_object(world: World, objects: Objects, callbacks: Callbacks, reque
             headers=headers,
             tags=tags,
         )
-        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored)
+        await asyncio.to_thread(objects.store, bucket.name, incoming.path, stored, check_overwrite)
     if callback is not None:
         return await callbacks.send(request.http, "PutObject", callback, bucket.name, stored)
     result = {"ETag": stored.etag, "x-oss-hash-crc64ecma": stored.crc64, "Content-MD5": content_md5}

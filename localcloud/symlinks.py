@@ -17,8 +17,7 @@ from localcloud.http_dates import http_date
 from localcloud.object_headers import (
     DEFAULT_TYPE,
     acl_of,
-    already_exists,
-    forbids_overwrite,
+    overwrite_check,
     storage_class_of,
     stored_headers,
 )
@@ -37,8 +36,7 @@ async def put_symlink(world: World, objects: Objects, request: OssRequest) -> we
     if not target:
         raise invalid_argument("The request misses x-oss-symlink-target.", "0043-00000001", _TARGET)
     check_key(target)
-    if forbids_overwrite(sent) and objects.find(bucket, request.key):
-        raise already_exists("0026-00000002")
+    check_overwrite = overwrite_check(sent, "0026-00000002")
     link = StoredObject(
         key=request.key,
         size_bytes=0,
@@ -55,7 +53,7 @@ async def put_symlink(world: World, objects: Objects, request: OssRequest) -> we
     )
     with objects.incoming(bucket) as incoming:
         await asyncio.to_thread(incoming.finish)
-        await asyncio.to_thread(objects.store, bucket, incoming.path, link)
+        await asyncio.to_thread(objects.store, bucket, incoming.path, link, check_overwrite)
     return web.Response(headers={"ETag": link.etag})
 
 

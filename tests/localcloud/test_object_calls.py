@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -252,3 +254,32 @@ async def test_what_is_kept_survives_a_restart(session: aiohttp.ClientSession, t
     async with local_cloud(session, *arguments) as second:
         assert await second.objects("photos") == before
         assert (before[0]["acl"], before[0]["tags"]) == ("private", {"a": "1"})
+
+
+@pytest.mark.parametrize("appends", [False, True])
+async def test_of_two_uploads_at_once_one_is_refused(
+    cloud: Cloud, session: aiohttp.ClientSession, appends: bool
+) -> None:
+    begun, stored = asyncio.Event(), asyncio.Event()
+    query = {"append": "", "position": "0"} if appends else {}
+    headers = {} if appends else {"x-oss-forbid-overwrite": "true"}
+    method = "POST" if appends else "PUT"
+    url = presigned(cloud.oss, method, "new", query, headers)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"first"
+        begun.set()
+        await stored.wait()
+
+    async def upload(body: Any) -> int:
+        async with session.request(
+            method, url, headers=headers, data=body, skip_auto_headers=["Content-Type"]
+        ) as answer:
+            return answer.status
+
+    first = asyncio.create_task(upload(slow()))
+    await begun.wait()
+    assert await upload(b"second") == 200
+    stored.set()
+    assert await first == 409
+    assert await cloud.content("photos", "new") == b"second"
