@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import alibabacloud_oss_v2 as oss
 import pytest
-from alibabacloud_oss_v2.aio import AsyncClient
 
 from signer.signing.upload_token import UploadTokens
 from tests.multipart.video_signer import CONTENT, PART_BYTES, SECRET, VideoSigner
@@ -297,11 +296,7 @@ async def test_the_declared_size_holds_even_where_oss_does_not_check_it(
     upload = await videos.start()
     await videos.put_all(upload)
     upload_id = UploadTokens([SECRET]).decode(upload["upload"], app_id="video", caller="ann").upload_id
-    provider = oss.credentials.StaticCredentialsProvider("LTAI-local", "local-secret")
-    config = oss.Config(
-        region="cn-hangzhou", endpoint=videos.cloud.oss, credentials_provider=provider, use_path_style=True
-    )
-    async with AsyncClient(config) as client:
+    async with videos.sdk() as client:
         request = oss.UploadPartRequest(
             bucket="videos", key=upload["key"], part_number=number, upload_id=upload_id, body=b"x" * size
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import alibabacloud_oss_v2 as oss
 import pytest
 
+from signer.signing.upload_token import UploadTokens
 from tests.harness.local_cloud import Cloud
-from tests.multipart.video_signer import CONTENT, PART_BYTES, VideoSigner, definitions, names, video_signer
+from tests.multipart.video_signer import CONTENT, PART_BYTES, SECRET, VideoSigner, definitions, names, video_signer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,6 +47,22 @@ async def test_parts_are_listed_and_signed_again(videos: VideoSigner) -> None:
     assert (await videos.put(first, CONTENT[:PART_BYTES]))[0] == 200
     assert (await videos.post("/complete", token)).status == 200
     assert await videos.cloud.content("videos", upload["key"]) == CONTENT
+
+
+async def test_all_parts_are_listed_although_oss_lists_1000_at_a_time(videos: VideoSigner) -> None:
+    count = 1002
+    await videos.redefine(definitions(videos.cloud, multipart="{part_size: 100KiB, max_size: 1GiB}"))
+    upload = await videos.start(size=count * PART_BYTES)
+    upload_id = UploadTokens([SECRET]).decode(upload["upload"], app_id="video", caller="ann").upload_id
+    async with videos.sdk() as client:
+        for first in range(1, count + 1, 167):
+            requests = [
+                oss.UploadPartRequest("videos", upload["key"], number, upload_id, body=b"x")
+                for number in range(first, first + 167)
+            ]
+            await asyncio.gather(*map(client.upload_part, requests))
+    listed = (await videos.post("/list", {"upload": upload["upload"]})).body["parts"]
+    assert [part["part_number"] for part in listed] == list(range(1, count + 1))
 
 
 async def test_an_aborted_upload_is_deleted(videos: VideoSigner) -> None:

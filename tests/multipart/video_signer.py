@@ -12,7 +12,9 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, cast
 
+import alibabacloud_oss_v2 as oss
 from aiohttp.test_utils import TestClient
+from alibabacloud_oss_v2.aio import AsyncClient
 from yarl import URL
 
 from signer.api.routes import public_routes
@@ -124,6 +126,14 @@ class VideoSigner:
             assert status == 200, etag
             named.append({"part_number": part["part_number"], "etag": etag})
         return named
+
+    def sdk(self) -> AsyncClient:
+        """Return a client of Alibaba's SDK with the AccessKey of the account."""
+        provider = oss.credentials.StaticCredentialsProvider("LTAI-local", "local-secret")
+        config = oss.Config(
+            region="cn-hangzhou", endpoint=self.cloud.oss, credentials_provider=provider, use_path_style=True
+        )
+        return AsyncClient(config)
 
     async def stored(self, bucket: str = "videos") -> list[str]:
         """Return the keys of all objects of a bucket."""
