@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -49,13 +48,6 @@ def copying(**members: Any) -> oss.CopyObjectRequest:
 
 def named(bucket: str = "photos", key: str = SOURCE) -> dict[str, str]:
     return {"bucket": bucket, "key": key}
-
-
-@pytest.mark.parametrize("content", [gzip.compress(b"hello" * 100), b"hello"])
-async def test_a_body_is_stored_as_it_is_sent(cloud: Cloud, sdk: AsyncClient, content: bytes) -> None:
-    await sdk.put_object(oss.PutObjectRequest(**named(key="a"), body=content, content_encoding="gzip"))
-    stored = {each["key"]: each for each in await cloud.objects("photos")}["a"]
-    assert (stored["size_bytes"], stored["headers"]["content-encoding"]) == (len(content), "gzip")
 
 
 async def test_a_copy_has_content_metadata_and_tags_of_its_source(cloud: Cloud, sdk: AsyncClient) -> None:

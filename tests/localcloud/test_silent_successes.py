@@ -147,7 +147,7 @@ async def test_an_archived_object_cannot_be_read(
     assert (await sdk.head_object(oss.HeadObjectRequest(bucket="photos", key="a"))).storage_class == storage_class
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"hello" * 100), b"no gzip"])
+@pytest.mark.parametrize("body", [gzip.compress(b"hello" * 100), b"no gzip"], ids=["gzip", "no gzip"])
 async def test_an_encoded_body_is_stored_as_it_is(cloud: Cloud, session: aiohttp.ClientSession, body: bytes) -> None:
     headers = {"content-encoding": "gzip"}
     url = presigned(cloud.oss, "PUT", "a.txt", {}, headers)
