@@ -144,6 +144,8 @@ async def parse_request(request: web.Request) -> Rules:
     """Return the rules of PutBucketCors. Raise MalformedXML if OSS would refuse them."""
     root = parse_xml(await read_body(request, _MAX_BODY_BYTES), "CORSConfiguration")
     rules = root.findall("CORSRule")
+    if len(rules) > _MAX_RULES:
+        raise OssError(400, "CORSRuleBeyondLimit", "The CORS Rules num is beyond limit.")
     if not rules or {child.tag for child in root} - {"CORSRule", "ResponseVary"}:
         raise malformed_xml()
     if (root.findtext("ResponseVary") or "false").lower() != "false":

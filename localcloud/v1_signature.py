@@ -100,7 +100,7 @@ def verify_header(world: World, request: web.Request, query: Mapping[str, str], 
     _check_account(world)
     key_id, _, signature = request.headers["Authorization"].removeprefix(SCHEME).partition(":")
     if not key_id or not signature:
-        raise invalid_argument("Authorization header is invalid.", "0002-00000061", "Authorization", key_id)
+        raise invalid_argument("Authorization header is invalid.", "0002-00000062", "Authorization", key_id)
     date = request.headers.get("x-oss-date") or request.headers.get("Date") or ""
     if abs(world.now() - _moment(date)) > _SKEW:
         message = "The difference between the request time and the current time is too large."

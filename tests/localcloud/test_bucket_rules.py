@@ -118,6 +118,7 @@ async def test_invalid_cors_rules_are_refused(cloud: Cloud, session: aiohttp.Cli
         ("<CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule>", 400),
         ("<CORSRule><AllowedOrigin></AllowedOrigin><AllowedMethod>PUT</AllowedMethod></CORSRule>", 400),
         ("", 400),
+        (one % "" * 21, 400),
         (one % "" + "<ResponseVary>true</ResponseVary>", 501),
     ):
         body = f"<CORSConfiguration>{text}</CORSConfiguration>"
