@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.oss_errors import OssError, invalid_argument
+from localcloud.oss_errors import OssError, invalid_argument, not_implemented
 
 _MAX_CALLBACK_BYTES = 5 * 1024
 _MAX_URLS = 5
+_MAX_PORT = 65535
+_MEMBERS = frozenset({"callbackUrl", "callbackHost", "callbackBody", "callbackBodyType", "callbackSNI"})
+"""callbackSNI changes nothing: the calls always name the server in the TLS handshake."""
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -90,12 +93,16 @@ def _decode(name: str, encoded: str) -> tuple[dict[str, Any], str]:
 
 
 def _checked(document: dict[str, Any], text: str, variables: Mapping[str, str]) -> Callback:
+    for name in document.keys() - _MEMBERS:
+        raise not_implemented(f"The member {name} of a callback", name)
+    if not isinstance(document.get("callbackSNI", False), bool):
+        raise _invalid("The callbackSNI configuration is invalid.", "", text)
     url, body = document.get("callbackUrl"), document.get("callbackBody")
     host, body_type = document.get("callbackHost") or None, document.get("callbackBodyType") or FORM
     urls = tuple(each for each in url.split(";") if each) if isinstance(url, str) else ()
     if len(urls) > _MAX_URLS:
         raise _invalid("The number of callback url exceed max value.", "0007-00000005", text)
-    if not urls or not all(_URL.fullmatch(each) for each in urls):
+    if not urls or not all(map(is_url, urls)):
         raise _invalid("The callback url configuration is invalid.", "0007-00000004", text)
     if host is not None and (not isinstance(host, str) or not _HOST.fullmatch(host)):
         raise _invalid("The callback host configuration is invalid.", "", text)
@@ -109,6 +116,12 @@ def _checked(document: dict[str, Any], text: str, variables: Mapping[str, str]) 
         except (ValueError, RecursionError):
             raise _invalid("The callback configuration is not json format.", "0007-00000003", text) from None
     return Callback(urls, body, body_type, host, variables)
+
+
+def is_url(text: str) -> bool:
+    """Return whether OSS can call it; a URL without a scheme is one of HTTP."""
+    match = _URL.fullmatch(text)
+    return match is not None and int((match[3] or ":0")[1:]) <= _MAX_PORT
 
 
 def _invalid(message: str, ec: str, value: str) -> OssError:

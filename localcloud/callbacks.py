@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import MD5
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
-from localcloud.callback_config import FORM, JSON, VARIABLE, Callback
+from localcloud.callback_config import FORM, JSON, VARIABLE, Callback, is_url
 from localcloud.control_json import bad_request, read_json
 from localcloud.image_info import HEAD_BYTES, image_info
 from localcloud.objects import Objects, StoredObject
@@ -95,7 +95,7 @@ class Callbacks:
         members = {"body_type": FORM, **given} if isinstance(given, dict) else {}
         if set(members) != {"url", "body", "body_type"} or not all(isinstance(each, str) for each in members.values()):
             return bad_request("the members are the texts url, body and optionally body_type")
-        if not members["url"].startswith(("http://", "https://")):
+        if not is_url(members["url"]):
             return bad_request("url must be an HTTP URL")
         callback = Callback((members["url"],), members["body"], members["body_type"])
         return web.json_response(asdict(await self._call(request, callback, callback.urls[0], callback.body)))

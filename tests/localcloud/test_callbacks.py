@@ -217,6 +217,11 @@ BAD_CALLBACKS = [
     (encoded('{"callbackBody": "a"}'), "The callback url configuration is invalid."),
     (callback_field("www.example.com:test"), "The callback url configuration is invalid."),
     (callback_field("http://example.com/中文"), "The callback url configuration is invalid."),
+    (callback_field("http://example.com:65536/"), "The callback url configuration is invalid."),
+    (
+        encoded('{"callbackUrl": "example.com", "callbackBody": "a", "callbackSNI": "yes"}'),
+        "The callbackSNI configuration is invalid.",
+    ),
     (callback_field(";".join([SITE] * 6)), "The number of callback url exceed max value."),
     (callback_field(SITE, ""), "The callback body is empty."),
     (callback_field(SITE, "a", "text/xml"), "The body type of callback is not supported."),

@@ -178,6 +178,7 @@ async def test_the_control_api(cloud: Cloud, session: aiohttp.ClientSession, met
         b"x",
         DEEP_JSON,
         b'{"name": 1, "region": 2, "url": 3, "body": 4}',
+        b'{"url": "http://127.0.0.1:99999", "body": "x"}',
         b'{"name": "x", "region": "y", "cors_origins": 5}',
         b'[{"allowed_origins": ["*"], "allowed_methods": ["GET"], "max_age_seconds": [1]}]',
     ):

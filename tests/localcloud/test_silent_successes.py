@@ -20,6 +20,7 @@ PUT_CASES: list[tuple[str, dict[str, str], dict[str, str], str]] = [
     ("PUT", {}, {"x-oss-server-side-data-encryption": "SM4"}, "x-oss-server-side-data-encryption"),
     ("PUT", {}, {"x-oss-traffic-limit": "819200"}, "x-oss-traffic-limit"),
     ("PUT", {"versionId": "1"}, {}, "versionId"),
+    ("PUT", {}, {"x-oss-callback": "eyJjYWxsYmFja0lkIjogIjEifQ=="}, "callbackId"),
     ("GET", {"versionId": "1"}, {}, "versionId"),
     ("GET", {"x-oss-process": "video/snapshot,t_1000"}, {}, "x-oss-process"),
     ("GET", {"anything": "1"}, {}, "anything"),
