@@ -6,6 +6,7 @@ import asyncio
 
 import alibabacloud_oss_v2 as oss
 import pytest
+from yarl import URL
 
 from signer.signing.upload_token import UploadTokens
 from tests.harness.local_cloud import Cloud
@@ -140,3 +141,22 @@ async def test_a_form_has_the_size_from_which_parts_are_better(videos: VideoSign
     await videos.redefine(definitions(videos.cloud, multipart="{threshold: 0}"))
     async with videos.client.post("/v1/apps/video/uploads", headers=headers, json=body) as response:
         assert (await response.json())["multipart_threshold"] == 1, "an empty file has no parts"
+
+
+async def test_an_upload_through_a_domain_of_the_bucket(cloud: Cloud) -> None:
+    async with cloud.session.put(f"{cloud.oss}/-/domains/localhost", json={"bucket": "videos"}) as response:
+        assert response.status == 200
+    domain = f"http://localhost:{URL(cloud.oss).port}"
+    try:
+        async with video_signer(cloud, definitions(cloud, domain=domain)) as videos:
+            upload, aborted = [await videos.start() for _ in range(2)]
+            assert upload["parts"][0]["url"].startswith(f"{domain}/v/")
+            named = await videos.put_all(upload)
+            for _ in range(2):
+                done = await videos.post("/complete", {"upload": upload["upload"], "parts": named})
+                assert (done.status, done.body["url"]) == (200, f"{domain}/{upload['key']}")
+            assert (await videos.post("/abort", {"upload": aborted["upload"]})).status == 204
+            assert await cloud.content("videos", upload["key"]) == CONTENT
+    finally:
+        async with cloud.session.put(f"{cloud.oss}/-/domains/localhost", json={"bucket": None}) as response:
+            assert response.status == 200
