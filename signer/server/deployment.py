@@ -24,11 +24,14 @@ LISTEN_IS_NOT_USED = (
 async def deployment_warnings(
     registry: Registry, location: str, *, unit_directories: Iterable[Path] = _UNIT_DIRECTORIES, mounts: Path = _MOUNTS
 ) -> list[Mistake]:
-    """Return the warnings for definitions at a location on this machine, with places."""
+    """Return the warnings for definitions at a location on this machine, with places; none if it cannot be read."""
     directories = tuple(unit_directories)
-    return await await_with_deadline(
-        ("deployment", location), lambda: list(_warnings(registry, location, directories, mounts))
-    )
+    try:
+        return await await_with_deadline(
+            ("deployment", location), lambda: list(_warnings(registry, location, directories, mounts))
+        )
+    except OSError:  # A file system that hangs must not keep the signer from starting.
+        return []
 
 
 def _warnings(registry: Registry, location: str, unit_directories: tuple[Path, ...], mounts: Path) -> Iterator[Mistake]:

@@ -577,7 +577,7 @@ describe('progress', () => {
     const app = uploader({ onProgress: ({ loaded }) => total.push(loaded) })
     await app.upload(video(), { onProgress: (progress) => seen.push(progress) })
     for (const values of [seen.map(({ loaded }) => loaded), total]) {
-      assert.deepEqual(values, values.toSorted((a, b) => a - b))
+      assert.deepEqual(values, [...values].sort((a, b) => a - b))
     }
     assert.deepEqual(seen.at(-1), { loaded: SIZE, total: SIZE, percent: 100 })
     assert.equal(seen.filter(({ percent }) => percent === 100).length, 1)

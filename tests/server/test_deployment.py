@@ -39,6 +39,11 @@ async def test_an_address_that_systemd_owns(server: str, has_unit: bool, warned:
     )
 
 
+async def test_what_cannot_be_read_gives_no_warning() -> None:
+    registry = parse({"a.yaml": TEXT % LISTEN}, {})
+    assert await deployment_warnings(registry, "a.yaml", unit_directories=[Path("too long" * 100)]) == []
+
+
 async def test_a_file_that_is_mounted_by_itself(tmp_path: Path) -> None:
     """As `docker run -v FILE:FILE` does; a mounted directory is no problem."""
     if (await run(require_program("unshare"), "--mount", "true")).status != 0:

@@ -40,14 +40,14 @@ async def test_two_thousand_apps_are_paged_and_the_busiest_are_first(page: Page,
 
 
 async def test_the_charts_show_what_happened(tmp_path: Path) -> None:
-    """By a clock that runs sixty times as fast as the machine's, a point is half a second."""
+    """By a clock that runs twenty times as fast as the machine's, a point is one and a half seconds."""
     credentials = f"credentials: {{r: {{type: static, access_key_id: LTAI, access_key_secret: {SECRET}}}}}\n"
     head = 'version: 1\nserver: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}\n'
     app = "{key_prefix: '', bucket: b-1, region: cn-hangzhou, credentials: r}"
     write(config := tmp_path / "one.yaml", f"{head}{credentials}apps: {{a: {app}}}\n")
     async with (
         aiohttp.ClientSession() as session,
-        fast_clock(60) as clock,
+        fast_clock(20) as clock,
         signer(session, config, environ=clock.environ) as one,
     ):
 
