@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import hmac
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,18 +16,10 @@ from signer.signing import v4
 from signer.signing.callback_field import CallbackField
 from signer.signing.form import Forms, SignedUpload
 from signer.signing.object_key import KeyNaming, Template
-from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest, UploadRules
+from signer.signing.upload_rules import EMPTY_REQUEST, UploadRequest
+from tests.signing.upload_rules import NOW, RULES
 
-NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 STS = v4.Credential("STS.id", "secret", "CAIS-token", NOW + timedelta(hours=1))
-RULES = UploadRules(
-    bucket="photos",
-    region="cn-hangzhou",
-    url="https://photos.oss-cn-hangzhou.aliyuncs.com",
-    naming=KeyNaming(Template.parse("p/")),
-    expires=timedelta(minutes=15),
-    max_size_bytes=1000,
-)
 
 
 def form(

@@ -14,22 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signer.signing import v4
-from signer.signing.object_key import KeyNaming, Template
 from signer.signing.presigned_url import Presigner
-from signer.signing.upload_rules import UploadRules
+from tests.signing.upload_rules import NOW, RULES
 
-NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
 SIGNED_AT = NOW.replace(microsecond=0)
 STS = v4.Credential("STS.id", "secret", "CAIS+/token==", NOW + timedelta(hours=1))
 ACCESS_KEY = v4.Credential("LTAI", "secret")
-RULES = UploadRules(
-    bucket="photos",
-    region="cn-hangzhou",
-    url="https://photos.oss-cn-hangzhou.aliyuncs.com",
-    naming=KeyNaming(Template.parse("p/")),
-    expires=timedelta(minutes=15),
-    max_size_bytes=1000,
-)
 AWKWARD = st.sampled_from(list(" +?#%&=;:@!$'()*,~/-._\"<>[]\\^`{|}照片😀é\u0301\x7f"))
 KEYS = st.text(AWKWARD | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 

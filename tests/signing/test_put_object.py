@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from signer.errors import CredentialsUnavailable
-from signer.signing.object_key import KeyNaming, Template
 from signer.signing.put_object import SignedPut, sign_put
-from signer.signing.upload_rules import UploadRequest, UploadRules
+from signer.signing.upload_rules import UploadRequest
 from signer.signing.v4 import Credential
+from tests.signing.upload_rules import NOW, RULES
 
-NOW = datetime(2026, 3, 9, 23, 59, 59, 900_000, tzinfo=UTC)
-RULES = UploadRules(
-    bucket="photos",
-    region="cn-hangzhou",
-    url="https://photos.oss-cn-hangzhou.aliyuncs.com",
-    naming=KeyNaming(Template.parse("p/")),
-    expires=timedelta(minutes=15),
-    max_size_bytes=1000,
-)
 REQUEST = UploadRequest(filename="a.jpg", content_type="image/jpeg", size_bytes=3, is_put=True)
 
 
