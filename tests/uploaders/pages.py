@@ -193,7 +193,8 @@ def _source(component: Component) -> str:
 async def build_pages(directory: Path) -> None:
     """Bundle each component's page, as `NAME.entry.js` and `.css`."""
     components = [each for each in COMPONENTS if not each.page]
-    for packages in {each.packages for each in components}:
+    await install_packages(HERE)  # has the bundler
+    for packages in dict.fromkeys(each.packages for each in components):
         await install_packages(packages)
         folder = directory / packages.name
         folder.mkdir()
