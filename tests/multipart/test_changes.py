@@ -109,12 +109,14 @@ async def test_other_changes_do_not_disturb_an_upload(videos: VideoSigner) -> No
     assert stored["acl"] == "private"
 
 
+def definitions_with_tokens(cloud: Cloud) -> str:
+    """Return the definitions with a role whose tokens the metadata service issues."""
+    static = "{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}"
+    return definitions(cloud).replace(static, f"{{type: ecs_ram_role, endpoint: '{cloud.metadata}'}}")
+
+
 async def test_the_role_of_an_upload_gets_another_token(cloud: Cloud) -> None:
-    text = definitions(cloud).replace(
-        "{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}",
-        f"{{type: ecs_ram_role, endpoint: '{cloud.metadata}'}}",
-    )
-    async with video_signer(cloud, text) as videos:
+    async with video_signer(cloud, definitions_with_tokens(cloud)) as videos:
         upload = await videos.start()
         first = upload["parts"][0]
         token = re.search("x-oss-security-token=([^&]+)", first["url"])
@@ -136,11 +138,7 @@ async def test_the_role_of_an_upload_gets_another_token(cloud: Cloud) -> None:
 
 
 async def test_requests_during_a_refusal_of_every_token_do_not_each_fetch_one(cloud: Cloud) -> None:
-    text = definitions(cloud).replace(
-        "{type: static, access_key_id: LTAI-local, access_key_secret: local-secret}",
-        f"{{type: ecs_ram_role, endpoint: '{cloud.metadata}'}}",
-    )
-    async with video_signer(cloud, text) as videos:
+    async with video_signer(cloud, definitions_with_tokens(cloud)) as videos:
         upload = await videos.start()
         before = (await cloud.counts())["metadata.credentials"]
         for _ in range(10):

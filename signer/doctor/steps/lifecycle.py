@@ -1,6 +1,6 @@
 """Step `lifecycle`: does the bucket delete the parts of abandoned multipart uploads, and only those.
 
-OSS bills parts until they are deleted. Whoever continues an upload needs its parts until then.
+OSS bills parts until they are deleted. An upload can be continued only while its parts exist.
 See: https://help.aliyun.com/zh/oss/developer-reference/getbucketlifecycle
 """
 
