@@ -24,7 +24,7 @@ _METHODS_OF_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 RequestHeaders = tuple[str, ...]
 COMPONENT_HEADERS: RequestHeaders = ("Content-Type", "X-Requested-With")
-"""What browsers ask for with a form or a part; common upload components add the second one."""
+"""What the preflight of a form or a part requests; common upload components add the second one."""
 SDK_HEADERS: RequestHeaders = (
     "Authorization",
     "Content-Type",

@@ -36,7 +36,7 @@ async def check_lifecycle(
             return subject.failed(str(refusal), refusal.help_url)
     active = [rule for rule in rules if rule.status == "Enabled" and rule.abort_multipart_upload is not None]
     if early := [*_deleting_early(active, lifetimes)]:
-        return subject.warning(f"{' and '.join(early)}; uploads that continue later start anew", fix)
+        return subject.warning(f"{' and '.join(early)}; uploads that continue later start again", fix)
     if bare := [prefix for prefix in lifetimes if not _is_covered(prefix, active)]:
         where = " and ".join(f"{prefix}*" for prefix in bare)
         return subject.warning(f"no rule deletes the parts of abandoned uploads below {where}, and OSS bills them", fix)
